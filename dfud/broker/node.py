@@ -1,0 +1,215 @@
+"""Run a real single-node Kafka (KRaft, combined mode) on 127.0.0.1, as a child of this process."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Callable, TypeVar
+
+from dfud.broker import jars, java, ports, settings
+from dfud.broker.data_folder import DataFolder
+from dfud.broker.jvm import Jvm
+from dfud.broker.readiness import is_ready
+from dfud.errors import BrokerError, UsageError
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+
+_POLL_S = 0.05
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class KafkaNode:
+    """A Kafka broker and the folder that it keeps its data in.
+
+    Start it from a thread that lives as long as it should: the kernel kills the broker when the thread
+    that started it ends. ``properties`` are Kafka's own and win over ours. ``port`` None or 0 is the port
+    of the last start in this folder, at the first a free one.
+    """
+
+    def __init__(
+        self,
+        data_dir: os.PathLike[str] | str,
+        port: int | None = None,
+        heap_mb: int = 512,
+        properties: Mapping[str, str] | None = None,
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = DataFolder(Path(data_dir))
+        self.heap_mb = heap_mb
+        self._wanted_port = port or None
+        self._properties = dict(properties or {})
+        self._announce = announce
+        self._port: int | None = None
+        self._internal_port: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> KafkaNode:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for ``bootstrap.servers``; the same after a restart."""
+        return f"{ports.HOST}:{self._started(self._port)}"
+
+    @property
+    def internal_bootstrap(self) -> str:
+        """The address of the plain-text listener, for administration; another after each start."""
+        return f"{ports.HOST}:{self._started(self._internal_port)}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the JVM."""
+        return self._started(self._process).pid
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the JVM is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, timeout: float = START_TIMEOUT_S) -> None:
+        """Start the broker and wait, ``timeout`` seconds at most, until it serves.
+
+        Raises UsageError (folder or port cannot be used; nothing was started) and BrokerError.
+        """
+        if self._process is not None:
+            raise BrokerError("the broker was started before; stop it first")
+        if self._wanted_port is not None:
+            self._require_free(self._wanted_port, "")  # before even a folder is made
+        self.folder.acquire()
+        try:
+            port = self._choose_port()
+            jvm = Jvm(java.find_java(), jars.resolve(*jars.KAFKA, announce=self._announce), self.heap_mb)
+            deadline = time.monotonic() + timeout  # a download takes what it takes
+            self._launch(jvm, port, deadline)
+            self._wait_until_ready(deadline)
+        except OSError as error:
+            self.kill()
+            raise BrokerError(f"the broker could not be started in {self.folder.path}: {error}") from error
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, timeout: float = STOP_TIMEOUT_S) -> None:
+        """End the broker, if it runs: cleanly, or after ``timeout`` seconds by force."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                _log.warning("the broker did not stop in %g s; it is killed", timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the broker with SIGKILL, as a crash would; ``start`` starts it again on its data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self.folder.release()
+
+    def wait(self) -> int:
+        """Wait until the broker ends by itself; return its exit status as subprocess gives it."""
+        return self._started(self._process).wait()
+
+    def _choose_port(self) -> int:
+        """Return the client port to use, known to be free. Raises UsageError."""
+        if self._wanted_port is not None:
+            return self._wanted_port
+        remembered = self._port or self.folder.remembered_port()
+        if remembered is None:
+            return ports.free_ports(1)[0]
+        self._require_free(remembered, ", of the last start in this folder,")
+        return remembered
+
+    @staticmethod
+    def _require_free(port: int, which: str) -> None:
+        """Raise UsageError if the port is taken."""
+        if not ports.is_free(port):
+            raise UsageError(f"port {port}{which} of {ports.HOST} is in use; choose another with --port")
+
+    def _launch(self, jvm: Jvm, port: int, deadline: float) -> None:
+        """Format the data folder if it is new, write the properties, and start the broker."""
+        self.folder.new_log()
+        if not self.folder.is_formatted:
+            self._format(jvm, port, deadline)
+        file = self._write_properties("server.properties", port, self.folder.data)
+        self._process = jvm.spawn(
+            self.folder.path,
+            self.folder.log,
+            ["kafka.Kafka", file.name],
+            # The data are in use as long as the JVM is there, even should we be gone.
+            inherit=(self.folder.lock_descriptor,),
+        )
+        self.folder.remember_port(port)
+
+    def _format(self, jvm: Jvm, port: int, deadline: float) -> None:
+        """Format beside the data folder, then rename: what was cut off is done anew, not built upon."""
+        fresh = self.folder.data.with_name("kafka.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        file = self._write_properties("format.properties", port, fresh)
+        arguments = ["format", "--config", file.name, "--cluster-id", cluster_id()]
+        self._process = jvm.spawn(self.folder.path, self.folder.log, ["kafka.tools.StorageTool", *arguments])
+        try:
+            status = self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise BrokerError(self._with_log("the data folder was not formatted in time")) from error
+        self._process = None
+        if status != 0:
+            raise BrokerError(self._with_log("the data folder could not be formatted"))
+        file.unlink()
+        fresh.rename(self.folder.data)
+
+    def _write_properties(self, name: str, port: int, data: Path) -> Path:
+        """Write a properties file into the folder, ports included, and return its path."""
+        internal, controller = [free for free in ports.free_ports(3) if free != port][:2]
+        ours = settings.node_properties(ports.HOST, port, internal, controller, data.name, self.heap_mb)
+        path = self.folder.path / name
+        path.write_text(settings.render({**ours, **self._properties}), encoding="ascii")
+        self._port, self._internal_port = port, internal
+        return path
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        """Wait until the broker answers, naming itself. Raises BrokerError."""
+        process, port = self._started(self._process), self._started(self._internal_port)
+        while not is_ready(ports.HOST, port, timeout=1.0):
+            status = process.poll()
+            if status is not None:
+                raise BrokerError(self._with_log(f"the broker ended at its start (status {status})"))
+            if time.monotonic() > deadline:
+                raise BrokerError(self._with_log("the broker did not become ready in time"))
+            time.sleep(_POLL_S)
+
+    def _with_log(self, what: str) -> str:
+        """Add the end of the broker's log to a message."""
+        return f"{what}; the end of {self.folder.log}:\n{self.folder.log_tail()}"
+
+    @staticmethod
+    def _started(value: _T | None) -> _T:
+        """Return what only a started broker has. Raises BrokerError."""
+        if value is None:
+            raise BrokerError("the broker was not started")
+        return value
+
+
+def cluster_id() -> str:
+    """Return a new Kafka cluster id: a random UUID in URL-safe base 64, 22 characters."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        if not text.startswith("-"):  # which the formatting tool takes for an option
+            return text

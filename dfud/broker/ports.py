@@ -1,0 +1,41 @@
+"""Choose TCP ports of 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+
+from dfud.errors import BrokerError
+
+HOST = "127.0.0.1"
+
+# Below the range that Linux takes the ports of outgoing connections from (32768 and up): one that was
+# found free is not lost to somebody's connection before the broker listens on it.
+_FIRST, _LAST = 20000, 32767
+_TRIES = 1000
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        # As Java's servers do: connections of an earlier one that linger in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Return distinct free ports. Raises BrokerError."""
+    found: list[int] = []
+    for _ in range(_TRIES):
+        port = random.randint(_FIRST, _LAST)
+        if port not in found and is_free(port):
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise BrokerError(f"found no free port between {_FIRST} and {_LAST} on {HOST}")

@@ -1,0 +1,102 @@
+"""``dfud broker``: run a Kafka of one's own in the foreground."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from dfud.broker import client_config
+from dfud.broker.node import KafkaNode
+from dfud.errors import BrokerError
+
+CONFIG_NAME = "dfud.config"
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LEAST_HEAP_MB = 128
+
+
+class _StopRequested(BaseException):
+    """A signal asked for the end; a BaseException, so that nothing on the way takes it for a failure."""
+
+
+def default_data_dir() -> Path:
+    """Return where the data are kept unless told otherwise, by the XDG specification."""
+    root = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(root) if root.startswith("/") else Path.home() / ".local" / "share") / "dfud" / "broker"
+
+
+@click.command("broker", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data_dir",
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=default_data_dir,
+    show_default="~/.local/share/dfud/broker",
+    help="The folder to keep topics, settings and log in; a later start finds them there.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port of 127.0.0.1 to listen on; 0 is the one of the last start, at the first a free one.",
+)
+@click.option(
+    "--heap_mb",
+    "--heap-mb",
+    type=click.IntRange(_LEAST_HEAP_MB),
+    default=512,
+    show_default=True,
+    help="The most memory for the broker's heap, in MB.",
+)
+def broker(data_dir: Path, port: int, heap_mb: int) -> None:
+    """Run a single-node Apache Kafka on this machine until SIGINT or SIGTERM.
+
+    It listens on 127.0.0.1 only. The first start downloads it, about 45 MB. What it prints is all that
+    an upload needs: a configuration file that names it.
+    """
+    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=click.echo)
+    with _signals_raise():
+        try:
+            node.start()
+            config = client_config.write(node.folder.path / CONFIG_NAME, node.bootstrap)
+            click.echo(f"Kafka listens on {node.bootstrap}; its log is {node.folder.log}")
+            click.echo(f"Configuration file: {config}")
+            click.echo("Stop it with Ctrl-C or SIGTERM.")
+            status = node.wait()
+            raise BrokerError(
+                f"the broker ended by itself (status {status}); the end of {node.folder.log}:\n"
+                f"{node.folder.log_tail()}"
+            )
+        except _StopRequested:
+            click.echo("Stopping Kafka")
+        finally:
+            node.stop()
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Have the signals that end the program raise; what handled them before does so again afterwards."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        _ignore_signals()  # a stop is on its way, and takes a second
+        raise _StopRequested
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """Ignore the signals that end the program: it is ending."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

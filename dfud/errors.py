@@ -1,0 +1,38 @@
+"""The errors that a user sees, each with the exit status that it ends the program with.
+
+A message says what happened, to which file or setting, and what to do about it. ``dfud.commands``
+is the one place that turns these classes into exit statuses; nothing else calls ``sys.exit``.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_UNDELIVERED = 1
+EXIT_USAGE = 2
+EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: trying again later is the right thing to do
+
+
+class DfudError(Exception):
+    """Something that a user can act on; its text is shown without a traceback."""
+
+    exit_status = EXIT_UNDELIVERED
+
+
+class UsageError(DfudError):
+    """An option, a path or a setting is wrong; nothing was started and nothing was written."""
+
+    exit_status = EXIT_USAGE
+
+
+class LockedError(DfudError):
+    """Another instance is already uploading this directory to this topic."""
+
+    exit_status = EXIT_LOCKED
+
+
+class WorkerError(DfudError):
+    """A worker process died again and again; what it held stays in the in-progress table."""
+
+
+class BrokerError(DfudError):
+    """The embedded Kafka could not be resolved, started or stopped."""

@@ -1,0 +1,43 @@
+"""What tests share: one real Kafka for the whole run, and a fresh topic wherever one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dfud.broker import client_config
+from dfud.broker.node import KafkaNode
+from topics import create_topic
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """A running broker; a test that stops or breaks it starts one of its own instead."""
+    with KafkaNode(tmp_path_factory.mktemp("kafka")) as node:
+        yield node
+
+
+@pytest.fixture
+def make_topic(kafka: KafkaNode) -> Callable[..., str]:
+    """A factory of fresh topics: ``make_topic(partitions=4, max_message_bytes=2000)`` returns its name."""
+
+    def make(partitions: int = 4, **config: object) -> str:
+        return create_topic(kafka.internal_bootstrap, partitions, **config)
+
+    return make
+
+
+@pytest.fixture
+def topic(make_topic: Callable[..., str]) -> str:
+    """A fresh topic of four partitions."""
+    return make_topic()
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, kafka: KafkaNode) -> Path:
+    """A configuration file for the broker, outside of any folder that a test uploads."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    return client_config.write(folder / "kafka.config", kafka.bootstrap)

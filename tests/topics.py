@@ -1,0 +1,30 @@
+"""Create topics for tests."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+_LEADERS_S = 15.0
+_numbers = itertools.count(1)
+
+
+def create_topic(bootstrap: str, partitions: int = 4, **config: object) -> str:
+    """Create a topic with settings (``_`` for ``.`` in their names) and wait until it has its leaders.
+
+    The client is gone on return: a test may fork, and no thread of librdkafka is left to warn about.
+    """
+    name = f"topic_{next(_numbers)}"
+    settings = {key.replace("_", "."): str(value) for key, value in config.items()}
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    created = admin.create_topics([NewTopic(name, partitions, 1, config=settings)])
+    created[name].result(timeout=_LEADERS_S)
+    deadline = time.monotonic() + _LEADERS_S
+    while True:
+        found = admin.list_topics(name, timeout=_LEADERS_S).topics[name].partitions
+        if len(found) == partitions and all(p.leader >= 0 for p in found.values()):
+            return name
+        assert time.monotonic() < deadline, f"{name} has no leaders"
+        time.sleep(0.02)

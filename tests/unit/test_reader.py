@@ -1,0 +1,72 @@
+"""The judge of the other tests, on messages made by hand."""
+
+from __future__ import annotations
+
+import pytest
+import xxhash
+
+from reader import Message, rebuild
+
+KEY, DATA, SIZE = b"sub/\xff name.bin", b"abcdefgh12", 4
+
+
+def messages(**changed: bytes) -> list[Message]:
+    """Return DATA in chunks of SIZE bytes, with headers changed in each."""
+    parts = [DATA[start : start + SIZE] for start in range(0, len(DATA), SIZE)]
+    made = []
+    for number, part in enumerate(parts, 1):
+        headers = {
+            "upload_id": xxhash.xxh3_64_hexdigest(KEY + b"\0%d\0%d" % (len(DATA), 12345)).encode(),
+            "chunk": b"%d/%d" % (number, len(parts)),
+            "offset": b"%d" % ((number - 1) * SIZE),
+            "size": b"%d" % len(DATA),
+            "mtime_ns": b"12345",
+            "xxh3_64": xxhash.xxh3_64_hexdigest(part).encode(),
+        }
+        if number == len(parts):
+            headers["xxh3_128"] = xxhash.xxh3_128_hexdigest(DATA).encode()
+        made.append(Message(KEY, part, {**headers, **changed}, 2, number))
+    return made
+
+
+def test_a_file_is_rebuilt_and_its_duplicates_are_counted() -> None:
+    ((file,),) = (versions.values() for versions in rebuild([*messages(), *messages()[1:]]).values())
+    assert (file.key, file.data, file.complete, file.duplicates) == (KEY, DATA, True, 2)
+    assert file.order == [1, 2, 3, 2, 3]
+
+
+def test_a_file_that_lacks_a_chunk_is_not_complete() -> None:
+    for missing in range(3):
+        some = messages()
+        del some[missing]
+        ((file,),) = (versions.values() for versions in rebuild(some).values())
+        assert not file.complete
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        pytest.param({"xxh3_64": b"0" * 16}, "xxh3_64", id="digest-of-a-chunk"),
+        pytest.param({"upload_id": b"0" * 16}, "upload_id", id="upload-id"),
+        pytest.param({"mtime_ns": b"12346"}, "upload_id", id="mtime"),
+        pytest.param({"offset": b"1"}, "chunk 1 ends at 5", id="offset"),
+        pytest.param({"xxh3_128": b"0" * 32}, "on the last", id="digest-of-the-whole-too-early"),
+    ],
+)
+def test_a_wrong_header_is_an_error(changed: dict[str, bytes], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        rebuild(messages(**changed))
+
+
+def test_other_bytes_are_an_error() -> None:
+    first, *rest = messages()
+    with pytest.raises(AssertionError, match="xxh3_64"):
+        rebuild([first._replace(value=b"abcX"), *rest])
+    with pytest.raises(AssertionError, match="null"):
+        rebuild([first._replace(value=None), *rest])
+
+
+def test_a_file_in_two_partitions_is_an_error() -> None:
+    first, *rest = messages()
+    with pytest.raises(AssertionError, match=r"in partitions \[1, 2\]"):
+        rebuild([first._replace(partition=1), *rest])
