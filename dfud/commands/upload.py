@@ -1,0 +1,159 @@
+"""``dfud upload``, also known as ``DataFileUploadDirectory``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from dfud import __version__
+from dfud.commands import CONTEXT
+from dfud.core.chunks import is_chunk_size
+from dfud.core.names import DEFAULT_UPLOAD_REGEX
+from dfud.errors import UsageError
+from dfud.kafka.config import read_config, take_wire_format
+from dfud.pipeline.console import open_standard_files
+from dfud.pipeline.run import UploadOptions
+from dfud.pipeline.run import upload as run_upload
+
+MOST_THREADS = 64
+_LARGEST_CHUNK = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def option(name: str, *arguments: Any, **settings: Any) -> Callable[[Command], Command]:
+    """Return a click option that is also accepted in its dashed spelling."""
+    spellings = dict.fromkeys([name, "--" + name[2:].replace("_", "-")])
+    return click.option(*spellings, *arguments, **settings)
+
+
+def _check_chunk_size(context: click.Context, parameter: click.Parameter, value: int) -> int:
+    if not is_chunk_size(value) or value > _LARGEST_CHUNK:
+        raise click.BadParameter(f"{value} is not a nonzero power of two of at most {_LARGEST_CHUNK}")
+    return value
+
+
+def _check_regex(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as problem:
+        raise click.BadParameter(f"{value!r} is not a regular expression: {problem}") from None
+    return value
+
+
+def _check_topic(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not _TOPIC.fullmatch(value) or value in (".", ".."):
+        raise click.BadParameter(f"{value!r} is not a name that Kafka allows: letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _check_level(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    name = value.strip().upper()
+    if name.isdigit():
+        return int(name)
+    level = logging.getLevelName(name)
+    if not isinstance(level, int):
+        raise click.BadParameter(f"{value!r} is not a level: debug, info, warning, error, critical or a number")
+    return level
+
+
+def _check_positive(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise click.BadParameter(f"{value} is not a number above 0")
+    return value
+
+
+def _check_finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not math.isfinite(value) or value == 0:
+        raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")
+    return value
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("directory", metavar="DIR", type=click.Path())
+@option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
+@option("--topic_name", metavar="TOPIC", required=True, callback=_check_topic, help="Topic to produce to.")
+@option("--upload_existing", is_flag=True, help="Upload the files that are there already, too.")
+@option(
+    "--n_threads",
+    type=click.IntRange(1, MOST_THREADS),
+    default=2,
+    show_default=True,
+    help="Number of chunkers and producers that work side by side.",
+)
+@option(
+    "--upload_regex",
+    default=DEFAULT_UPLOAD_REGEX,
+    callback=_check_regex,
+    show_default=True,
+    help="Only files whose names match this regular expression are uploaded.",
+)
+@option(
+    "--chunk_size",
+    type=int,
+    default=16384,
+    callback=_check_chunk_size,
+    show_default=True,
+    help="Size of the chunks in bytes, a nonzero power of two.",
+)
+@option(
+    "--queue_max_size",
+    type=float,
+    default=500,
+    callback=_check_positive,
+    show_default=True,
+    help="Largest size of the internal queue in MB; librdkafka's own queues take a quarter of it on top.",
+)
+@option(
+    "--update_seconds",
+    type=float,
+    default=300,
+    callback=_check_finite,
+    show_default=True,
+    help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
+)
+@option("--once", is_flag=True, help="Upload what is there and what is unfinished, then leave: for cron.")
+@option(
+    "--use_polling_observer",
+    is_flag=True,
+    help="Look for new files from time to time: for file systems without inotify, such as NFS and CIFS.",
+)
+@option(
+    "--logger_stream_level",
+    default="info",
+    callback=_check_level,
+    show_default=True,
+    help="Level of the console.",
+)
+@option(
+    "--logger_file_level",
+    default="info",
+    callback=_check_level,
+    show_default=True,
+    help="Level of the log file.",
+)
+@option("--logger_file_path", metavar="FILE", help="Log file; DIR/LOGS/DataFileUploadDirectory.log by default.")
+@click.version_option(__version__, prog_name="dfud")
+def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
+    """Upload the files that are added to DIR to a Kafka topic.
+
+    While it runs, type "check" or "c" to see what is in progress, and "quit" or "q" to end when all that is
+    enqueued is delivered. Exit status: 0 all is on the topic and recorded; 1 some files could not be delivered;
+    2 bad usage or configuration; 75 another instance is uploading DIR to this topic.
+    """  # fmt: skip
+    if not os.path.isdir(directory):
+        what = "is not a directory" if os.path.exists(directory) else "does not exist"
+        raise UsageError(f"{directory} {what}; give the directory to be uploaded")
+    if not os.access(directory, os.R_OK | os.X_OK):
+        raise UsageError(f"{directory} can't be read; dfud needs to list and open its files")
+    client = take_wire_format(read_config(config, "producer"))
+    open_standard_files()
+    return run_upload(UploadOptions(directory=directory, topic=topic_name, **options), client)

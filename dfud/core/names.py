@@ -1,0 +1,42 @@
+"""Which files are uploaded, and how their names are shown.
+
+A path is bytes, relative to the watched directory and "/"-separated; it is decoded only to be shown, matched
+or written into a table (`os.fsdecode`: bytes that are not UTF-8 become surrogates and come back unchanged).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+LOGS = b"LOGS"
+DEFAULT_UPLOAD_REGEX = r"^(?!\.)(?!.*\.log$).*"
+
+
+def name_filter(upload_regex: str) -> Callable[[bytes], bool]:
+    """Return a predicate of paths: the file's name matches, and it does not lie in LOGS.
+
+    The expression is matched from the start of the name alone, as `re.match` does, whatever the folders
+    above are called; raises `re.error` for a bad one.
+    """
+    pattern = re.compile(upload_regex, re.DOTALL)
+
+    def accepts(path: bytes) -> bool:
+        folders, _, name = path.rpartition(b"/")
+        if folders == LOGS or folders.startswith(LOGS + b"/"):
+            return False
+        return pattern.match(os.fsdecode(name)) is not None
+
+    return accepts
+
+
+def shown(path: bytes) -> str:
+    """Return `path` as one printable line: control characters and stray bytes become escapes."""
+    text = os.fsdecode(path)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1].replace("\\udc", "\\x")
+        for character in text
+    )

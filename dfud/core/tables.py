@@ -1,0 +1,254 @@
+"""The rows of the tables in LOGS and their text: RFC 4180 CSV, read row by row.
+
+Text is `str`; bytes of a path that are not UTF-8 are surrogates in it (`os.fsdecode`), and are written back
+as the bytes that they were. Reading never fails: what cannot be understood is handed out as a `BadRow`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar, Union
+
+from dfud.core.chunks import count_chunks
+from dfud.core.ranges import RangeSet
+from dfud.core.version import FileVersion
+
+# A quoted field holds at most one path, PATH_MAX bytes long, each of which might be a line break.
+_MOST_LINES_OF_A_ROW = 4096
+
+
+class InProgressRow(NamedTuple):
+    """A file that is recognised and not yet wholly acknowledged."""
+
+    rel_filepath: str
+    size: int  # bytes
+    mtime_ns: int
+    chunk_size: int  # bytes
+    n_chunks: int
+    n_chunks_delivered: int
+    n_chunks_to_send: int
+    chunks_to_send: str  # ranges, as `RangeSet` writes them
+    started: str  # ISO 8601 with the UTC offset
+
+
+class CompletedRow(NamedTuple):
+    """A file of which every chunk is acknowledged."""
+
+    rel_filepath: str
+    size: int  # bytes
+    mtime_ns: int
+    n_chunks: int
+    chunk_size: int  # bytes
+    xxh3_128: str  # of the whole file, 32 hex digits
+    started: str  # ISO 8601 with the UTC offset
+    completed: str  # likewise
+
+
+class BadRow(NamedTuple):
+    """A row that cannot be understood."""
+
+    number: int  # of the row in its table, 1-based, the header counted
+    text: str  # as it stands in the table, without its line end
+    why: str
+
+
+_DIGEST = re.compile("[0-9a-f]{32}")
+csv.field_size_limit(1 << 30)  # chunks_to_send has no length that would be wrong
+
+Row = TypeVar("Row", InProgressRow, CompletedRow)
+AnyRow = Union[InProgressRow, CompletedRow]
+
+
+def version_of(row: AnyRow) -> FileVersion:
+    """Return the version of the file that `row` is about."""
+    return FileVersion(os.fsencode(row.rel_filepath), row.size, row.mtime_ns)
+
+
+def in_progress_row(version: FileVersion, chunk_size: int, delivered: RangeSet, started: str) -> InProgressRow:
+    """Return the row of a file of which `delivered` is acknowledged."""
+    n_chunks = count_chunks(version.size, chunk_size)
+    n_delivered = len(delivered)
+    return InProgressRow(
+        os.fsdecode(version.path),
+        version.size,
+        version.mtime_ns,
+        chunk_size,
+        n_chunks,
+        n_delivered,
+        n_chunks - n_delivered,
+        str(delivered.missing(n_chunks)),
+        started,
+    )
+
+
+def format_rows(rows: Iterable[Sequence[object]]) -> str:
+    """Return `rows` as CSV text, without a header."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def format_table(kind: type[AnyRow], rows: Iterable[AnyRow]) -> str:
+    """Return a whole table, its header row first."""
+    return format_rows([kind._fields]) + format_rows(rows)
+
+
+def read_in_progress(lines: Iterable[str]) -> Iterator[InProgressRow | BadRow]:
+    """Read an in-progress table from its lines, each with its line end."""
+    return _read(lines, InProgressRow, _in_progress)
+
+
+def read_completed(lines: Iterable[str]) -> Iterator[CompletedRow | BadRow]:
+    """Read a completed table, or several that were put one after another."""
+    return _read(lines, CompletedRow, _completed)
+
+
+def _read(lines: Iterable[str], kind: type[Row], check: Callable[[Sequence[str]], Row]) -> Iterator[Row | BadRow]:
+    fields = kind._fields
+    columns = len(fields)
+    order: list[int] | None = None  # of the columns, where it is not ours
+    for number, (cells, text) in enumerate(_records(lines), 1):
+        if not cells:
+            continue
+        if cells[0] in fields and set(fields) <= set(cells):
+            order = None if tuple(cells) == fields else [cells.index(field) for field in fields]
+            continue
+        try:
+            if order is not None and len(cells) > max(order):
+                cells = [cells[at] for at in order]
+            if len(cells) != columns:
+                raise ValueError(f"it has {len(cells)} columns and not {columns}")
+            yield check(cells)
+        except ValueError as error:
+            yield BadRow(number, text, str(error))
+
+
+def _records(lines: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    """Give the cells and the text of each record; whatever is wrong with one spoils that one only."""
+    taken: list[str] = []  # what the reader has asked for since its last record
+    reader = csv.reader(_joined(lines, taken))
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            cells = []
+        texts = [text.rstrip("\r\n") for text in taken]
+        taken.clear()
+        if cells and len(texts) == 1:
+            yield cells, texts[0]
+            continue
+        # A quote in the middle of a cell made it read on: each record is looked at by itself.
+        for text in texts:
+            yield _cells(text), text
+
+
+def _cells(text: str) -> list[str]:
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error:
+        return [text]
+
+
+def _joined(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """Put lines together to records by their quotes; a quote that is never closed spoils its own line only."""
+    waiting = iter(lines)
+    again: list[str] = []  # lines that were taken too far, last one first
+    while True:
+        line = again.pop() if again else next(waiting, None)
+        if line is None:
+            return
+        if '"' in line and line.count('"') % 2:
+            line, whole = _close_quote(line, waiting, again)
+            taken.append(line)
+            # Without its quotes the reader does not look for the end of one.
+            yield line if whole else line.replace('"', "'")
+        else:
+            taken.append(line)
+            yield line
+
+
+def _close_quote(line: str, waiting: Iterator[str], again: list[str]) -> tuple[str, bool]:
+    """Add lines to `line` until its quotes are paired; return them, or `line` alone, and whether they are."""
+    parts = [line]
+    while len(parts) < _MOST_LINES_OF_A_ROW:
+        following = again.pop() if again else next(waiting, None)
+        if following is None:
+            break
+        parts.append(following)
+        if following.count('"') % 2:
+            return "".join(parts), True
+    again.extend(reversed(parts[1:]))
+    return line, False
+
+
+def _in_progress(cells: Sequence[str]) -> InProgressRow:
+    path, size, mtime_ns, chunk_size, n_chunks, delivered, to_send, chunks, started = cells
+    row = InProgressRow(
+        _path(path),
+        _count("size", size),
+        _integer("mtime_ns", mtime_ns),
+        _count("chunk_size", chunk_size),
+        _count("n_chunks", n_chunks),
+        _count("n_chunks_delivered", delivered),
+        _count("n_chunks_to_send", to_send),
+        chunks,
+        started,
+    )
+    _check_chunks(row)
+    missing = RangeSet.parse(chunks)
+    if len(missing) != row.n_chunks_to_send or row.n_chunks_delivered + row.n_chunks_to_send != row.n_chunks:
+        raise ValueError("its numbers of chunks do not add up")
+    if missing.missing(row.n_chunks) and len(missing.missing(row.n_chunks)) != row.n_chunks_delivered:
+        raise ValueError("chunks_to_send goes beyond n_chunks")
+    return row
+
+
+def _completed(cells: Sequence[str]) -> CompletedRow:
+    path, size, mtime_ns, n_chunks, chunk_size, xxh3_128, started, completed = cells
+    row = CompletedRow(
+        _path(path),
+        _count("size", size),
+        _integer("mtime_ns", mtime_ns),
+        _count("n_chunks", n_chunks),
+        _count("chunk_size", chunk_size),
+        xxh3_128,
+        started,
+        completed,
+    )
+    _check_chunks(row)
+    if _DIGEST.fullmatch(xxh3_128) is None:
+        raise ValueError("xxh3_128 is not 32 hex digits")
+    return row
+
+
+def _check_chunks(row: AnyRow) -> None:
+    if row.chunk_size < 1 or row.n_chunks != count_chunks(row.size, row.chunk_size):
+        raise ValueError("n_chunks is not what size and chunk_size give")
+
+
+def _path(text: str) -> str:
+    if not text or text.startswith("/") or "\0" in text or (".." in text and ".." in text.split("/")):
+        raise ValueError("rel_filepath is not a path inside the directory")
+    return text
+
+
+def _count(name: str, text: str) -> int:
+    number = _integer(name, text)
+    if number < 0:
+        raise ValueError(f"{name} is negative")
+    return number
+
+
+def _integer(name: str, text: str) -> int:
+    if len(text) > 20:  # 64 bits have 19 digits
+        raise ValueError(f"{name} is not a number that a file can have")
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name} is not a whole number") from None

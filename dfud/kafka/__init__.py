@@ -1,0 +1,1 @@
+"""What dfud asks of Kafka before a message is sent: configuration, defaults, the topic."""

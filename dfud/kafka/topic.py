@@ -1,0 +1,139 @@
+"""A look at the topic before anything is recognised.
+
+It is done in a process of its own, because a process that has once used librdkafka must not fork any more.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from dfud.errors import UsageError
+
+_PATIENCE = 15.0  # s for the broker to answer
+_HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+class TopicLimits(NamedTuple):
+    """What the broker says of the topic."""
+
+    partitions: int
+    max_message_bytes: int | None  # None where we may not ask
+
+
+def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -> TopicLimits:
+    """Return the limits of `topic`, which is created if there is none and the broker allows it.
+
+    Raises UsageError if `properties` are no properties of librdkafka, or the topic can't be had.
+    """
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(theirs, topic, dict(properties), config_path))
+    process.start()
+    theirs.close()
+    try:
+        answer = ours.recv()
+    except EOFError:
+        answer = UsageError(f"librdkafka ended while it looked at topic {topic}; see {config_path}")
+    process.join()
+    if isinstance(answer, UsageError):
+        raise answer
+    limits: TopicLimits = answer
+    return limits
+
+
+def _answer(to_parent: Connection, topic: str, properties: dict[str, Any], config_path: str) -> None:
+    try:
+        to_parent.send(_look(topic, properties, config_path))
+    except UsageError as error:
+        to_parent.send(error)
+
+
+def _look(topic: str, properties: dict[str, Any], config_path: str) -> TopicLimits:
+    errors: list[KafkaError] = []
+    logger = _silence()
+    try:
+        producer = Producer({**properties, "error_cb": errors.append, "logger": logger})
+    except (KafkaException, ValueError, TypeError) as problem:
+        raise UsageError(f"{config_path} can't be used: {_reason(problem)}") from None
+    deadline = time.monotonic() + _PATIENCE
+    asked_to_create = False
+    while True:
+        problem_text = ""
+        try:
+            metadata = producer.list_topics(topic, timeout=1.0).topics[topic]
+            error = metadata.error
+            if error is None and metadata.partitions:
+                return TopicLimits(len(metadata.partitions), _max_message_bytes(topic, properties, logger))
+            if error is not None and error.code() in _HOPELESS:
+                raise UsageError(
+                    f"topic {topic} can't be had: {error.str()}; have the user of {config_path} allowed"
+                )
+            if error is not None and error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and not asked_to_create:
+                asked_to_create = True
+                _create(topic, properties, logger)
+                continue
+            problem_text = error.str() if error else "it has no partitions"
+        except KafkaException as problem:
+            problem_text = _reason(problem)
+        producer.poll(0)
+        hopeless = next((error for error in errors if error.code() in _HOPELESS), None)
+        if hopeless or time.monotonic() > deadline:
+            told = hopeless or next(
+                (error for error in errors if error.code() != KafkaError._ALL_BROKERS_DOWN), None
+            )
+            servers = properties.get("bootstrap.servers", properties.get("metadata.broker.list"))
+            raise UsageError(
+                f"topic {topic} can't be had from bootstrap.servers = {servers} of {config_path}: "
+                f"{told.str() if told else problem_text}"
+            )
+        time.sleep(0.1)
+
+
+def _create(topic: str, properties: dict[str, Any], logger: Any) -> None:
+    admin = _admin(properties, logger)
+    try:
+        admin.create_topics([NewTopic(topic)], operation_timeout=10)[topic].result(15)
+    except KafkaException as problem:
+        error = problem.args[0]
+        if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise UsageError(
+                f"there is no topic {topic}, and the broker does not let us create it: {error.str()}; "
+                "have it created, or check --topic_name"
+            ) from None
+
+
+def _max_message_bytes(topic: str, properties: dict[str, Any], logger: Any) -> int | None:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        entries = _admin(properties, logger).describe_configs([resource])[resource].result(15)
+        return int(entries["max.message.bytes"].value)
+    except (KafkaException, KeyError):  # not allowed to ask, or too old a broker: a refusal will tell
+        return None
+
+
+def _admin(properties: dict[str, Any], logger: Any) -> AdminClient:
+    return AdminClient({**properties, "logger": logger})
+
+
+def _reason(problem: Exception) -> str:
+    error = problem.args[0] if problem.args else problem
+    return error.str() if isinstance(error, KafkaError) else str(error)
+
+
+def _silence() -> Any:
+    """Return a logger that keeps librdkafka's own lines off the console."""
+    import logging
+
+    logger = logging.Logger("librdkafka")
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -1,0 +1,1 @@
+"""What dfud keeps in ``DIR/LOGS``: the lock, the tables, the log file."""

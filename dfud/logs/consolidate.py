@@ -1,0 +1,122 @@
+"""Bringing the shards into the one completed table."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
+from dfud.logs.atomic import replace_file
+from dfud.logs.index import CompletedIndex
+from dfud.logs.layout import LogsFolder
+
+_ROWS_AT_ONCE = 1000
+
+
+class SetAside(NamedTuple):
+    """A row that could not be understood, and where it lay."""
+
+    table: str  # path
+    row: BadRow
+
+
+def read_lines(path: str) -> Iterator[str]:
+    """Give the lines of a table with their line ends; OSError if it can't be read."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        yield from file
+
+
+class Consolidated(NamedTuple):
+    """What `consolidate` found."""
+
+    known: CompletedIndex
+    bad: list[SetAside]
+    trouble: OSError | None  # why the one table could not be written; the shards are then as they were
+
+
+def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
+    """Read the completed table and `shards`, make one table of them, and return what is in it.
+
+    A row of a shard that the table has already (a crash came between writing it and removing the shard) is not
+    added again. Rows that can't be understood are kept in a file beside, and handed back. Nothing is written
+    where there is nothing to be changed. Raises OSError if a table can't be read.
+    """
+    bad: list[SetAside] = []
+    present = os.path.exists(folder.completed)
+    index = CompletedIndex(
+        (version_of(row).identity(), bytes.fromhex(row.xxh3_128))
+        for row in _rows([folder.completed] if present else [], bad)
+    )
+    if not shards and not bad:
+        return Consolidated(index, bad, None)
+    if present and not bad and _is_ours(folder.completed):
+        old = _copied(folder.completed)
+    else:
+        old = _encoded(_rows([folder.completed] if present else [], []), header=True)
+    new = _unknown(_rows(shards, bad), index)
+    try:
+        replace_file(folder.completed, chain(old, _encoded(new, header=False)))
+        keep_aside(bad)
+    except OSError as trouble:
+        for _ in new:
+            pass  # the rest of the shards still has to get into the index
+        return Consolidated(index, bad, trouble)
+    for shard in shards:
+        with contextlib.suppress(OSError):  # what is left is read once more, and found to be known
+            os.unlink(shard)
+    return Consolidated(index, bad, None)
+
+
+def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[CompletedRow]:
+    for row in rows:
+        identity, digest = version_of(row).identity(), bytes.fromhex(row.xxh3_128)
+        if index.digest(identity) != digest:
+            index.add(identity, digest)
+            yield row
+
+
+def _is_ours(path: str) -> bool:
+    """Tell whether a table begins with our header and ends with a whole line, so that rows can follow."""
+    header = format_rows([CompletedRow._fields]).encode()
+    with open(path, "rb") as file:
+        if file.read(len(header)) != header:
+            return False
+        file.seek(-2, os.SEEK_END)
+        return file.read() == b"\r\n"
+
+
+def _copied(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            yield piece
+
+
+def _rows(paths: Iterable[str], bad: list[SetAside]) -> Iterator[CompletedRow]:
+    for path in paths:
+        for row in read_completed(read_lines(path)):
+            if isinstance(row, BadRow):
+                bad.append(SetAside(path, row))
+            else:
+                yield row
+
+
+def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:
+    batch: list[tuple[object, ...]] = [CompletedRow._fields] if header else []
+    for row in rows:
+        batch.append(row)
+        if len(batch) >= _ROWS_AT_ONCE:
+            yield format_rows(batch).encode("utf-8", "surrogateescape")
+            batch = []
+    yield format_rows(batch).encode("utf-8", "surrogateescape")
+
+
+def keep_aside(bad: Iterable[SetAside]) -> None:
+    """Append rows that can't be understood to the table's ``.bad`` file; OSError if that can't be written."""
+    for path, row in bad:
+        with open(f"{path}.bad", "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(row.text + "\n")
+            file.flush()
+            os.fsync(file.fileno())

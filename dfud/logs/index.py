@@ -1,0 +1,62 @@
+"""What is known of millions of completed files: 32 bytes each, and no row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_KEY = 16  # bytes of an identity
+_RECORD = 32  # an identity and a digest
+_MERGE_AT = 50_000  # fresh entries; they cost some 200 bytes each
+
+
+class CompletedIndex:
+    """From the identity of a file's version to the xxh3_128 of its content.
+
+    The bulk is one sorted string of records, searched by halves; what is new lies in a dict until there is
+    enough of it to be merged.
+    """
+
+    def __init__(self, entries: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Begin with `entries`, each an identity and a digest; where one comes twice, either digest is kept."""
+        records = [identity + digest for identity, digest in entries]
+        records.sort()
+        self._sorted = b"".join(records)
+        self._fresh: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._sorted) // _RECORD + len(self._fresh)
+
+    def add(self, identity: bytes, digest: bytes) -> None:
+        """Add a version, both of 16 bytes; a later digest of the same version takes the place of the earlier."""
+        self._fresh[identity] = digest
+        # Growing with the bulk, so that merging costs the same for each entry however many there are.
+        if len(self._fresh) >= max(_MERGE_AT, len(self._sorted) // _RECORD):
+            self._merge()
+
+    def digest(self, identity: bytes) -> bytes | None:
+        """Return the digest of a version, or None if it is not known."""
+        fresh = self._fresh.get(identity)
+        if fresh is not None:
+            return fresh
+        records = self._sorted
+        low, high = 0, len(records) // _RECORD
+        while low < high:
+            middle = (low + high) // 2
+            if records[middle * _RECORD : middle * _RECORD + _KEY] < identity:
+                low = middle + 1
+            else:
+                high = middle
+        record = records[low * _RECORD : (low + 1) * _RECORD]
+        return record[_KEY:] if record[:_KEY] == identity else None
+
+    def _merge(self) -> None:
+        old = self._sorted
+        records = [
+            record
+            for record in (old[at : at + _RECORD] for at in range(0, len(old), _RECORD))
+            if record[:_KEY] not in self._fresh
+        ]
+        records += [identity + digest for identity, digest in self._fresh.items()]
+        records.sort()
+        self._sorted = b"".join(records)
+        self._fresh = {}

@@ -1,0 +1,75 @@
+"""Where everything in ``DIR/LOGS`` lies."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from dfud.core.names import LOGS
+
+LOG_FILE = "DataFileUploadDirectory.log"
+ROWS_OF_A_SHARD = 1000
+# "upload_to_" + topic + "_in_progress.csv", with the temporary file's own additions, must stay under 255 bytes.
+LONGEST_TOPIC = 200
+
+
+class LogsFolder:
+    """The names in LOGS that belong to one topic."""
+
+    def __init__(self, directory: str, topic: str) -> None:
+        self.path = os.path.join(directory, os.fsdecode(LOGS))
+        self.topic = topic
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    @property
+    def lock(self) -> str:
+        return self._file(f".upload_to_{self.topic}.lock")
+
+    @property
+    def log(self) -> str:
+        return self._file(LOG_FILE)
+
+    @property
+    def in_progress(self) -> str:
+        return self._file(f"upload_to_{self.topic}_in_progress.csv")
+
+    @property
+    def completed(self) -> str:
+        return self._file(f"uploaded_to_{self.topic}.csv")
+
+    def shard(self, producer: int, sequence: int) -> str:
+        """Return the path of the shard `sequence` (from 1) of producer `producer` (from 0)."""
+        return self._file(f"uploaded_to_{self.topic}_p{producer}_{sequence}.csv")
+
+    def shards(self) -> list[str]:
+        """List the shards that there are, oldest first as far as their names tell."""
+        pattern = re.compile(rf"uploaded_to_({re.escape(self.topic)}_p(\d+)(?:_(\d+))?)\.csv")
+        found = []
+        for match in self._matches(pattern):
+            # A topic may be called "T_p0": then this is its table and not a shard of T's.
+            if os.path.exists(LogsFolder(os.path.dirname(self.path), match[1]).in_progress):
+                continue
+            found.append((int(match[3] or 0), int(match[2]), self._file(match[0])))
+        return [path for _, _, path in sorted(found)]
+
+    def next_sequence(self) -> int:
+        """Return a number that no shard has, higher than all."""
+        numbers = (os.path.basename(path).rpartition("_")[2].partition(".")[0] for path in self.shards())
+        return 1 + max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def leftovers(self) -> list[str]:
+        """List the temporary files that a crash left beside this topic's tables."""
+        topic = re.escape(self.topic)
+        pattern = re.compile(
+            rf"\.upload(?:_to_{topic}_in_progress|ed_to_{topic}(?:_p\d+(?:_\d+)?)?)\.csv\.\d+\.tmp"
+        )
+        return [self._file(match[0]) for match in self._matches(pattern)]
+
+    def _matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        for name in os.listdir(self.path):
+            match = pattern.fullmatch(name)
+            if match:
+                yield match

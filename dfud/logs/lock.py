@@ -1,0 +1,77 @@
+"""One uploader for each directory and topic, and the memory of one that did not end well.
+
+The lock is an flock, which the kernel frees with the process, however that ends. The locked file holds the time
+at which a run began, for as long as that run has not ended in an orderly way: a run that finds such a time
+after itself knows that files which came since then may not have been written into any table.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from dfud.errors import LockedError, UsageError
+
+EVERYTHING = 0  # a time before all files
+
+
+class UploadLock:
+    """The lock of one directory and topic, held from `take` until the process ends."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: str, directory: str, topic: str) -> UploadLock:
+        """Take the lock; LockedError if another process has it, UsageError if LOGS can't be written."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as problem:
+            raise UsageError(
+                f"{path} can't be opened: {problem.strerror}; dfud must be able to write into LOGS"
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise LockedError(f"another dfud is already uploading {directory} to topic {topic}") from None
+        except OSError as problem:
+            os.close(descriptor)
+            raise UsageError(f"{path} can't be locked: {problem.strerror}") from None
+        return cls(path, descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close our copy; with the last copy the lock is free."""
+        os.close(self._descriptor)
+
+    def unfinished_since(self) -> int | None:
+        """Return when the run began that did not end in an orderly way (ns since 1970), or None."""
+        text = os.pread(self._descriptor, 64, 0).strip()
+        if not text:
+            return None
+        try:
+            return int(text)
+        except ValueError:  # cut off by a power cut: it did begin
+            return EVERYTHING
+
+    def now_ns(self) -> int:
+        """Return the present time by the clock of the file system, which that of this machine may not be."""
+        os.utime(self._descriptor)
+        return os.fstat(self._descriptor).st_ctime_ns
+
+    def begin(self, since_ns: int) -> None:
+        """Note that what changes from `since_ns` on is to be uploaded; OSError where LOGS can't be written."""
+        self._write(b"%d\n" % since_ns)
+
+    def end(self) -> None:
+        """Note that the run has ended in an orderly way; OSError where LOGS can't be written."""
+        self._write(b"")
+
+    def _write(self, text: bytes) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text, 0)
+        os.fsync(self._descriptor)

@@ -1,0 +1,49 @@
+"""The program's log: to the console's lines, and to a file in LOGS."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class LineHandler(logging.Handler):
+    """Hands each record to a function that takes a line and never waits."""
+
+    def __init__(self, write_line: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write_line = write_line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            text = f"{record.levelname}: {text}"
+        self._write_line(text)
+
+
+class LogFileHandler(logging.FileHandler):
+    """A log file whose trouble (a full disk) is told once on the console and never stops the program."""
+
+    def __init__(self, path: str, tell: Callable[[str], None]) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self.setFormatter(logging.Formatter(FILE_FORMAT))
+        self._tell = tell
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._told:
+            self._told = True
+            self._tell(f"WARNING: the log file {self.baseFilename} can't be written")
+
+
+def make_log(write_line: Callable[[str], None], stream_level: int, path: str, file_level: int) -> logging.Logger:
+    """Return a logger of its own for one run; OSError if the file can't be opened."""
+    log = logging.Logger("dfud")
+    stream = LineHandler(write_line)
+    stream.setLevel(stream_level)
+    file = LogFileHandler(path, write_line)
+    file.setLevel(file_level)
+    log.addHandler(stream)
+    log.addHandler(file)
+    return log

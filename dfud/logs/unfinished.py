@@ -1,0 +1,29 @@
+"""The in-progress table: what an earlier run left, and what this one would leave."""
+
+from __future__ import annotations
+
+from dfud.core.tables import BadRow, InProgressRow, format_rows, read_in_progress
+from dfud.logs.atomic import replace_file
+from dfud.logs.consolidate import SetAside, read_lines
+from dfud.logs.layout import LogsFolder
+
+
+def read_unfinished(folder: LogsFolder) -> tuple[list[InProgressRow], list[SetAside]]:
+    """Return the rows of the in-progress table, and those that can't be understood; OSError if it can't be read."""
+    rows: list[InProgressRow] = []
+    bad: list[SetAside] = []
+    try:
+        for row in read_in_progress(read_lines(folder.in_progress)):
+            if isinstance(row, BadRow):
+                bad.append(SetAside(folder.in_progress, row))
+            else:
+                rows.append(row)
+    except FileNotFoundError:
+        pass
+    return rows, bad
+
+
+def write_unfinished(folder: LogsFolder, rows: list[InProgressRow]) -> None:
+    """Replace the in-progress table; OSError if that fails, and the old one stays."""
+    text = format_rows([InProgressRow._fields, *rows])
+    replace_file(folder.in_progress, [text.encode("utf-8", "surrogateescape")])

@@ -1,0 +1,220 @@
+"""What passes between the processes. Read this first.
+
+Every message is a small frozen tuple; `dfud.pipeline.channel` carries them in batches. A `token` is the number
+that the supervisor gives to one upload of one version of one file; it is never used again in a run.
+
+    watcher ──Found, Swept, Notice──▶ supervisor ──FileTask──▶ chunker ──FileStart, RunReady, FileDropped──▶ producer
+       ▲                               │  ▲  ▲                   │                                            │
+       └────────Allowance, Sweep───────┘  │  └──FileRead, FileUnreadable, FileChanged, FileUnchanged          │
+                                          └───────────Progress, Completed, Undelivered, GivenUp, Notice───────┘
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Union
+
+from dfud.core.version import FileVersion
+
+Ranges = tuple[tuple[int, int], ...]  # of chunk numbers, inclusive, ascending
+
+
+class Notice(NamedTuple):
+    """A line for the console and the log file, from any worker."""
+
+    level: int  # of `logging`
+    text: str
+
+
+# watcher → supervisor
+
+
+class Found(NamedTuple):
+    """A file is ready: closed after writing, moved in, or found by a scan."""
+
+    version: FileVersion
+    by_event: bool  # the kernel reported it: its content may be new though its size and mtime are not
+
+
+class Swept(NamedTuple):
+    """All that was there when the sweep of this number was asked for has been reported."""
+
+    number: int
+
+
+# supervisor → watcher
+
+
+class Allowance(NamedTuple):
+    """The watcher may report this many files more."""
+
+    files: int
+
+
+class Sweep(NamedTuple):
+    """Report all that is pending, then answer with `Swept`; watch on."""
+
+    number: int
+
+
+# supervisor → chunker
+
+
+class FileTask(NamedTuple):
+    """Read this version of a file, hash all of it, and hand on the chunks in `to_send`."""
+
+    token: int
+    version: FileVersion
+    chunk_size: int  # bytes
+    to_send: Ranges  # empty to send nothing
+    started: str  # ISO 8601, for the row
+    known_digest: str  # hex digits of xxh3_128 to compare with; "" to upload instead of comparing
+
+
+# chunker → supervisor
+
+
+class FileRead(NamedTuple):
+    """The whole file was read as one consistent version, and is in the producer's hands."""
+
+    token: int
+
+
+class FileUnchanged(NamedTuple):
+    """The content is that of the known digest: nothing is to be sent."""
+
+    token: int
+
+
+class FileChanged(NamedTuple):
+    """The file is not, or is no longer, the version of the task; what was handed on is no whole version."""
+
+    token: int
+    version: FileVersion  # as it is now
+    being_written: bool  # somebody has it open for writing: the close will be reported
+
+
+class FileUnreadable(NamedTuple):
+    """The file could not be read."""
+
+    token: int
+    gone: bool  # there is no such file any more
+    why: str
+
+
+# chunker → producer
+
+
+class FileStart(NamedTuple):
+    """Runs of this file follow."""
+
+    token: int
+    version: FileVersion
+    chunk_size: int  # bytes
+    delivered: Ranges  # chunks that an earlier run has had acknowledged
+    started: str  # ISO 8601, for the row
+
+
+class RunReady(NamedTuple):
+    """Consecutive chunks of a file lie in the ring."""
+
+    token: int
+    first: int  # number of the first chunk, 1-based
+    n_chunks: int  # 0 where only `xxh3_128` is told
+    start: int  # of the bytes in the ring
+    length: int  # bytes
+    end: int  # ring position that is free again once the run is handed to librdkafka
+    xxh3_64: bytes  # 16 hex digits a chunk
+    xxh3_128: str  # of the whole file, with its last run; else ""
+
+
+class FileDropped(NamedTuple):
+    """No more runs of this file follow: it changed under the reader, or failed."""
+
+    token: int
+
+
+# producer → chunker
+
+
+class RoomFree(NamedTuple):
+    """The ring has room again; sent to a chunker that waits for it."""
+
+
+# producer → supervisor
+
+
+class Progress(NamedTuple):
+    """These chunks have been acknowledged since the last report."""
+
+    token: int
+    chunks: Ranges
+
+
+class Completed(NamedTuple):
+    """Every chunk is acknowledged, and the row is in the shard on disk (or could not be written)."""
+
+    token: int
+    xxh3_128: str  # of the whole file
+    recorded: bool
+
+
+class Undelivered(NamedTuple):
+    """A chunk will not be delivered in this run; what was acknowledged was reported before."""
+
+    token: int
+    why: str
+
+
+class BrokerAway(NamedTuple):
+    """No broker can be reached, for this reason; or, with an empty one, deliveries go on again."""
+
+    why: str
+
+
+class GivenUp(NamedTuple):
+    """While closing, nothing was acknowledged for the whole of message.timeout.ms: the broker is away."""
+
+    why: str
+
+
+class Recorded(NamedTuple):
+    """Rows that could not be written earlier (`Completed.recorded` false) are on disk now."""
+
+    rows: int
+
+
+# supervisor → producer
+
+
+class Closing(NamedTuple):
+    """From now on a message that librdkafka gives up on is undelivered, and is not sent again."""
+
+
+class Leave(NamedTuple):
+    """To any worker: all is done; write what is unwritten and end."""
+
+
+Message = Union[
+    Notice,
+    Found,
+    Swept,
+    Allowance,
+    Sweep,
+    FileTask,
+    FileRead,
+    FileUnchanged,
+    FileChanged,
+    FileUnreadable,
+    FileStart,
+    RunReady,
+    FileDropped,
+    RoomFree,
+    Progress,
+    Completed,
+    Undelivered,
+    BrokerAway,
+    GivenUp,
+    Recorded,
+    Closing,
+    Leave,
+]

@@ -1,0 +1,146 @@
+"""The console: lines go out without ever waiting, and commands come in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import stat
+import time
+from collections import deque
+
+_MOST_LINES_WAITING = 1000
+_COMMANDS = {"q": "quit", "quit": "quit", "c": "check", "check": "check"}
+
+
+def open_standard_files() -> None:
+    """Open ``/dev/null`` in the place of standard files that are closed, so that no other file gets their number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+
+
+class Output:
+    """Lines for a terminal, a pipe or a file; a reader that is slow or gone never holds up the program."""
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._lines: deque[bytes] = deque()
+        self._dropped = 0
+        self._closed = False
+        self._socket: socket.socket | None = None
+        self._descriptor = descriptor
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISSOCK(kind):  # the journal of systemd
+            self._socket = socket.socket(fileno=os.dup(descriptor))
+        elif stat.S_ISFIFO(kind) or os.isatty(descriptor):
+            # Not to wait is a property of the open file, which we share with the shell and others: open our own.
+            with contextlib.suppress(OSError):
+                self._descriptor = os.open(
+                    f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+                )
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether lines wait for the reader."""
+        return bool(self._lines) and not self._closed
+
+    def write_line(self, text: str) -> None:
+        """Put out one line as soon as the reader takes it; where too many wait, this one is only counted."""
+        if self._closed:
+            return
+        if len(self._lines) >= _MOST_LINES_WAITING:
+            self._dropped += 1
+            return
+        if self._dropped:
+            self._lines.append(b"(%d lines are left out: nobody took them)\n" % self._dropped)
+            self._dropped = 0
+        self._lines.append(text.encode("utf-8", "backslashreplace") + b"\n")
+        self.flush()
+
+    def flush(self) -> None:
+        """Put out what the reader takes now."""
+        while self._lines and not self._closed:
+            line = self._lines[0]
+            try:
+                count = self._write(line)
+            except BlockingIOError:
+                return
+            except OSError:  # the reader is gone, or the disk behind it is full
+                self._closed = True
+                self._lines.clear()
+                return
+            if count < len(line):
+                self._lines[0] = line[count:]
+                return
+            self._lines.popleft()
+
+    def finish(self, seconds: float) -> None:
+        """Give the reader so many seconds to take what is left."""
+        deadline = time.monotonic() + seconds
+        while self.is_waiting and time.monotonic() < deadline:
+            select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
+            self.flush()
+
+    def _write(self, line: bytes) -> int:
+        if self._socket is not None:
+            return self._socket.send(line, socket.MSG_DONTWAIT)
+        if os.get_blocking(self._descriptor) and not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            # It could not be opened once more: what the kernel calls writable takes this much.
+            if not select.select([], [self._descriptor], [], 0)[1]:
+                raise BlockingIOError
+            line = line[: select.PIPE_BUF]
+        return os.write(self._descriptor, line)
+
+
+class CommandInput:
+    """Commands from a terminal, or from a pipe that sends nothing else."""
+
+    def __init__(self, descriptor: int = 0) -> None:
+        kind = os.fstat(descriptor).st_mode
+        self._descriptor = descriptor
+        self._is_terminal = os.isatty(descriptor)
+        self._rest = b""
+        self.is_open = self._is_terminal or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    @property
+    def is_in_background(self) -> bool:
+        """Whether the terminal belongs to another job now: reading it would stop us."""
+        if not self._is_terminal:
+            return False
+        try:
+            return os.tcgetpgrp(self._descriptor) != os.getpgrp()
+        except OSError:
+            return False
+
+    def read(self) -> list[str]:
+        """Return the commands that have come; at its end, or at what is none in a pipe, `is_open` turns false."""
+        try:
+            data = os.read(self._descriptor, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            self.is_open = False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        commands = []
+        for line in lines:
+            word = line.decode("utf-8", "replace").strip().lower()
+            if word in _COMMANDS:
+                commands.append(_COMMANDS[word])
+            elif not self._is_terminal:
+                self.is_open = False
+                break
+            elif word:
+                commands.append("help")
+        if len(self._rest) > 4096:
+            self._rest = b""
+            self.is_open = self._is_terminal
+        return commands

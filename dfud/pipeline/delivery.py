@@ -1,0 +1,52 @@
+"""What a delivery report that is no acknowledgement means."""
+
+from __future__ import annotations
+
+import enum
+
+from confluent_kafka import KafkaError
+
+
+class Verdict(enum.Enum):
+    """What is to be done about a message that was not delivered."""
+
+    RETRY = "send it again"
+    RENEW = "send it again by a new producer"
+    REFUSED = "the broker will never take it"
+
+
+_REFUSED = frozenset(
+    (
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError._INVALID_ARG,
+    )
+)
+_RENEW = frozenset((KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE))
+
+
+def judge(error: KafkaError) -> Verdict:
+    """Return what to do after `error`; what is not known to be final is tried again: a repeat beats a loss."""
+    if error.code() in _REFUSED:
+        return Verdict.REFUSED
+    if error.fatal() or error.code() in _RENEW:
+        return Verdict.RENEW
+    return Verdict.RETRY
+
+
+def explain(error: KafkaError) -> str:
+    """Return the broker's or librdkafka's reason, with what a user can do about the common ones."""
+    advice = {
+        KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes or lower --chunk_size",
+        KafkaError.RECORD_LIST_TOO_LARGE: "raise the topic's max.message.bytes or lower batch.size",
+        KafkaError.TOPIC_AUTHORIZATION_FAILED: "have the user allowed to write to the topic",
+        KafkaError._MSG_TIMED_OUT: "the broker did not acknowledge it within message.timeout.ms",
+    }.get(error.code())
+    reason = f"{error.str()} ({error.name()})"
+    return f"{reason}; {advice}" if advice else reason

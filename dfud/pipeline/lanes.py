@@ -1,0 +1,172 @@
+"""Lanes: a chunker, a ring and a producer each, and how their processes are started and replaced."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple, Protocol
+
+from dfud.logs.layout import LogsFolder
+from dfud.logs.shards import ShardWriter
+from dfud.messages import Notice
+from dfud.pipeline import chunker, producer
+from dfud.pipeline.channel import Channel, PeerGone
+from dfud.pipeline.ring import Ring
+from dfud.watch import watcher
+
+_EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+
+
+class Closeable(Protocol):
+    """What a forked child must let go of."""
+
+    def close(self) -> None: ...
+
+
+class Worker(NamedTuple):
+    """A process and the supervisor's end of the channel to it."""
+
+    process: BaseProcess
+    channel: Channel
+
+    @property
+    def name(self) -> str:
+        return self.process.name
+
+    def cause_of_death(self) -> str:
+        """Return what ended the process, which must have ended."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with status {code}"
+
+
+class Workers:
+    """Starts processes; each child lets go of everything that belongs to the supervisor or to another."""
+
+    def __init__(self, lock: Closeable) -> None:
+        self._context = multiprocessing.get_context("fork")  # no thread and no librdkafka handle is in our way
+        self._ours: list[Closeable] = [lock]
+
+    def start(
+        self, name: str, run: Callable[..., None], args: Iterable[Any], theirs: Iterable[Closeable] = ()
+    ) -> Worker:
+        """Start `run(name, our process id, channel to us, *args)`; `theirs` is what only the child keeps open."""
+        ours, to_supervisor = Channel.pair()
+        kept = list(theirs)
+        others = [item for item in [*self._ours, ours] if item not in kept]
+        supervisor = os.getpid()
+
+        def be_worker() -> None:
+            for item in others:
+                item.close()
+            try:
+                run(name, supervisor, to_supervisor, *args)
+            except Exception as bug:  # this process ends: the supervisor is told why, and starts another
+                _tell(to_supervisor, name, bug)
+                os._exit(_EXIT_BUG)
+
+        process = self._context.Process(target=be_worker, name=name, daemon=True)
+        # A signal of the terminal must not reach the child while it still has our handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        to_supervisor.close()
+        self._ours.append(ours)
+        return Worker(process, ours)
+
+    def keep(self, item: Closeable) -> None:
+        """Have later children let go of `item`, which is not theirs."""
+        self._ours.append(item)
+
+    def let_go(self, item: Closeable) -> None:
+        """Close `item`, and have later children not bother."""
+        item.close()
+        self._ours.remove(item)
+
+
+class LaneSettings(NamedTuple):
+    """What is the same for all lanes."""
+
+    folder: LogsFolder
+    directory: int  # descriptor of the open directory
+    ring_bytes: int
+    properties: Mapping[str, Any]  # of librdkafka
+
+
+class Lane:
+    """One upload "thread"."""
+
+    def __init__(self, number: int, first_shard: int, workers: Workers, settings: LaneSettings) -> None:
+        self.number = number
+        self._workers = workers
+        self._settings = settings
+        self._shard = first_shard
+        self._start_both()
+
+    def _start_both(self) -> None:
+        self._ring = Ring(self._settings.ring_bytes)
+        self._chunker_end, self._producer_end = Channel.pair()
+        self._workers.keep(self._chunker_end)
+        self._workers.keep(self._producer_end)
+        self._start_producer()
+        self._start_chunker()
+
+    def _start_chunker(self) -> None:
+        self.chunker = self._workers.start(
+            f"chunker-{self.number}",
+            chunker.run,
+            (self._chunker_end, self._ring, self._settings.directory),
+            theirs=[self._chunker_end],
+        )
+
+    def _start_producer(self) -> None:
+        settings = self._settings
+        shards = ShardWriter(settings.folder, self.number, self._shard)
+        self.producer = self._workers.start(
+            f"producer-{self.number}",
+            producer.run,
+            (self._producer_end, self._ring, shards, settings.folder.topic, settings.properties),
+            theirs=[self._producer_end],
+        )
+
+    @property
+    def workers(self) -> tuple[Worker, Worker]:
+        return self.chunker, self.producer
+
+    def replace_chunker(self) -> None:
+        """Start another chunker in the place of one that has ended; the producer goes on."""
+        self._workers.let_go(self.chunker.channel)
+        self._start_chunker()
+
+    def replace_both(self, first_shard: int) -> None:
+        """Start the lane anew after its producer has ended: what lies in the ring is nobody's."""
+        self.chunker.process.kill()
+        self.chunker.process.join()
+        for item in (self.chunker.channel, self.producer.channel, self._chunker_end, self._producer_end):
+            self._workers.let_go(item)
+        self._shard = first_shard
+        self._start_both()
+
+
+def start_watcher(workers: Workers, options: watcher.WatchOptions) -> Worker:
+    """Start the watcher process."""
+    return workers.start("watcher", watcher.run, (options,))
+
+
+def _tell(to_supervisor: Channel, name: str, bug: Exception) -> None:
+    last = traceback.extract_tb(bug.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}:{last.lineno}"
+    text = f"{name} met an internal error, {type(bug).__name__}: {bug} ({where}); please report it"
+    try:
+        to_supervisor.send([Notice(logging.ERROR, text), Notice(logging.DEBUG, traceback.format_exc())])
+    except PeerGone:
+        pass  # nobody is left to be told

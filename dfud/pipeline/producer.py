@@ -1,0 +1,379 @@
+"""The producer process: hands the chunks of its lane to librdkafka, and records what the broker acknowledges."""
+
+from __future__ import annotations
+
+import logging
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import xxhash
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from dfud.core.ranges import RangeSet
+from dfud.logs.shards import ShardWriter
+from dfud.logs.times import iso_now
+from dfud.messages import (
+    BrokerAway,
+    Closing,
+    Completed,
+    FileDropped,
+    FileStart,
+    GivenUp,
+    Leave,
+    Message,
+    Notice,
+    Progress,
+    Recorded,
+    RoomFree,
+    RunReady,
+    Undelivered,
+)
+from dfud.pipeline.channel import Channel, PeerGone
+from dfud.pipeline.delivery import Verdict, explain, judge
+from dfud.pipeline.ring import Ring
+from dfud.pipeline.upload import Upload
+from dfud.pipeline.worker import become_worker
+
+ProducerFactory = Callable[[dict[str, Any]], Producer]
+
+# Together well under the 5 s that the tables may be behind the acknowledgements.
+_WRITE_AFTER = 1.0  # s from a row's first wait to its writing
+_REPORT_AFTER = 0.5  # s between reports of progress
+_ROWS_AT_ONCE = 1000  # a shard's worth of rows is written without waiting
+_WRITE_AGAIN_AFTER = 2.0  # s after a failed writing
+_POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
+_POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
+_RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
+
+
+def run(
+    name: str,
+    supervisor: int,
+    to_supervisor: Channel,
+    to_chunker: Channel,
+    ring: Ring,
+    shards: ShardWriter,
+    topic: str,
+    properties: Mapping[str, Any],
+) -> None:
+    """Be the producer process until told to leave."""
+    become_worker(name, supervisor)
+    lane = ProducerLane(
+        to_supervisor, to_chunker, ring, shards, topic, properties, lambda properties: Producer(properties)
+    )
+    try:
+        while lane.turn():
+            pass
+    except PeerGone:
+        return  # the supervisor sees which of us ended, and decides
+
+
+class ProducerLane:
+    """Responsible for the acknowledgements, the completion and the rows of the files of one lane."""
+
+    def __init__(
+        self,
+        to_supervisor: Channel,
+        to_chunker: Channel,
+        ring: Ring,
+        shards: ShardWriter,
+        topic: str,
+        properties: Mapping[str, Any],
+        producer_factory: ProducerFactory,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._supervisor = to_supervisor
+        self._chunker = to_chunker
+        self._ring = ring
+        self._shards = shards
+        self._topic = topic
+        self._clock = clock
+        self._factory = producer_factory
+        self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
+        self._timeout = float(properties.get("message.timeout.ms", 300_000)) / 1000  # s
+        self._producer = producer_factory(self._properties)
+        self._uploads: dict[int, Upload] = {}
+        self._retries: deque[tuple[Upload, int, bytes]] = deque()
+        self._retry_at = 0.0
+        self._retry_pause = _RETRY_FIRST
+        self._sending_again = False
+        self._renew = False
+        self._closing = False
+        self._given_up = False
+        self._leaving = False
+        self._away = False
+        self._last_ack = clock()
+        self._unreported: dict[int, Upload] = {}  # by token
+        self._report_at = 0.0
+        self._done: list[Completed] = []  # rows wait in the shard writer
+        self._write_at = 0.0
+        self._write_failed = False
+        self._rows_owed = 0  # completed and told as not recorded
+        self._poll_after = _POLL_FASTEST
+        self._poller = select.poll()
+        self._poller.register(to_supervisor, select.POLLIN)
+        self._poller.register(to_chunker, select.POLLIN)
+
+    def turn(self) -> bool:
+        """Wait for something to do and do it; False when told to leave and all is written."""
+        self._wait(self._pause(), self._chunker.fileno())
+        return not self._leaving
+
+    # -- waiting
+
+    def _wait(self, seconds: float, chunker: int = -1) -> None:
+        """Serve the supervisor, librdkafka and the clock; and the chunker's file descriptor `chunker`, if given."""
+        if chunker >= 0 and not self._retries:
+            ready = self._poller.poll(seconds * 1000)
+        else:  # nothing new is taken while older messages wait to be sent again
+            readable, _, _ = select.select([self._supervisor], [], [], seconds)
+            ready = [(self._supervisor.fileno(), select.POLLIN)] if readable else []
+        acked = self._last_ack
+        self._producer.poll(0)
+        self._poll_after = (
+            _POLL_FASTEST if ready or acked != self._last_ack else min(2 * self._poll_after, _POLL_SLOWEST)
+        )
+        for descriptor, _ in ready:
+            if descriptor == chunker:
+                for message in self._chunker.receive():
+                    self._from_chunker(message)
+            else:
+                for message in self._supervisor.receive():
+                    self._from_supervisor(message)
+        self._send_again()
+        self._keep_tables()
+
+    def _pause(self) -> float:
+        """Return the seconds until there is something to do without anybody's asking."""
+        now = self._clock()
+        due = [_POLL_IDLE]
+        if len(self._producer):
+            due.append(self._poll_after)
+        if self._retries:
+            due.append(self._retry_at - now)
+        if self._unreported:
+            due.append(self._report_at - now)
+        if self._shards.waiting:
+            due.append(self._write_at - now)
+        return max(0.0, min(due))
+
+    def _from_supervisor(self, message: Message) -> None:
+        if isinstance(message, Closing):
+            self._closing = True
+        elif isinstance(message, Leave):
+            self._leaving = True
+            self._keep_tables(at_once=True)
+            if len(self._producer):  # what is left has been told as undelivered
+                self._producer.purge()
+
+    # -- the chunker's side
+
+    def _from_chunker(self, message: Message) -> None:
+        if isinstance(message, RunReady):
+            upload = self._uploads.get(message.token)
+            if upload is not None:
+                self._send_run(upload, message)
+            if message.n_chunks and self._ring.free(message.end):
+                self._chunker.post([RoomFree()])
+        elif isinstance(message, FileStart):
+            # A chunker that died is replaced, and its file begun again: what it had handed on still counts.
+            known = self._uploads.get(message.token)
+            if known is None:
+                self._uploads[message.token] = Upload(message)
+            else:
+                known.acked.update(message.delivered)
+        elif isinstance(message, FileDropped):
+            self._uploads.pop(message.token, None)
+
+    def _send_run(self, upload: Upload, run: RunReady) -> None:
+        if run.xxh3_128:
+            upload.xxh3_128 = run.xxh3_128
+        chunk_size = upload.start.chunk_size
+        end = run.start + run.length
+        for at in range(run.n_chunks):
+            if upload.failure:
+                return
+            start = run.start + at * chunk_size
+            with self._ring.view(start, min(chunk_size, end - start)) as view:
+                value = bytes(view)
+            self._send(upload, run.first + at, value, run.xxh3_64[16 * at : 16 * at + 16])
+        if upload.is_complete:  # nothing was missing but the digest of the whole
+            self._complete(upload)
+
+    # -- librdkafka's side
+
+    def _send(self, upload: Upload, number: int, value: bytes, xxh3_64: bytes) -> None:
+        """Hand one message to librdkafka, waiting while its queue is full."""
+        while not upload.failure and not self._leaving:
+            if self._renew:
+                self._renew_producer()
+            try:
+                self._producer.produce(
+                    self._topic,
+                    value,
+                    upload.key,
+                    on_delivery=partial(self._reported, upload, number),
+                    headers=upload.headers(number, xxh3_64),
+                )
+                return
+            except BufferError:
+                self._wait(self._poll_after)
+            except KafkaException as problem:
+                error = problem.args[0]
+                if judge(error) is Verdict.REFUSED:
+                    self._fail(upload, error)
+                else:
+                    self._wait(_RETRY_FIRST)
+                    self._renew = self._renew or judge(error) is Verdict.RENEW
+
+    def _reported(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
+        """Take the delivery report of one message; called by librdkafka from within `poll`."""
+        if error is not None:
+            self._not_delivered(upload, number, error, message)
+            return
+        self._last_ack = self._clock()
+        if self._away:
+            self._away = False
+            self._supervisor.send([BrokerAway("")])
+        upload.acked.add(number)
+        if upload.is_complete:
+            self._complete(upload)
+            return
+        if upload.unreported is None:
+            if not self._unreported:
+                self._report_at = self._last_ack + _REPORT_AFTER
+            upload.unreported = RangeSet([(number, number)])
+            self._unreported[upload.start.token] = upload
+        else:
+            upload.unreported.add(number)
+
+    def _not_delivered(self, upload: Upload, number: int, error: KafkaError, message: Any) -> None:
+        verdict = judge(error)
+        if upload.failure or self._leaving:
+            return
+        if verdict is Verdict.REFUSED:
+            self._fail(upload, error)
+        elif verdict is Verdict.RETRY and self._closing:
+            self._fail(upload, error)
+            if not self._given_up and self._clock() - self._last_ack >= 0.9 * self._timeout:
+                self._given_up = True
+                self._supervisor.send([GivenUp(explain(error))])
+        else:
+            self._renew = self._renew or verdict is Verdict.RENEW
+            if not self._retries:
+                self._retry_at = self._clock() + (0 if self._renew else self._retry_pause)
+                self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
+            self._retries.append((upload, number, message.value() or b""))
+
+    def _send_again(self) -> None:
+        """Send again what was not delivered, when its time has come."""
+        if self._sending_again:  # waiting for room in librdkafka's queue has led back here
+            return
+        if self._renew:
+            self._renew_producer()
+        if not self._retries or self._clock() < self._retry_at:
+            return
+        self._sending_again = True
+        acked = self._last_ack
+        for _ in range(len(self._retries)):
+            upload, number, value = self._retries.popleft()
+            self._send(upload, number, value, xxhash.xxh3_64_hexdigest(value).encode())
+        if self._last_ack != acked:
+            self._retry_pause = _RETRY_FIRST
+        self._sending_again = False
+
+    def _renew_producer(self) -> None:
+        """Replace a producer that is of no use any more; all that it still held comes back to be sent again."""
+        self._renew = False
+        old = self._producer
+        old.purge()
+        while len(old):
+            old.poll(0.1)
+        self._renew = False  # the purge's own reports have asked for it once more
+        self._producer = self._factory(self._properties)
+        self._note(logging.WARNING, "the producer failed for good and was replaced; what it held is sent again")
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._renew = True
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            if not self._away:
+                self._away = True
+                self._supervisor.send([BrokerAway(error.str())])
+        elif error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self._note(logging.ERROR, f"the broker refuses the connection: {error.str()}")
+        else:
+            self._note(logging.DEBUG, f"librdkafka: {error.str()}")
+
+    # -- what is told and recorded
+
+    def _complete(self, upload: Upload) -> None:
+        token = upload.start.token
+        del self._uploads[token]
+        self._unreported.pop(token, None)
+        if not self._shards.waiting:
+            self._write_at = self._clock() + _WRITE_AFTER
+        self._shards.add(upload.row(iso_now()))
+        self._done.append(Completed(token, upload.xxh3_128, True))
+
+    def _fail(self, upload: Upload, error: KafkaError) -> None:
+        upload.failure = explain(error)
+        self._report_progress()
+        self._uploads.pop(upload.start.token, None)
+        self._supervisor.send([Undelivered(upload.start.token, upload.failure)])
+
+    def _keep_tables(self, at_once: bool = False) -> None:
+        now = self._clock()
+        if self._unreported and (at_once or now >= self._report_at):
+            self._report_progress()
+        waiting = self._shards.waiting
+        full = waiting >= _ROWS_AT_ONCE and not self._write_failed
+        if waiting and (at_once or full or now >= self._write_at):
+            self._write_rows(now)
+
+    def _report_progress(self) -> None:
+        reports = [
+            Progress(token, tuple(upload.unreported))
+            for token, upload in self._unreported.items()
+            if upload.unreported
+        ]
+        for upload in self._unreported.values():
+            upload.unreported = None
+        self._unreported.clear()
+        self._supervisor.send(reports)
+
+    def _write_rows(self, now: float) -> None:
+        try:
+            self._shards.write()
+        except OSError as problem:
+            # Uploading goes on: a repeat is better than a halt. The rows are kept, and written when that works.
+            self._write_at = now + _WRITE_AGAIN_AFTER
+            if not self._write_failed:
+                self._write_failed = True
+                self._note(logging.ERROR, f"the completed table cannot be written: {problem}; it is tried again")
+            self._rows_owed += len(self._done)
+            done = [told._replace(recorded=False) for told in self._done]
+        else:
+            done = list(self._done)
+            if self._write_failed:
+                self._write_failed = False
+                self._note(logging.WARNING, "the completed table is written again")
+            if self._rows_owed:
+                self._supervisor.send([Recorded(self._rows_owed - self._shards.rows_lost)])
+                self._rows_owed = 0
+        self._done.clear()
+        self._supervisor.send(done)
+
+    def _note(self, level: int, text: str) -> None:
+        self._supervisor.send([Notice(level, text)])
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger for librdkafka's own lines: what matters in them also comes as an error."""
+    logger = logging.Logger("librdkafka")
+    logger.addHandler(logging.NullHandler())
+    return logger

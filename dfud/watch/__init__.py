@@ -1,0 +1,1 @@
+"""How files are recognised: inotify, scans and polling."""

@@ -1,0 +1,41 @@
+"""What the watcher asks of its sources of files: the kernel's events, polling, or one look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from dfud.core.version import FileVersion
+
+
+class Ready(NamedTuple):
+    """A file that is ready to be uploaded."""
+
+    version: FileVersion
+    by_event: bool  # the kernel reported it, rather than a scan
+
+
+class Source(Protocol):
+    """Where files come from. It is only asked for as many as there is room for."""
+
+    def fileno(self) -> int:
+        """Return what becomes readable when there is something to `take_in`; -1 for nothing."""
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until there is something to do even so; None for never."""
+
+    def take_in(self) -> None:
+        """Take in what the kernel has to tell, without waiting."""
+
+    def ready(self) -> Iterator[Ready | None]:
+        """Give what is ready, with None at times for a pause, until there is nothing more now."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `ready` would do anything."""
+
+    def notices(self) -> list[tuple[int, str]]:
+        """Return what is to be told since the last call, each with its level."""
+
+    def sweep(self) -> None:
+        """Make sure that all that is there now is given before there is nothing more."""

@@ -1,0 +1,132 @@
+"""The watcher process: reports the files that are ready, as many at a time as there is room for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dfud.core.names import name_filter
+from dfud.messages import Allowance, Found, Leave, Message, Notice, Sweep, Swept
+from dfud.pipeline.channel import Channel, PeerGone
+from dfud.pipeline.worker import become_worker
+from dfud.watch.events import EventSource, WatchLimitReached
+from dfud.watch.once import OnceSource
+from dfud.watch.polling import PollingSource
+from dfud.watch.remote import read_mountinfo, remote_file_system
+from dfud.watch.scan import Tree
+from dfud.watch.source import Source
+
+_BATCH_FILES = 256
+_LONGEST_STEP = 0.05  # s between looks at the kernel's events and the supervisor
+
+
+class WatchOptions(NamedTuple):
+    """What is to be watched, and how."""
+
+    directory: bytes
+    upload_regex: str
+    take_all: bool  # what is there already, too
+    since_ns: int  # else what has changed since then (ns since 1970, by the file system's clock)
+    once: bool  # one look, no watching
+    polling: bool
+
+
+def run(name: str, supervisor: int, to_supervisor: Channel, options: WatchOptions) -> None:
+    """Be the watcher process until told to leave."""
+    become_worker(name, supervisor)
+    watcher = Watcher(to_supervisor, options)
+    try:
+        while watcher.turn():
+            pass
+    except PeerGone:
+        return
+
+
+class Watcher:
+    """Responsible for reporting every file that is ready; it holds back what there is no room for."""
+
+    def __init__(
+        self, to_supervisor: Channel, options: WatchOptions, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._supervisor = to_supervisor
+        self._options = options
+        self._clock = clock
+        self._tree = Tree(options.directory, name_filter(options.upload_regex), options.since_ns)
+        self._allowance = 0
+        self._sweeps: list[int] = []
+        self._source = self._make_source()
+
+    def _make_source(self) -> Source:
+        options = self._options
+        if options.once:
+            return OnceSource(self._tree)
+        if options.polling:
+            return PollingSource(self._tree, options.take_all, self._clock)
+        remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
+        if remote:
+            self._note(logging.WARNING, f"a {remote} file system does not report all changes: it is polled")
+            return PollingSource(self._tree, options.take_all, self._clock)
+        try:
+            return EventSource(self._tree, options.take_all)
+        except WatchLimitReached as problem:
+            return self._poll_instead(problem)
+
+    def _poll_instead(self, problem: WatchLimitReached) -> Source:
+        self._note(logging.WARNING, f"{problem}; the directory is polled until dfud is started again")
+        return PollingSource(self._tree, self._options.take_all, self._clock)
+
+    def turn(self) -> bool:
+        """Wait for something to do and do a bit of it; False when told to leave."""
+        readable = self._wait()
+        if self._supervisor.fileno() in readable:
+            for message in self._supervisor.receive(wait=False):
+                if isinstance(message, Allowance):
+                    self._allowance += message.files
+                elif isinstance(message, Sweep):
+                    self._sweeps.append(message.number)
+                    self._source.sweep()
+                elif isinstance(message, Leave):
+                    return False
+        try:
+            self._source.take_in()
+            if self._allowance:
+                self._report()
+        except WatchLimitReached as problem:
+            self._source = self._poll_instead(problem)
+        for level, text in self._source.notices():
+            self._note(level, text)
+        if self._sweeps and not self._source.has_more:
+            self._source.take_in()
+            if not self._source.has_more:
+                self._supervisor.send([Swept(number) for number in self._sweeps])
+                self._sweeps.clear()
+        return True
+
+    def _wait(self) -> list[int]:
+        timeout = self._source.due(self._clock())
+        if self._source.has_more and self._allowance:
+            timeout = 0
+        descriptors = [self._supervisor.fileno()]
+        if self._source.fileno() >= 0:
+            descriptors.append(self._source.fileno())
+        readable, _, _ = select.select(descriptors, [], [], timeout)
+        return readable
+
+    def _report(self) -> None:
+        batch: list[Message] = []
+        until = self._clock() + _LONGEST_STEP
+        for ready in self._source.ready():
+            if ready is not None:
+                batch.append(Found(ready.version, ready.by_event))
+                self._allowance -= 1
+            if not self._allowance or len(batch) >= _BATCH_FILES or self._clock() > until:
+                break
+        if batch:
+            self._supervisor.send(batch)
+
+    def _note(self, level: int, text: str) -> None:
+        self._supervisor.send([Notice(level, text)])
