@@ -3,10 +3,11 @@
 Every message is a small frozen tuple; `dfud.pipeline.channel` carries them in batches. A `token` is the number
 that the supervisor gives to one upload of one version of one file; it is never used again in a run.
 
-    watcher ──Found, Swept, Notice──▶ supervisor ──FileTask──▶ chunker ──FileStart, RunReady, FileDropped──▶ producer
-       ▲                               │  ▲  ▲                   │                                            │
-       └────────Allowance, Sweep───────┘  │  └──FileRead, FileUnreadable, FileChanged, FileUnchanged          │
-                                          └───────────Progress, Completed, Undelivered, GivenUp, Notice───────┘
+    watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ─FileStart, RunReady, FileDropped─▶ producer
+       ▲                             │  ▲  ▲                 │ ▲                                        │  │
+       └───────Allowance, Sweep──────┘  │  └─FileRead, FileUnreadable, FileChanged, FileUnchanged       │  │
+                                        │                      └───────────────RoomFree─────────────────┘  │
+                                        └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class Ledger:
             self._forget(latest)
         entry = self._add(version, self._chunk_size, self._now())
         if digest is not None:
-            # Rewritten within a tick of the file system's clock, or closed without a change: only its content tells.
+            # Rewritten within a tick of the file system's clock, or closed unchanged: only its content tells.
             entry.known_digest = digest.hex()
         self._wait(entry)
         return entry

@@ -9,7 +9,7 @@ from dfud.logs.layout import LogsFolder
 
 
 def read_unfinished(folder: LogsFolder) -> tuple[list[InProgressRow], list[SetAside]]:
-    """Return the rows of the in-progress table, and those that can't be understood; OSError if it can't be read."""
+    """Return the in-progress table's rows, and those that can't be understood; OSError if it can't be read."""
     rows: list[InProgressRow] = []
     bad: list[SetAside] = []
     try:

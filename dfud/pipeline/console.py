@@ -15,7 +15,7 @@ _COMMANDS = {"q": "quit", "quit": "quit", "c": "check", "check": "check"}
 
 
 def open_standard_files() -> None:
-    """Open ``/dev/null`` in the place of standard files that are closed, so that no other file gets their number."""
+    """Open ``/dev/null`` in the place of closed standard files, so that no other file gets their number."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -166,7 +167,5 @@ def _tell(to_supervisor: Channel, name: str, bug: Exception) -> None:
     last = traceback.extract_tb(bug.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     text = f"{name} met an internal error, {type(bug).__name__}: {bug} ({where}); please report it"
-    try:
+    with contextlib.suppress(PeerGone):  # nobody is left to be told
         to_supervisor.send([Notice(logging.ERROR, text), Notice(logging.DEBUG, traceback.format_exc())])
-    except PeerGone:
-        pass  # nobody is left to be told

@@ -126,7 +126,7 @@ class ProducerLane:
     # -- waiting
 
     def _wait(self, seconds: float, chunker: int = -1) -> None:
-        """Serve the supervisor, librdkafka and the clock; and the chunker's file descriptor `chunker`, if given."""
+        """Serve the supervisor, librdkafka and the clock; and the chunker's descriptor `chunker`, if given."""
         if chunker >= 0 and not self._retries:
             ready = self._poller.poll(seconds * 1000)
         else:  # nothing new is taken while older messages wait to be sent again

@@ -80,8 +80,9 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig) -> dict[str, st
         needed = message_bytes_needed(options.chunk_size)
         if limits.max_message_bytes < needed:
             raise UsageError(
-                f"topic {options.topic} takes messages of at most max.message.bytes = {limits.max_message_bytes}, too "
-                f"small for --chunk_size {options.chunk_size}; set the topic's max.message.bytes to {needed} or more"
+                f"topic {options.topic} takes messages of at most max.message.bytes = "
+                f"{limits.max_message_bytes}, too small for --chunk_size {options.chunk_size}; "
+                f"set the topic's max.message.bytes to {needed} or more"
             )
         fit_to_topic(properties, config.properties, limits.max_message_bytes)
     return properties

@@ -127,6 +127,7 @@ class Supervisor:
             self._register(self._commands.fileno(), selectors.EVENT_READ, self._on_commands)
         if self._options.once:
             self._drain()
+        self._allow()
         try:
             while not self._is_over():
                 self._turn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -154,10 +155,8 @@ class EventSource:
             for known in [known for known in self._watches if known == path or known.startswith(below)]:
                 watch = self._watches.pop(known)
                 self._paths.pop(watch, None)
-                try:
+                with contextlib.suppress(OSError):  # removed meanwhile, with its watch
                     self._inotify.rm_watch(watch)
-                except OSError:
-                    pass  # removed meanwhile, with its watch
         elif mask & flags.MOVED_TO or path not in self._watches:
             self._scan(Folder(path, take_all=True))
 
