@@ -30,6 +30,10 @@ class LockedError(DfudError):
     exit_status = EXIT_LOCKED
 
 
+class InterruptedError(DfudError):
+    """A signal asked for the end before anything was recognised."""
+
+
 class WorkerError(DfudError):
     """A worker process died again and again; what it held stays in the in-progress table."""
 

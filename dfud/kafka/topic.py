@@ -1,14 +1,9 @@
-"""A look at the topic before anything is recognised.
-
-It is done in a process of its own, because a process that has once used librdkafka must not fork any more.
-"""
+"""A look at the topic before anything is recognised."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -33,32 +28,9 @@ class TopicLimits(NamedTuple):
 def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -> TopicLimits:
     """Return the limits of `topic`, which is created if there is none and the broker allows it.
 
-    Raises UsageError if `properties` are no properties of librdkafka, or the topic can't be had.
+    Raises UsageError if `properties` are no properties of librdkafka, or the topic can't be had. The process that
+    has called it must not fork any more.
     """
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, topic, dict(properties), config_path))
-    process.start()
-    theirs.close()
-    try:
-        answer = ours.recv()
-    except EOFError:
-        answer = UsageError(f"librdkafka ended while it looked at topic {topic}; see {config_path}")
-    process.join()
-    if isinstance(answer, UsageError):
-        raise answer
-    limits: TopicLimits = answer
-    return limits
-
-
-def _answer(to_parent: Connection, topic: str, properties: dict[str, Any], config_path: str) -> None:
-    try:
-        to_parent.send(_look(topic, properties, config_path))
-    except UsageError as error:
-        to_parent.send(error)
-
-
-def _look(topic: str, properties: dict[str, Any], config_path: str) -> TopicLimits:
     errors: list[KafkaError] = []
     logger = _silence()
     try:
@@ -99,7 +71,7 @@ def _look(topic: str, properties: dict[str, Any], config_path: str) -> TopicLimi
         time.sleep(0.1)
 
 
-def _create(topic: str, properties: dict[str, Any], logger: Any) -> None:
+def _create(topic: str, properties: Mapping[str, Any], logger: Any) -> None:
     admin = _admin(properties, logger)
     try:
         admin.create_topics([NewTopic(topic)], operation_timeout=10)[topic].result(15)
@@ -112,7 +84,7 @@ def _create(topic: str, properties: dict[str, Any], logger: Any) -> None:
             ) from None
 
 
-def _max_message_bytes(topic: str, properties: dict[str, Any], logger: Any) -> int | None:
+def _max_message_bytes(topic: str, properties: Mapping[str, Any], logger: Any) -> int | None:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     try:
         entries = _admin(properties, logger).describe_configs([resource])[resource].result(15)
@@ -121,7 +93,7 @@ def _max_message_bytes(topic: str, properties: dict[str, Any], logger: Any) -> i
         return None
 
 
-def _admin(properties: dict[str, Any], logger: Any) -> AdminClient:
+def _admin(properties: Mapping[str, Any], logger: Any) -> AdminClient:
     return AdminClient({**properties, "logger": logger})
 
 

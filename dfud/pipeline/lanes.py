@@ -18,6 +18,7 @@ from dfud.messages import Notice
 from dfud.pipeline import chunker, producer
 from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.ring import Ring
+from dfud.pipeline.signals import ending_signals_blocked
 from dfud.watch import watcher
 
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -74,12 +75,8 @@ class Workers:
                 os._exit(_EXIT_BUG)
 
         process = self._context.Process(target=be_worker, name=name, daemon=True)
-        # A signal of the terminal must not reach the child while it still has our handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-        try:
+        with ending_signals_blocked():
             process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         to_supervisor.close()
         self._ours.append(ours)
         return Worker(process, ours)

@@ -21,8 +21,10 @@ from dfud.logs.lock import EVERYTHING, UploadLock
 from dfud.logs.logfile import make_log
 from dfud.logs.times import iso_now
 from dfud.logs.unfinished import read_unfinished, write_unfinished
+from dfud.pipeline.aside import call_aside
 from dfud.pipeline.console import CommandInput, Output
 from dfud.pipeline.lanes import Lane, LaneSettings, Workers, start_watcher
+from dfud.pipeline.signals import Signals
 from dfud.pipeline.supervisor import RunOptions, Supervisor
 from dfud.watch.watcher import WatchOptions
 
@@ -50,7 +52,8 @@ class UploadOptions(NamedTuple):
 def upload(options: UploadOptions, config: ClientConfig) -> int:
     """Upload until told to end; return the exit status. Raises DfudError."""
     directory = os.path.realpath(options.directory)
-    properties = _prepare_topic(options, config)
+    signals = Signals()
+    properties = _prepare_topic(options, config, signals)
     folder = _make_logs(directory, options.topic)
     lock = UploadLock.take(folder.lock, directory, options.topic)
     for leftover in folder.leftovers():
@@ -58,12 +61,12 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     output = Output()
     log = _make_log(options, folder, output)
     try:
-        return _run(options, directory, properties, folder, lock, output, log)
+        return _run(options, directory, properties, folder, lock, signals, output, log)
     finally:
         output.finish(2.0)
 
 
-def _prepare_topic(options: UploadOptions, config: ClientConfig) -> dict[str, str | int | bool]:
+def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signals) -> dict[str, str | int | bool]:
     if len(options.topic) > LONGEST_TOPIC:
         raise UsageError(
             f"--topic_name is longer than {LONGEST_TOPIC} characters: its tables would have no room for it"
@@ -75,7 +78,7 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig) -> dict[str, st
             f"{options.chunk_size} in each of --n_threads {options.n_threads}; raise it"
         )
     properties = producer_properties(config, options.chunk_size, options.n_threads, options.queue_max_size)
-    limits = look_at_topic(options.topic, properties, config.path)
+    limits = call_aside(signals, look_at_topic, options.topic, properties, config.path)
     if limits.max_message_bytes is not None:
         needed = message_bytes_needed(options.chunk_size)
         if limits.max_message_bytes < needed:
@@ -117,6 +120,7 @@ def _run(
     properties: dict[str, str | int | bool],
     folder: LogsFolder,
     lock: UploadLock,
+    signals: Signals,
     output: Output,
     log: logging.Logger,
 ) -> int:
@@ -152,7 +156,8 @@ def _run(
     _write_first_table(folder, ledger, bad_rows, log)
     supervisor = Supervisor(
         RunOptions(options.once, options.update_seconds),
-        watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known, output, CommandInput(), log,
+        watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
+        signals, output, CommandInput(), log,
     )  # fmt: skip
     return supervisor.run()
 

@@ -7,7 +7,6 @@ knows signals.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import signal
 import time
@@ -47,6 +46,7 @@ from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.console import CommandInput, Output
 from dfud.pipeline.lanes import Lane, Worker, Workers, start_watcher
 from dfud.pipeline.reports import Reports, summary
+from dfud.pipeline.signals import Signals
 from dfud.watch.watcher import WatchOptions
 
 MOST_OPEN_FILES = 20_000  # on their way at once; what else is ready waits in the directory
@@ -79,6 +79,7 @@ class Supervisor:
         lanes: list[Lane],
         ledger: Ledger,
         index: CompletedIndex,
+        signals: Signals,
         output: Output,
         commands: CommandInput,
         log: logging.Logger,
@@ -93,6 +94,7 @@ class Supervisor:
         self._lanes = lanes
         self._ledger = ledger
         self._index = index
+        self._signals = signals
         self._output = output
         self._commands = commands
         self._log = log
@@ -100,7 +102,6 @@ class Supervisor:
         self._reports = Reports(log)
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, int] = {}  # events asked for, by descriptor
-        self._signals_in, self._signals_out = os.pipe()
         self._allowed = 0  # files that the watcher may still report
         self._draining = False
         self._swept = False
@@ -117,8 +118,8 @@ class Supervisor:
     # -- the run
 
     def run(self) -> int:
-        """Upload until told to end; return the exit status. WorkerError if workers die again and again."""
-        self._catch_signals()
+        """Upload until told to end, or until workers die again and again; return the exit status."""
+        self._register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
         self._watch_worker(self._watcher)
         for lane in self._lanes:
             for worker in lane.workers:
@@ -132,6 +133,10 @@ class Supervisor:
             while not self._is_over():
                 self._turn()
             self._part()
+        except WorkerError as error:
+            self._log.error(str(error))
+            self._ledger.give_up("the program ended early")
+            self._abandoned = True
         finally:
             self._kill_all()
         return self._finish()
@@ -141,7 +146,10 @@ class Supervisor:
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._pause()):
-            key.data()
+            # What was called before may have taken a dead worker's channel away, and its number may be another's.
+            now_there = self._selector.get_map().get(key.fd)
+            if now_there is not None and now_there.data is key.data:
+                key.data()
         now = self._clock()
         self._ledger.resume_paused(now)
         if self._draining and self._swept:
@@ -167,25 +175,14 @@ class Supervisor:
 
     # -- signals and commands
 
-    def _catch_signals(self) -> None:
-        os.set_blocking(self._signals_out, False)
-        os.set_blocking(self._signals_in, False)
-        signal.set_wakeup_fd(self._signals_out, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # left so by nohup
-                signal.signal(number, lambda *_: None)
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        self._register(self._signals_in, selectors.EVENT_READ, self._on_signals)
-
     def _on_signals(self) -> None:
-        for number in os.read(self._signals_in, 64):
+        for number in self._signals.read():
             if number == signal.SIGINT and self._interrupted:
                 self._log.warning("left at once: the next start sends what is missing")
                 self._abandoned = True
-            elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            else:
                 self._interrupted = self._interrupted or number == signal.SIGINT
-                self._quit(signal.Signals(number).name)
+                self._quit(number.name)
 
     def _on_commands(self) -> None:
         if self._commands.is_in_background:
@@ -395,7 +392,7 @@ class Supervisor:
         if len(self._deaths) > _DEATHS:
             raise WorkerError(
                 f"{worker.name} {cause}, and {len(self._deaths)} workers have died within {_DEATHS_WITHIN:.0f} s: "
-                "ending; what is not delivered stays in the in-progress table, and the next start sends it"
+                "ending; the next start sends what is not delivered"
             )
         self._log.warning(f"{worker.name} {cause}: another one takes over")
         if worker is self._watcher:
