@@ -86,8 +86,9 @@ def _create(topic: str, properties: Mapping[str, Any], logger: Any) -> None:
 
 def _max_message_bytes(topic: str, properties: Mapping[str, Any], logger: Any) -> int | None:
     resource = ConfigResource(ResourceType.TOPIC, topic)
+    admin = _admin(properties, logger)  # to be kept: without it its futures fail
     try:
-        entries = _admin(properties, logger).describe_configs([resource])[resource].result(15)
+        entries = admin.describe_configs([resource])[resource].result(15)
         return int(entries["max.message.bytes"].value)
     except (KafkaException, KeyError):  # not allowed to ask, or too old a broker: a refusal will tell
         return None
