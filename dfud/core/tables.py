@@ -102,16 +102,18 @@ def read_in_progress(lines: Iterable[str]) -> Iterator[InProgressRow | BadRow]:
     return _read(lines, InProgressRow, _in_progress)
 
 
-def read_completed(lines: Iterable[str]) -> Iterator[CompletedRow | BadRow]:
-    """Read a completed table, or several that were put one after another."""
-    return _read(lines, CompletedRow, _completed)
+def read_completed(lines: Iterable[str], first: int = 1) -> Iterator[CompletedRow | BadRow]:
+    """Read a completed table, or several that were put one after another; `first` is the first row's number."""
+    return _read(lines, CompletedRow, _completed, first)
 
 
-def _read(lines: Iterable[str], kind: type[Row], check: Callable[[Sequence[str]], Row]) -> Iterator[Row | BadRow]:
+def _read(
+    lines: Iterable[str], kind: type[Row], check: Callable[[Sequence[str]], Row], first: int = 1
+) -> Iterator[Row | BadRow]:
     fields = kind._fields
     columns = len(fields)
     order: list[int] | None = None  # of the columns, where it is not ours
-    for number, (cells, text) in enumerate(_records(lines), 1):
+    for number, (cells, text) in enumerate(_records(lines), first):
         if not cells:
             continue
         if cells[0] in fields and set(fields) <= set(cells):

@@ -16,11 +16,9 @@ class CompletedIndex:
     enough of it to be merged.
     """
 
-    def __init__(self, entries: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """Begin with `entries`, each an identity and a digest; where one comes twice, either digest is kept."""
-        records = [identity + digest for identity, digest in entries]
-        records.sort()
-        self._sorted = b"".join(records)
+    def __init__(self, records: Iterable[bytes] = ()) -> None:
+        """Begin with `records`, each an identity and a digest; where one comes twice, either digest is kept."""
+        self._sorted = b"".join(sorted(records))
         self._fresh: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:

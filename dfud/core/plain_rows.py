@@ -1,0 +1,43 @@
+"""The quick way through a completed table of a million rows: whole blocks of rows that need no quotes.
+
+It gives what an index of the table needs and nothing else, several times as fast as `dfud.core.tables`, which is
+the judge: whatever is not plainly a good row of ours is left to it.
+"""
+
+from __future__ import annotations
+
+import re
+
+import xxhash
+
+from dfud.core.tables import CompletedRow, format_rows
+
+HEADER = format_rows([CompletedRow._fields]).encode()
+
+_PLAIN = re.compile(
+    rb"([^/\",\0\r\n][^\",\0\r\n]*),(0|[1-9]\d{0,17}),(0|-?[1-9]\d{0,17}|-?[1-9]\d{18}),"  # path, size, mtime_ns
+    rb"([1-9]\d{0,17}),([1-9]\d{0,17}),([0-9a-f]{32}),"  # n_chunks, chunk_size, xxh3_128
+    rb"[^\",\r\n]*,[^\",\r\n]*\r\n"  # started, completed
+)
+
+
+def plain_records(block: bytes) -> list[bytes] | None:
+    """Return identity and digest, 32 bytes, of each row in `block`; None if any of it is not plainly good.
+
+    `block` is whole lines of the table; header rows in it are passed over. The identity is that of
+    `FileVersion.identity`.
+    """
+    if b'"' in block or b".." in block:  # a quoted path may hold line breaks, and what looks like rows
+        return None
+    if HEADER in block:
+        block = block.replace(HEADER, b"")
+    rows = _PLAIN.findall(block)
+    if len(rows) != block.count(b"\n"):
+        return None
+    identity, digest = xxhash.xxh3_128_digest, bytes.fromhex
+    records = [
+        identity(b"%b\0%b\0%b" % (path, size, mtime_ns)) + digest(xxh3_128.decode())
+        for path, size, mtime_ns, n_chunks, chunk_size, xxh3_128 in rows
+        if (max(int(size), 1) + int(chunk_size) - 1) // int(chunk_size) == int(n_chunks)
+    ]
+    return records if len(records) == len(rows) else None

@@ -1,0 +1,73 @@
+"""The quick way must say just what the careful way says, or leave it to that."""
+
+from __future__ import annotations
+
+import io
+import os
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dfud.core.chunks import count_chunks
+from dfud.core.plain_rows import HEADER, plain_records
+from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
+
+NUMBERS = st.integers(-1, 1 << 64)
+NAMES = st.one_of(
+    st.text(st.characters(exclude_characters='/\0",\r\n', exclude_categories=["Cs"]), min_size=1),
+    st.binary(min_size=1, max_size=20).map(os.fsdecode),
+)
+ROWS = st.builds(
+    lambda path, size, mtime_ns, chunk_size, n_chunks, digest: CompletedRow(
+        path,
+        size,
+        mtime_ns,
+        count_chunks(size, max(chunk_size, 1)) if n_chunks is None else n_chunks,
+        chunk_size,
+        digest.hex(),
+        "2026-11-24T17:59:55.836+00:00",
+        "2026-11-24T17:59:55.887+00:00",
+    ),
+    NAMES,
+    st.one_of(st.integers(0, 1 << 40), NUMBERS),
+    NUMBERS,
+    st.one_of(st.sampled_from([1024, 16384]), NUMBERS),
+    st.one_of(st.none(), NUMBERS),
+    st.binary(min_size=15, max_size=16),
+)
+
+
+def carefully(block: bytes) -> list[bytes] | None:
+    """Return what the careful way makes of a block; None if there is a bad row."""
+    text = block.decode("utf-8", "surrogateescape")
+    records = []
+    for row in read_completed(io.StringIO(text, newline="")):
+        if isinstance(row, BadRow):
+            return None
+        records.append(version_of(row).identity() + bytes.fromhex(row.xxh3_128))
+    return records
+
+
+@given(st.lists(ROWS), st.booleans())
+@example([CompletedRow("a", 0, -5, 1, 16384, "0" * 32, "", "")], True)
+@example([CompletedRow("a..b", 1, 0, 1, 16384, "0" * 32, "", "")], False)
+def test_both_ways_agree(rows: list[CompletedRow], header: bool) -> None:
+    block = (HEADER if header else b"") + format_rows(rows).encode("utf-8", "surrogateescape")
+    quick = plain_records(block)
+    assert quick is None or quick == carefully(block)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_left_to_the_careful_way(garbage: bytes) -> None:
+    good = format_rows([CompletedRow("a/b", 5, 7, 1, 16384, "0" * 32, "s", "c")]).encode()
+    quick = plain_records(garbage + b"\n" + good)
+    assert quick is None or quick == carefully(garbage + b"\n" + good)
+
+
+def test_plain_rows_do_go_the_quick_way() -> None:
+    rows = [
+        CompletedRow(f"run {n}/näher.tif", n * 1000, -n, count_chunks(n * 1000, 1024), 1024, "a" * 32, "s", "c")
+        for n in range(5)
+    ]
+    records = plain_records(HEADER + format_rows(rows).encode() + HEADER)
+    assert records == [version_of(row).identity() + b"\xaa" * 16 for row in rows]
