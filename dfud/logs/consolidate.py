@@ -52,22 +52,42 @@ def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
     index = CompletedIndex(_records(folder.completed, bad) if present else ())
     if not shards and not bad:
         return Consolidated(index, bad, None)
-    if present and not bad and _is_ours(folder.completed):
-        old = _copied(folder.completed)
-    else:
-        old = _encoded(_rows([folder.completed] if present else [], []), header=True)
     new = _unknown(_rows(shards, bad), index)
+    trouble = _join(folder, shards, new, bad)
+    for _ in new:
+        pass  # the rest of the shards has to get into the index all the same
+    return Consolidated(index, bad, trouble)
+
+
+def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
+    """Bring `shards`, of which the completed table has no row yet, into it; return why that failed, or None.
+
+    The table itself is copied and not read: this is for the end of a run, which has read it at its start.
+    """
+    if not shards:
+        return None
+    bad: list[SetAside] = []
+    return _join(folder, shards, _rows(shards, bad), bad)
+
+
+def _join(
+    folder: LogsFolder, shards: list[str], new: Iterator[CompletedRow], bad: list[SetAside]
+) -> OSError | None:
+    """Write the completed table and the rows `new` of `shards` as one; `bad` is kept aside, and may still grow."""
+    present = os.path.exists(folder.completed)
     try:
+        if present and not bad and _is_ours(folder.completed):
+            old = _copied(folder.completed)
+        else:
+            old = _encoded(_rows([folder.completed] if present else [], []), header=True)
         replace_file(folder.completed, chain(old, _encoded(new, header=False)))
         keep_aside(bad)
     except OSError as trouble:
-        for _ in new:
-            pass  # the rest of the shards still has to get into the index
-        return Consolidated(index, bad, trouble)
+        return trouble
     for shard in shards:
         with contextlib.suppress(OSError):  # what is left is read once more, and found to be known
             os.unlink(shard)
-    return Consolidated(index, bad, None)
+    return None
 
 
 def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[CompletedRow]:

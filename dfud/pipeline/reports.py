@@ -80,7 +80,7 @@ class Reports:
         if now >= self._window_ends and any(self._files.values()):
             self.flush()
             self._window_ends = now + 1.0
-        if not busy:
+        if not busy or not self._next_progress:
             self._next_progress = now + _PROGRESS_EVERY
             self._last_acked = (now, self._acked_bytes)
         elif now >= self._next_progress:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from dfud.core.ledger import Entry, Ledger
 from dfud.core.names import shown
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.logs.consolidate import consolidate
+from dfud.logs.consolidate import append_shards
 from dfud.logs.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import UploadLock
@@ -471,12 +471,12 @@ class Supervisor:
         undelivered = self._ledger.undelivered
         for entry in undelivered:
             self._log.error(f"NOT delivered: {shown(entry.version.path)}: {entry.failure}")
-        consolidated = None
+        trouble = self._table_trouble or self._unrecorded > 0
         if not self._abandoned:
-            consolidated = consolidate(self._folder, self._folder.shards())
-            if consolidated.trouble is not None:
-                self._log.error(f"the completed table can't be written: {consolidated.trouble}")
-        trouble = self._table_trouble or self._unrecorded > 0 or bool(consolidated and consolidated.trouble)
+            untold = append_shards(self._folder, self._folder.shards())
+            if untold is not None:
+                self._log.error(f"the completed table can't be written: {untold}")
+                trouble = True
         self._close_session(trouble)
         if undelivered or trouble or self._abandoned:
             self._log.error(
