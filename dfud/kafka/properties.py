@@ -51,6 +51,7 @@ def producer_properties(
         "queue.buffering.max.kbytes": queue_kbytes(chunk_size, n_threads, queue_max_mb),
         "queue.buffering.max.messages": 20_000,
         "partitioner": "murmur2_random",  # that of the Java client
+        "reconnect.backoff.ms": 20,  # librdkafka connects twice at the start: to the bootstrap address, and anew
         "reconnect.backoff.max.ms": 2_000,
         "socket.nagle.disable": True,
     }

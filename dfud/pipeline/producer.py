@@ -45,6 +45,7 @@ _WRITE_AFTER = 1.0  # s from a row's first wait to its writing
 _REPORT_AFTER = 0.5  # s between reports of progress
 _ROWS_AT_ONCE = 1000  # a shard's worth of rows is written without waiting
 _WRITE_AGAIN_AFTER = 2.0  # s after a failed writing
+_HURRY = 20  # where the program waits for rows to end, they wait so many times what a writing takes
 _POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
 _POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
 _RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
@@ -111,6 +112,7 @@ class ProducerLane:
         self._report_at = 0.0
         self._done: list[Completed] = []  # rows wait in the shard writer
         self._write_at = 0.0
+        self._hurry_at = 0.0
         self._write_failed = False
         self._rows_owed = 0  # completed and told as not recorded
         self._poll_after = _POLL_FASTEST
@@ -158,7 +160,7 @@ class ProducerLane:
         if self._unreported:
             due.append(self._report_at - now)
         if self._shards.waiting:
-            due.append(self._write_at - now)
+            due.append(self._rows_due() - now)
         return max(0.0, min(due))
 
     def _from_supervisor(self, message: Message) -> None:
@@ -332,8 +334,15 @@ class ProducerLane:
             self._report_progress()
         waiting = self._shards.waiting
         full = waiting >= _ROWS_AT_ONCE and not self._write_failed
-        if waiting and (at_once or full or now >= self._write_at):
+        if waiting and (at_once or full or now >= self._rows_due()):
             self._write_rows(now)
+            self._hurry_at = self._clock() + _HURRY * (self._clock() - now)
+
+    def _rows_due(self) -> float:
+        """Return when the waiting rows are to be written: soon, where nothing else is left to be done."""
+        if self._closing and not self._uploads and not self._write_failed:
+            return min(self._write_at, self._hurry_at)
+        return self._write_at
 
     def _report_progress(self) -> None:
         reports = [

@@ -176,11 +176,18 @@ def assert_on_topic(recorded: dict[bytes, set[int]], files: dict[bytes, dict[str
             assert chunks <= version.chunks.keys(), f"{path!r}: recorded and not on the topic"
 
 
+@pytest.fixture
+def slow_config(tmp_path: Path, kafka: KafkaNode) -> Path:
+    """A configuration file with which some megabytes take seconds, one message at a time."""
+    one_by_one = {"batch.num.messages": "1", "max.in.flight": "1"}
+    return client_config.write(tmp_path / "slow.config", kafka.bootstrap, producer=one_by_one)
+
+
 def test_a_kill_of_everything_costs_nothing(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
+    directory: Path, config_file: Path, slow_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    fill(directory, 60, 3)
-    with uploading(directory, config_file, topic, "--upload_existing", "--chunk_size", 1024) as upload:
+    fill(directory, 100, 3)
+    with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         wait_until(lambda: any(int(row["n_chunks_delivered"]) for row in in_progress(directory, topic)))
         upload.kill()
     before = files_on(kafka.bootstrap, topic)
@@ -188,7 +195,7 @@ def test_a_kill_of_everything_costs_nothing(
     assert any(recorded.values()), "it was not in the middle"
     assert_on_topic(recorded, before)
 
-    upload_once(directory, config_file, topic, "--chunk_size", 1024)
+    upload_once(directory, config_file, topic)
     files = assert_all_there(directory, kafka.bootstrap, topic, once=False)
     for path, versions in files.items():
         (version,) = versions.values()
@@ -200,10 +207,10 @@ def test_a_kill_of_everything_costs_nothing(
 
 @pytest.mark.parametrize("name", ["watcher", "chunker-0", "producer-0"])
 def test_a_killed_worker_is_replaced(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, name: str
+    directory: Path, slow_config: Path, kafka: KafkaNode, topic: str, name: str
 ) -> None:
     fill(directory, 40, 8)
-    with uploading(directory, config_file, topic, "--upload_existing", "--chunk_size", 2048) as upload:
+    with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.workers()[name].kill()
         upload.wait_for(f"{name} was killed by SIGKILL: another one takes over")
@@ -260,10 +267,10 @@ def test_a_signal_ends_it_as_quit_does(
 
 
 def test_a_second_interrupt_leaves_at_once(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
+    directory: Path, config_file: Path, slow_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    fill(directory, 60, 3)
-    with uploading(directory, config_file, topic, "--upload_existing", "--chunk_size", 512) as upload:
+    fill(directory, 100, 3)
+    with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.process.send_signal(signal.SIGINT)
         upload.wait_for("ending when")
@@ -274,7 +281,7 @@ def test_a_second_interrupt_leaves_at_once(
     recorded = recorded_chunks(directory, topic)
     before = files_on(kafka.bootstrap, topic)
     assert_on_topic(recorded, before)
-    upload_once(directory, config_file, topic, "--chunk_size", 512)
+    upload_once(directory, config_file, topic)
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 
 
