@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
@@ -12,8 +13,30 @@ from dfud.errors import EXIT_USAGE, DfudError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+# Each is the click command of that name in the module of that name, in the order of the help text.
+COMMANDS = (
+    "upload",
+    "broker",
+)
 
-@click.group(context_settings=CONTEXT)
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is asked for: what runs needs only its own modules."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return load(name) if name in COMMANDS else None
+
+
+def load(name: str) -> click.Command:
+    """Import the command `name` of `COMMANDS`."""
+    command: click.Command = getattr(import_module(f"dfud.commands.{name}"), name)
+    return command
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="dfud")
 def dfud() -> None:
     """Upload what an instrument writes to Apache Kafka, and lose nothing."""
@@ -21,19 +44,12 @@ def dfud() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``dfud``."""
-    from dfud.commands.broker import broker
-    from dfud.commands.upload import upload
-
-    for command in (upload, broker):
-        dfud.add_command(command)
     sys.exit(run(dfud, arguments, "dfud"))
 
 
 def upload_main(arguments: Sequence[str] | None = None) -> None:
     """Run ``DataFileUploadDirectory``, which is ``dfud upload``."""
-    from dfud.commands.upload import upload
-
-    sys.exit(run(upload, arguments, "DataFileUploadDirectory"))
+    sys.exit(run(load("upload"), arguments, "DataFileUploadDirectory"))
 
 
 def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:

@@ -56,10 +56,10 @@ def default_data_dir() -> Path:
     help="The most memory for the broker's heap, in MB.",
 )
 def broker(data_dir: Path, port: int, heap_mb: int) -> None:
-    """Run a single-node Apache Kafka on this machine until SIGINT or SIGTERM.
+    """Run a single-node Apache Kafka on this machine.
 
-    It listens on 127.0.0.1 only. The first start downloads it, about 45 MB. What it prints is all that
-    an upload needs: a configuration file that names it.
+    It runs until SIGINT or SIGTERM, and listens on 127.0.0.1 only. The first start downloads it, about
+    45 MB. What it prints is all that an upload needs: a configuration file that names it.
     """
     node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=click.echo)
     with _signals_raise():

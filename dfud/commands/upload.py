@@ -6,13 +6,13 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
+from dfud.commands.options import check_topic, option
 from dfud.core.chunks import is_chunk_size
 from dfud.core.names import DEFAULT_UPLOAD_REGEX
 from dfud.errors import UsageError
@@ -23,16 +23,6 @@ from dfud.pipeline.run import upload as run_upload
 
 MOST_THREADS = 64
 _LARGEST_CHUNK = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
-
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def option(name: str, *arguments: Any, **settings: Any) -> Callable[[Command], Command]:
-    """Return a click option that is also accepted in its dashed spelling."""
-    spellings = dict.fromkeys([name, "--" + name[2:].replace("_", "-")])
-    return click.option(*spellings, *arguments, **settings)
 
 
 def _check_chunk_size(context: click.Context, parameter: click.Parameter, value: int) -> int:
@@ -46,12 +36,6 @@ def _check_regex(context: click.Context, parameter: click.Parameter, value: str)
         re.compile(value)
     except re.error as problem:
         raise click.BadParameter(f"{value!r} is not a regular expression: {problem}") from None
-    return value
-
-
-def _check_topic(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not _TOPIC.fullmatch(value) or value in (".", ".."):
-        raise click.BadParameter(f"{value!r} is not a name that Kafka allows: letters, digits, '.', '_' and '-'")
     return value
 
 
@@ -80,7 +64,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, value: flo
 @click.command(context_settings=CONTEXT)
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
-@option("--topic_name", metavar="TOPIC", required=True, callback=_check_topic, help="Topic to produce to.")
+@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to produce to.")
 @option("--upload_existing", is_flag=True, help="Upload the files that are there already, too.")
 @option(
     "--n_threads",
