@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import click
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
+from dfud.commands.stop import StopRequested, signals_raise
 from dfud.errors import BrokerError
 
 CONFIG_NAME = "dfud.config"
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LEAST_HEAP_MB = 128
-
-
-class _StopRequested(BaseException):
-    """A signal asked for the end; a BaseException, so that nothing on the way takes it for a failure."""
 
 
 def default_data_dir() -> Path:
@@ -62,7 +53,7 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
     45 MB. What it prints is all that an upload needs: a configuration file that names it.
     """
     node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=click.echo)
-    with _signals_raise():
+    with signals_raise():
         try:
             node.start()
             config = client_config.write(node.folder.path / CONFIG_NAME, node.bootstrap)
@@ -74,29 +65,7 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
                 f"the broker ended by itself (status {status}); the end of {node.folder.log}:\n"
                 f"{node.folder.log_tail()}"
             )
-        except _StopRequested:
+        except StopRequested:
             click.echo("Stopping Kafka")
         finally:
             node.stop()
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Have the signals that end the program raise; what handled them before does so again afterwards."""
-
-    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
-        _ignore_signals()  # a stop is on its way, and takes a second
-        raise _StopRequested
-
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore_signals() -> None:
-    """Ignore the signals that end the program: it is ending."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)

@@ -1,11 +1,14 @@
-"""The judge of the other tests, on messages made by hand."""
+"""The judge of the demonstration and of the other tests, on messages made by hand."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import pytest
 import xxhash
 
-from reader import Message, rebuild
+from dfud.demo.reader import Message, NotAsDescribed, rebuild
 
 KEY, DATA, SIZE = b"sub/\xff name.bin", b"abcdefgh12", 4
 
@@ -54,19 +57,33 @@ def test_a_file_that_lacks_a_chunk_is_not_complete() -> None:
     ],
 )
 def test_a_wrong_header_is_an_error(changed: dict[str, bytes], complaint: str) -> None:
-    with pytest.raises(AssertionError, match=complaint):
+    with pytest.raises(NotAsDescribed, match=complaint):
         rebuild(messages(**changed))
 
 
 def test_other_bytes_are_an_error() -> None:
     first, *rest = messages()
-    with pytest.raises(AssertionError, match="xxh3_64"):
+    with pytest.raises(NotAsDescribed, match="xxh3_64"):
         rebuild([first._replace(value=b"abcX"), *rest])
-    with pytest.raises(AssertionError, match="null"):
+    with pytest.raises(NotAsDescribed, match="null"):
         rebuild([first._replace(value=None), *rest])
 
 
 def test_a_file_in_two_partitions_is_an_error() -> None:
     first, *rest = messages()
-    with pytest.raises(AssertionError, match=r"in partitions \[1, 2\]"):
+    with pytest.raises(NotAsDescribed, match=r"in partitions \[1, 2\]"):
         rebuild([first._replace(partition=1), *rest])
+
+
+@pytest.mark.parametrize("lacking", ["upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64"])
+def test_a_header_that_is_not_there_is_an_error(lacking: str) -> None:
+    first, *rest = messages()
+    headers = {name: value for name, value in first.headers.items() if name != lacking}
+    with pytest.raises(NotAsDescribed, match=lacking):
+        rebuild([first._replace(headers=headers), *rest])
+
+
+def test_it_shares_no_code_with_the_uploader() -> None:
+    program = "import sys, dfud.demo.reader; print(*sorted(n for n in sys.modules if n.split('.')[0] == 'dfud'))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["dfud", "dfud.demo", "dfud.demo.reader"]

@@ -1,0 +1,25 @@
+"""``dfud demo``: see it work, with nothing but this package."""
+
+from __future__ import annotations
+
+import click
+
+from dfud.commands import CONTEXT
+from dfud.commands.stop import StopRequested, signals_raise
+from dfud.demo.show import show
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
+
+
+@click.command(context_settings=CONTEXT)
+def demo() -> int:
+    """Show it at work: start a Kafka, upload a tree of files, read it back.
+
+    Everything happens in a temporary folder and is removed at the end. The files on the topic are compared
+    with those in the folder byte for byte, and a second upload has to send nothing. Exit status: 0 all is
+    the same; 1 something is not.
+    """
+    try:
+        with signals_raise():
+            return EXIT_OK if show(click.echo) else EXIT_UNDELIVERED
+    except StopRequested:
+        raise click.Abort from None
