@@ -16,6 +16,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # Each is the click command of that name in the module of that name, in the order of the help text.
 COMMANDS = (
     "upload",
+    "status",
     "broker",
     "demo",
 )

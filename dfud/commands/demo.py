@@ -12,9 +12,10 @@ from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 
 @click.command(context_settings=CONTEXT)
 def demo() -> int:
-    """Show it at work: start a Kafka, upload a tree of files, read it back.
+    """Show it at work: a thousand files to a Kafka and back.
 
-    Everything happens in a temporary folder and is removed at the end. The files on the topic are compared
+    It starts a Kafka of its own, the first time downloads it (about 45 MB), and uploads a tree of files. All of
+    it happens in a temporary folder and is removed at the end. The files on the topic are compared
     with those in the folder byte for byte, and a second upload has to send nothing. Exit status: 0 all is
     the same; 1 something is not.
     """

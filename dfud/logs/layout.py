@@ -13,6 +13,10 @@ ROWS_OF_A_SHARD = 1000
 # "upload_to_" + topic + "_in_progress.csv", with the temporary file's own additions, must stay under 255 bytes.
 LONGEST_TOPIC = 200
 
+_LOCK_OR_IN_PROGRESS = re.compile(r"\.upload_to_(.+)\.lock|upload_to_(.+)_in_progress\.csv")
+_COMPLETED = re.compile(r"uploaded_to_(.+)\.csv")
+_SHARD_OF = re.compile(r"(.+?)_p\d+(?:_\d+)?")
+
 
 class LogsFolder:
     """The names in LOGS that belong to one topic."""
@@ -73,3 +77,18 @@ class LogsFolder:
             match = pattern.fullmatch(name)
             if match:
                 yield match
+
+
+def topics(directory: str) -> list[str]:
+    """List the topics that LOGS of `directory` tells of; OSError if it can't be listed.
+
+    A run leaves a lock file and an in-progress table; where only completed tables are left, "T_p0" is taken for
+    a shard of T.
+    """
+    names = os.listdir(LogsFolder(directory, "").path)
+    found = {match[1] or match[2] for match in map(_LOCK_OR_IN_PROGRESS.fullmatch, names) if match}
+    for match in map(_COMPLETED.fullmatch, names):
+        if match and match[1] not in found:
+            shard = _SHARD_OF.fullmatch(match[1])
+            found.add(shard[1] if shard else match[1])
+    return sorted(found)

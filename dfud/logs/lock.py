@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from enum import Enum
 
 from dfud.errors import LockedError, UsageError
 
 EVERYTHING = 0  # a time before all files
+
+# Whoever only looks whether the lock is held has a share in it for some microseconds.
+_PATIENCE = 0.2  # s
+_PAUSE = 0.01  # s
 
 
 class UploadLock:
@@ -32,7 +38,7 @@ class UploadLock:
                 f"{path} can't be opened: {problem.strerror}; dfud must be able to write into LOGS"
             ) from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise LockedError(f"another dfud is already uploading {directory} to topic {topic}") from None
@@ -50,13 +56,7 @@ class UploadLock:
 
     def unfinished_since(self) -> int | None:
         """Return when the run began that did not end in an orderly way (ns since 1970), or None."""
-        text = os.pread(self._descriptor, 64, 0).strip()
-        if not text:
-            return None
-        try:
-            return int(text)
-        except ValueError:  # cut off by a power cut: it did begin
-            return EVERYTHING
+        return _begun_at(self._descriptor)
 
     def now_ns(self) -> int:
         """Return the present time by the clock of the file system, which that of this machine may not be."""
@@ -75,3 +75,53 @@ class UploadLock:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, text, 0)
         os.fsync(self._descriptor)
+
+
+class RunState(Enum):
+    """What a lock file tells of the last run."""
+
+    RUNNING = "running"
+    ENDED = "ended"  # in an orderly way, or it never began
+    BROKEN_OFF = "broken off"
+
+
+def look(path: str) -> RunState:
+    """Tell of the last run, without waiting and without writing; OSError if the lock file can't be read.
+
+    For as long as it takes to look, an uploader can't take the lock: `UploadLock.take` allows for that.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return RunState.ENDED
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return RunState.ENDED if _begun_at(descriptor) is None else RunState.BROKEN_OFF
+    except BlockingIOError:
+        return RunState.RUNNING
+    finally:
+        os.close(descriptor)
+
+
+def _begun_at(descriptor: int) -> int | None:
+    text = os.pread(descriptor, 64, 0).strip()
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:  # cut off by a power cut: it did begin
+        return EVERYTHING
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; BlockingIOError if somebody keeps it."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)

@@ -1,0 +1,106 @@
+"""``dfud status``: what LOGS tells of the uploads from a directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import click
+
+from dfud.commands import CONTEXT
+from dfud.commands.options import check_topic, option
+from dfud.errors import EXIT_OK, UsageError
+from dfud.logs.layout import LogsFolder, topics
+from dfud.logs.lock import RunState
+from dfud.logs.status import TopicStatus, topic_status
+
+_RUNS = {
+    RunState.RUNNING: "an uploader is running",
+    RunState.ENDED: "no uploader is running",
+    RunState.BROKEN_OFF: "no uploader is running, and the last one was broken off: start it again",
+}
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+_MOST_BAD_ROWS = 10
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("directory", metavar="DIR", type=click.Path())
+@option("--topic_name", metavar="TOPIC", callback=check_topic, help="Tell of this topic only.")
+@option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+def status(directory: str, topic_name: str | None, as_json: bool) -> int:
+    """Tell what is uploaded from DIR and what is left to be sent.
+
+    It reads DIR/LOGS only: no broker is asked and nothing is written, so it may be run at any time. What an
+    uploader that is running has recorded is at most 5 seconds old. Exit status: 0; 2 DIR has no LOGS.
+    """
+    try:
+        known = topics(directory)
+        if topic_name is not None and topic_name not in known:
+            raise UsageError(
+                f"nothing was uploaded from {directory} to topic {topic_name}; "
+                f"LOGS tells of {', '.join(known) or 'no topic'}"
+            )
+        chosen = known if topic_name is None else [topic_name]
+        found = [topic_status(LogsFolder(directory, topic)) for topic in chosen]
+    except OSError as problem:
+        raise UsageError(_explain(directory, problem)) from None
+    if as_json:
+        click.echo(json.dumps({"topics": [_as_json(topic) for topic in found]}, indent=2))
+    elif found:
+        click.echo("\n\n".join("\n".join(_lines(topic)) for topic in found))
+    else:
+        click.echo(f"nothing was uploaded from {directory} yet")
+    return EXIT_OK
+
+
+def _explain(directory: str, problem: OSError) -> str:
+    path = problem.filename or directory
+    if not isinstance(problem, (FileNotFoundError, NotADirectoryError)):
+        return f"{path} can't be read: {problem.strerror}"
+    if not os.path.isdir(directory):
+        return f"{directory} is not a directory; give the directory that is uploaded"
+    return f"{directory} has no LOGS: nothing was uploaded from it with dfud"
+
+
+def _lines(topic: TopicStatus) -> Iterator[str]:
+    completed, in_progress, bad = topic.completed, topic.in_progress, topic.bad_rows
+    yield f"topic {topic.topic}: {_RUNS[topic.run]}"
+    last = f", the last at {completed.last}" if completed.last else ""
+    yield f"  completed:   {_amount(completed.files, completed.size)}{last}"
+    chunks = f", {in_progress.chunks_to_send:,} of {in_progress.chunks:,} chunks to be sent"
+    yield f"  in progress: {_amount(in_progress.files, in_progress.size)}{chunks if in_progress.files else ''}"
+    if bad:
+        yield f"  bad rows:    {len(bad):,}, which the next upload keeps aside"
+        for table, row in bad[:_MOST_BAD_ROWS]:
+            yield f"    row {row.number} of {os.path.basename(table)}: {row.why}"
+        if len(bad) > _MOST_BAD_ROWS:
+            yield f"    and {len(bad) - _MOST_BAD_ROWS:,} more"
+
+
+def _amount(files: int, size: int) -> str:
+    return f"{files:,} {'file' if files == 1 else 'files'}, {shown_size(size)}"
+
+
+def shown_size(size: int) -> str:
+    """Return a number of bytes as it is read best.
+
+    >>> shown_size(999), shown_size(61_234_567), shown_size(999_999)
+    ('999 bytes', '61.2 MB', '1.0 MB')
+    """
+    if size < 1000:
+        return f"{size} {_UNITS[0]}"
+    value, unit = float(size), 0
+    while value >= 999.95 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:,.1f} {_UNITS[unit]}"
+
+
+def _as_json(topic: TopicStatus) -> dict[str, object]:
+    return {
+        "topic": topic.topic,
+        "run": topic.run.value,
+        "completed": topic.completed._asdict(),
+        "in_progress": topic.in_progress._asdict(),
+        "bad_rows": [{"table": table, "row": row.number, "why": row.why} for table, row in topic.bad_rows],
+    }

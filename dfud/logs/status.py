@@ -1,0 +1,99 @@
+"""What LOGS tells of a directory's uploads: no broker is asked, and nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from dfud.core.tables import BadRow, read_completed
+from dfud.logs.consolidate import SetAside, read_lines
+from dfud.logs.layout import LogsFolder
+from dfud.logs.lock import RunState, look
+from dfud.logs.unfinished import read_unfinished
+
+
+class InProgress(NamedTuple):
+    """The files that are recognised and not yet wholly acknowledged."""
+
+    files: int
+    size: int  # bytes of all of them
+    chunks: int
+    chunks_to_send: int
+
+
+class Completed(NamedTuple):
+    """The files that are wholly on the topic; each version of a file counts."""
+
+    files: int
+    size: int  # bytes of all of them
+    last: str | None  # when the last one was completed, ISO 8601
+
+
+class TopicStatus(NamedTuple):
+    """What is known of the uploads to one topic."""
+
+    topic: str
+    run: RunState
+    in_progress: InProgress
+    completed: Completed
+    bad_rows: list[SetAside]
+
+
+def topic_status(folder: LogsFolder) -> TopicStatus:
+    """Read all that LOGS has of a topic; OSError if a table can't be read.
+
+    A file that is completed meanwhile is counted at least once: it is looked for in progress first. Shards come
+    before the completed table, as an uploader that consolidates them replaces that before it removes them.
+    """
+    run = look(folder.lock)
+    rows, bad = read_unfinished(folder)
+    in_progress = InProgress(
+        len(rows),
+        sum(row.size for row in rows),
+        sum(row.n_chunks for row in rows),
+        sum(row.n_chunks_to_send for row in rows),
+    )
+    return TopicStatus(folder.topic, run, in_progress, _completed(folder, bad), bad)
+
+
+def _completed(folder: LogsFolder, bad: list[SetAside]) -> Completed:
+    """Read the completed tables; rows that can't be understood are added to `bad`."""
+    seen: set[int] = set()  # 64-bit hashes: a row that two tables have counts once
+    latest: dict[str, str] = {}  # by the UTC offset: with the same one, times are in the order of their texts
+    size = 0
+    for table, lines in _tables(folder):
+        for row in read_completed(lines):
+            if isinstance(row, BadRow):
+                bad.append(SetAside(table, row))
+                continue
+            version = hash((row.rel_filepath, row.size, row.mtime_ns))
+            if version in seen:
+                continue
+            seen.add(version)
+            size += row.size
+            offset = row.completed[-6:]
+            if row.completed > latest.get(offset, ""):
+                latest[offset] = row.completed
+    last = max(latest.values(), key=_timestamp, default="")
+    return Completed(len(seen), size, last if _timestamp(last) else None)
+
+
+def _tables(folder: LogsFolder) -> Iterator[tuple[str, Iterator[str]]]:
+    """Give each table that there is and its lines."""
+    for table in (*folder.shards(), folder.completed):
+        yield table, _present(table)
+
+
+def _present(table: str) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):  # consolidated meanwhile, or not there yet
+        yield from read_lines(table)
+
+
+def _timestamp(text: str) -> float:
+    """Return an ISO 8601 time as seconds since 1970; 0 for what is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0

@@ -1,0 +1,144 @@
+"""``dfud status``: its lines, its JSON, its refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfud.commands import main
+from dfud.commands.status import shown_size
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import CompletedRow, format_table, in_progress_row
+from dfud.core.version import FileVersion
+from dfud.logs.layout import LogsFolder
+from dfud.logs.lock import UploadLock
+from dfud.logs.unfinished import write_unfinished
+
+AT = "2026-03-01T10:00:00.000+00:00"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory that was uploaded to topics T and U."""
+    (tmp_path / "LOGS").mkdir()
+    folder = LogsFolder(str(tmp_path), "T")
+    write_unfinished(folder, [in_progress_row(FileVersion(b"a", 40_000, 1), 16384, RangeSet([(1, 2)]), AT)])
+    row = CompletedRow("b", 1_500_000, 1, 92, 16384, "0" * 32, AT, AT)
+    Path(folder.completed).write_bytes((format_table(CompletedRow, [row]) + "cut off\r\n").encode())
+    write_unfinished(LogsFolder(str(tmp_path), "U"), [])
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run the command; return its exit status, output and errors."""
+    with pytest.raises(SystemExit) as ended:
+        main(["status", *map(str, arguments)])
+    assert isinstance(ended.value.code, int)
+    return (ended.value.code, *capsys.readouterr())
+
+
+def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = UploadLock.take(LogsFolder(str(directory), "T").lock, "DIR", "T")
+    status, out, err = run(capsys, directory)
+    lock.close()
+    assert (status, err) == (0, "")
+    assert out == (
+        "topic T: an uploader is running\n"
+        f"  completed:   1 file, 1.5 MB, the last at {AT}\n"
+        "  in progress: 1 file, 40.0 kB, 1 of 3 chunks to be sent\n"
+        "  bad rows:    1, which the next upload keeps aside\n"
+        "    row 3 of uploaded_to_T.csv: it has 1 columns and not 8\n"
+        "\n"
+        "topic U: no uploader is running\n"
+        "  completed:   0 files, 0 bytes\n"
+        "  in progress: 0 files, 0 bytes\n"
+    )
+
+
+def test_json_says_the_same(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, directory, "--topic-name", "T", "--json")
+    assert status == 0
+    table = str(directory / "LOGS" / "uploaded_to_T.csv")
+    assert json.loads(out) == {
+        "topics": [
+            {
+                "topic": "T",
+                "run": "ended",
+                "completed": {"files": 1, "size": 1_500_000, "last": AT},
+                "in_progress": {"files": 1, "size": 40_000, "chunks": 3, "chunks_to_send": 1},
+                "bad_rows": [{"table": table, "row": 3, "why": "it has 1 columns and not 8"}],
+            }
+        ]
+    }
+
+
+def test_nothing_is_written(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def state() -> dict[str, tuple[int, bytes]]:
+        return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (directory / "LOGS").iterdir()}
+
+    before = state()
+    run(capsys, directory)
+    assert state() == before
+
+
+def test_a_run_that_was_broken_off_is_told(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / "LOGS" / ".upload_to_U.lock").write_text("0\n")
+    assert "topic U: no uploader is running, and the last one was broken off" in run(capsys, directory)[1]
+
+
+def test_logs_without_a_topic_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "LOGS").mkdir()
+    assert run(capsys, tmp_path) == (0, f"nothing was uploaded from {tmp_path} yet\n", "")
+    assert json.loads(run(capsys, tmp_path, "--json")[1]) == {"topics": []}
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "told"),
+    [
+        pytest.param("LOGS/uploaded_to_T.csv/", ["."], "uploaded_to_T.csv can't be read", id="unreadable-table"),
+        pytest.param("file", ["."], "has no LOGS", id="no-logs"),
+        pytest.param("LOGS", ["."], "has no LOGS", id="logs-is-a-file"),
+        pytest.param("file", ["file"], "file is not a directory", id="no-directory"),
+        pytest.param("file", ["nowhere"], "nowhere is not a directory", id="nothing"),
+        pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS tells of T", id="topic"),
+        pytest.param("LOGS/", [".", "--topic_name", "a b"], "'a b' is not a name that Kafka allows", id="name"),
+    ],
+)
+def test_what_cannot_be_told_of_is_one_line(
+    make: str,
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path(make)
+    if make.endswith("/"):
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB")],
+)
+def test_a_size_is_shown(size: int, text: str) -> None:
+    assert shown_size(size) == text
+
+
+@given(st.integers(1000, 10**17))
+def test_a_shown_size_is_near_the_size(size: int) -> None:
+    number, unit = shown_size(size).split()
+    scale = 1000 ** ["bytes", "kB", "MB", "GB", "TB", "PB"].index(unit)
+    assert abs(float(number.replace(",", "")) * scale - size) <= 0.051 * scale

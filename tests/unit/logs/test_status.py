@@ -1,0 +1,158 @@
+"""What LOGS tells, from tables made by hand."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
+from dfud.core.version import FileVersion
+from dfud.errors import LockedError
+from dfud.logs.layout import LogsFolder, topics
+from dfud.logs.lock import RunState, UploadLock, look
+from dfud.logs.status import topic_status
+from dfud.logs.unfinished import write_unfinished
+
+ROW = CompletedRow("a; file", 5, 1, 1, 16384, "0" * 32, "2026-03-01T00:00:00.000+00:00", "")
+
+
+def completed(number: int, at: str) -> CompletedRow:
+    """Return a row of a file of 5 bytes."""
+    return ROW._replace(mtime_ns=number, completed=at)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LogsFolder:
+    """An empty LOGS and the names in it."""
+    folder = LogsFolder(str(tmp_path), "T")
+    os.mkdir(folder.path)
+    return folder
+
+
+def write(path: str, *rows: CompletedRow, rest: str = "") -> None:
+    """Write a completed table."""
+    Path(path).write_bytes((format_table(CompletedRow, rows) + rest).encode())
+
+
+def test_nothing_is_known_of_an_empty_folder(folder: LogsFolder) -> None:
+    found = topic_status(folder)
+    assert found.run is RunState.ENDED
+    assert found.in_progress == (0, 0, 0, 0)
+    assert found.completed == (0, 0, None)
+    assert found.bad_rows == []
+
+
+def test_table_and_shards_are_one_and_a_row_counts_once(folder: LogsFolder) -> None:
+    twice = completed(2, "2026-03-02T10:00:00.000+00:00")
+    write(folder.completed, completed(1, "2026-03-01T10:00:00.000+00:00"), twice)
+    # As a crash leaves them between the writing of the table and the removal of the shard.
+    write(folder.shard(0, 1), twice, completed(3, "2026-03-01T11:00:00.000+00:00"))
+    write(folder.shard(1, 1), ROW._replace(rel_filepath="another", size=7))
+    assert topic_status(folder).completed == (4, 22, "2026-03-02T10:00:00.000+00:00")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "last"),
+    [
+        pytest.param("2026-10-25T02:30:00.000+02:00", "2026-10-25T02:10:00.000+01:00", 1, id="summer-time-ends"),
+        pytest.param(
+            "2026-10-25T02:10:00.000+01:00", "2026-10-25T02:30:00.000+02:00", 0, id="the-other-way-round"
+        ),
+        pytest.param("no time", "2026-10-25T02:30:00.000+02:00", 1, id="a-time-that-is-none"),
+        pytest.param("no time", "nor this", None, id="no-times"),
+    ],
+)
+def test_the_last_one_is_the_latest(folder: LogsFolder, first: str, second: str, last: int | None) -> None:
+    write(folder.completed, completed(1, first), completed(2, second))
+    assert topic_status(folder).completed.last == (None if last is None else (first, second)[last])
+
+
+def test_files_in_progress_are_summed_up(folder: LogsFolder) -> None:
+    rows = [
+        in_progress_row(FileVersion(b"one\xff", 100_000, 1), 16384, RangeSet([(2, 3)]), "now"),
+        in_progress_row(FileVersion(b"two", 0, 1), 16384, RangeSet(), "now"),
+    ]
+    write_unfinished(folder, rows)
+    assert topic_status(folder).in_progress == (2, 100_000, 8, 6)
+
+
+def test_bad_rows_are_named_with_their_table(folder: LogsFolder) -> None:
+    write(folder.completed, completed(1, ""), rest="cut off,12\r\n")
+    Path(folder.in_progress).write_text(format_table(InProgressRow, []) + "nonsense\n")
+    found = topic_status(folder)
+    assert [(table, row.number, row.text) for table, row in found.bad_rows] == [
+        (folder.in_progress, 2, "nonsense"),
+        (folder.completed, 3, "cut off,12"),
+    ]
+    assert found.completed.files == 1
+
+
+def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) -> None:
+    assert topics(str(tmp_path)) == []
+    for name in (
+        ".upload_to_only.locked.lock",
+        "upload_to_b_in_progress.csv",
+        "uploaded_to_b_p0_1.csv",
+        "uploaded_to_T.csv",
+        "uploaded_to_T.csv.bad",
+        "uploaded_to_T_p0.csv",
+        "uploaded_to_shards_p1_12.csv",
+        ".upload_to_c_in_progress.csv.123.tmp",
+        "DataFileUploadDirectory.log",
+    ):
+        Path(folder.path, name).touch()
+    assert topics(str(tmp_path)) == ["T", "b", "only.locked", "shards"]
+
+
+def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) -> None:
+    for topic in ("T", "T_p0"):
+        write_unfinished(LogsFolder(str(tmp_path), topic), [])
+        write(LogsFolder(str(tmp_path), topic).completed, completed(len(topic), ""))
+    assert topics(str(tmp_path)) == ["T", "T_p0"]
+    assert topic_status(folder).completed.files == 1
+
+
+# The lock
+
+
+def test_the_state_of_a_run_is_seen(folder: LogsFolder) -> None:
+    assert look(folder.lock) is RunState.ENDED
+    lock = UploadLock.take(folder.lock, "DIR", "T")
+    lock.begin(123)
+    assert look(folder.lock) is RunState.RUNNING
+    lock.close()
+    assert look(folder.lock) is RunState.BROKEN_OFF
+    again = UploadLock.take(folder.lock, "DIR", "T")
+    again.end()
+    again.close()
+    assert look(folder.lock) is RunState.ENDED
+
+
+def test_looking_needs_no_permission_to_write_and_writes_nothing(folder: LogsFolder) -> None:
+    look(folder.lock)
+    assert os.listdir(folder.path) == []
+    Path(folder.lock).touch()
+    os.chmod(folder.lock, 0o444)
+    assert look(folder.lock) is RunState.ENDED
+
+
+def test_an_uploader_starts_although_somebody_looks(folder: LogsFolder) -> None:
+    Path(folder.lock).touch()
+    looking = os.open(folder.lock, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    leave = threading.Timer(0.05, os.close, [looking])
+    leave.start()
+    UploadLock.take(folder.lock, "DIR", "T").close()
+    leave.join()
+
+
+def test_a_second_uploader_is_refused(folder: LogsFolder) -> None:
+    first = UploadLock.take(folder.lock, "DIR", "T")
+    with pytest.raises(LockedError, match="another dfud is already uploading DIR to topic T"):
+        UploadLock.take(folder.lock, "DIR", "T")
+    first.close()
