@@ -38,10 +38,17 @@ def load(name: str) -> click.Command:
     return command
 
 
-@click.group(cls=LazyGroup, context_settings=CONTEXT)
+# Without a command it is invoked itself, as versions of click differ in what they do then.
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...", context_settings=CONTEXT
+)
 @click.version_option(__version__, prog_name="dfud")
-def dfud() -> None:
+@click.pass_context
+def dfud(context: click.Context) -> int:
     """Upload what an instrument writes to Apache Kafka, and lose nothing."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+    return EXIT_USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,9 +68,6 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
     except DfudError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_status
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        return EXIT_USAGE
     except click.UsageError as error:
         message = " ".join(error.format_message().split())
         print(f"{name}: {message} (see {name} --help)", file=sys.stderr)

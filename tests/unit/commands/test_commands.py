@@ -1,0 +1,66 @@
+"""What all commands share: one table, imports only of what is asked for, exit statuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from dfud.commands import COMMANDS, load, main
+from dfud.errors import EXIT_USAGE
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_its_name_and_a_line_of_help(name: str) -> None:
+    command = load(name)
+    assert command.name == name
+    assert command.help
+    assert not command.get_short_help_str(60).endswith("..."), "its first line is cut off in `dfud --help`"
+    context = click.Context(command, info_name=name, **command.context_settings)
+    assert "-h, --help" in command.get_help(context)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_option_has_a_dashed_spelling_too(name: str) -> None:
+    for parameter in load(name).params:
+        for spelling in parameter.opts:
+            if spelling.startswith("--"):
+                assert "--" + spelling[2:].replace("_", "-") in parameter.opts
+
+
+def test_without_a_command_it_is_the_help_and_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == EXIT_USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: dfud [OPTIONS] COMMAND")
+
+
+def test_the_help_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+
+
+def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["uplaod"])
+    assert ended.value.code == EXIT_USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dfud: No such command 'uplaod'")
+
+
+def test_only_what_is_asked_for_is_imported() -> None:
+    program = (
+        "import sys\n"
+        "from dfud.commands import main\n"
+        "try: main(['status', '/nowhere'])\n"
+        "except SystemExit: print(*(n for n in sys.modules if n.startswith(('dfud.commands', 'confluent_kafka'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"dfud.commands", "dfud.commands.options", "dfud.commands.status"}
