@@ -18,7 +18,7 @@ from dfud.logs.status import TopicStatus, topic_status
 _RUNS = {
     RunState.RUNNING: "an uploader is running",
     RunState.ENDED: "no uploader is running",
-    RunState.BROKEN_OFF: "no uploader is running, and the last one was broken off: start it again",
+    RunState.UNFINISHED: "no uploader is running; start it again, for the last one may have left something",
 }
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _MOST_BAD_ROWS = 10

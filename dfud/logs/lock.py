@@ -82,7 +82,7 @@ class RunState(Enum):
 
     RUNNING = "running"
     ENDED = "ended"  # in an orderly way, or it never began
-    BROKEN_OFF = "broken off"
+    UNFINISHED = "unfinished"  # it was broken off, or files came while it ended
 
 
 def look(path: str) -> RunState:
@@ -97,7 +97,7 @@ def look(path: str) -> RunState:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-        return RunState.ENDED if _begun_at(descriptor) is None else RunState.BROKEN_OFF
+        return RunState.ENDED if _begun_at(descriptor) is None else RunState.UNFINISHED
     except BlockingIOError:
         return RunState.RUNNING
     finally:

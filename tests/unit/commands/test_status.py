@@ -85,9 +85,9 @@ def test_nothing_is_written(directory: Path, capsys: pytest.CaptureFixture[str])
     assert state() == before
 
 
-def test_a_run_that_was_broken_off_is_told(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_may_have_left_something_is_told(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / "LOGS" / ".upload_to_U.lock").write_text("0\n")
-    assert "topic U: no uploader is running, and the last one was broken off" in run(capsys, directory)[1]
+    assert "topic U: no uploader is running; start it again" in run(capsys, directory)[1]
 
 
 def test_logs_without_a_topic_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

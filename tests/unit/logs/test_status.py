@@ -126,7 +126,7 @@ def test_the_state_of_a_run_is_seen(folder: LogsFolder) -> None:
     lock.begin(123)
     assert look(folder.lock) is RunState.RUNNING
     lock.close()
-    assert look(folder.lock) is RunState.BROKEN_OFF
+    assert look(folder.lock) is RunState.UNFINISHED
     again = UploadLock.take(folder.lock, "DIR", "T")
     again.end()
     again.close()

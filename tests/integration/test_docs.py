@@ -1,0 +1,60 @@
+"""The programs in the documents do what is said of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dfud.broker.node import KafkaNode
+
+WAIT_S = 60.0
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+FILES = {b"empty": b"", b"sub/two chunks": b"x" * 20_000, b"n\xff\xc3\xa4her;": b"some bytes"}
+
+
+def program(document: str) -> str:
+    """Return the one Python program of a document."""
+    (found,) = re.findall(r"^```python\n(.*?)^```$", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
+    assert isinstance(found, str)
+    return found
+
+
+@pytest.fixture
+def uploaded(tmp_path: Path, config_file: Path, topic: str) -> Path:
+    """A directory that was uploaded to the topic."""
+    directory = tmp_path / "data"
+    (directory / "sub").mkdir(parents=True)
+    for path, data in FILES.items():
+        with open(bytes(directory) + b"/" + path, "wb") as file:
+            file.write(data)
+    upload = ["upload", str(directory), "--config", str(config_file), "--topic_name", topic, "--once"]
+    subprocess.run([sys.executable, "-m", "dfud", *upload], stdout=subprocess.DEVNULL, timeout=WAIT_S, check=True)
+    return directory
+
+
+def run(text: str, *arguments: str, folder: Path) -> list[str]:
+    """Run a program in a folder; return the lines that it prints, in order."""
+    done = subprocess.run(
+        [sys.executable, "-c", text, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=WAIT_S,
+        check=True,
+    )
+    return sorted(done.stdout.splitlines())
+
+
+def test_the_reader_reads_a_topic(uploaded: Path, kafka: KafkaNode, topic: str) -> None:
+    lines = run(program("messages.md"), kafka.bootstrap, topic, folder=uploaded)
+    assert lines == sorted(f"{len(data)} {path!r}" for path, data in FILES.items())
+
+
+def test_the_completed_table_is_read(uploaded: Path, topic: str) -> None:
+    text = program("tables.md").replace("uploaded_to_T.csv", f"uploaded_to_{topic}.csv")
+    lines = run(text, folder=uploaded)
+    assert [line.rpartition(" ")[0] for line in lines] == sorted(map(repr, FILES))
