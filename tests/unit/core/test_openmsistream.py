@@ -1,0 +1,184 @@
+"""The messages of OpenMSIStream, against the msgpack library and a description of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import msgpack
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dfud.core.chunks import chunk_length, count_chunks
+from dfud.core.openmsistream import Chunk, decode, encoder, message_key, mtime_seconds
+from dfud.core.version import FileVersion
+
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
+folders = st.lists(names, max_size=4).map("/".join)
+times = st.integers(-(10**18), 4 * 10**18)
+
+
+def sha512(data: bytes) -> bytes:
+    return hashlib.sha512(data).digest()
+
+
+def message(**changed: object) -> list[object]:
+    """Return the items of a good message, some of them changed."""
+    items: dict[str, object] = {
+        "name": "a.tif",
+        "file_sha512": sha512(b"all"),
+        "sha512": sha512(b"data"),
+        "offset": 16384,
+        "number": 2,
+        "n_chunks": 3,
+        "folder": "scans/day 1",
+        "append": "",
+        "data": b"data",
+        "mtime": 1.5,
+    }
+    assert set(changed) <= set(items)
+    return list({**items, **changed}.values())
+
+
+def packed(**changed: object) -> bytes:
+    value = msgpack.packb(message(**changed), use_bin_type=True)
+    assert isinstance(value, bytes)
+    return value
+
+
+@given(folders, names, times, st.integers(0, 300), st.integers(0, 6), st.integers(0, 1 << 40))
+@example("", "n" * 255, 0, 0, 0, 0)
+@example("f" * 4000, "n", 1, 256, 0, 0)
+@example("", "n", 1, 300, 6, 1 << 33)
+def test_encodes_as_the_library_does_and_reads_it_back(
+    folder: str, name: str, mtime_ns: int, length: int, power: int, rest: int
+) -> None:
+    path = os.path.join(folder, name).encode()
+    chunk_size = 1 << power
+    size = max(length, rest)
+    version = FileVersion(path, size, mtime_ns)
+    n_chunks = count_chunks(size, chunk_size)
+    for number in {1, n_chunks, (n_chunks + 1) // 2}:
+        data = os.urandom(chunk_length(number, size, chunk_size))
+        value = encoder(version, chunk_size, sha512(b"all"))(number, sha512(data), memoryview(data))
+        offset = (number - 1) * chunk_size
+        seconds = mtime_seconds(mtime_ns)
+        expected = [name, sha512(b"all"), sha512(data), offset, number, n_chunks, folder, "", data, seconds]
+        assert value == msgpack.packb(expected, use_bin_type=True)
+        assert decode(value) == Chunk(path, number, n_chunks, offset, sha512(b"all"), seconds, data)
+
+
+@pytest.mark.parametrize("length", [0, 255, 256, 65535, 65536])
+def test_every_form_of_length_is_the_library_s(length: int) -> None:
+    data = bytes(length)
+    value = encoder(FileVersion(b"a", length, 0), 1 << 17, sha512(data))(1, sha512(data), data)
+    assert value == msgpack.packb(["a", sha512(data), sha512(data), 0, 1, 1, "", "", data, 0.0], use_bin_type=True)
+
+
+@given(times)
+@example(1_700_000_000_123_456_789)
+@example(-1)
+def test_mtime_is_that_of_stat(tmp_path_factory: pytest.TempPathFactory, mtime_ns: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "mtime"
+    path.touch()
+    os.utime(path, ns=(mtime_ns, mtime_ns))
+    found = path.stat()
+    assert mtime_seconds(found.st_mtime_ns) == found.st_mtime
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        pytest.param(b"a.tif", b"_a.tif_chunk_2_of_3", id="at the top"),
+        pytest.param(b"scans/day_1/a.tif", b"scans_day_1_a.tif_chunk_2_of_3", id="in folders"),
+        pytest.param(b"caf\xe9/\xff", b"caf\xe9_\xff_chunk_2_of_3", id="no UTF-8"),
+    ],
+)
+def test_key(path: bytes, key: bytes) -> None:
+    assert message_key(path, 2, 3) == key
+
+
+def test_reads_what_older_versions_send() -> None:
+    chunk = decode(msgpack.packb(message()[:9], use_bin_type=True))
+    assert chunk == Chunk(b"scans/day 1/a.tif", 2, 3, 16384, sha512(b"all"), 0.0, b"data")
+
+
+@pytest.mark.parametrize(
+    ("name", "append", "expected"),
+    [
+        ("a.tif", "_reduced", b"a_reduced.tif"),
+        ("a.b.tif", "_r", b"a.b_r.tif"),
+        ("a", "_r", b"a_r"),
+        (".hidden", "_r", b".hidden_r"),
+        ("a.", "_r", b"a._r"),
+    ],
+)
+def test_appended_text_goes_behind_the_stem(name: str, append: str, expected: bytes) -> None:
+    assert decode(packed(name=name, append=append, folder="")).path == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        pytest.param({"data": b"DATA"}, "SHA-512", id="other data"),
+        pytest.param({"sha512": b"short"}, "SHA-512", id="short digest"),
+        pytest.param({"file_sha512": b"short"}, "SHA-512", id="short digest of the file"),
+        pytest.param({"number": 0}, "no chunk 0 of 3", id="chunk 0"),
+        pytest.param({"number": 4}, "no chunk 4 of 3", id="chunk beyond the last"),
+        pytest.param({"n_chunks": 1 << 63}, "number of chunks", id="more chunks than any file has"),
+        pytest.param({"offset": -1}, "offset", id="negative offset"),
+        pytest.param({"offset": True}, "offset", id="no number"),
+        pytest.param({"mtime": float("nan")}, "mtime", id="not a time"),
+        pytest.param({"mtime": None}, "mtime", id="no time"),
+        pytest.param({"name": 5}, "wrong type", id="name is a number"),
+        pytest.param({"data": [1]}, "wrong type", id="data is a list"),
+        pytest.param({"data": {}}, "wrong type", id="data is an empty map"),
+        pytest.param({"data": {1: 2}}, "no msgpack list", id="data is a map"),
+        pytest.param({"data": [0] * 11}, "no msgpack list", id="a long list"),
+    ],
+)
+def test_refuses_what_is_no_message(changed: dict[str, object], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        decode(packed(**changed))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x05", id="a number"),
+        pytest.param(packed()[:-1], id="cut off"),
+        pytest.param(packed() + b"\0", id="more behind"),
+        pytest.param(msgpack.packb(message()[:8]), id="eight items"),
+        pytest.param(b"\xdd\x7f\xff\xff\xff" * 100_000, id="lists of two billion in one another"),
+        pytest.param(b"\xc6\xff\xff\xff\xff", id="four billion bytes that are not there"),
+        pytest.param(b"\x91" * 100_000, id="deep"),
+        pytest.param(b"\xc1", id="a byte that msgpack never uses"),
+        pytest.param(b"\x9a" + b"\xd6\xff\0\0\0\0" * 10, id="timestamps"),
+    ],
+)
+def test_refuses_what_is_no_list(value: bytes) -> None:
+    with pytest.raises(ValueError, match="list"):
+        decode(value)
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda tail: packed()[:-60] + tail))
+def test_any_bytes_are_a_chunk_or_a_clear_refusal(value: bytes) -> None:
+    try:
+        chunk = decode(value)
+    except ValueError:  # and nothing else
+        return
+    assert 1 <= chunk.number <= chunk.n_chunks
+
+
+@given(st.data())
+def test_one_changed_byte_is_never_other_data(data: st.DataObject) -> None:
+    value = bytearray(packed())
+    at = data.draw(st.integers(0, len(value) - 1))
+    value[at] ^= data.draw(st.integers(1, 255))
+    try:
+        chunk = decode(bytes(value))
+    except ValueError:
+        return
+    assert chunk.data == b"data"
