@@ -113,6 +113,7 @@ class FileStart(NamedTuple):
     chunk_size: int  # bytes
     delivered: Ranges  # chunks that an earlier run has had acknowledged
     started: str  # ISO 8601, for the row
+    sha512: bytes  # of the whole file, where the wire format needs it; else empty
 
 
 class RunReady(NamedTuple):

@@ -210,7 +210,7 @@ class Ledger:
         if superseded:
             return None
         successor = self._add(version, self._chunk_size, self._now())
-        if version == entry.version:  # its content differs from the known one, with the same size and time
+        if entry.known_digest and version == entry.version:  # of other content, with the same size and time
             self._wait(successor)
         else:
             successor.attempts = entry.attempts

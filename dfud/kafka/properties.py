@@ -10,8 +10,9 @@ from dfud.kafka.config import ClientConfig
 
 _MEGABYTE = 1_000_000
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
-# A key may be as long as a path, and librdkafka counts it and the headers into the message.
-_LONGEST_MESSAGE_OVERHEAD = 8 * 1024
+# A key may be as long as a path, and librdkafka counts it and the headers into the message. OpenMSIStream's
+# messages have the path twice.
+_LONGEST_MESSAGE_OVERHEAD = 9 * 1024
 
 # Set by the user, one of these makes an idempotent producer impossible.
 _NOT_IDEMPOTENT: dict[str, Callable[[str], bool]] = {

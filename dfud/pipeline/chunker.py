@@ -23,6 +23,7 @@ from dfud.messages import (
 from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.reading import Reading, Reserved, VersionLost
 from dfud.pipeline.ring import Ring
+from dfud.pipeline.wire import WireFormat
 from dfud.pipeline.worker import become_worker
 
 RUN_BYTES = 1 << 20  # the most that is read at once
@@ -31,10 +32,18 @@ _LARGE_AT_ONCE = 4  # files of more than a run that are read in turn, so that no
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
-def run(name: str, supervisor: int, to_supervisor: Channel, to_producer: Channel, ring: Ring, folder: int) -> None:
+def run(
+    name: str,
+    supervisor: int,
+    to_supervisor: Channel,
+    to_producer: Channel,
+    ring: Ring,
+    folder: int,
+    wire: WireFormat,
+) -> None:
     """Be the chunker process until told to leave; files are read below the open directory `folder`."""
     become_worker(name, supervisor)
-    chunker = Chunker(to_supervisor, to_producer, ring, folder)
+    chunker = Chunker(to_supervisor, to_producer, ring, folder, wire)
     try:
         while chunker.turn():
             pass
@@ -45,11 +54,14 @@ def run(name: str, supervisor: int, to_supervisor: Channel, to_producer: Channel
 class Chunker:
     """Responsible for the files that it is given, each from its first byte to its last."""
 
-    def __init__(self, to_supervisor: Channel, to_producer: Channel, ring: Ring, folder: int) -> None:
+    def __init__(
+        self, to_supervisor: Channel, to_producer: Channel, ring: Ring, folder: int, wire: WireFormat
+    ) -> None:
         self._supervisor = to_supervisor
         self._producer = to_producer
         self._ring = ring
         self._folder = folder
+        self._wire = wire
         self._run_bytes = min(RUN_BYTES, ring.capacity // 4)
         self._small: deque[FileTask] = deque()
         self._large: deque[FileTask] = deque()
@@ -85,15 +97,10 @@ class Chunker:
 
     def _begin(self, task: FileTask) -> Reading | None:
         try:
-            reading = Reading(task, self._ring, self._run_bytes, self._folder)
+            return self._wire.reading(task, self._ring, self._run_bytes, self._folder)
         except (OSError, VersionLost) as problem:
             self._fail(task, problem)
             return None
-        if not task.known_digest:
-            n_chunks = count_chunks(task.version.size, task.chunk_size)
-            delivered = tuple(RangeSet(task.to_send).missing(n_chunks))
-            self._runs.append(FileStart(task.token, task.version, task.chunk_size, delivered, task.started))
-        return reading
 
     def _advance(self, reading: Reading) -> Reading | None:
         """Do one run; return the reading while more of the file is left."""
@@ -109,7 +116,7 @@ class Chunker:
         if ready is None:
             return reading
         if not task.known_digest:
-            self._add_run(ready)
+            self._add_run(reading, ready)
         if not ready.xxh3_128:
             return reading
         reading.close()
@@ -141,7 +148,15 @@ class Chunker:
             self._ring.set_waiting(False)
         return Reserved(*room)
 
-    def _add_run(self, run: RunReady) -> None:
+    def _add_run(self, reading: Reading, run: RunReady) -> None:
+        if not reading.is_announced:
+            reading.is_announced = True
+            task = reading.task
+            n_chunks = count_chunks(task.version.size, task.chunk_size)
+            delivered = tuple(RangeSet(task.to_send).missing(n_chunks))
+            self._runs.append(
+                FileStart(task.token, task.version, task.chunk_size, delivered, task.started, reading.sha512)
+            )
         self._runs.append(run)
         if len(self._runs) >= _BATCH_MESSAGES:
             self._flush()

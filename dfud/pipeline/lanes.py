@@ -19,6 +19,7 @@ from dfud.pipeline import chunker, producer
 from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.ring import Ring
 from dfud.pipeline.signals import ending_signals_blocked
+from dfud.pipeline.wire import WireFormat
 from dfud.watch import watcher
 
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -98,6 +99,7 @@ class LaneSettings(NamedTuple):
     directory: int  # descriptor of the open directory
     ring_bytes: int
     properties: Mapping[str, Any]  # of librdkafka
+    wire: WireFormat
 
 
 class Lane:
@@ -122,7 +124,7 @@ class Lane:
         self.chunker = self._workers.start(
             f"chunker-{self.number}",
             chunker.run,
-            (self._chunker_end, self._ring, self._settings.directory),
+            (self._chunker_end, self._ring, self._settings.directory, self._settings.wire),
             theirs=[self._chunker_end],
         )
 
@@ -132,7 +134,7 @@ class Lane:
         self.producer = self._workers.start(
             f"producer-{self.number}",
             producer.run,
-            (self._producer_end, self._ring, shards, settings.folder.topic, settings.properties),
+            (self._producer_end, self._ring, shards, settings.folder.topic, settings.properties, settings.wire),
             theirs=[self._producer_end],
         )
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import xxhash
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud.core.ranges import RangeSet
@@ -36,6 +35,7 @@ from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.delivery import Verdict, explain, judge
 from dfud.pipeline.ring import Ring
 from dfud.pipeline.upload import Upload
+from dfud.pipeline.wire import Outgoing, Unsendable, WireFormat
 from dfud.pipeline.worker import become_worker
 
 ProducerFactory = Callable[[dict[str, Any]], Producer]
@@ -60,11 +60,12 @@ def run(
     shards: ShardWriter,
     topic: str,
     properties: Mapping[str, Any],
+    wire: WireFormat,
 ) -> None:
     """Be the producer process until told to leave."""
     become_worker(name, supervisor)
     lane = ProducerLane(
-        to_supervisor, to_chunker, ring, shards, topic, properties, lambda properties: Producer(properties)
+        to_supervisor, to_chunker, ring, shards, topic, properties, wire, lambda properties: Producer(properties)
     )
     try:
         while lane.turn():
@@ -84,6 +85,7 @@ class ProducerLane:
         shards: ShardWriter,
         topic: str,
         properties: Mapping[str, Any],
+        wire: WireFormat,
         producer_factory: ProducerFactory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,6 +94,7 @@ class ProducerLane:
         self._ring = ring
         self._shards = shards
         self._topic = topic
+        self._wire = wire
         self._clock = clock
         self._factory = producer_factory
         self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
@@ -185,11 +188,19 @@ class ProducerLane:
             # A chunker that died is replaced, and its file begun again: what it had handed on still counts.
             known = self._uploads.get(message.token)
             if known is None:
-                self._uploads[message.token] = Upload(message)
+                self._begin(message)
             else:
                 known.acked.update(message.delivered)
         elif isinstance(message, FileDropped):
             self._uploads.pop(message.token, None)
+
+    def _begin(self, start: FileStart) -> None:
+        try:
+            messages = self._wire.messages(start)
+        except Unsendable as problem:
+            self._supervisor.send([Undelivered(start.token, str(problem))])
+        else:
+            self._uploads[start.token] = Upload(start, messages)
 
     def _send_run(self, upload: Upload, run: RunReady) -> None:
         if run.xxh3_128:
@@ -201,15 +212,16 @@ class ProducerLane:
                 return
             start = run.start + at * chunk_size
             with self._ring.view(start, min(chunk_size, end - start)) as view:
-                value = bytes(view)
-            self._send(upload, run.first + at, value, run.xxh3_64[16 * at : 16 * at + 16])
+                message = upload.message(run.first + at, view, run.xxh3_64[16 * at : 16 * at + 16])
+            self._send(upload, run.first + at, message)
         if upload.is_complete:  # nothing was missing but the digest of the whole
             self._complete(upload)
 
     # -- librdkafka's side
 
-    def _send(self, upload: Upload, number: int, value: bytes, xxh3_64: bytes) -> None:
+    def _send(self, upload: Upload, number: int, message: Outgoing) -> None:
         """Hand one message to librdkafka, waiting while its queue is full."""
+        value, key, headers = message
         while not upload.failure and not self._leaving:
             if self._renew:
                 self._renew_producer()
@@ -217,9 +229,9 @@ class ProducerLane:
                 self._producer.produce(
                     self._topic,
                     value,
-                    upload.key,
+                    key,
                     on_delivery=partial(self._reported, upload, number),
-                    headers=upload.headers(number, xxh3_64),
+                    headers=headers,
                 )
                 return
             except BufferError:
@@ -283,7 +295,7 @@ class ProducerLane:
         acked = self._last_ack
         for _ in range(len(self._retries)):
             upload, number, value = self._retries.popleft()
-            self._send(upload, number, value, xxhash.xxh3_64_hexdigest(value).encode())
+            self._send(upload, number, upload.again(number, value))
         if self._last_ack != acked:
             self._retry_pause = _RETRY_FIRST
         self._sending_again = False

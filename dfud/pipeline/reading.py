@@ -44,15 +44,17 @@ class Reserved(NamedTuple):
 class Reading:
     """One task: open the file, and make its runs one `step` at a time."""
 
+    sha512 = b""  # of the whole file, where that is told with its first run
+
     def __init__(self, task: FileTask, ring: Ring, run_bytes: int, folder: int) -> None:
         """Open the file below the open directory `folder`; OSError if it can't be, VersionLost if it changed."""
         self.task = task
+        self.is_announced = False  # the producer has been told of the file
         self._ring = ring
         self._folder = folder
         run_bytes = min(run_bytes, MOST_CHUNKS_OF_A_RUN * task.chunk_size)
-        to_send = RangeSet(task.to_send)
         self._plan: Iterator[tuple[Run, bool]] = plan_reading(
-            to_send, task.version.size, task.chunk_size, run_bytes
+            RangeSet(task.to_send), task.version.size, task.chunk_size, run_bytes
         )
         self._hash = xxhash.xxh3_128()
         self._scratch: memoryview | None = None
@@ -82,19 +84,19 @@ class Reading:
         room = reserve(run.length)
         with self._ring.view(room.start, run.length) as view:
             self._read(view, run.offset)
-            size = self.task.chunk_size
-            digest = xxhash.xxh3_64_hexdigest
-            if run.n_chunks == 1:
-                digests = digest(view).encode()
-            else:
-                digests = "".join([digest(view[at : at + size]) for at in range(0, run.length, size)]).encode()
+            digests = self._digests(view)
         return self._ready(run, room, digests, run.n_chunks)
 
+    def _digests(self, view: memoryview) -> bytes:
+        """Return what the producer is told of the chunks of a run."""
+        size = self.task.chunk_size
+        digest = xxhash.xxh3_64_hexdigest
+        if len(view) <= size:
+            return digest(view).encode()
+        return "".join([digest(view[at : at + size]) for at in range(0, len(view), size)]).encode()
+
     def _ready(self, run: Run, room: Reserved, digests: bytes, count: int) -> RunReady:
-        whole = ""
-        if self._is_last(run):
-            self._check_version()
-            whole = self._hash.hexdigest()
+        whole = self._whole() if self._is_last(run) else ""
         return RunReady(
             self.task.token,
             run.first,
@@ -105,6 +107,11 @@ class Reading:
             digests,
             whole,
         )
+
+    def _whole(self) -> str:
+        """Return the xxh3_128 of the whole file, which has been read; VersionLost if it changed meanwhile."""
+        self._check_version()
+        return self._hash.hexdigest()
 
     def _is_last(self, run: Run) -> bool:
         return run.offset + run.length == self.task.version.size

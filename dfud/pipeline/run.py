@@ -26,6 +26,7 @@ from dfud.pipeline.console import CommandInput, Output
 from dfud.pipeline.lanes import Lane, LaneSettings, Workers, start_watcher
 from dfud.pipeline.signals import Signals
 from dfud.pipeline.supervisor import RunOptions, Supervisor
+from dfud.pipeline.wire import WIRE_FORMATS, WireFormat
 from dfud.watch.watcher import WatchOptions
 
 _MEGABYTE = 1_000_000
@@ -61,7 +62,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     output = Output()
     log = _make_log(options, folder, output)
     try:
-        return _run(options, directory, properties, folder, lock, signals, output, log)
+        return _run(options, directory, properties, WIRE_FORMATS[config.wire], folder, lock, signals, output, log)
     finally:
         output.finish(2.0)
 
@@ -118,6 +119,7 @@ def _run(
     options: UploadOptions,
     directory: str,
     properties: dict[str, str | int | bool],
+    wire: WireFormat,
     folder: LogsFolder,
     lock: UploadLock,
     signals: Signals,
@@ -140,7 +142,7 @@ def _run(
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     largest_chunk = max([options.chunk_size, *(row.chunk_size for row in rows)])
     ring_bytes = max(int(options.queue_max_size * _MEGABYTE) // options.n_threads, 2 * largest_chunk)
-    settings = LaneSettings(folder, descriptor, ring_bytes, properties)
+    settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
     first_shard = folder.next_sequence()
     lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
     log.info(f"uploading {directory} to topic {options.topic}")
