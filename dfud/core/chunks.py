@@ -37,6 +37,14 @@ def split_into_runs(chunks: RangeSet, size: int, chunk_size: int, run_bytes: int
             yield Run(start, count, offset, min(count * chunk_size, size - offset))
 
 
+def find_chunk_size(size: int, n_chunks: int, preferred: int) -> int | None:
+    """Return a chunk size with which a file of `size` bytes has `n_chunks` chunks, or None if there is none."""
+    for chunk_size in (preferred, *(1 << power for power in range(63))):
+        if count_chunks(size, chunk_size) == n_chunks:
+            return chunk_size
+    return None
+
+
 def is_chunk_size(number: int) -> bool:
     """Tell whether `number` is a nonzero power of two, as a chunk size must be."""
     return number > 0 and number & (number - 1) == 0

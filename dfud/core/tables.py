@@ -56,6 +56,7 @@ class BadRow(NamedTuple):
     why: str
 
 
+NO_DIGEST = "0" * 32  # in the place of an xxh3_128 that is not known: OpenMSIStream recorded none
 _DIGEST = re.compile("[0-9a-f]{32}")
 csv.field_size_limit(1 << 30)  # chunks_to_send has no length that would be wrong
 
@@ -192,7 +193,7 @@ def _close_quote(line: str, waiting: Iterator[str], again: list[str]) -> tuple[s
 def _in_progress(cells: Sequence[str]) -> InProgressRow:
     path, size, mtime_ns, chunk_size, n_chunks, delivered, to_send, chunks, started = cells
     row = InProgressRow(
-        _path(path),
+        checked_path(path),
         _count("size", size),
         _integer("mtime_ns", mtime_ns),
         _count("chunk_size", chunk_size),
@@ -214,7 +215,7 @@ def _in_progress(cells: Sequence[str]) -> InProgressRow:
 def _completed(cells: Sequence[str]) -> CompletedRow:
     path, size, mtime_ns, n_chunks, chunk_size, xxh3_128, started, completed = cells
     row = CompletedRow(
-        _path(path),
+        checked_path(path),
         _count("size", size),
         _integer("mtime_ns", mtime_ns),
         _count("n_chunks", n_chunks),
@@ -234,7 +235,7 @@ def _check_chunks(row: AnyRow) -> None:
         raise ValueError("n_chunks is not what size and chunk_size give")
 
 
-def _path(text: str) -> str:
+def checked_path(text: str) -> str:
     if not text or text.startswith("/") or "\0" in text or (".." in text and ".." in text.split("/")):
         raise ValueError("rel_filepath is not a path inside the directory")
     return text

@@ -59,6 +59,16 @@ class LogsFolder:
             found.append((int(match[3] or 0), int(match[2]), self._file(match[0])))
         return [path for _, _, path in sorted(found)]
 
+    def openmsistream_tables(self) -> list[str]:
+        """List the completed tables that OpenMSIStream may have written: its one table, and one of each thread."""
+        pattern = re.compile(rf"uploaded_to_({re.escape(self.topic)}(?:_p[0-9a-f]+(?:_\d+_\d+)?)?)\.csv")
+        found = []
+        for match in self._matches(pattern):
+            in_progress = LogsFolder(os.path.dirname(self.path), match[1]).in_progress
+            if match[1] == self.topic or not os.path.exists(in_progress):  # else that is another topic's table
+                found.append(self._file(match[0]))
+        return sorted(found)
+
     def next_sequence(self) -> int:
         """Return a number that no shard has, higher than all."""
         numbers = (os.path.basename(path).rpartition("_")[2].partition(".")[0] for path in self.shards())

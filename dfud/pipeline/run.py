@@ -19,6 +19,7 @@ from dfud.logs.consolidate import SetAside, consolidate, keep_aside
 from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
 from dfud.logs.lock import EVERYTHING, UploadLock
 from dfud.logs.logfile import make_log
+from dfud.logs.takeover import find_openmsistream, take_over
 from dfud.logs.times import iso_now
 from dfud.logs.unfinished import read_unfinished, write_unfinished
 from dfud.pipeline.aside import call_aside
@@ -26,7 +27,7 @@ from dfud.pipeline.console import CommandInput, Output
 from dfud.pipeline.lanes import Lane, LaneSettings, Workers, start_watcher
 from dfud.pipeline.signals import Signals
 from dfud.pipeline.supervisor import RunOptions, Supervisor
-from dfud.pipeline.wire import WIRE_FORMATS, WireFormat
+from dfud.pipeline.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
 from dfud.watch.watcher import WatchOptions
 
 _MEGABYTE = 1_000_000
@@ -126,6 +127,7 @@ def _run(
     output: Output,
     log: logging.Logger,
 ) -> int:
+    _take_over(folder, directory, options.chunk_size, wire, lock, log)
     take_all, since_ns = _begin_session(options, lock, log)
     watch = WatchOptions(
         os.fsencode(directory),
@@ -162,6 +164,26 @@ def _run(
         signals, output, CommandInput(), log,
     )  # fmt: skip
     return supervisor.run()
+
+
+def _take_over(
+    folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, lock: UploadLock, log: logging.Logger
+) -> None:
+    """Make OpenMSIStream's tables ours, if it has left any."""
+    try:
+        found = find_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
+        if found is None:
+            return
+        if found.since_ns is not None:
+            earlier = lock.unfinished_since()
+            lock.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
+        take_over(folder, found)
+    except OSError as problem:
+        raise UsageError(f"OpenMSIStream's tables in {folder.path} can't be taken over: {problem}") from None
+    log.info(found.summary())
+    for note in found.notes:
+        log.warning(note)
+    _tell_bad_rows(found.bad, log)
 
 
 def _begin_session(options: UploadOptions, lock: UploadLock, log: logging.Logger) -> tuple[bool, int]:

@@ -1,0 +1,165 @@
+"""The tables that OpenMSIStream leaves in LOGS: its rows as they are written, nothing taken on trust.
+
+A row is a line of cells, parted by ";" and quoted by '"' where need be, each cell being the `repr` of a Python
+value: ``'name.tif'`` or ``"it's.tif"``, ``12``, ``'Mon Nov 23, 2026 at 15:43:56'`` (local time), ``{1, 2, 7}`` or
+``set()``. Nothing is evaluated: strings, numbers and sets of numbers are read by their grammar.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import BadRow, checked_path
+
+IN_PROGRESS_FIELDS = (
+    "filename", "rel_filepath", "n_chunks", "n_chunks_delivered", "n_chunks_to_send", "started",
+    "chunks_delivered", "chunks_to_send",
+)  # fmt: skip
+COMPLETED_FIELDS = ("filename", "rel_filepath", "n_chunks", "started", "completed")
+_DELIMITER = ";"
+_EXCEL = "sep=;"  # a first line that it writes on Windows
+
+
+class Left(NamedTuple):
+    """A file of which OpenMSIStream has had some chunks acknowledged, but not all."""
+
+    rel_filepath: str
+    n_chunks: int
+    delivered: RangeSet
+    started: datetime  # local time, when the first chunk was acknowledged
+
+
+class Finished(NamedTuple):
+    """A file of which it has had all chunks acknowledged."""
+
+    rel_filepath: str
+    n_chunks: int
+    started: datetime  # local time
+    completed: datetime  # local time, in whole seconds, rounded down
+
+
+Row = TypeVar("Row", Left, Finished)
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_TIME = re.compile(r"'\w+ (\w{3}) (\d{1,2}), (\d{4}) at (\d{2}):(\d{2}):(\d{2})'", re.ASCII)
+_NUMBERS = re.compile(r"[{\[(] *(\d{1,18}(?: *, *\d{1,18})*)? *,? *[}\])]", re.ASCII)
+_NO_NUMBERS = ("set()", "frozenset()", "{}", "[]", "()")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([\\'\"nrt])|.|$)", re.ASCII | re.DOTALL)
+_ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "r": "\r", "t": "\t"}
+
+
+def is_openmsistream(lines: Iterable[str]) -> bool:
+    """Tell from its first lines whether a table is one of OpenMSIStream's."""
+    for line in lines:
+        text = line.strip()
+        if text and text != _EXCEL:
+            return tuple(text.split(_DELIMITER)) in (IN_PROGRESS_FIELDS, COMPLETED_FIELDS)
+    return False
+
+
+def read_left(lines: Iterable[str]) -> Iterator[Left | BadRow]:
+    """Read an in-progress table from its lines."""
+    return _read(lines, IN_PROGRESS_FIELDS, _left)
+
+
+def read_finished(lines: Iterable[str]) -> Iterator[Finished | BadRow]:
+    """Read a completed table, or several that were put one after another."""
+    return _read(lines, COMPLETED_FIELDS, _finished)
+
+
+def _read(
+    lines: Iterable[str], fields: tuple[str, ...], row: Callable[[Sequence[str]], Row]
+) -> Iterator[Row | BadRow]:
+    for number, line in enumerate(lines, 1):
+        text = line.strip("\r\n")
+        if not text.strip() or text.strip() == _EXCEL:
+            continue
+        try:
+            cells = next(csv.reader([text], delimiter=_DELIMITER, strict=True))
+            if tuple(cells) == fields:
+                continue
+            if len(cells) != len(fields):
+                raise ValueError(f"it has {len(cells)} columns and not {len(fields)}")
+            yield row(cells)
+        except (ValueError, csv.Error) as problem:
+            yield BadRow(number, text, str(problem))
+
+
+def _left(cells: Sequence[str]) -> Left:
+    _, path, n_chunks, _, _, started, delivered, to_send = cells
+    count = _count(n_chunks)
+    missing = _numbers(to_send)
+    # A chunk that either column misses, or both have, is sent: a repeat beats a loss.
+    done = RangeSet(
+        (first, min(last, count)) for first, last in _without(_numbers(delivered), missing) if first <= count
+    )
+    return Left(checked_path(_string(path)), count, done, _time(started))
+
+
+def _finished(cells: Sequence[str]) -> Finished:
+    _, path, n_chunks, started, completed = cells
+    return Finished(checked_path(_string(path)), _count(n_chunks), _time(started), _time(completed))
+
+
+def _without(numbers: RangeSet, others: RangeSet) -> RangeSet:
+    """Return those of `numbers` that are not among `others`."""
+    if not numbers:
+        return numbers
+    *_, (_, highest) = numbers
+    kept = numbers.missing(highest)
+    kept.update(others)
+    return kept.missing(highest)
+
+
+def _string(text: str) -> str:
+    """Return the string of which `text` is the `repr`."""
+    quote = text[:1]
+    inner = text[1:-1]
+    if len(text) < 2 or quote not in ("'", '"') or text[-1] != quote:
+        raise ValueError(f"{text[:80]} is no quoted text")
+    if "\\" not in inner:
+        return inner
+    return _ESCAPE.sub(_unescaped, inner)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    digits = match[1] or match[2] or match[3]
+    if digits:
+        return chr(int(digits, 16))  # ValueError beyond the last character
+    if match[4]:
+        return _ESCAPED[match[4]]
+    raise ValueError(f"{match[0]} is no escape of a Python string")
+
+
+def _numbers(text: str) -> RangeSet:
+    """Return the numbers of the `repr` of a set or a list."""
+    if text in _NO_NUMBERS:
+        return RangeSet()
+    match = _NUMBERS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:80]} is no set of chunk numbers")
+    numbers = sorted(map(int, (match[1] or "").split(","))) if match[1] else []
+    if numbers and numbers[0] < 1:
+        raise ValueError("there is no chunk 0")
+    return RangeSet((number, number) for number in dict.fromkeys(numbers))
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18) or int(text) < 1:
+        raise ValueError(f"{text[:80]} is no number of chunks")
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    match = _TIME.fullmatch(text)
+    if match is None or match[1] not in _MONTHS:
+        raise ValueError(f"{text[:80]} is no time")
+    day, year, hour, minute, second = map(int, match.groups()[1:])
+    if year < 1971:
+        raise ValueError(f"{text} is before the first file")
+    return datetime(year, _MONTHS.index(match[1]) + 1, day, hour, minute, second)
