@@ -99,6 +99,8 @@ class Channel:
 
 
 def _packets(batch: Sequence[Message]) -> list[bytes]:
+    if not batch:  # an empty one is how `receive` says that there is none
+        return []
     data = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
     if len(data) <= _PACKET_BYTES:
         return [b"\3" + data]

@@ -19,6 +19,7 @@ import xxhash
 from dfud.core.chunks import Run, plan_reading
 from dfud.core.ranges import RangeSet
 from dfud.core.version import FileVersion
+from dfud.files import open_below
 from dfud.messages import FileTask, RunReady
 from dfud.pipeline.ring import Ring
 
@@ -147,7 +148,7 @@ def open_to_read(path: bytes, folder: int) -> int:
 
     The open never waits, even if a FIFO has taken the file's place.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=folder)
+    descriptor = open_below(folder, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise FileNotFoundError(errno.ENOENT, "no longer a regular file")

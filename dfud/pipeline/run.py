@@ -12,6 +12,7 @@ from dfud.core.names import shown
 from dfud.core.tables import InProgressRow, version_of
 from dfud.core.version import FileVersion
 from dfud.errors import UsageError
+from dfud.files import stat_below
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, message_bytes_needed, producer_properties
 from dfud.kafka.topic import look_at_topic
@@ -221,7 +222,7 @@ def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logg
         version = version_of(row)
         name = shown(version.path)
         try:
-            found = os.stat(version.path, dir_fd=directory)
+            found = stat_below(directory, version.path)
         except OSError as problem:
             if row.n_chunks_delivered:
                 ledger.resume_lost(row, f"{problem.strerror}: {row.n_chunks_to_send} of its chunks can't be sent")

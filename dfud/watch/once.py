@@ -29,9 +29,16 @@ class OnceSource:
     def has_more(self) -> bool:
         return not self._done
 
+    @property
+    def is_swept(self) -> bool:
+        return self._done
+
     def notices(self) -> list[tuple[int, str]]:
         told, self._notices = self._notices, []
-        return told
+        return told + self._tree.notices()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
 
     def sweep(self) -> None:
         """Do nothing: the one look is what there is."""

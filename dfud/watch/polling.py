@@ -27,6 +27,8 @@ class PollingSource:
         self._unsettled: dict[bytes, FileVersion] = {}
         self._round: Iterator[tuple[Seen, bool] | None] | None = None
         self._unsettled_now: dict[bytes, FileVersion] = {}
+        self._in_doubt = False  # a file of this round may be whole or not
+        self._sweep_rounds = 0
         self._began = 0.0
         self._next_round = clock()
 
@@ -34,16 +36,24 @@ class PollingSource:
         return -1
 
     def due(self, now: float) -> float | None:
-        return max(0.0, self._next_round - now)
+        return None if self._round is not None else max(0.0, self._next_round - now)
 
     @property
     def has_more(self) -> bool:
         return self._round is not None
 
+    @property
+    def is_swept(self) -> bool:
+        return self._round is None and not self._sweep_rounds
+
     def notices(self) -> list[tuple[int, str]]:
-        return []
+        return self._tree.notices()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
 
     def sweep(self) -> None:
+        self._sweep_rounds = 2  # a file of which only time can tell that it is whole takes two
         self._begin_round()
 
     def take_in(self) -> None:
@@ -62,6 +72,7 @@ class PollingSource:
     def _begin_round(self) -> None:
         self._began = self._clock()
         self._unsettled_now = {}
+        self._in_doubt = False
         self._round = self._tree.walk(Folder(b"", self._take_all))
 
     def _end_round(self) -> None:
@@ -69,7 +80,9 @@ class PollingSource:
         self._round = None
         self._first_round = False
         self._unsettled = self._unsettled_now
-        self._next_round = now + max(_SHORTEST_PAUSE, _PAUSES_A_ROUND * (now - self._began))
+        self._sweep_rounds = max(0, self._sweep_rounds - 1) if self._in_doubt else 0
+        pause = 0 if self._sweep_rounds else _PAUSES_A_ROUND * (now - self._began)
+        self._next_round = now + max(_SHORTEST_PAUSE, pause)
 
     def _judge(self, seen: Seen, all_wanted: bool) -> Ready | None:
         version = seen.version
@@ -82,6 +95,7 @@ class PollingSource:
         being_written = self._tree.being_written(version.path)
         if being_written or (being_written is None and self._unsettled.get(version.path) != version):
             self._unsettled_now[version.path] = version
+            self._in_doubt = self._in_doubt or being_written is None
             return None
         self._seen.add(key)
         return Ready(version, by_event=False)

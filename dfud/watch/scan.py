@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dfud.core.names import LOGS
+from dfud.core.names import LOGS, shown
 from dfud.core.version import FileVersion
+from dfud.files import open_below, stat_below
 from dfud.pipeline.reading import is_being_written, open_to_read
 
 
@@ -37,19 +40,32 @@ class Tree:
     def __init__(self, directory: bytes, accepts: Callable[[bytes], bool], since_ns: int) -> None:
         """Accept the files that `accepts` does; those that changed before `since_ns` only if all are wanted."""
         self.directory = directory
-        self._accepts = accepts
+        self.accepts = accepts
         self._since_ns = since_ns
         self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._unread: dict[bytes, Folder] = {}
+        self._is_gone = False
+        self._notices: list[tuple[int, str]] = []
 
-    def full(self, path: bytes) -> bytes:
-        return join(self.directory, path) if path else self.directory
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def notices(self) -> list[tuple[int, str]]:
+        """Return what is to be told since the last call, each with its level."""
+        told, self._notices = self._notices, []
+        return told
+
+    @property
+    def unread(self) -> list[Folder]:
+        """The folders that could not be read when they were last looked at."""
+        return list(self._unread.values())
 
     def look(self, path: bytes) -> Seen | None:
         """Return what is at `path` if that is a file to be uploaded; a link to a file counts as one."""
-        if not self._accepts(path):
+        if not self.accepts(path):
             return None
         try:
-            found = os.stat(path, dir_fd=self._descriptor)
+            found = stat_below(self._descriptor, path)
         except OSError:  # gone already, or a link to nowhere
             return None
         if not stat.S_ISREG(found.st_mode):
@@ -70,38 +86,81 @@ class Tree:
         finally:
             os.close(descriptor)
 
+    def is_link(self, path: bytes) -> bool:
+        """Tell whether there is a symbolic or a further hard link to a file: nobody needs to close that."""
+        try:
+            found = stat_below(self._descriptor, path, follow_symlinks=False)
+        except OSError:
+            return False
+        return stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1)
+
     def walk(
-        self, start: Folder, enter: Callable[[Folder], bool] = lambda folder: True
+        self, start: Folder, enter: Callable[[Folder, int], bool] = lambda folder, descriptor: False
     ) -> Iterator[tuple[Seen, bool] | None]:
         """Give each accepted file below `start`, with whether all are wanted where it lies, and None at times.
 
-        `enter` is called with each folder before it is read (this is where it is watched); what it returns says
-        whether the folder is new, so that all in it is wanted. A folder that can't be read is passed over.
+        `enter` is called with each folder and its open descriptor before it is read (this is where it is
+        watched); what it returns says whether the folder is new, so that all in it is wanted. A folder that
+        can't be read is passed over, told, and kept in `unread`.
         """
         folders = [start]
         while folders:
             folder = folders.pop()
-            take_all = enter(folder) or folder.take_all
             try:
-                names = os.scandir(self.full(folder.path))
-            except OSError:
+                descriptor = open_below(
+                    self._descriptor, folder.path or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                )
+            except OSError as problem:
+                self._pass_over(folder, problem)
                 continue
-            yield None
-            with names:
-                for item in names:
-                    path = join(folder.path, item.name)
-                    if path == LOGS:
-                        continue
-                    try:
-                        is_folder = item.is_dir(follow_symlinks=False)
-                    except OSError:
-                        continue
-                    if is_folder:
-                        folders.append(Folder(path, take_all or self._was_moved_in(path)))
-                        continue
-                    seen = self.look(path)
-                    if seen is not None:
-                        yield seen, take_all
+            try:
+                take_all = enter(folder, descriptor) or folder.take_all
+                yield None
+                yield from self._list(folder.path, take_all, descriptor, folders)
+                self._unread.pop(folder.path, None)
+            except OSError as problem:
+                self._pass_over(folder, problem)
+            finally:
+                os.close(descriptor)
+
+    def _list(
+        self, folder: bytes, take_all: bool, descriptor: int, folders: list[Folder]
+    ) -> Iterator[tuple[Seen, bool]]:
+        """Give the files of one open folder, and add the folders in it to `folders`."""
+        if not folder and not os.fstat(descriptor).st_nlink:
+            self.tell_gone()
+        with os.scandir(descriptor) as items:
+            for item in items:
+                path = join(folder, os.fsencode(item.name))
+                if path == LOGS:
+                    continue
+                if item.is_dir(follow_symlinks=False):
+                    folders.append(Folder(path, take_all or self._was_moved_in(path)))
+                    continue
+                seen = self.look(path)
+                if seen is not None:
+                    yield seen, take_all
+
+    def tell_gone(self) -> None:
+        """Say once that the directory itself has been removed or unmounted."""
+        if not self._is_gone:
+            self._is_gone = True
+            text = (
+                f"{shown(self.directory)} has been removed or unmounted: nothing more is found; start dfud again"
+            )
+            self._notices.append((logging.ERROR, text))
+
+    def _pass_over(self, folder: Folder, problem: OSError) -> None:
+        if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # it is no folder any more
+            self._unread.pop(folder.path, None)
+            return
+        known = self._unread.get(folder.path)
+        if known is None:
+            text = (
+                f"the folder {shown(folder.path) or '.'} can't be read: {problem.strerror}; it is left out for now"
+            )
+            self._notices.append((logging.ERROR, text))
+        self._unread[folder.path] = folder if known is None or folder.take_all else known
 
     def _was_moved_in(self, path: bytes) -> bool:
         """Tell whether a folder has been renamed or moved since the run began: then its files have come with it.
@@ -109,7 +168,7 @@ class Tree:
         A rename changes the folder's ctime and not its mtime; a change of what is in it changes both.
         """
         try:
-            found = os.stat(path, dir_fd=self._descriptor)
+            found = stat_below(self._descriptor, path)
         except OSError:
             return False
         return found.st_ctime_ns >= self._since_ns > found.st_mtime_ns

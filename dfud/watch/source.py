@@ -34,8 +34,15 @@ class Source(Protocol):
     def has_more(self) -> bool:
         """Whether `ready` would do anything."""
 
+    @property
+    def is_swept(self) -> bool:
+        """Whether all that the last `sweep` asked for has been given."""
+
     def notices(self) -> list[tuple[int, str]]:
         """Return what is to be told since the last call, each with its level."""
 
     def sweep(self) -> None:
-        """Make sure that all that is there now is given before there is nothing more."""
+        """See to it that all that is there now is given; `is_swept` tells when."""
+
+    def close(self) -> None:
+        """Let go of what the kernel holds for it."""

@@ -79,6 +79,10 @@ class Watcher:
         self._note(logging.WARNING, f"{problem}; the directory is polled until dfud is started again")
         return PollingSource(self._tree, self._options.take_all, self._clock)
 
+    def close(self) -> None:
+        self._source.close()
+        self._tree.close()
+
     def turn(self) -> bool:
         """Wait for something to do and do a bit of it; False when told to leave."""
         readable = self._wait()
@@ -96,12 +100,15 @@ class Watcher:
             if self._allowance:
                 self._report()
         except WatchLimitReached as problem:
+            self._tell_notices()
+            self._source.close()
             self._source = self._poll_instead(problem)
-        for level, text in self._source.notices():
-            self._note(level, text)
-        if self._sweeps and not self._source.has_more:
+            if self._sweeps:
+                self._source.sweep()
+        self._tell_notices()
+        if self._sweeps and self._source.is_swept:
             self._source.take_in()
-            if not self._source.has_more:
+            if self._source.is_swept:
                 self._supervisor.send([Swept(number) for number in self._sweeps])
                 self._sweeps.clear()
         return True
@@ -119,14 +126,18 @@ class Watcher:
     def _report(self) -> None:
         batch: list[Message] = []
         until = self._clock() + _LONGEST_STEP
-        for ready in self._source.ready():
-            if ready is not None:
-                batch.append(Found(ready.version, ready.by_event))
-                self._allowance -= 1
-            if not self._allowance or len(batch) >= _BATCH_FILES or self._clock() > until:
-                break
-        if batch:
+        try:
+            for ready in self._source.ready():
+                if ready is not None:
+                    batch.append(Found(ready.version, ready.by_event))
+                    self._allowance -= 1
+                if not self._allowance or len(batch) >= _BATCH_FILES or self._clock() > until:
+                    break
+        finally:
             self._supervisor.send(batch)
+
+    def _tell_notices(self) -> None:
+        self._supervisor.send([Notice(level, text) for level, text in self._source.notices()])
 
     def _note(self, level: int, text: str) -> None:
         self._supervisor.send([Notice(level, text)])

@@ -1,0 +1,557 @@
+"""The kernel's own events of real folders, taken in without any process of dfud."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
+from dfud.watch import events
+from dfud.watch.events import EventSource
+from dfud.watch.scan import Tree
+
+QUEUE_LENGTH = Path("/proc/sys/fs/inotify/max_queued_events")
+
+
+class Watched:
+    """A directory, its source of events, and what that has given."""
+
+    def __init__(self, top: Path, take_all: bool, since_ns: int) -> None:
+        self.top = top
+        self.tree = Tree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns)
+        self.now = 0.0
+        self.source = EventSource(self.tree, take_all, lambda: self.now)
+        self.notices: list[str] = []
+
+    def found(self) -> list[str]:
+        """Take in all that there is, to the end."""
+        paths = []
+        self.source.take_in()
+        while self.source.has_more:
+            paths += [os.fsdecode(ready.version.path) for ready in self.source.ready() if ready]
+            self.source.take_in()
+        self.notices += [text for _, text in self.source.notices()]
+        return paths
+
+    def close(self) -> None:
+        self.source.close()
+        self.tree.close()
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
+    """A factory of watched directories; what is in them before is old, unless `since_ns` says otherwise."""
+    with contextlib.ExitStack() as stack:
+
+        def make(take_all: bool = False, since_ns: int | None = None, top: Path = tmp_path / "top") -> Watched:
+            top.mkdir(exist_ok=True)
+            if since_ns is None:
+                since_ns = clock_of(tmp_path) + 1
+            made = stack.enter_context(contextlib.closing(Watched(top, take_all, since_ns)))
+            return made
+
+        yield make
+
+
+def clock_of(folder: Path) -> int:
+    """Return the file system's time, once it has moved on (ns)."""
+    probe = folder / "clock"
+    probe.touch()
+    began = probe.stat().st_ctime_ns
+    while True:
+        probe.chmod(0o600)
+        now = probe.stat().st_ctime_ns
+        if now > began + 1:
+            return now
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    folder = tmp_path / "top"
+    folder.mkdir()
+    return folder
+
+
+# Files
+
+
+def test_a_file_is_ready_when_it_is_closed(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    assert watched.found() == []
+    with open(top / "file", "wb") as file:
+        file.write(b"one")
+        file.flush()
+        assert watched.found() == []
+        file.write(b"two")
+    assert watched.found() == ["file"]
+    assert watched.found() == []
+    with open(top / "file", "rb"):
+        pass
+    assert watched.found() == []
+    os.utime(top / "file", (1, 1))
+    assert watched.found() == []
+
+
+def test_an_event_says_so_and_carries_the_version(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    (top / "file").write_bytes(b"12345")
+    watched.source.take_in()
+    (ready,) = filter(None, watched.source.ready())
+    found = (top / "file").stat()
+
+    assert ready.by_event
+    assert ready.version == (b"file", 5, found.st_mtime_ns)
+
+
+def test_what_is_moved_in_is_ready_at_once(watch: Callable[..., Watched], tmp_path: Path, top: Path) -> None:
+    watched = watch()
+    watched.found()
+    (tmp_path / "other").write_bytes(b"old")
+    (tmp_path / "other").rename(top / "in")
+    assert watched.found() == ["in"]
+    (top / "in").rename(top / "within")
+    assert watched.found() == ["within"]
+    (top / "within").rename(tmp_path / "out")
+    assert watched.found() == []
+    (tmp_path / "out").rename(top / "within")
+    assert watched.found() == ["within"]
+
+
+def test_hidden_files_and_logs_are_left_out(watch: Callable[..., Watched], top: Path) -> None:
+    (top / "sub" / "LOGS").mkdir(parents=True)
+    (top / "LOGS").mkdir()
+    watched = watch(take_all=True)
+    for name in ["file", ".hidden", "run.log", "run.log.txt", "LOGS/table.csv", "sub/LOGS/data", ".folder/data"]:
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_bytes(b"x")
+    expected = {"file", "run.log.txt", "sub/LOGS/data", ".folder/data"}
+    assert set(watched.found()) == expected
+    for name in [*sorted(expected), "LOGS/table.csv", "run.log", ".hidden"]:
+        (top / name).write_bytes(b"y")
+    assert set(watched.found()) == expected
+
+
+def test_names_are_bytes(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    names = {b"\xff\xfe", b"new\nline", b"\"quoted\"; and 'so' on", b" ", "größe".encode(), b"x" * 255}
+    for name in names:
+        with open(os.path.join(os.fsencode(top), name), "wb"):
+            pass
+    assert {os.fsencode(path) for path in watched.found()} == names
+
+
+def test_links_to_files_count_as_files(watch: Callable[..., Watched], tmp_path: Path, top: Path) -> None:
+    (tmp_path / "outside").write_bytes(b"content")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inside").write_bytes(b"")
+    watched = watch()
+    watched.found()
+    os.link(tmp_path / "outside", top / "hard")
+    (top / "link").symlink_to(tmp_path / "outside")
+    (top / "dangling").symlink_to(tmp_path / "nothing")
+    (top / "loop").symlink_to(top / "loop")
+    (top / "to-folder").symlink_to(tmp_path / "folder")
+    (top / "upwards").symlink_to(top)
+    assert sorted(watched.found()) == ["hard", "link"]
+
+
+def test_what_is_no_file_is_never_opened(
+    watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr("dfud.watch.scan.open_to_read", lambda path, folder: opened.append(path))
+    (top / "old-fifo").mkdir()
+    os.mkfifo(top / "old-fifo" / "fifo")
+    watched = watch(take_all=True)
+    assert watched.found() == []
+    os.mkfifo(top / "fifo")
+    (top / "to-fifo").symlink_to(top / "fifo")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(os.path.relpath(top / "socket"))
+    with contextlib.suppress(PermissionError):
+        os.mknod(top / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    (top / "fifo").rename(top / "fifo2")
+    watched.source.sweep()
+    assert watched.found() == []
+    watched.now += 2.0
+    assert watched.found() == []
+    assert opened == []
+
+
+def test_a_file_that_was_written_without_a_name(watch: Callable[..., Watched], top: Path) -> None:
+    """It is closed as what it was opened as: O_TMPFILE, under no name, and that is no event."""
+    watched = watch()
+    watched.found()
+    descriptor = os.open(top, os.O_TMPFILE | os.O_WRONLY)
+    os.write(descriptor, b"content")
+    os.link(f"/proc/self/fd/{descriptor}", top / "published", src_dir_fd=descriptor, follow_symlinks=True)
+    assert watched.found() == []
+    watched.now += 1.5
+    assert watched.found() == []  # it may still be written to
+    os.close(descriptor)
+    assert 0 < (watched.source.due(watched.now) or 0) <= 1.0
+    watched.now += 1.5
+    assert watched.found() == ["published"]
+    assert watched.source.due(watched.now) is None
+
+
+def test_quitting_does_not_wait_for_the_next_look(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    os.mknod(top / "made", stat.S_IFREG | 0o600)
+    with open(top / "written", "wb"):
+        watched.source.sweep()
+        assert watched.found() == ["made"]
+    assert watched.found() == ["written"]
+
+
+def test_a_scan_leaves_what_is_being_written_to_its_close(watch: Callable[..., Watched], top: Path) -> None:
+    with open(top / "slow", "wb") as file:
+        watched = watch(take_all=True)
+        (top / "whole").write_bytes(b"x")
+        assert watched.found() == ["whole"]
+        file.write(b"the rest")
+    assert watched.found() == ["slow"]
+
+
+# Folders
+
+
+def test_old_files_are_wanted_only_if_asked_for(watch: Callable[..., Watched], top: Path) -> None:
+    (top / "folder").mkdir()
+    (top / "folder" / "old").write_bytes(b"x")
+    assert watch().found() == []
+    assert watch(take_all=True).found() == ["folder/old"]
+
+
+def test_what_came_before_the_first_look_is_found(watch: Callable[..., Watched], top: Path) -> None:
+    (top / "old").write_bytes(b"x")
+    watched = watch()
+    (top / "a" / "b").mkdir(parents=True)
+    (top / "a" / "b" / "new").write_bytes(b"x")
+    assert watched.found() == ["a/b/new"]
+    assert watched.notices == ["watching 3 folders"]
+
+
+def test_folders_come_with_all_that_is_in_them(watch: Callable[..., Watched], tmp_path: Path, top: Path) -> None:
+    (tmp_path / "stage" / "sub").mkdir(parents=True)
+    (tmp_path / "stage" / "sub" / "old").write_bytes(b"x")
+    watched = watch()
+    watched.found()
+    (tmp_path / "stage").rename(top / "in")
+    assert watched.found() == ["in/sub/old"]
+    (top / "in" / "sub" / "more").write_bytes(b"x")
+    assert watched.found() == ["in/sub/more"]
+
+
+def test_a_new_folder_with_a_file_at_once_many_times(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    found = []
+    for number in range(300):
+        folder = top / f"run{number}" / "b" / "c"
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"x")
+        if number % 7 == 0:
+            watched.source.take_in()
+        if number % 50 == 0:
+            found += watched.found()
+    found += watched.found()
+    assert sorted(set(found)) == sorted(f"run{number}/b/c/file" for number in range(300))
+
+
+def test_a_folder_made_between_watching_and_reading_its_parent(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    enter = watched.source._enter
+
+    def enter_and_meddle(folder: object, descriptor: int) -> bool:
+        new = enter(folder, descriptor)  # type: ignore[arg-type]
+        if folder[0] == b"a":  # type: ignore[index]
+            (top / "a" / "b").mkdir()
+            (top / "a" / "b" / "file").write_bytes(b"x")
+        return new
+
+    watched.source._enter = enter_and_meddle  # type: ignore[method-assign,assignment]
+    (top / "a").mkdir()
+    assert set(watched.found()) == {"a/b/file"}
+
+
+def test_a_folder_is_renamed_while_it_is_watched(watch: Callable[..., Watched], top: Path) -> None:
+    (top / "a" / "sub").mkdir(parents=True)
+    (top / "ab").mkdir()
+    watched = watch()
+    watched.found()
+    with open(top / "a" / "sub" / "slow", "wb") as file:
+        (top / "a").rename(top / "b")
+        assert watched.found() == []
+        file.write(b"x")
+    assert watched.found() == ["b/sub/slow"]
+    (top / "ab" / "file").write_bytes(b"x")
+    assert watched.found() == ["ab/file"]
+    (top / "a").mkdir()
+    (top / "a" / "file").write_bytes(b"x")
+    assert watched.found() == ["a/file"]
+
+
+def test_a_folder_is_moved_out_changed_and_moved_back(
+    watch: Callable[..., Watched], tmp_path: Path, top: Path
+) -> None:
+    (top / "a" / "sub").mkdir(parents=True)
+    watched = watch()
+    watched.found()
+    (top / "a").rename(tmp_path / "out")
+    watched.found()
+    (tmp_path / "out" / "sub" / "new").write_bytes(b"x")
+    assert watched.found() == []
+    (tmp_path / "out").rename(top / "a")
+    assert watched.found() == ["a/sub/new"]
+    (top / "a" / "sub" / "more").write_bytes(b"x")
+    assert watched.found() == ["a/sub/more"]
+
+
+def test_a_folder_takes_the_place_of_one_that_is_still_in_use(watch: Callable[..., Watched], top: Path) -> None:
+    (top / "a").mkdir()
+    watched = watch()
+    watched.found()
+    user = os.open(top / "a", os.O_RDONLY)  # as by a shell in it: its watch lives on
+    try:
+        (top / "a").rmdir()
+        (top / "a").mkdir()
+        assert watched.found() == []
+        (top / "a" / "file").write_bytes(b"x")
+        assert watched.found() == ["a/file"]
+    finally:
+        os.close(user)
+    watched.found()
+    (top / "a" / "file2").write_bytes(b"x")
+    assert watched.found() == ["a/file2"]
+
+
+def test_a_folder_that_is_too_deep_for_one_path(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    name = "d" * 250
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(20):  # 5 kB of path; PATH_MAX is 4 KiB
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    deep = "/".join([name] * 20)
+    try:
+        os.close(os.open("scanned", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        assert watched.found() == [f"{deep}/scanned"]
+        os.close(os.open("watched", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        assert watched.found() == [f"{deep}/watched"]
+        assert watched.tree.being_written(os.fsencode(f"{deep}/watched")) is False
+    finally:
+        os.close(here)
+        subprocess.run(["rm", "-rf", name], cwd=top, check=True)
+
+
+def test_a_folder_of_500_levels(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    folder = top.joinpath(*["d"] * 500)
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"x")
+    assert watched.found() == ["d/" * 500 + "file"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_told_and_tried_again(watch: Callable[..., Watched], top: Path) -> None:
+    (top / "locked").mkdir()
+    (top / "locked" / "file").write_bytes(b"x")
+    (top / "locked").chmod(0)
+    check_unreadable_folder(watch(take_all=True), lambda: (top / "locked").chmod(0o700))
+
+
+def test_a_folder_whose_listing_fails_is_told_and_tried_again(
+    watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / "locked").mkdir()
+    (top / "locked" / "file").write_bytes(b"x")
+    locked = (top / "locked").stat().st_ino
+    real = os.scandir
+
+    def failing(descriptor: int) -> object:  # injected: a bad disk
+        if os.fstat(descriptor).st_ino == locked:
+            raise OSError(5, "Input/output error")
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    check_unreadable_folder(watch(take_all=True), monkeypatch.undo)
+
+
+def check_unreadable_folder(watched: Watched, mend: Callable[[], object]) -> None:
+    for _ in range(3):
+        assert watched.found() == []
+        watched.now += 11.0
+    assert len([text for text in watched.notices if "the folder locked can't be read" in text]) == 1
+    mend()
+    assert watched.source.due(watched.now) is not None
+    watched.now += 11.0
+    assert watched.found() == ["locked/file"]
+    assert watched.source.due(watched.now) is None
+
+
+def test_the_directory_itself_is_moved_and_removed(
+    watch: Callable[..., Watched], tmp_path: Path, top: Path
+) -> None:
+    watched = watch()
+    watched.found()
+    top.rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "a").mkdir()
+    (tmp_path / "elsewhere" / "a" / "file").write_bytes(b"x")
+    assert watched.found() == ["a/file"]
+    subprocess.run(["rm", "-r", tmp_path / "elsewhere"], check=True)
+    assert watched.found() == []
+    watched.found()
+    assert [text for text in watched.notices if "has been removed" in text] == watched.notices[1:]
+
+
+# More than the kernel or we can hold
+
+
+@pytest.fixture
+def short_queue() -> Iterator[int]:
+    """A queue of few events for whoever begins to watch now; else that of the machine, which is longer."""
+    usual = QUEUE_LENGTH.read_text()
+    try:
+        QUEUE_LENGTH.write_text("64")
+    except OSError:
+        pytest.skip(f"{QUEUE_LENGTH} can't be set here")
+    try:
+        yield 64
+    finally:
+        QUEUE_LENGTH.write_text(usual)
+
+
+def test_an_overflow_of_the_kernels_queue_loses_nothing(
+    short_queue: int, watch: Callable[..., Watched], tmp_path: Path, top: Path
+) -> None:
+    (top / "known").mkdir()
+    (top / "known" / "old").write_bytes(b"x")
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "old").write_bytes(b"x")
+    watched = watch()
+    watched.found()
+    expected = {"in/old", "in/new"}
+    for number in range(3 * short_queue):
+        (top / "known" / f"{number}").write_bytes(b"x")
+        expected.add(f"known/{number}")
+    (tmp_path / "stage" / "new").write_bytes(b"x")  # so that its time tells nothing of the move
+    (tmp_path / "stage").rename(top / "in")
+    assert set(watched.found()) == expected
+    assert [text for text in watched.notices if "queue of file events has run over" in text] == [
+        watched.notices[-1]
+    ]
+    (top / "in" / "more").write_bytes(b"x")
+    assert watched.found() == ["in/more"]
+
+
+def test_an_overflow_does_not_forget_folders_that_wait_for_their_scan(
+    short_queue: int, watch: Callable[..., Watched], tmp_path: Path, top: Path
+) -> None:
+    (tmp_path / "stage").mkdir()
+    for number in range(10):
+        (tmp_path / "stage" / f"old{number}").write_bytes(b"x")
+    watched = watch()
+    watched.found()
+    (tmp_path / "stage" / "new").write_bytes(b"x")
+    (tmp_path / "stage").rename(top / "in")
+    watched.source.take_in()
+    few = []
+    for ready in watched.source.ready():  # as far as the allowance goes
+        few += [os.fsdecode(ready.version.path)] if ready else []
+        if len(few) == 3:
+            break
+    for number in range(3 * short_queue):
+        (top / f"{number}").write_bytes(b"x")
+    found = {*few, *watched.found()}
+    assert found >= {f"in/old{number}" for number in range(10)} | {"in/new"}
+    assert len(found) == 11 + 3 * short_queue
+
+
+def test_files_that_come_faster_than_they_are_taken(
+    watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_MOST_WAITING", 10)
+    watched = watch()
+    watched.found()
+    names = {f"file{number}" for number in range(100)}
+    for name in names:
+        (top / name).write_bytes(b"x")
+    for number in range(100):
+        (top / f"folder{number}").mkdir()
+        (top / f"folder{number}" / "file").write_bytes(b"x")
+    assert set(watched.found()) == names | {f"folder{number}/file" for number in range(100)}
+    assert len(watched.notices) == 2
+
+
+def test_taking_in_goes_on_when_an_overflow_comes_during_a_rescan(
+    watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_MOST_WAITING", 5)
+    watched = watch()
+    watched.found()
+    found = []
+    for batch in range(6):
+        for number in range(20):
+            (top / f"{batch}-{number}").write_bytes(b"x")
+        watched.source.take_in()
+        for ready, _ in zip(watched.source.ready(), range(7)):
+            found += [os.fsdecode(ready.version.path)] if ready else []
+    found += watched.found()
+    assert set(found) == {f"{batch}-{number}" for batch in range(6) for number in range(20)}
+
+
+def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None:
+    """In a user namespace of its own, whose limit is nobody else's."""
+    for number in range(10):
+        (top / f"folder{number}").mkdir()
+        (top / f"folder{number}" / "file").write_bytes(b"x")
+    program = textwrap.dedent("""
+        import os, sys
+        from dfud.messages import Allowance, Found
+        from dfud.pipeline.channel import Channel
+        from dfud.watch.watcher import Watcher, WatchOptions
+        limit, directory = sys.argv[1:]
+        name, value = limit.split("=")
+        with open(f"/proc/sys/user/{name}", "w") as file:
+            file.write(value)
+        ours, theirs = Channel.pair()
+        watcher = Watcher(theirs, WatchOptions(os.fsencode(directory), ".*", True, 0, False, False))
+        ours.post([Allowance(1000)])
+        found = set()
+        while len(found) < 10 or type(watcher._source).__name__ != "PollingSource":
+            assert watcher.turn()
+            while batch := ours.receive(wait=False):
+                found |= {message.version.path for message in batch if isinstance(message, Found)}
+                print(*(message.text for message in batch if not isinstance(message, Found)), sep="\\n")
+        print(len(found), "files")
+        """)
+    for limit, setting in (("max_inotify_watches=4", "watches"), ("max_inotify_instances=0", "instances")):
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", sys.executable, "-c", program, limit, top],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if "unshare failed" in done.stderr:
+            pytest.skip("no user namespace can be made here")
+        assert done.returncode == 0, done.stderr
+        assert f"raise the sysctl fs.inotify.max_user_{setting}; the directory is polled" in done.stdout
+        assert done.stdout.endswith("10 files\n")

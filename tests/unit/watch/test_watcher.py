@@ -1,0 +1,106 @@
+"""The watcher, driven turn by turn over a real channel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dfud.messages import Allowance, Found, Leave, Message, Notice, Sweep, Swept
+from dfud.pipeline.channel import Channel
+from dfud.watch import watcher as module
+from dfud.watch.watcher import Watcher, WatchOptions
+
+
+@pytest.fixture
+def channels() -> Iterator[tuple[Channel, Channel]]:
+    ours, theirs = Channel.pair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+@pytest.fixture
+def watch(channels: tuple[Channel, Channel]) -> Iterator[Callable[[WatchOptions], Watcher]]:
+    """A factory of watchers at the other end of the channel."""
+    with contextlib.ExitStack() as stack:
+        yield lambda asked: stack.enter_context(contextlib.closing(Watcher(channels[1], asked)))
+
+
+def options(top: Path, once: bool = False, polling: bool = False) -> WatchOptions:
+    return WatchOptions(os.fsencode(top), ".*", True, 0, once, polling)
+
+
+def heard(ours: Channel) -> list[Message]:
+    messages: list[Message] = []
+    while batch := ours.receive(wait=False):
+        messages += batch
+    return messages
+
+
+@pytest.mark.parametrize("kind", ["events", "polling", "once"])
+def test_no_more_is_told_than_there_is_room_for(
+    channels: tuple[Channel, Channel], watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
+) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}").write_bytes(b"x")
+    ours, _ = channels
+    watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
+    found = []
+    for room in (2, 1, 3):
+        ours.post([Allowance(room)])
+        messages: list[Message] = []
+        while len(messages) < min(room, 5 - len(found)):
+            assert watcher.turn()
+            messages += [message for message in heard(ours) if isinstance(message, Found)]
+        assert len(messages) <= room
+        found += messages
+    assert {message.version.path for message in found if isinstance(message, Found)} == set(
+        map(os.fsencode, os.listdir(tmp_path))
+    )
+    ours.post([Leave()])
+    assert not watcher.turn()
+
+
+@pytest.mark.parametrize("kind", ["events", "polling", "once"])
+def test_a_sweep_is_answered_after_all_that_is_there(
+    channels: tuple[Channel, Channel], watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
+) -> None:
+    ours, _ = channels
+    watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
+    for number in range(600):
+        (tmp_path / f"{number}").write_bytes(b"x")
+    ours.post([Allowance(1000), Sweep(7)])
+    messages: list[Message] = []
+    while Swept(7) not in messages:
+        assert watcher.turn()
+        messages += heard(ours)
+    told = [message for message in messages if not isinstance(message, Notice)]
+    assert told[-1] == Swept(7)
+    assert len(told) == 601
+
+
+def test_polling_does_not_spin_while_there_is_no_room(
+    watch: Callable[[WatchOptions], Watcher], tmp_path: Path
+) -> None:
+    watcher = watch(options(tmp_path, polling=True))
+    assert watcher.turn()
+    assert watcher._source.has_more
+    assert watcher._source.due(1e9) is None
+
+
+def test_remote_file_systems_are_polled(
+    channels: tuple[Channel, Channel],
+    watch: Callable[[WatchOptions], Watcher],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, _ = channels
+    mounts = f"1 1 0:1 / {tmp_path} rw - nfs4 server:/ rw\n"
+    monkeypatch.setattr(module, "read_mountinfo", lambda: mounts)
+    watcher = watch(options(tmp_path))
+    assert heard(ours) == [Notice(30, "a nfs4 file system does not report all changes: it is polled")]
+    assert watcher._source.fileno() == -1
