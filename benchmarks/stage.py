@@ -1,0 +1,125 @@
+"""The stage of a run: a Kafka of its own, a folder to work in, and topics that come and go."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks import command, datasets, machine
+from benchmarks.command import Command, Run
+from benchmarks.datasets import Dataset
+from dfud.broker.node import KafkaNode
+
+_PATIENCE = 30.0  # s for the broker to do what it is asked
+_DEFAULT_MAX_MESSAGE = 1_048_588  # bytes, Kafka's own
+_OVERHEAD = 2048
+
+# What is deleted is to be gone at once: its pages would be written to the disk during the next run.
+_NODE_PROPERTIES = {"log.segment.delete.delay.ms": "0"}
+
+
+class Measured(NamedTuple):
+    """One run of one contestant."""
+
+    seconds: float
+    cpu: float  # s, of the command and its children
+    broker_cpu: float  # s
+    other_cpu: float  # s, of everything else on the machine
+    load: float  # average of the minute before the run
+
+
+class Stage:
+    """Responsible for the broker, and for leaving nothing behind on it."""
+
+    def __init__(self, work: Path, say: Callable[[str], None], properties: Mapping[str, str] | None = None) -> None:
+        self.work = work
+        self.say = say
+        self.work.mkdir(parents=True, exist_ok=True)
+        self._kafka_folder = work / "kafka"
+        shutil.rmtree(self._kafka_folder, ignore_errors=True)
+        self.node = KafkaNode(
+            self._kafka_folder, heap_mb=1024, properties={**_NODE_PROPERTIES, **(properties or {})}, announce=say
+        )
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Stage:
+        self.node.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.node.stop()
+        shutil.rmtree(self._kafka_folder, ignore_errors=True)
+
+    @property
+    def bootstrap(self) -> str:
+        return self.node.bootstrap
+
+    @property
+    def log(self) -> Path:
+        """Where the output of the command goes that runs."""
+        return self.work / "output.log"
+
+    def folder(self, dataset: Dataset) -> Path:
+        """Return the folder of `dataset`, without a LOGS."""
+        return datasets.make(dataset, self.work / "data")
+
+    # -- topics
+
+    def create_topic(self, partitions: int = 4, chunk_size: int = 0) -> str:
+        """Create a topic that takes chunks of `chunk_size` bytes and return its name, once it has its leaders."""
+        name = f"bench-{next(self._numbers)}"
+        config = {"max.message.bytes": str(max(_DEFAULT_MAX_MESSAGE, chunk_size + _OVERHEAD))}
+        admin = self._admin()
+        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(_PATIENCE)
+        self._wait(lambda: self._has_leaders(admin, name, partitions), f"topic {name} has no leaders")
+        return name
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic and its files."""
+        admin = self._admin()
+        admin.delete_topics([name])[name].result(_PATIENCE)
+        data = self.node.folder.data
+        self._wait(lambda: not any(data.glob(f"{name}-*")), f"topic {name} was not deleted")
+
+    def messages_of(self, topic: str) -> int:
+        """Return how many messages are on `topic`."""
+        consumer = Consumer({"bootstrap.servers": self.node.internal_bootstrap, "group.id": "bench"})
+        try:
+            partitions = consumer.list_topics(topic, timeout=_PATIENCE).topics[topic].partitions
+            ends = [consumer.get_watermark_offsets(TopicPartition(topic, each), _PATIENCE) for each in partitions]
+        finally:
+            consumer.close()
+        return sum(high - low for low, high in ends)
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.node.internal_bootstrap})
+
+    @staticmethod
+    def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
+        found = admin.list_topics(timeout=_PATIENCE).topics.get(name)
+        return found is not None and sum(each.leader >= 0 for each in found.partitions.values()) == partitions
+
+    @staticmethod
+    def _wait(is_so: Callable[[], bool], else_say: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise command.CommandFailed(else_say)
+            time.sleep(0.02)
+
+    # -- runs
+
+    def measure(self, what: Command) -> Measured:
+        """Run a command and measure it, and what else was going on; CommandFailed unless it succeeds."""
+        load = machine.load()
+        before = machine.busy()
+        done: Run = command.run(what, self.log, self.node.pid)
+        others = machine.busy() - before - done.cpu - done.broker_cpu
+        return Measured(done.seconds, done.cpu, done.broker_cpu, max(0.0, others), load)
