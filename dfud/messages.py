@@ -3,9 +3,9 @@
 Every message is a small frozen tuple; `dfud.pipeline.channel` carries them in batches. A `token` is the number
 that the supervisor gives to one upload of one version of one file; it is never used again in a run.
 
-    watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ─FileStart, RunReady, FileDropped─▶ producer
+    watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ──────RunReady, FileDropped──────▶ producer
        ▲                             │  ▲  ▲                 │ ▲                                        │  │
-       └───────Allowance, Sweep──────┘  │  └─FileRead, FileUnreadable, FileChanged, FileUnchanged       │  │
+       └───────Allowance, Sweep──────┘  │  └─FilesRead, FileUnreadable, FileChanged, FileUnchanged      │  │
                                         │                      └───────────────RoomFree─────────────────┘  │
                                         └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
 """
@@ -74,10 +74,10 @@ class FileTask(NamedTuple):
 # chunker → supervisor
 
 
-class FileRead(NamedTuple):
-    """The whole file was read as one consistent version, and is in the producer's hands."""
+class FilesRead(NamedTuple):
+    """Each of these files was read as one consistent version, and is in the producer's hands."""
 
-    token: int
+    tokens: tuple[int, ...]
 
 
 class FileUnchanged(NamedTuple):
@@ -106,7 +106,7 @@ class FileUnreadable(NamedTuple):
 
 
 class FileStart(NamedTuple):
-    """Runs of this file follow."""
+    """What the producer has to know of a file whose first run this comes with."""
 
     token: int
     version: FileVersion
@@ -127,6 +127,7 @@ class RunReady(NamedTuple):
     end: int  # ring position that is free again once the run is handed to librdkafka
     xxh3_64: bytes  # 16 hex digits a chunk
     xxh3_128: str  # of the whole file, with its last run; else ""
+    file: FileStart | None  # with the first run of a file
 
 
 class FileDropped(NamedTuple):
@@ -153,11 +154,10 @@ class Progress(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """Every chunk is acknowledged, and the row is in the shard on disk (or could not be written)."""
+    """Every chunk of these files is acknowledged, and their rows are in the shard on disk."""
 
-    token: int
-    xxh3_128: str  # of the whole file
-    recorded: bool
+    files: tuple[tuple[int, str], ...]  # token and xxh3_128 of the whole file
+    recorded: bool  # False where the rows could not be written
 
 
 class Undelivered(NamedTuple):
@@ -203,11 +203,10 @@ Message = Union[
     Allowance,
     Sweep,
     FileTask,
-    FileRead,
+    FilesRead,
     FileUnchanged,
     FileChanged,
     FileUnreadable,
-    FileStart,
     RunReady,
     FileDropped,
     RoomFree,

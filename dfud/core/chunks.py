@@ -53,6 +53,14 @@ def is_chunk_size(number: int) -> bool:
 def plan_reading(to_send: RangeSet, size: int, chunk_size: int, run_bytes: int) -> Iterator[tuple[Run, bool]]:
     """Cover a whole file in order: each run with whether it is to be sent, or only to be hashed."""
     n_chunks = count_chunks(size, chunk_size)
+    if to_send.covers(n_chunks):
+        return ((run, True) for run in split_into_runs(to_send, size, chunk_size, run_bytes))
+    return _plan_in_part(to_send, n_chunks, size, chunk_size, run_bytes)
+
+
+def _plan_in_part(
+    to_send: RangeSet, n_chunks: int, size: int, chunk_size: int, run_bytes: int
+) -> Iterator[tuple[Run, bool]]:
     parts = [(first, last, True) for first, last in to_send]
     parts += [(first, last, False) for first, last in to_send.missing(n_chunks)]
     for first, last, send in sorted(parts):

@@ -38,13 +38,14 @@ class Entry:
     """One version of one file on its way."""
 
     __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "known_digest", "lane", "n_chunks",
+        "acked", "attempts", "chunk_size", "failure", "identity", "known_digest", "lane", "n_chunks",
         "read", "recheck", "resume_at", "started", "state", "token", "version",
     )  # fmt: skip
 
-    def __init__(self, token: int, version: FileVersion, chunk_size: int, started: str) -> None:
+    def __init__(self, token: int, version: FileVersion, identity: bytes, chunk_size: int, started: str) -> None:
         self.token = token
         self.version = version
+        self.identity = identity  # of the version
         self.chunk_size = chunk_size
         self.n_chunks = count_chunks(version.size, chunk_size)
         self.started = started
@@ -63,7 +64,11 @@ class Entry:
         return self.version.size <= SMALL_FILE
 
     def task(self) -> FileTask:
-        to_send: Ranges = () if self.known_digest else tuple(self.acked.missing(self.n_chunks))
+        to_send: Ranges = ((1, self.n_chunks),)
+        if self.known_digest:
+            to_send = ()
+        elif self.acked:
+            to_send = tuple(self.acked.missing(self.n_chunks))
         return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest)
 
 
@@ -113,12 +118,13 @@ class Ledger:
             elif latest.state in (State.FAILED, State.HELD) and by_event:
                 self._wait(latest)
             return None
-        digest = self._known_digest(version.identity())
+        identity = version.identity()
+        digest = self._known_digest(identity)
         if digest is not None and not by_event:
             return None
         if latest is not None and latest.state is not State.ACTIVE:
             self._forget(latest)
-        entry = self._add(version, self._chunk_size, self._now())
+        entry = self._add(version, self._chunk_size, self._now(), identity)
         if digest is not None:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content tells.
             entry.known_digest = digest.hex()
@@ -331,8 +337,8 @@ class Ledger:
 
     # -- inside
 
-    def _add(self, version: FileVersion, chunk_size: int, started: str) -> Entry:
-        entry = Entry(self._next_token, version, chunk_size, started)
+    def _add(self, version: FileVersion, chunk_size: int, started: str, identity: bytes = b"") -> Entry:
+        entry = Entry(self._next_token, version, identity or version.identity(), chunk_size, started)
         self._next_token += 1
         self._entries[entry.token] = entry
         self._latest[version.path] = entry

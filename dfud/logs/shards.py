@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfud.core.tables import CompletedRow, format_rows
+from dfud.core.tables import CompletedRow, format_row, format_rows
 from dfud.logs.atomic import replace_file
 from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
 
@@ -32,7 +32,7 @@ class ShardWriter:
         if len(self._waiting) >= MOST_ROWS_WAITING:
             del self._waiting[0]
             self.rows_lost += 1
-        self._waiting.append(_encode(format_rows([row])))
+        self._waiting.append(_encode(format_row(row)))
 
     def write(self) -> None:
         """Put all rows on disk, durably; OSError if that fails, and `waiting` says what is still to be done."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfud.core.tables import BadRow, InProgressRow, format_rows, read_in_progress
+from dfud.core.tables import BadRow, InProgressRow, format_row, format_rows, read_in_progress
 from dfud.logs.atomic import replace_file
 from dfud.logs.consolidate import SetAside, read_lines
 from dfud.logs.layout import LogsFolder
@@ -25,5 +25,5 @@ def read_unfinished(folder: LogsFolder) -> tuple[list[InProgressRow], list[SetAs
 
 def write_unfinished(folder: LogsFolder, rows: list[InProgressRow]) -> None:
     """Replace the in-progress table; OSError if that fails, and the old one stays."""
-    text = format_rows([InProgressRow._fields, *rows])
+    text = format_rows([InProgressRow._fields]) + "".join(map(format_row, rows))
     replace_file(folder.in_progress, [text.encode("utf-8", "surrogateescape")])

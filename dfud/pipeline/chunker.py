@@ -11,7 +11,7 @@ from dfud.core.ranges import RangeSet
 from dfud.messages import (
     FileChanged,
     FileDropped,
-    FileRead,
+    FilesRead,
     FileStart,
     FileTask,
     FileUnchanged,
@@ -27,7 +27,7 @@ from dfud.pipeline.wire import WireFormat
 from dfud.pipeline.worker import become_worker
 
 RUN_BYTES = 1 << 20  # the most that is read at once
-_BATCH_MESSAGES = 32
+_BATCH_MESSAGES = 64
 _LARGE_AT_ONCE = 4  # files of more than a run that are read in turn, so that none holds up the others
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
@@ -67,6 +67,7 @@ class Chunker:
         self._large: deque[FileTask] = deque()
         self._open: deque[Reading] = deque()
         self._runs: list[Message] = []  # for the producer
+        self._read: list[int] = []  # tokens of files, for the supervisor
         self._reports: list[Message] = []  # for the supervisor
 
     def turn(self) -> bool:
@@ -121,7 +122,7 @@ class Chunker:
             return reading
         reading.close()
         if not task.known_digest:
-            self._report(FileRead(task.token))
+            self._read.append(task.token)
         elif task.known_digest == ready.xxh3_128:
             self._report(FileUnchanged(task.token))
         else:
@@ -151,12 +152,7 @@ class Chunker:
     def _add_run(self, reading: Reading, run: RunReady) -> None:
         if not reading.is_announced:
             reading.is_announced = True
-            task = reading.task
-            n_chunks = count_chunks(task.version.size, task.chunk_size)
-            delivered = tuple(RangeSet(task.to_send).missing(n_chunks))
-            self._runs.append(
-                FileStart(task.token, task.version, task.chunk_size, delivered, task.started, reading.sha512)
-            )
+            run = run._replace(file=_file_start(reading))
         self._runs.append(run)
         if len(self._runs) >= _BATCH_MESSAGES:
             self._flush()
@@ -169,6 +165,16 @@ class Chunker:
         if self._runs:
             self._producer.send(self._runs)
             self._runs = []
+        if self._read:
+            self._reports.append(FilesRead(tuple(self._read)))
+            self._read = []
         if self._reports:
             self._supervisor.send(self._reports)
             self._reports = []
+
+
+def _file_start(reading: Reading) -> FileStart:
+    token, version, chunk_size, to_send, started, _ = reading.task
+    n_chunks = count_chunks(version.size, chunk_size)
+    delivered = () if to_send == ((1, n_chunks),) else tuple(RangeSet(to_send).missing(n_chunks))
+    return FileStart(token, version, chunk_size, delivered, started, reading.sha512)

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud.core.ranges import RangeSet
 from dfud.logs.shards import ShardWriter
-from dfud.logs.times import iso_now
+from dfud.logs.times import IsoClock
 from dfud.messages import (
     BrokerAway,
     Closing,
@@ -96,6 +96,7 @@ class ProducerLane:
         self._topic = topic
         self._wire = wire
         self._clock = clock
+        self._iso_now = IsoClock()
         self._factory = producer_factory
         self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
         self._timeout = float(properties.get("message.timeout.ms", 300_000)) / 1000  # s
@@ -113,7 +114,7 @@ class ProducerLane:
         self._last_ack = clock()
         self._unreported: dict[int, Upload] = {}  # by token
         self._report_at = 0.0
-        self._done: list[Completed] = []  # rows wait in the shard writer
+        self._done: list[tuple[int, str]] = []  # token and xxh3_128; their rows wait in the shard writer
         self._write_at = 0.0
         self._hurry_at = 0.0
         self._write_failed = False
@@ -179,22 +180,21 @@ class ProducerLane:
 
     def _from_chunker(self, message: Message) -> None:
         if isinstance(message, RunReady):
+            if message.file is not None:
+                self._begin(message.file)
             upload = self._uploads.get(message.token)
             if upload is not None:
                 self._send_run(upload, message)
             if message.n_chunks and self._ring.free(message.end):
                 self._chunker.post([RoomFree()])
-        elif isinstance(message, FileStart):
-            # A chunker that died is replaced, and its file begun again: what it had handed on still counts.
-            known = self._uploads.get(message.token)
-            if known is None:
-                self._begin(message)
-            else:
-                known.acked.update(message.delivered)
         elif isinstance(message, FileDropped):
             self._uploads.pop(message.token, None)
 
     def _begin(self, start: FileStart) -> None:
+        known = self._uploads.get(start.token)
+        if known is not None:  # its chunker died, and another began again: what was handed on still counts
+            known.acked.update(start.delivered)
+            return
         try:
             messages = self._wire.messages(start)
         except Unsendable as problem:
@@ -331,8 +331,8 @@ class ProducerLane:
         self._unreported.pop(token, None)
         if not self._shards.waiting:
             self._write_at = self._clock() + _WRITE_AFTER
-        self._shards.add(upload.row(iso_now()))
-        self._done.append(Completed(token, upload.xxh3_128, True))
+        self._shards.add(upload.row(self._iso_now()))
+        self._done.append((token, upload.xxh3_128))
 
     def _fail(self, upload: Upload, error: KafkaError) -> None:
         upload.failure = explain(error)
@@ -377,17 +377,18 @@ class ProducerLane:
                 self._write_failed = True
                 self._note(logging.ERROR, f"the completed table cannot be written: {problem}; it is tried again")
             self._rows_owed += len(self._done)
-            done = [told._replace(recorded=False) for told in self._done]
+            recorded = False
         else:
-            done = list(self._done)
+            recorded = True
             if self._write_failed:
                 self._write_failed = False
                 self._note(logging.WARNING, "the completed table is written again")
             if self._rows_owed:
                 self._supervisor.send([Recorded(self._rows_owed - self._shards.rows_lost)])
                 self._rows_owed = 0
-        self._done.clear()
-        self._supervisor.send(done)
+        if self._done:
+            self._supervisor.send([Completed(tuple(self._done), recorded)])
+            self._done.clear()
 
     def _note(self, level: int, text: str) -> None:
         self._supervisor.send([Notice(level, text)])

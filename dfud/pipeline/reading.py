@@ -60,9 +60,9 @@ class Reading:
         self._hash = xxhash.xxh3_128()
         self._scratch: memoryview | None = None
         self._scratch_bytes = max(run_bytes, task.chunk_size)
-        self._descriptor = open_to_read(task.version.path, folder)
+        self._descriptor, found = open_to_read(task.version.path, folder)
         try:
-            self._check_version()
+            self._check_version(found)
             if task.version.size > run_bytes:
                 os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         except BaseException:
@@ -107,11 +107,12 @@ class Reading:
             room.end,
             digests,
             whole,
+            None,
         )
 
     def _whole(self) -> str:
         """Return the xxh3_128 of the whole file, which has been read; VersionLost if it changed meanwhile."""
-        self._check_version()
+        self._check_version(os.fstat(self._descriptor))
         return self._hash.hexdigest()
 
     def _is_last(self, run: Run) -> bool:
@@ -131,28 +132,28 @@ class Reading:
             self._scratch = memoryview(bytearray(self._scratch_bytes))
         return self._scratch[:length]
 
-    def _check_version(self) -> None:
-        if self._present_version() != self.task.version:
+    def _check_version(self, found: os.stat_result) -> None:
+        _, size, mtime_ns = self.task.version
+        if found.st_size != size or found.st_mtime_ns != mtime_ns:
             self._lose_version()
 
-    def _present_version(self) -> FileVersion:
-        found = os.fstat(self._descriptor)
-        return FileVersion(self.task.version.path, found.st_size, found.st_mtime_ns)
-
     def _lose_version(self) -> None:
-        raise VersionLost(self._present_version(), bool(is_being_written(self._descriptor)))
+        found = os.fstat(self._descriptor)
+        present = FileVersion(self.task.version.path, found.st_size, found.st_mtime_ns)
+        raise VersionLost(present, bool(is_being_written(self._descriptor)))
 
 
-def open_to_read(path: bytes, folder: int) -> int:
-    """Open a regular file below the open directory `folder`; OSError if there is none, or it is none.
+def open_to_read(path: bytes, folder: int) -> tuple[int, os.stat_result]:
+    """Open a regular file below the open directory `folder`, and look at it; OSError if there is none.
 
     The open never waits, even if a FIFO has taken the file's place.
     """
     descriptor = open_below(folder, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
-    return descriptor
+    return descriptor, found
 
 
 def is_being_written(descriptor: int) -> bool | None:

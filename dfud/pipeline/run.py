@@ -21,7 +21,7 @@ from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
 from dfud.logs.lock import EVERYTHING, UploadLock
 from dfud.logs.logfile import make_log
 from dfud.logs.takeover import find_openmsistream, take_over
-from dfud.logs.times import iso_now
+from dfud.logs.times import IsoClock
 from dfud.logs.unfinished import read_unfinished, write_unfinished
 from dfud.pipeline.aside import call_aside
 from dfud.pipeline.console import CommandInput, Output
@@ -156,7 +156,7 @@ def _run(
     if consolidated.trouble is not None:
         log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
     _tell_bad_rows(bad_rows + consolidated.bad, log)
-    ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, iso_now)
+    ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
     _resume(rows, ledger, descriptor, log)
     _write_first_table(folder, ledger, bad_rows, log)
     supervisor = Supervisor(

@@ -28,7 +28,7 @@ from dfud.messages import (
     Closing,
     Completed,
     FileChanged,
-    FileRead,
+    FilesRead,
     FileUnchanged,
     FileUnreadable,
     Found,
@@ -49,9 +49,9 @@ from dfud.pipeline.reports import Reports, summary
 from dfud.pipeline.signals import Signals
 from dfud.watch.watcher import WatchOptions
 
-MOST_OPEN_FILES = 20_000  # on their way at once; what else is ready waits in the directory
+MOST_OPEN_FILES = 8_000  # on their way at once; what else is ready waits in the directory
 _ALLOWANCE_STEP = 1_000
-_TABLE_EVERY = 1.0  # s between writings of the in-progress table, at the least
+_TABLE_EVERY = 2.0  # s between writings of the in-progress table, at the least
 _TABLE_SHARE = 25  # and so many times what a writing takes: 4 % of a core
 _TABLE_AT_MOST = 3.0  # s
 _DEATHS, _DEATHS_WITHIN = 5, 60.0  # more deaths of workers in so many seconds end the program
@@ -230,8 +230,9 @@ class Supervisor:
             self._found(message, now)
         elif isinstance(message, Completed):
             self._completed(message, now)
-        elif isinstance(message, FileRead):
-            ledger.was_read(message.token)
+        elif isinstance(message, FilesRead):
+            for token in message.tokens:
+                ledger.was_read(token)
         elif isinstance(message, Progress):
             self._acked(message)
         elif isinstance(message, FileChanged):
@@ -267,16 +268,17 @@ class Supervisor:
             self._reports.enqueued(entry, now)
 
     def _completed(self, message: Completed, now: float) -> None:
-        entry = self._ledger.entry(message.token)
-        if entry is None:
-            return
-        self._index.add(entry.version.identity(), bytes.fromhex(message.xxh3_128))
-        self._ledger.is_complete(message.token)
-        chunks = entry.n_chunks - len(entry.acked)
-        self._reports.acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
-        self._reports.done(entry, now)
-        if not message.recorded:
-            self._unrecorded += 1
+        for token, xxh3_128 in message.files:
+            entry = self._ledger.entry(token)
+            if entry is None:
+                continue
+            self._index.add(entry.identity, bytes.fromhex(xxh3_128))
+            self._ledger.is_complete(token)
+            chunks = entry.n_chunks - len(entry.acked)
+            self._reports.acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
+            self._reports.done(entry, now)
+            if not message.recorded:
+                self._unrecorded += 1
 
     def _acked(self, message: Progress) -> None:
         self._ledger.was_acked(message.token, message.chunks)

@@ -78,7 +78,7 @@ class Tree:
     def being_written(self, path: bytes) -> bool | None:
         """Tell whether somebody has the file open for writing; None where that can't be known."""
         try:
-            descriptor = open_to_read(path, self._descriptor)
+            descriptor, _ = open_to_read(path, self._descriptor)
         except OSError:
             return None
         try:

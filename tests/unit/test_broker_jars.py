@@ -37,7 +37,7 @@ class Artifact:
         path = self._maven.repo_cache / "org" / f"{self.artifactId}.jar"
         path.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("content", self.artifactId * 100)
+            archive.writestr(zipfile.ZipInfo("content"), self.artifactId * 100)
         self._maven.spoil(path)
         return path
 
