@@ -7,69 +7,20 @@ never: what can't be delivered stays, with its cause.
 
 from __future__ import annotations
 
-import enum
-from collections import deque
+import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dfud.core.chunks import count_chunks
+from dfud.core.entry import ENDED, Entry, State
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import InProgressRow, in_progress_row, version_of
 from dfud.core.version import FileVersion
 from dfud.messages import FileTask, Ranges
 
-SMALL_FILE = 1 << 20  # bytes; a chunker does files up to this one after another, and larger ones in turn
 _SMALL_AT_ONCE = 256  # files that a chunker may have been given and not yet read
 _LARGE_AT_ONCE = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # s before a file that could not be read is tried again
-
-
-class State(enum.Enum):
-    """Where a file is on its way."""
-
-    WAITING = "for a chunker"
-    ACTIVE = "with a lane: being read, or read and not yet wholly acknowledged"
-    PAUSED = "until it is tried again"
-    HELD = "until its writer closes it"
-    FAILED = "not to be delivered in this run"
-
-
-class Entry:
-    """One version of one file on its way."""
-
-    __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "identity", "known_digest", "lane", "n_chunks",
-        "read", "recheck", "resume_at", "started", "state", "token", "version",
-    )  # fmt: skip
-
-    def __init__(self, token: int, version: FileVersion, identity: bytes, chunk_size: int, started: str) -> None:
-        self.token = token
-        self.version = version
-        self.identity = identity  # of the version
-        self.chunk_size = chunk_size
-        self.n_chunks = count_chunks(version.size, chunk_size)
-        self.started = started
-        self.acked = RangeSet()
-        self.state = State.WAITING
-        self.lane = -1
-        self.read = False  # the producer has all of it
-        self.recheck = False  # the kernel reported it again after it was given to a chunker
-        self.known_digest = ""  # for a file that is only compared with what is on the topic already
-        self.failure = ""
-        self.attempts = 0
-        self.resume_at = 0.0
-
-    @property
-    def is_small(self) -> bool:
-        return self.version.size <= SMALL_FILE
-
-    def task(self) -> FileTask:
-        to_send: Ranges = ((1, self.n_chunks),)
-        if self.known_digest:
-            to_send = ()
-        elif self.acked:
-            to_send = tuple(self.acked.missing(self.n_chunks))
-        return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest)
 
 
 class Counts(NamedTuple):
@@ -98,9 +49,11 @@ class Ledger:
         self._next_token = 1
         self._entries: dict[int, Entry] = {}  # by token
         self._latest: dict[bytes, Entry] = {}  # by path
-        self._waiting_small: deque[Entry] = deque()
-        self._waiting_large: deque[Entry] = deque()
-        self._paused: set[Entry] = set()
+        self._active: dict[bytes, Entry] = {}  # by path: a file has one version at a time with a lane
+        self._waiting_small: OrderedDict[int, Entry] = OrderedDict()  # by token, in the order of their turn
+        self._waiting_large: OrderedDict[int, Entry] = OrderedDict()
+        self._pauses: list[tuple[float, int]] = []  # a heap of (end, token), some of them over already
+        self._last_tries: dict[int, Entry] = {}  # paused and tried twice or more, by token
         self._unread = [[0, 0] for _ in range(n_lanes)]  # small and large files that a chunker has
         self._bytes = [0] * n_lanes  # on their way in each lane
         self._n_lanes = n_lanes
@@ -112,43 +65,42 @@ class Ledger:
     def find(self, version: FileVersion, by_event: bool) -> Entry | None:
         """Take a file that was recognised; return its entry if it is new, None if there is nothing to be done."""
         latest = self._latest.get(version.path)
-        if latest is not None and latest.version == version:
-            if latest.state is State.ACTIVE:
-                latest.recheck = latest.recheck or by_event
-            elif latest.state in (State.FAILED, State.HELD) and by_event:
-                self._wait(latest)
+        same = latest is not None and latest.version == version
+        if latest is not None and same and not (by_event and latest.state in ENDED):
+            if by_event:
+                latest.recheck = True
+                if latest.state is State.PAUSED and latest.attempts <= 1:
+                    self._wait(latest)
             return None
         identity = version.identity()
-        digest = self._known_digest(identity)
+        digest = None if same else self._known_digest(identity)
         if digest is not None and not by_event:
             return None
-        if latest is not None and latest.state is not State.ACTIVE:
-            self._forget(latest)
         entry = self._add(version, self._chunk_size, self._now(), identity)
         if digest is not None:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content tells.
             entry.known_digest = digest.hex()
-        self._wait(entry)
+        if latest is None or latest.state is State.ACTIVE:
+            self._wait(entry)
+            return entry
+        entry.attempts = latest.attempts
+        paused, until = latest.state is State.PAUSED, latest.resume_at
+        self._forget(latest)
+        if paused and entry.attempts > 1:  # it changes for ever, and each time it is reported
+            self._pause_until(entry, until)
+        else:
+            self._wait(entry)
         return entry
 
     def resume(self, row: InProgressRow, version: FileVersion) -> Entry:
         """Go on with a file that an earlier run left, of which `version` is what `row` says."""
-        latest = self._latest.get(version.path)
-        if latest is not None:  # twice in the table: what either row has acknowledged is
-            self._forget(latest)
-        entry = self._add(version, row.chunk_size, row.started)
-        entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
-        if latest is not None and latest.version == version and latest.chunk_size == row.chunk_size:
-            entry.acked.update(latest.acked)
+        entry = self._add_row(row, version)
         self._wait(entry)
         return entry
 
     def resume_lost(self, row: InProgressRow, why: str) -> None:
         """Keep the row of a file that an earlier run has sent in part and that can't be finished now."""
-        entry = self._add(version_of(row), row.chunk_size, row.started)
-        entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
-        entry.failure = why
-        self._end(entry, State.FAILED)
+        self._end(self._add_row(row, version_of(row)), State.FAILED, why)
 
     def entry(self, token: int) -> Entry | None:
         """Return the entry of `token` while it is in the ledger."""
@@ -166,32 +118,35 @@ class Ledger:
                 lanes = [lane for lane in range(self._n_lanes) if self._unread[lane][kind] < most]
                 if not lanes:
                     break
-                entry = waiting.popleft()
-                if entry.state is not State.WAITING or entry.token not in self._entries:
-                    continue
-                entry.lane = min(lanes, key=self._bytes.__getitem__)
-                entry.state = State.ACTIVE
-                entry.read = False
-                self._unread[entry.lane][kind] += 1
-                self._bytes[entry.lane] += entry.version.size
-                yield entry.lane, entry.task()
+                entry = next(iter(waiting.values()))
+                if entry.recheck:
+                    entry = self._renew(entry)
+                lane = min(lanes, key=self._bytes.__getitem__)
+                self._enter_lane(entry, lane)
+                yield lane, entry.task()
 
     def resume_paused(self, now: float) -> None:
         """Let those files wait for a chunker whose pause is over at `now` (s, monotonic)."""
-        for entry in [entry for entry in self._paused if entry.resume_at <= now]:
-            self._wait(entry)
+        while (until := self.next_resumption) is not None and until <= now:
+            self._wait(self._entries[self._pauses[0][1]])
 
     @property
     def next_resumption(self) -> float | None:
         """When the next pause is over (s, monotonic), or None."""
-        return min((entry.resume_at for entry in self._paused), default=None)
+        while self._pauses:
+            until, token = self._pauses[0]
+            entry = self._entries.get(token)
+            if entry is not None and entry.state is State.PAUSED and entry.resume_at == until:
+                return until
+            heapq.heappop(self._pauses)
+        return None
 
     # -- what chunkers tell
 
     def was_read(self, token: int) -> None:
         """The producer has all of the file."""
         entry = self._entries.get(token)
-        if entry is not None and not entry.read:
+        if entry is not None and entry.state is State.ACTIVE and not entry.read:
             entry.read = True
             self._unread[entry.lane][not entry.is_small] -= 1
 
@@ -200,43 +155,48 @@ class Ledger:
         entry = self._entries.get(token)
         if entry is not None:
             self._forget(entry)
+            self._look_again(entry)
 
     def has_changed(self, token: int, version: FileVersion, being_written: bool, now: float) -> Entry | None:
         """The file is another version now; return the entry of the version that takes its place, if any."""
         entry = self._entries.get(token)
         if entry is None:
             return None
-        superseded = self._latest.get(version.path) is not entry
-        if being_written and not superseded:
-            self._leave_lane(entry)
-            entry.failure = "it is still being written"
-            self._end(entry, State.HELD)
+        latest = self._latest[version.path]
+        if latest is not entry:
+            # It was reported meanwhile. If that is so each time it is read, it is read less often.
+            self._forget(entry)
+            latest.attempts = max(latest.attempts, entry.attempts + 1)
+            if latest.state is State.WAITING and latest.attempts > 1:
+                self._pause(latest, latest.attempts - 1, now)
+            return None
+        if being_written and not entry.recheck:
+            entry.known_digest = ""  # it gets a row
+            self._end(entry, State.HELD, "it is still being written")
             return None
         self._forget(entry)
-        if superseded:
-            return None
+        if being_written:  # it has been closed since: `version` was on the way to what was reported
+            version = entry.version
         successor = self._add(version, self._chunk_size, self._now())
         if entry.known_digest and version == entry.version:  # of other content, with the same size and time
             self._wait(successor)
         else:
-            successor.attempts = entry.attempts
-            self._pause(successor, now)
+            self._pause(successor, entry.attempts, now)
         return successor
 
     def is_unreadable(self, token: int, gone: bool, why: str, now: float) -> Entry | None:
         """The file can't be read; return its entry if that is news to be told."""
         entry = self._entries.get(token)
-        if entry is None:
+        if entry is None or entry.state is not State.ACTIVE:
             return None
-        if self._latest.get(entry.version.path) is not entry or (gone and not entry.acked):
+        if self._is_superseded(entry) or (gone and not entry.acked):
             self._forget(entry)  # a newer version is on its way, or there is nothing on the topic to be finished
             return entry
-        entry.failure = why
-        self._leave_lane(entry)
         if gone:
-            self._end(entry, State.FAILED)
+            self._end(entry, State.FAILED, why)
             return entry
-        self._pause(entry, now)
+        entry.failure = why
+        self._pause(entry, entry.attempts, now)
         return entry if entry.attempts == 1 else None
 
     # -- what producers tell
@@ -258,8 +218,7 @@ class Ledger:
         if entry is None:
             return None
         self._forget(entry)
-        if entry.recheck and entry.version.path not in self._latest:
-            self.find(entry.version, by_event=True)
+        self._look_again(entry)
         return entry
 
     def is_undelivered(self, token: int, why: str) -> Entry | None:
@@ -267,12 +226,10 @@ class Ledger:
         entry = self._entries.get(token)
         if entry is None or entry.state is State.FAILED:
             return None
-        if self._latest.get(entry.version.path) is not entry:
+        if self._is_superseded(entry):
             self._forget(entry)
             return None
-        entry.failure = why
-        self._leave_lane(entry)
-        self._end(entry, State.FAILED)
+        self._end(entry, State.FAILED, why)
         return entry
 
     # -- ends
@@ -285,30 +242,32 @@ class Ledger:
             if entry.lane == lane and entry.state is State.ACTIVE and (producer or not entry.read)
         ]
         for entry in reversed(held):
-            self._leave_lane(entry)
-            entry.state = State.WAITING
-            self._queue(entry).appendleft(entry)
+            if self._is_superseded(entry):
+                self._forget(entry)  # there is a newer version to be read in its place
+            else:
+                self._wait(entry, first=True)
         return len(held)
 
     def give_up(self, why: str) -> list[Entry]:
-        """Nothing more can be delivered: fail all that is on its way; return it."""
-        given_up = [entry for entry in self._entries.values() if entry.state not in (State.FAILED, State.HELD)]
+        """Nothing more can be delivered: fail all that is on its way; return it.
+
+        A file that is only compared goes on: that needs no broker, and nobody else remembers to do it.
+        """
+        given_up = [
+            entry for entry in self._entries.values() if entry.state not in ENDED and not entry.known_digest
+        ]
         for entry in given_up:
-            if entry.known_digest:
+            if self._is_superseded(entry):
                 self._forget(entry)
-                continue
-            self._leave_lane(entry)
-            entry.failure = entry.failure or why
-            self._end(entry, State.FAILED)
+            else:
+                self._end(entry, State.FAILED, entry.failure or why)
         return given_up
 
     def stop_pausing(self) -> list[Entry]:
         """The program is to end: fail what has been tried twice and is paused again; return it."""
-        failed = [entry for entry in self._paused if entry.attempts > 1]
+        failed = list(self._last_tries.values())
         for entry in failed:
-            self._paused.discard(entry)
-            entry.failure = entry.failure or "it keeps changing while it is read"
-            self._end(entry, State.FAILED)
+            self._end(entry, State.FAILED, entry.failure or "it keeps changing while it is read")
         return failed
 
     @property
@@ -319,11 +278,11 @@ class Ledger:
     @property
     def undelivered(self) -> list[Entry]:
         """The files that are failed or held."""
-        return [entry for entry in self._entries.values() if entry.state in (State.FAILED, State.HELD)]
+        return [entry for entry in self._entries.values() if entry.state in ENDED]
 
     def count(self) -> Counts:
         """Count all; this looks at every file, and is for when a user asks."""
-        entries = [entry for entry in self._entries.values() if entry.state not in (State.FAILED, State.HELD)]
+        entries = [entry for entry in self._entries.values() if entry.state not in ENDED]
         chunks = sum(entry.n_chunks for entry in entries)
         return Counts(len(entries), self._ended, chunks, sum(len(entry.acked) for entry in entries))
 
@@ -345,43 +304,107 @@ class Ledger:
         self.changed = True
         return entry
 
-    def _queue(self, entry: Entry) -> deque[Entry]:
+    def _add_row(self, row: InProgressRow, version: FileVersion) -> Entry:
+        """Add what an earlier run left; a file that is twice in the table has what either row says."""
+        twin = self._latest.get(version.path)
+        if twin is not None:
+            self._forget(twin)
+        entry = self._add(version, row.chunk_size, row.started)
+        entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
+        if twin is not None and twin.version == version and twin.chunk_size == row.chunk_size:
+            entry.acked.update(twin.acked)
+        return entry
+
+    def _renew(self, entry: Entry) -> Entry:
+        """Begin a waiting file anew, as nothing that was told about it before counts any more."""
+        self._forget(entry)
+        successor = self._add(entry.version, self._chunk_size, entry.started)
+        successor.known_digest = entry.known_digest
+        successor.attempts = entry.attempts
+        return successor
+
+    def _look_again(self, entry: Entry) -> None:
+        """Take a file again, whose end with a lane has come, if it has been reported meanwhile."""
+        if not entry.recheck or entry.version.path in self._latest:
+            return
+        if entry.mixed:  # parts of it were sent earlier than the rest: comparing the whole would not tell
+            self._wait(self._add(entry.version, self._chunk_size, self._now()))
+        else:
+            self.find(entry.version, by_event=True)
+
+    def _is_superseded(self, entry: Entry) -> bool:
+        return self._latest.get(entry.version.path) is not entry
+
+    def _queue(self, entry: Entry) -> OrderedDict[int, Entry]:
         return self._waiting_small if entry.is_small else self._waiting_large
 
-    def _wait(self, entry: Entry) -> None:
-        self._paused.discard(entry)
-        if entry.state in (State.FAILED, State.HELD):
-            self._ended -= 1
+    # Every change of a state is one of these, and begins with `_leave`.
+
+    def _wait(self, entry: Entry, first: bool = False) -> None:
+        self._leave(entry)
         entry.failure = ""
+        if entry.version.path in self._active:
+            entry.state = State.BEHIND
+            return
         entry.state = State.WAITING
-        self._queue(entry).append(entry)
+        queue = self._queue(entry)
+        queue[entry.token] = entry
+        if first:
+            queue.move_to_end(entry.token, last=False)
 
-    def _pause(self, entry: Entry, now: float) -> None:
-        entry.resume_at = now + min(_FIRST_PAUSE * 2**entry.attempts, _LONGEST_PAUSE)
-        entry.attempts += 1
+    def _enter_lane(self, entry: Entry, lane: int) -> None:
+        self._leave(entry)
+        entry.state = State.ACTIVE
+        entry.lane = lane
+        entry.read = False
+        entry.mixed = bool(entry.acked)
+        self._active[entry.version.path] = entry
+        self._unread[lane][not entry.is_small] += 1
+        self._bytes[lane] += entry.version.size
+
+    def _pause(self, entry: Entry, attempts: int, now: float) -> None:
+        """Pause a file that was tried in vain once more after `attempts` times."""
+        entry.attempts = attempts + 1
+        self._pause_until(entry, now + min(_FIRST_PAUSE * 2 ** min(attempts, 10), _LONGEST_PAUSE))
+
+    def _pause_until(self, entry: Entry, until: float) -> None:
+        self._leave(entry)
         entry.state = State.PAUSED
-        self._paused.add(entry)
+        entry.resume_at = until
+        heapq.heappush(self._pauses, (until, entry.token))
+        if entry.attempts > 1:
+            self._last_tries[entry.token] = entry
 
-    def _end(self, entry: Entry, state: State) -> None:
-        self._paused.discard(entry)
+    def _end(self, entry: Entry, state: State, why: str) -> None:
+        self._leave(entry)
+        entry.failure = why
         entry.state = state
         self._ended += 1
         self.changed = True
 
-    def _leave_lane(self, entry: Entry) -> None:
-        if entry.state is not State.ACTIVE:
-            return
-        self._bytes[entry.lane] -= entry.version.size
-        if not entry.read:
-            self._unread[entry.lane][not entry.is_small] -= 1
-        entry.lane = -1
-
     def _forget(self, entry: Entry) -> None:
-        self._leave_lane(entry)
-        self._paused.discard(entry)
-        if entry.state in (State.FAILED, State.HELD):
-            self._ended -= 1
         del self._entries[entry.token]
         if self._latest.get(entry.version.path) is entry:
             del self._latest[entry.version.path]
+        self._leave(entry)
         self.changed = True
+
+    def _leave(self, entry: Entry) -> None:
+        """Take an entry out of what its state has it in; what was behind it has its turn."""
+        state, entry.state = entry.state, State.BEHIND  # which is in nothing
+        if state is State.WAITING:
+            self._queue(entry).pop(entry.token, None)
+        elif state is State.PAUSED:
+            self._last_tries.pop(entry.token, None)
+        elif state in ENDED:
+            self._ended -= 1
+        elif state is State.ACTIVE:
+            path = entry.version.path
+            self._bytes[entry.lane] -= entry.version.size
+            if not entry.read:
+                self._unread[entry.lane][not entry.is_small] -= 1
+            entry.lane = -1
+            del self._active[path]
+            follower = self._latest.get(path)
+            if follower is not None and follower is not entry and follower.state is State.BEHIND:
+                self._wait(follower)

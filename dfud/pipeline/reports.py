@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from dfud.core.ledger import Counts, Entry
+from dfud.core.entry import Entry
+from dfud.core.ledger import Counts
 from dfud.core.names import shown
 
 _LINES_A_SECOND = 20  # of each kind

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dfud.core.ledger import Entry, Ledger
+from dfud.core.entry import Entry
+from dfud.core.ledger import Ledger
 from dfud.core.names import shown
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
 from dfud.logs.consolidate import append_shards
