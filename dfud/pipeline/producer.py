@@ -112,7 +112,7 @@ class ProducerLane:
         self._leaving = False
         self._away = False
         self._last_ack = clock()
-        self._unreported: dict[int, Upload] = {}  # by token
+        self._unreported: list[Upload] = []  # some of them complete since
         self._report_at = 0.0
         self._done: list[tuple[int, str]] = []  # token and xxh3_128; their rows wait in the shard writer
         self._write_at = 0.0
@@ -261,7 +261,7 @@ class ProducerLane:
             if not self._unreported:
                 self._report_at = self._last_ack + _REPORT_AFTER
             upload.unreported = RangeSet([(number, number)])
-            self._unreported[upload.start.token] = upload
+            self._unreported.append(upload)
         else:
             upload.unreported.add(number)
 
@@ -327,8 +327,10 @@ class ProducerLane:
 
     def _complete(self, upload: Upload) -> None:
         token = upload.start.token
+        if self._uploads.get(token) is not upload:
+            return  # a chunk was sent twice, after a chunker's death: this is the later acknowledgement
         del self._uploads[token]
-        self._unreported.pop(token, None)
+        upload.unreported = None
         if not self._shards.waiting:
             self._write_at = self._clock() + _WRITE_AFTER
         self._shards.add(upload.row(self._iso_now()))
@@ -358,11 +360,11 @@ class ProducerLane:
 
     def _report_progress(self) -> None:
         reports = [
-            Progress(token, tuple(upload.unreported))
-            for token, upload in self._unreported.items()
+            Progress(upload.start.token, tuple(upload.unreported))
+            for upload in self._unreported
             if upload.unreported
         ]
-        for upload in self._unreported.values():
+        for upload in self._unreported:
             upload.unreported = None
         self._unreported.clear()
         self._supervisor.send(reports)

@@ -269,6 +269,8 @@ class Supervisor:
             self._reports.enqueued(entry, now)
 
     def _completed(self, message: Completed, now: float) -> None:
+        if not message.recorded:
+            self._unrecorded += len(message.files)
         for token, xxh3_128 in message.files:
             entry = self._ledger.entry(token)
             if entry is None:
@@ -278,8 +280,6 @@ class Supervisor:
             chunks = entry.n_chunks - len(entry.acked)
             self._reports.acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
             self._reports.done(entry, now)
-            if not message.recorded:
-                self._unrecorded += 1
 
     def _acked(self, message: Progress) -> None:
         self._ledger.was_acked(message.token, message.chunks)
