@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
+_MOST_DIGITS = 20  # converting a text of millions of them takes minutes
+
 
 class RangeSet:
     """A mutable set of positive integers, held as disjoint, ascending, inclusive ranges."""
@@ -93,7 +95,7 @@ class RangeSet:
 
     def covers(self, count: int) -> bool:
         """Tell whether every number of 1 to `count` is in this set."""
-        return len(self._firsts) == 1 and self._firsts[0] == 1 and self._lasts[0] >= count
+        return count < 1 or (bool(self._firsts) and self._firsts[0] == 1 and self._lasts[0] >= count)
 
     def missing(self, count: int) -> RangeSet:
         """Return the numbers of 1 to `count` that are not in this set."""
@@ -111,6 +113,6 @@ class RangeSet:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise ValueError(f"{text!r} is not a chunk number")
     return int(text)

@@ -57,6 +57,7 @@ class BadRow(NamedTuple):
 
 
 NO_DIGEST = "0" * 32  # in the place of an xxh3_128 that is not known: OpenMSIStream recorded none
+_BOM = "\ufeff"  # some programs begin a table with it, which may then follow another
 _DIGEST = re.compile("[0-9a-f]{32}")
 csv.field_size_limit(1 << 30)  # chunks_to_send has no length that would be wrong
 
@@ -120,82 +121,87 @@ def _read(
     lines: Iterable[str], kind: type[Row], check: Callable[[Sequence[str]], Row], first: int = 1
 ) -> Iterator[Row | BadRow]:
     fields = kind._fields
-    columns = len(fields)
     order: list[int] | None = None  # of the columns, where it is not ours
-    for number, (cells, text) in enumerate(_records(lines), first):
-        if not cells:
-            continue
-        if cells[0] in fields and set(fields) <= set(cells):
-            order = None if tuple(cells) == fields else [cells.index(field) for field in fields]
-            continue
-        try:
-            if order is not None and len(cells) > max(order):
-                cells = [cells[at] for at in order]
-            if len(cells) != columns:
-                raise ValueError(f"it has {len(cells)} columns and not {columns}")
-            yield check(cells)
-        except ValueError as error:
-            yield BadRow(number, text, str(error))
-
-
-def _records(lines: Iterable[str]) -> Iterator[tuple[list[str], str]]:
-    """Give the cells and the text of each record; whatever is wrong with one spoils that one only."""
-    taken: list[str] = []  # what the reader has asked for since its last record
-    reader = csv.reader(_joined(lines, taken))
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            cells = []
-        texts = [text.rstrip("\r\n") for text in taken]
-        taken.clear()
-        if cells and len(texts) == 1:
-            yield cells, texts[0]
-            continue
-        # A quote in the middle of a cell made it read on: each record is looked at by itself.
-        for text in texts:
-            yield _cells(text), text
-
-
-def _cells(text: str) -> list[str]:
-    try:
-        return next(csv.reader([text]), [])
-    except csv.Error:
-        return [text]
-
-
-def _joined(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
-    """Put lines together to records by their quotes; a quote that is never closed spoils its own line only."""
-    waiting = iter(lines)
-    again: list[str] = []  # lines that were taken too far, last one first
-    while True:
-        line = again.pop() if again else next(waiting, None)
-        if line is None:
-            return
-        if '"' in line and line.count('"') % 2:
-            line, whole = _close_quote(line, waiting, again)
-            taken.append(line)
-            # Without its quotes the reader does not look for the end of one.
-            yield line if whole else line.replace('"', "'")
+    cells: list[str]
+    source = _Lines(lines)
+    number = first - 1
+    for line in source:
+        number += 1
+        if '"' in line:
+            cells, text = source.quoted(line)
         else:
-            taken.append(line)
-            yield line
+            text = line.rstrip("\r\n")
+            cells = text.split(",")
+        if not text:
+            continue  # an empty line
+        if fields[0] in line:
+            names = [cell.lstrip(_BOM) for cell in cells]
+            if set(fields) <= set(names):
+                order = None if tuple(names) == fields else [names.index(field) for field in fields]
+                continue
+        try:
+            row = check(_ordered(cells, order, len(fields)))
+        except ValueError as error:
+            if (
+                '"' in line and source.taken
+            ):  # a stray quote may have put them together: they are looked at one by one
+                source.give_back()
+                text = line.rstrip("\r\n")
+            yield BadRow(number, text, str(error))
+        else:
+            yield row
 
 
-def _close_quote(line: str, waiting: Iterator[str], again: list[str]) -> tuple[str, bool]:
-    """Add lines to `line` until its quotes are paired; return them, or `line` alone, and whether they are."""
-    parts = [line]
-    while len(parts) < _MOST_LINES_OF_A_ROW:
-        following = again.pop() if again else next(waiting, None)
-        if following is None:
-            break
-        parts.append(following)
-        if following.count('"') % 2:
-            return "".join(parts), True
-    again.extend(reversed(parts[1:]))
-    return line, False
+def _ordered(cells: Sequence[str], order: list[int] | None, columns: int) -> Sequence[str]:
+    if not cells:
+        raise ValueError("it is not CSV, or its quotes are not paired")
+    if order is not None and len(cells) > max(order):
+        return [cells[at] for at in order]
+    if len(cells) != columns:
+        raise ValueError(f"it has {len(cells)} columns and not {columns}")
+    return cells
+
+
+class _Lines:
+    """The lines of a table, of which some can be given back to be read once more."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._waiting = iter(lines)
+        self._again: list[str] = []  # last one first
+        self.taken: list[str] = []  # after the first line of the present record
+
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            if self._again:
+                yield self._again.pop()
+            else:
+                line = next(self._waiting, None)
+                if line is None:
+                    return
+                yield line
+
+    def quoted(self, line: str) -> tuple[list[str], str]:
+        """Return the cells and the text of the record that begins with `line`; no cells if it is none."""
+        self.taken.clear()
+        try:
+            cells = next(csv.reader(self._record(line), strict=True), [])
+        except csv.Error:
+            self.give_back()
+            return [], line.rstrip("\r\n")
+        return cells, "".join([line, *self.taken]).rstrip("\r\n")
+
+    def give_back(self) -> None:
+        """Have all lines but the first of the present record read again."""
+        self._again += reversed(self.taken)
+        self.taken.clear()
+
+    def _record(self, line: str) -> Iterator[str]:
+        yield line
+        for following in self:
+            self.taken.append(following)
+            yield following
+            if len(self.taken) >= _MOST_LINES_OF_A_ROW:
+                return
 
 
 def _in_progress(cells: Sequence[str]) -> InProgressRow:

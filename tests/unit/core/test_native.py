@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import xxhash
+
+from dfud.core.native import MESSAGE_OVERHEAD, header_maker
+from dfud.core.version import FileVersion
+from dfud.messages import FileStart
+from dfud.pipeline.upload import Upload
+
+
+def test_the_headers_are_those_of_the_contract() -> None:
+    headers = header_maker(FileVersion(b"a/b", 10, 1700000000000000001), 4)(2, b"0123456789abcdef")
+    assert headers == [
+        ("upload_id", xxhash.xxh3_64_hexdigest(b"a/b\x0010\x001700000000000000001").encode()),
+        ("chunk", b"2/3"),
+        ("offset", b"4"),
+        ("size", b"10"),
+        ("mtime_ns", b"1700000000000000001"),
+        ("xxh3_64", b"0123456789abcdef"),
+    ]
+
+
+def test_an_empty_file_is_one_chunk_at_offset_0() -> None:
+    headers = dict(header_maker(FileVersion(b"a", 0, -1), 4)(1, b"x"))
+    assert (headers["chunk"], headers["offset"], headers["size"], headers["mtime_ns"]) == (
+        b"1/1",
+        b"0",
+        b"0",
+        b"-1",
+    )
+
+
+def test_the_last_chunk_alone_has_the_digest_of_the_whole() -> None:
+    upload = Upload(FileStart(1, FileVersion(b"a", 10, 0), 4, (), "then"))
+    upload.xxh3_128 = "f" * 32
+    assert [dict(upload.headers(number, b"x")).get("xxh3_128") for number in (1, 2, 3)] == [None, None, b"f" * 32]
+
+
+def test_the_overhead_has_room_for_all_headers_and_a_long_path() -> None:
+    upload = Upload(FileStart(1, FileVersion(b"a", 2**63 - 1, -(2**63)), 1, (), "then"))
+    upload.xxh3_128 = "f" * 32
+    headers = upload.headers(upload.n_chunks, b"f" * 16)
+    assert 61 + 15 + sum(len(name) + len(value or b"") + 4 for name, value in headers) + 600 < MESSAGE_OVERHEAD

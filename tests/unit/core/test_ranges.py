@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from dfud.core.ranges import RangeSet
+
+NUMBERS = st.integers(1, 40)
+RANGES = st.lists(st.tuples(NUMBERS, st.integers(0, 6)).map(lambda pair: (pair[0], sum(pair))), max_size=12)
+
+
+def numbers(ranges: list[tuple[int, int]]) -> set[int]:
+    return {number for first, last in ranges for number in range(first, last + 1)}
+
+
+@given(RANGES)
+def test_it_is_the_set_of_the_numbers(ranges: list[tuple[int, int]]) -> None:
+    tested, plain = RangeSet(ranges), numbers(ranges)
+    assert numbers(list(tested)) == plain
+    assert len(tested) == len(plain)
+    assert bool(tested) == bool(plain)
+    assert {number for number in range(60) if number in tested} == plain
+
+
+@given(RANGES)
+def test_its_ranges_are_ascending_and_never_touch(ranges: list[tuple[int, int]]) -> None:
+    ends = list(RangeSet(ranges))
+    assert all(first <= last for first, last in ends)
+    assert all(last + 1 < first for (_, last), (first, _) in zip(ends, ends[1:]))
+
+
+@given(RANGES, st.integers(0, 50))
+def test_missing_and_covers_are_those_of_a_set(ranges: list[tuple[int, int]], count: int) -> None:
+    tested, wanted = RangeSet(ranges), set(range(1, count + 1))
+    assert numbers(list(tested.missing(count))) == wanted - numbers(ranges)
+    assert tested.covers(count) == (wanted <= numbers(ranges))
+
+
+@given(RANGES, RANGES)
+def test_update_and_equality_are_those_of_a_set(some: list[tuple[int, int]], more: list[tuple[int, int]]) -> None:
+    tested = RangeSet(some)
+    twin = tested.copy()
+    tested.update(more)
+    assert tested == RangeSet(more + some)
+    assert twin == RangeSet(some), "a copy changes with the original"
+    assert (tested == twin) == (numbers(some + more) == numbers(some))
+
+
+@given(RANGES)
+def test_its_text_is_read_back(ranges: list[tuple[int, int]]) -> None:
+    tested = RangeSet(ranges)
+    assert RangeSet.parse(str(tested)) == tested
+    assert eval(repr(tested)) == tested
+
+
+def test_its_text_is_that_of_the_contract() -> None:
+    assert str(RangeSet([(1, 512), (700, 700), (702, 704)])) == "1-512 700 702-704"
+    assert RangeSet.parse("") == RangeSet()
+    assert RangeSet.parse("4 1-2 3") == RangeSet([(1, 4)])
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "1-", "-", "3-2", "a", "1,2", "1.0", "+1", "1_0", "\u0663", "1-2-3", "9" * 21]
+)
+def test_what_is_no_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a"):
+        RangeSet.parse(f"1-2 {text}")
+
+
+def test_a_number_of_millions_of_digits_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="chunk number"):
+        RangeSet.parse("9" * 10_000_000)
+
+
+def test_it_is_no_set_of_what_is_no_set() -> None:
+    assert RangeSet() != ()
+    with pytest.raises(TypeError):
+        hash(RangeSet())

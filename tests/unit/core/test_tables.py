@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from dfud.core.chunks import count_chunks
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import (
+    BadRow,
+    CompletedRow,
+    InProgressRow,
+    format_rows,
+    format_table,
+    in_progress_row,
+    read_completed,
+    read_in_progress,
+    version_of,
+)
+from dfud.core.version import FileVersion
+
+TIME = "2026-11-24T18:00:00.000+01:00"
+ODD = st.sampled_from([b'"', b"'", b",", b";", b"\n", b"\r", b"\r\n", b"\xff", b" ", "ü".encode(), b"\x85", b"=1"])
+PATHS = (
+    st.lists(st.one_of(ODD, st.binary(min_size=1, max_size=3)), min_size=1, max_size=8)
+    .map(lambda parts: b"".join(parts).replace(b"\0", b"0").replace(b"..", b"__").lstrip(b"/"))
+    .filter(bool)
+)
+VERSIONS = st.builds(FileVersion, PATHS, st.integers(0, 1 << 62), st.integers(-(1 << 63), (1 << 63) - 1))
+CHUNK_SIZES = st.sampled_from([1, 16384, 1 << 20])
+
+
+@st.composite
+def completed_rows(draw: st.DrawFn) -> CompletedRow:
+    version, chunk_size = draw(VERSIONS), draw(CHUNK_SIZES)
+    digest = draw(st.integers(0, (1 << 128) - 1))
+    n_chunks = count_chunks(version.size, chunk_size)
+    return CompletedRow(
+        os.fsdecode(version.path),
+        version.size,
+        version.mtime_ns,
+        n_chunks,
+        chunk_size,
+        f"{digest:032x}",
+        TIME,
+        TIME,
+    )
+
+
+@st.composite
+def in_progress_rows(draw: st.DrawFn) -> InProgressRow:
+    version, chunk_size = draw(VERSIONS), draw(CHUNK_SIZES)
+    n_chunks = count_chunks(version.size, chunk_size)
+    delivered = RangeSet(
+        (number, number) for number in draw(st.lists(st.integers(1, 50), max_size=6)) if number <= n_chunks
+    )
+    return in_progress_row(version, chunk_size, delivered, TIME)
+
+
+def lines(text: str) -> io.StringIO:
+    return io.StringIO(text, newline="")
+
+
+def row(path: str, size: int = 5) -> CompletedRow:
+    return CompletedRow(path, size, 7, 1, 16384, "0" * 32, TIME, TIME)
+
+
+def good(text: str) -> list[str]:
+    return [found.rel_filepath for found in read_completed(lines(text)) if isinstance(found, CompletedRow)]
+
+
+def bad(text: str) -> list[BadRow]:
+    return [found for found in read_completed(lines(text)) if isinstance(found, BadRow)]
+
+
+# -- round trips
+
+
+@given(st.lists(completed_rows(), max_size=5))
+def test_a_completed_table_is_read_back(rows: list[CompletedRow]) -> None:
+    text = format_table(CompletedRow, rows)
+    assert list(read_completed(lines(text))) == rows
+    bytes_ = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    assert list(read_completed(lines(bytes_))) == rows
+
+
+@given(st.lists(in_progress_rows(), max_size=5))
+def test_an_in_progress_table_is_read_back(rows: list[InProgressRow]) -> None:
+    assert list(read_in_progress(lines(format_table(InProgressRow, rows)))) == rows
+
+
+@given(st.lists(completed_rows(), max_size=5))
+def test_any_csv_reader_understands_a_table(rows: list[CompletedRow]) -> None:
+    """Its own newer spelling of the standard, with what the table's reader is not made of."""
+    text = format_table(CompletedRow, rows)
+    header, *cells = csv.reader(lines(text), strict=True)
+    assert tuple(header) == CompletedRow._fields
+    assert cells == [[str(cell) for cell in each] for each in rows]
+    assert text.endswith("\r\n")
+
+
+@given(VERSIONS, CHUNK_SIZES)
+def test_a_row_is_about_its_version(version: FileVersion, chunk_size: int) -> None:
+    assert version_of(in_progress_row(version, chunk_size, RangeSet(), TIME)) == version
+
+
+def test_the_columns_are_those_of_the_contract() -> None:
+    assert ",".join(InProgressRow._fields) == (
+        "rel_filepath,size,mtime_ns,chunk_size,n_chunks,n_chunks_delivered,n_chunks_to_send,chunks_to_send,started"
+    )
+    assert ",".join(CompletedRow._fields) == (
+        "rel_filepath,size,mtime_ns,n_chunks,chunk_size,xxh3_128,started,completed"
+    )
+
+
+def test_a_file_of_100_gb_is_a_row_of_a_few_bytes() -> None:
+    delivered = RangeSet([(513, 699), (701, 701), (705, 6_103_516)])
+    found = in_progress_row(FileVersion(b"big", 100 * 10**9, 5), 16384, delivered, TIME)
+    assert found.chunks_to_send == "1-512 700 702-704"
+    assert (found.n_chunks, found.n_chunks_to_send) == (6_103_516, 516)
+    assert format_rows([found]) == (f"big,100000000000,5,16384,6103516,6103000,516,1-512 700 702-704,{TIME}\r\n")
+
+
+def test_only_what_needs_quotes_has_them() -> None:
+    assert format_rows([row("plain; name's")]).startswith("plain; name's,5,7,")
+    assert format_rows([row('a "b"')]).startswith('"a ""b""",5,7,')
+
+
+# -- what is wrong with a table spoils no other row
+
+NAMES = ["one", 'tw"o', "three, 3", "fo\nur", "five\r\n6", "se;ven", '"', "\udcff", "nine"]
+TABLE = format_table(CompletedRow, [row(name) for name in NAMES])
+RECORDS = [format_rows([row(name)]) for name in NAMES]
+HEADER = format_rows([CompletedRow._fields])
+
+
+def test_every_truncation_leaves_the_rows_before_it() -> None:
+    ends = [len(HEADER) + sum(map(len, RECORDS[:count])) for count in range(len(RECORDS) + 1)]
+    for cut in range(len(TABLE)):
+        found = good(TABLE[:cut])
+        whole = sum(end <= cut for end in ends[1:])
+        assert found[:whole] == NAMES[:whole]
+        # Of the row that is cut only the time at its end, or the line end, can be missing.
+        assert found[whole:] in ([], [NAMES[whole]])
+        if cut > len(HEADER) and cut not in ends and not found[whole:]:
+            assert bad(TABLE[:cut]), f"what is left of a row is not named at {cut}"
+
+
+GARBAGE = st.one_of(
+    st.text(alphabet=st.sampled_from("\",;'0a\0 \t\udcff"), min_size=1, max_size=12),
+    st.sampled_from(RECORDS).flatmap(lambda text: st.integers(1, len(text) - 40).map(lambda cut: text[:cut])),
+    st.binary(min_size=1, max_size=20).map(os.fsdecode),
+).filter(lambda text: text.strip("\r\n"))
+
+
+@given(st.lists(st.tuples(st.integers(0, len(RECORDS)), GARBAGE), min_size=1, max_size=3))
+def test_garbage_lines_spoil_nothing_but_themselves(inserted: list[tuple[int, str]]) -> None:
+    records = [HEADER, *RECORDS]
+    for at, text in sorted(inserted, key=lambda pair: -pair[0]):
+        records.insert(at + 1, text.rstrip("\r\n") + "\r\n")
+    table = "".join(records)
+    assert [name for name in good(table) if name in NAMES] == NAMES
+    assert bad(table)
+
+
+@pytest.mark.parametrize("between", [0, 1, 3, 5000])
+@pytest.mark.parametrize("garbage", ['"', '"a,1', 'a"b', '"a",1,2"', '""",', ',"x'])
+def test_two_stray_quotes_do_not_swallow_what_is_between(garbage: str, between: int) -> None:
+    rows = [row(f"file {number}") for number in range(between)]
+    table = f"{HEADER}{garbage}\r\n{format_rows(rows)}{garbage}\r\n{format_rows([row('last')])}"
+    assert good(table) == [f"file {number}" for number in range(between)] + ["last"]
+    assert [found.text for found in bad(table)] == [garbage] * 2
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_to_its_end(text: str) -> None:
+    list(read_completed(lines(text)))
+    list(read_in_progress(lines(text)))
+
+
+def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
+    (found,) = bad(f"{HEADER}{RECORDS[0]}\r\nwhat,is,this\r\n{RECORDS[2]}")
+    assert found == BadRow(4, "what,is,this", "it has 3 columns and not 8")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "why"),
+    [
+        ("rel_filepath", "", "not a path inside"),
+        ("rel_filepath", "/etc/passwd", "not a path inside"),
+        ("rel_filepath", "a/../../b", "not a path inside"),
+        ("rel_filepath", "a\0b", "not a path inside"),
+        ("size", "-1", "size is negative"),
+        ("size", "1.5", "size is not a whole number"),
+        ("size", "9" * 10_000, "size is not a number that a file can have"),
+        ("size", "16385", "n_chunks is not what size and chunk_size give"),
+        ("mtime_ns", "1.7E+18", "mtime_ns is not a whole number"),
+        ("n_chunks", "2", "n_chunks is not what"),
+        ("chunk_size", "0", "n_chunks is not what"),
+        ("xxh3_128", "F" * 32, "not 32 hex digits"),
+        ("xxh3_128", "", "not 32 hex digits"),
+    ],
+)
+def test_a_completed_row_that_cannot_be_is_bad(column: str, value: str, why: str) -> None:
+    (found,) = read_completed(lines(format_rows([row("a")._replace(**{column: value})])))
+    assert isinstance(found, BadRow)
+    assert why in found.why
+
+
+@pytest.mark.parametrize("path", ["a..b", "..a/b", "a/...", "size", "rel_filepath"])
+def test_a_path_that_looks_like_another_thing_is_none(path: str) -> None:
+    assert good(HEADER + format_rows([row(path)])) == [path]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"chunks_to_send": "1-3"}, "do not add up"),
+        ({"n_chunks_to_send": 3}, "do not add up"),
+        ({"n_chunks_delivered": 2}, "do not add up"),
+        ({"chunks_to_send": "4-5"}, "goes beyond n_chunks"),
+        ({"chunks_to_send": "1-"}, "is not a chunk number"),
+        ({"n_chunks_delivered": -1}, "negative"),
+        ({"n_chunks": 4}, "n_chunks is not what"),
+    ],
+)
+def test_an_in_progress_row_that_cannot_be_is_bad(changed: dict[str, object], why: str) -> None:
+    right = InProgressRow("a", 10, 0, 4, 3, 1, 2, "1 3", TIME)
+    assert list(read_in_progress(lines(format_rows([right])))) == [right]
+    (found,) = read_in_progress(lines(format_rows([right._replace(**changed)])))
+    assert isinstance(found, BadRow)
+    assert why in found.why
+
+
+# -- what users do with tables
+
+
+def test_tables_that_were_put_one_after_another_are_one() -> None:
+    assert good(TABLE + TABLE) == NAMES * 2
+    assert good(f"{TABLE}\r\n\ufeff{TABLE}") == NAMES * 2
+    assert not bad(f"{TABLE}\r\n\ufeff{TABLE}")
+
+
+def test_columns_may_be_in_another_order_and_more() -> None:
+    for order in (
+        CompletedRow._fields[::-1],
+        ("note", *sorted(CompletedRow._fields)),
+        (*CompletedRow._fields, "note"),
+    ):
+        text = format_rows([order, *([getattr(row(name), field, "x, y") for field in order] for name in NAMES)])
+        if order[0] == "note":
+            order = order[1:]
+        assert good(text + TABLE) == NAMES * 2, order
+
+
+def test_lines_may_end_as_other_systems_end_them() -> None:
+    assert good(f"{HEADER}{RECORDS[0]}{RECORDS[2]}".replace("\r\n", "\n")) == ["one", "three, 3"]
+    assert good("".join(f"{HEADER}{RECORDS[0]}{RECORDS[2]}".split("\r\n")[:1]) + "\r" + RECORDS[0]) == ["one"]
+
+
+def test_quotes_that_are_not_needed_are_taken() -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([CompletedRow._fields, row("a"), row('b"')])
+    assert good(text.getvalue()) == ["a", 'b"']
+
+
+@pytest.mark.parametrize("text", ["", "\r\n", "\n\n", HEADER, "\0" * 100])
+def test_a_table_without_rows_has_none(text: str) -> None:
+    assert good(text) == []
+
+
+# -- size
+
+
+def table_of(rows: int, path: str) -> Iterator[str]:
+    yield HEADER
+    for number in range(rows):
+        yield f"{path % number},16384,1700000000000000000,1,16384,{number:032x},{TIME},{TIME}\r\n"
+
+
+@pytest.mark.parametrize("path", ["sub/%d.bin", '"a, b/%d.bin"'])
+def test_rows_are_read_by_tens_of_thousands_a_second(path: str) -> None:
+    """100,000 and more on an idle machine; the bound is what a busy one reaches, and no slower way does."""
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        assert sum(isinstance(found, CompletedRow) for found in read_completed(table_of(20_000, path))) == 20_000
+        best = min(best, time.process_time() - began)
+    assert 20_000 / best > 40_000
+
+
+def test_reading_takes_the_same_memory_however_many_rows_there_are() -> None:
+    peaks = []
+    for rows in (1_000, 20_000):
+        tracemalloc.start()
+        for _ in read_completed(table_of(rows, "sub/%d.bin")):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0] + 20_000
+
+
+def test_quotes_that_are_never_closed_cost_no_more_than_their_number() -> None:
+    """Each is looked for in the lines that follow, and those are looked at again."""
+    began = time.process_time()
+    assert sum(1 for _ in read_completed(['"a\r\n'] * 50_000)) == 50_000
+    assert time.process_time() - began < 10
