@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,7 +10,8 @@ from importlib import import_module
 import click
 
 from dfud import __version__
-from dfud.errors import EXIT_USAGE, DfudError
+from dfud.core.names import shown
+from dfud.errors import EXIT_USAGE, DfudError, UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -66,16 +68,22 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
     try:
         status = command.main(arguments, prog_name=name, standalone_mode=False)
     except DfudError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {_line(str(error)) if isinstance(error, UsageError) else error}", file=sys.stderr)
         return error.exit_status
     except click.UsageError as error:
         message = " ".join(error.format_message().split())
-        print(f"{name}: {message} (see {name} --help)", file=sys.stderr)
+        command_path = error.ctx.command_path if error.ctx else name
+        print(f"{name}: {_line(message)} (see {command_path} --help)", file=sys.stderr)
         return EXIT_USAGE
     except click.ClickException as error:
-        print(f"{name}: {error.format_message()}", file=sys.stderr)
+        print(f"{name}: {_line(error.format_message())}", file=sys.stderr)
         return EXIT_USAGE
     except click.Abort:
         print(f"{name}: interrupted", file=sys.stderr)
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _line(text: str) -> str:
+    """Return `text` as one printable line, whatever the names in it are."""
+    return shown(os.fsencode(text))

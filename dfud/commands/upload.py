@@ -34,14 +34,14 @@ def _check_chunk_size(context: click.Context, parameter: click.Parameter, value:
 def _check_regex(context: click.Context, parameter: click.Parameter, value: str) -> str:
     try:
         re.compile(value)
-    except re.error as problem:
+    except (re.error, OverflowError, RecursionError) as problem:
         raise click.BadParameter(f"{value!r} is not a regular expression: {problem}") from None
     return value
 
 
 def _check_level(context: click.Context, parameter: click.Parameter, value: str) -> int:
     name = value.strip().upper()
-    if name.isdigit():
+    if name.isascii() and name.isdigit():
         return int(name)
     level = logging.getLevelName(name)
     if not isinstance(level, int):

@@ -35,7 +35,7 @@ def read_config(path: str, client: str, environment: Mapping[str, str] = os.envi
     """
     parser = configparser.ConfigParser()
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin it with a mark
             parser.read_file(file)
     except OSError as problem:
         raise UsageError(f"the config file {path} can't be read: {problem.strerror}") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from dfud.core.native import MESSAGE_OVERHEAD
 from dfud.errors import UsageError
@@ -40,7 +42,7 @@ def producer_properties(
     """
     given = config.properties
     for name, advice in _REFUSED.items():
-        if given.get(name, "false") not in ("false", ""):
+        if given.get(name, "false").lower() not in ("false", "f", "0", ""):
             raise UsageError(f"{name} in {config.path} can't be used: {advice}")
     acks = _acks(config)
     needed = chunk_size + _LONGEST_MESSAGE_OVERHEAD
@@ -86,6 +88,12 @@ def queue_kbytes(chunk_size: int, n_threads: int, queue_max_mb: float) -> int:
 def message_bytes_needed(chunk_size: int) -> int:
     """Return the least ``max.message.bytes`` of a topic for chunks of `chunk_size` bytes."""
     return chunk_size + MESSAGE_OVERHEAD
+
+
+def message_timeout(properties: Mapping[str, Any]) -> float:
+    """Return after how many seconds librdkafka gives up on a message; infinity for never."""
+    value = properties.get("message.timeout.ms", properties.get("delivery.timeout.ms", 300_000))
+    return float(value) / 1000 or math.inf
 
 
 def acks_given(given: dict[str, str]) -> str | None:

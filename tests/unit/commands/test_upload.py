@@ -1,0 +1,248 @@
+"""Options and errors of the commands: one line and exit status 2 for whatever is wrong, and nothing written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from dfud import __version__
+from dfud.commands import dfud, run
+from dfud.commands import upload as module
+from dfud.commands.broker import broker
+from dfud.commands.upload import upload
+from dfud.errors import BrokerError, LockedError, UsageError
+from dfud.kafka.config import ClientConfig
+from dfud.pipeline.run import UploadOptions
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    folder = tmp_path / "top"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"x")
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "file.config"
+    path.write_text("[broker]\nbootstrap.servers = 127.0.0.1:9\n[producer]\n")
+    return path
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[UploadOptions, ClientConfig]]:
+    """What uploads would have been started with."""
+    calls: list[tuple[UploadOptions, ClientConfig]] = []
+
+    def start(options: UploadOptions, client: ClientConfig) -> int:
+        calls.append((options, client))
+        return 0
+
+    monkeypatch.setattr(module, "run_upload", start)
+    return calls
+
+
+def refused(capsys: Capture, *arguments: object) -> str:
+    """Run the upload, which must refuse; return its one line."""
+    status = run(upload, [str(argument) for argument in arguments], "DataFileUploadDirectory")
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert err.startswith("DataFileUploadDirectory: ")
+    return err
+
+
+BAD = [
+    ("--n_threads", "0"),
+    ("--n_threads", "65"),
+    ("--n_threads", "two"),
+    ("--chunk_size", "0"),
+    ("--chunk_size", "-1024"),
+    ("--chunk_size", "1000"),
+    ("--chunk_size", "16k"),
+    ("--chunk_size", str(1 << 40)),
+    ("--upload_regex", "("),
+    ("--upload_regex", "a{99999999999}"),
+    ("--queue_max_size", "0"),
+    ("--queue_max_size", "-1"),
+    ("--queue_max_size", "nan"),
+    ("--queue_max_size", "inf"),
+    ("--queue_max_size", "much"),
+    ("--update_seconds", "0"),
+    ("--update_seconds", "nan"),
+    ("--update_seconds", "soon"),
+    ("--topic_name", ""),
+    ("--topic_name", "."),
+    ("--topic_name", "with blank"),
+    ("--topic_name", "with\nline"),
+    ("--topic_name", "ü"),
+    ("--topic_name", "x" * 250),
+    ("--logger_stream_level", "loud"),
+    ("--logger_stream_level", ""),
+    ("--logger_stream_level", "²"),
+    ("--logger_file_level", "-1"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+@pytest.mark.parametrize("dashed", [False, True])
+def test_a_bad_option_is_named(
+    capsys: Capture, top: Path, config: Path, started: list[object], name: str, value: str, dashed: bool
+) -> None:
+    spelling = "--" + name[2:].replace("_", "-") if dashed else name
+    text = refused(capsys, top, "--config", config, "--topic_name", "topic", spelling, value)
+    assert name in text
+    assert "(see DataFileUploadDirectory --help)" in text
+    assert started == []
+    assert os.listdir(top) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "Missing argument 'DIR'"),
+        (["{top}"], "Missing option '--config'"),
+        (["{top}", "--config", "{config}"], "Missing option '--topic_name'"),
+        (["{top}", "{top}", "--config", "{config}", "--topic_name", "t"], "unexpected extra argument"),
+        (["{top}", "--nothing"], "No such option"),
+        (["{top}", "--config"], "'--config' requires an argument"),
+        (["{top}/no\nthing", "--config", "{config}", "--topic_name", "t"], "/no\\nthing does not exist"),
+        (["{top}/file", "--config", "{config}", "--topic_name", "t"], "/file is not a directory"),
+        (["{top}", "--config", "{top}/none", "--topic_name", "t"], "the config file {top}/none can't be read"),
+        (["{top}", "--config", "{top}", "--topic_name", "t"], "can't be read: Is a directory"),
+        (["{top}", "--config", "{top}/file", "--topic_name", "t"], "is not a valid INI file"),
+    ],
+)
+def test_what_is_missing_is_named(
+    capsys: Capture, top: Path, config: Path, started: list[object], arguments: list[str], told: str
+) -> None:
+    text = refused(capsys, *(argument.format(top=top, config=config) for argument in arguments))
+    assert told.format(top=top) in text
+    assert started == []
+    assert os.listdir(top) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--topic_name", "x" * 201], "--topic_name is longer than 200 characters"),
+        (["--queue_max_size", "0.01"], "--queue_max_size 0.01 has no room for two chunks"),
+        (["--chunk_size", str(1 << 28)], "has no room for two chunks"),
+        (["--queue_max_size", "1e9"], "--queue_max_size 1e+09 is more memory (in MB) than can be had here"),
+        (["--queue_max_size", "1e300"], "is more memory (in MB) than can be had here"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    capsys: Capture, top: Path, config: Path, arguments: list[str], told: str
+) -> None:
+    assert told in refused(capsys, top, "--config", config, "--topic_name", "topic", *arguments)
+    assert os.listdir(top) == ["file"]
+
+
+def test_what_is_asked_for_is_passed_on(top: Path, config: Path, started: list[object]) -> None:
+    arguments = [str(top), "--config", str(config), "--topic_name", "topic"]
+    assert run(upload, arguments, "dfud") == 0
+    assert started.pop() == (
+        UploadOptions(
+            str(top), "topic", False, 2, r"^(?!\.)(?!.*\.log$).*", 16384, 500.0, 300.0, False, False, 20, 20, None
+        ),
+        ClientConfig(str(config), {"bootstrap.servers": "127.0.0.1:9"}),
+    )
+    more = ["--upload_existing", "--once", "--use_polling_observer", "--n_threads", "7", "--chunk_size", "1"]
+    more += ["--queue_max_size", "0.5", "--update_seconds", "-1", "--logger_stream_level", "WARNING"]
+    more += ["--logger_file_level", "5", "--logger_file_path", "x", "--upload_regex", "a"]
+    expected = UploadOptions(str(top), "topic", True, 7, "a", 1, 0.5, -1.0, True, True, 30, 5, "x")
+    assert run(upload, arguments + more, "dfud") == 0
+    assert started[-1][0] == expected  # type: ignore[index]
+    dashed = ["--" + word[2:].replace("_", "-") if word[:2] == "--" else word for word in arguments + more]
+    assert run(upload, dashed, "dfud") == 0
+    assert started[-1][0] == expected  # type: ignore[index]
+
+
+@pytest.mark.parametrize("command", [dfud, upload, broker])
+@pytest.mark.parametrize("spelling", ["-h", "--help"])
+def test_help(capsys: Capture, command: click.Command, spelling: str) -> None:
+    assert run(command, [spelling], "dfud") == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: dfud")
+    assert err == ""
+
+
+def test_help_names_every_option_of_the_contract(capsys: Capture) -> None:
+    run(upload, ["-h"], "dfud")
+    text = capsys.readouterr().out
+    for name in (
+        "config", "topic_name", "upload_existing", "n_threads", "upload_regex", "chunk_size", "queue_max_size",
+        "update_seconds", "once", "use_polling_observer", "logger_stream_level", "logger_file_level",
+        "logger_file_path", "version",
+    ):  # fmt: skip
+        assert f"--{name}" in text
+
+
+@pytest.mark.parametrize("command", [dfud, upload])
+def test_version(capsys: Capture, command: click.Command) -> None:
+    assert run(command, ["--version"], "dfud") == 0
+    assert capsys.readouterr().out == f"dfud, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UsageError("one\nline"), 2),
+        (LockedError("another instance"), 75),
+        (BrokerError("ended:\n  its log"), 1),
+        (click.Abort(), 1),
+        (click.FileError("x", "hint"), 2),
+        (KeyboardInterrupt(), 1),
+    ],
+)
+def test_errors_become_exit_statuses(capsys: Capture, error: BaseException, status: int) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    assert run(fail, [], "dfud") == status
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[0].startswith("dfud: ")
+    assert len(lines) == (2 if isinstance(error, BrokerError) else 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "dfud: Missing command. (see dfud --help)"),
+        (["uplode"], "No such command 'uplode'"),
+        (["upload", "--nope"], "(see dfud upload --help)"),
+        (["broker", "--port", "70000"], "--port"),
+    ],
+)
+def test_the_program_itself(tmp_path: Path, arguments: list[str], told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dfud", *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dfud", "upload", b"no\xff", "--config", "x", "--topic_name", "t"],
+        capture_output=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"dfud: no\\xff does not exist; give the directory to be uploaded\n"

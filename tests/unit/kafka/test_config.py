@@ -1,0 +1,121 @@
+"""The configuration file: what is taken from it, and one clear line for whatever is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Union
+
+import pytest
+
+from dfud.errors import UsageError
+from dfud.kafka.config import ClientConfig, read_config, take_wire_format
+
+GOOD = "[broker]\nbootstrap.servers = host:9092\n[producer]\nlinger.ms = 5\n"
+
+
+Write = Callable[[Union[str, bytes]], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(content: str | bytes) -> str:
+        path = tmp_path / "file.config"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+def test_both_sections_are_read_and_the_clients_own_goes_before(write: Write) -> None:
+    path = write(
+        GOOD.replace("host:9092", "host:9092\nlinger.ms = 1\nAcks = all") + "[consumer]\ngroup.id = $NO\n"
+    )
+    assert read_config(path, "producer", {}) == ClientConfig(
+        path, {"bootstrap.servers": "host:9092", "linger.ms": "5", "acks": "all"}
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xef\xbb\xbf" + GOOD.encode(), id="byte order mark"),
+        pytest.param(GOOD.replace("\n", "\r\n"), id="Windows line ends"),
+        pytest.param(
+            "# comment\n; comment\n" + GOOD.replace("[producer]", "[producer]\n# comment"), id="comments"
+        ),
+        pytest.param(GOOD.replace(" = ", ":"), id="colons"),
+        pytest.param("[DEFAULT]\nlinger.ms = 7\n" + GOOD, id="defaults"),
+    ],
+)
+def test_files_as_people_write_them(write: Write, content: str | bytes) -> None:
+    assert read_config(write(content), "producer", {}).properties == {
+        "bootstrap.servers": "host:9092",
+        "linger.ms": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("$PASSWORD", "se$cret%"),
+        ("${PASSWORD}", "se$cret%"),
+        ("x$PASSWORD", "x$PASSWORD"),
+        ("$PASSWORD ", "se$cret%"),
+        ("$", "$"),
+        ("a%%b", "a%b"),
+        ("host:1 ; no comment", "host:1 ; no comment"),
+        ("", ""),
+    ],
+)
+def test_values(write: Write, value: str, expected: str) -> None:
+    config = read_config(write(f"{GOOD}x = {value}\n"), "producer", {"PASSWORD": "se$cret%"})
+    assert config.properties["x"] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param("", "has no section [broker]", id="empty"),
+        pytest.param("[broker]\nbootstrap.servers = x\n", "has no section [producer]", id="no producer"),
+        pytest.param("[producer]\n", "has no section [broker]", id="no broker"),
+        pytest.param("[broker]\n[producer]\n", "does not set bootstrap.servers", id="no servers"),
+        pytest.param("[broker]\nbootstrap.servers =\n[producer]\n", "bootstrap.servers", id="empty servers"),
+        pytest.param("bootstrap.servers = x\n" + GOOD, "is not a valid INI file", id="before any section"),
+        pytest.param(GOOD + "just words\n", "is not a valid INI file", id="no value"),
+        pytest.param(GOOD + "linger.ms = 6\n", "'linger.ms' in section 'producer'", id="twice"),
+        pytest.param(GOOD + "[broker]\n", "section 'broker' already exists", id="section twice"),
+        pytest.param(GOOD + "[producer\n", "is not a valid INI file", id="no bracket"),
+        pytest.param(GOOD + "sasl.password = 50%\n", "a single % in a value of [producer]; write %%", id="%"),
+        pytest.param(GOOD + "sasl.password = %(x)s\n", "a single % in a value of [producer]", id="%()"),
+        pytest.param(
+            GOOD + "sasl.password = $NO_SUCH\n",
+            "sasl.password in [producer] of {} is taken from the environment variable NO_SUCH, which is not set",
+            id="variable",
+        ),
+        pytest.param(b"\xff\xfe[\x00b", "is not a valid INI file", id="not UTF-8"),
+        pytest.param(b"\x00\x01\x02", "is not a valid INI file", id="binary"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(write: Write, content: str | bytes, told: str) -> None:
+    path = write(content)
+    with pytest.raises(UsageError) as error:
+        read_config(path, "producer", {})
+    text = str(error.value)
+    assert path in text
+    assert told.format(path) in text
+    assert "\n" not in text
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path, why in ((tmp_path / "nothing", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(UsageError, match=rf"the config file {path} can't be read: {why}"):
+            read_config(str(path), "producer", {})
+
+
+@pytest.mark.parametrize("key", ["key.serializer", "value.serializer"])
+def test_serializers_that_are_not_ours(key: str) -> None:
+    config = ClientConfig("file", {"a": "b", key: "JSONSerializer"})
+    with pytest.raises(UsageError, match=f"{key} = JSONSerializer in file is not a wire format"):
+        take_wire_format(config)
+    assert take_wire_format(ClientConfig("file", {"a": "b", key: ""})).properties == {"a": "b"}
