@@ -4,7 +4,7 @@ Every message is a small frozen tuple; `dfud.pipeline.channel` carries them in b
 that the supervisor gives to one upload of one version of one file; it is never used again in a run.
 
     watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ──────RunReady, FileDropped──────▶ producer
-       ▲                             │  ▲  ▲                 │ ▲                                        │  │
+       ▲                             │  ▲  ▲                 │ ▲  (RoomAbandoned)                       │  │
        └───────Allowance, Sweep──────┘  │  └─FilesRead, FileUnreadable, FileChanged, FileUnchanged      │  │
                                         │                      └───────────────RoomFree─────────────────┘  │
                                         └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
@@ -130,6 +130,12 @@ class RunReady(NamedTuple):
     file: FileStart | None  # with the first run of a file
 
 
+class RoomAbandoned(NamedTuple):
+    """What a chunker that died had reserved in the ring and not handed on is nobody's."""
+
+    end: int  # ring position that is free again once all that came before is handed to librdkafka
+
+
 class FileDropped(NamedTuple):
     """No more runs of this file follow: it changed under the reader, or failed."""
 
@@ -208,6 +214,7 @@ Message = Union[
     FileChanged,
     FileUnreadable,
     RunReady,
+    RoomAbandoned,
     FileDropped,
     RoomFree,
     Progress,

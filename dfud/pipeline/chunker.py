@@ -18,6 +18,7 @@ from dfud.messages import (
     FileUnreadable,
     Leave,
     Message,
+    RoomAbandoned,
     RunReady,
 )
 from dfud.pipeline.channel import Channel, PeerGone
@@ -69,6 +70,10 @@ class Chunker:
         self._runs: list[Message] = []  # for the producer
         self._read: list[int] = []  # tokens of files, for the supervisor
         self._reports: list[Message] = []  # for the supervisor
+        # Before us there may have been a chunker that died.
+        ring.set_waiting(False)
+        if ring.used:
+            self._runs.append(RoomAbandoned(ring.reserved))
 
     def turn(self) -> bool:
         """Take what tasks there are and do a bit of each; False when told to leave."""

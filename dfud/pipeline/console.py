@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -11,6 +12,7 @@ import time
 from collections import deque
 
 _MOST_LINES_WAITING = 1000
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _COMMANDS = {"q": "quit", "quit": "quit", "c": "check", "check": "check"}
 
 
@@ -27,11 +29,11 @@ class Output:
     """Lines for a terminal, a pipe or a file; a reader that is slow or gone never holds up the program."""
 
     def __init__(self, descriptor: int = 1) -> None:
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[tuple[bytes, int]] = deque()  # each with the number of lines that it stands for
         self._dropped = 0
         self._closed = False
         self._socket: socket.socket | None = None
-        self._descriptor = descriptor
+        self._descriptor = self._given = descriptor
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(kind):  # the journal of systemd
             self._socket = socket.socket(fileno=os.dup(descriptor))
@@ -57,26 +59,28 @@ class Output:
         if len(self._lines) >= _MOST_LINES_WAITING:
             self._dropped += 1
             return
+        line = text.encode("utf-8", "backslashreplace") + b"\n"
         if self._dropped:
-            self._lines.append(b"(%d lines are left out: nobody took them)\n" % self._dropped)
-            self._dropped = 0
-        self._lines.append(text.encode("utf-8", "backslashreplace") + b"\n")
+            line = b"(%d lines are left out: nobody took them)\n" % self._dropped + line
+        self._lines.append((line, self._dropped + 1))
+        self._dropped = 0
         self.flush()
 
     def flush(self) -> None:
         """Put out what the reader takes now."""
         while self._lines and not self._closed:
-            line = self._lines[0]
+            line, stands_for = self._lines[0]
             try:
                 count = self._write(line)
             except BlockingIOError:
                 return
-            except OSError:  # the reader is gone, or the disk behind it is full
-                self._closed = True
+            except OSError as problem:
+                self._closed = problem.errno not in _FULL  # a disk may have room again; a reader has gone for good
+                self._dropped += sum(count for _, count in self._lines)
                 self._lines.clear()
                 return
             if count < len(line):
-                self._lines[0] = line[count:]
+                self._lines[0] = line[count:], stands_for
                 return
             self._lines.popleft()
 
@@ -86,6 +90,15 @@ class Output:
         while self.is_waiting and time.monotonic() < deadline:
             select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
             self.flush()
+
+    def close(self) -> None:
+        """Let go of what was opened here; the descriptor that was given stays open."""
+        self._closed = True
+        if self._socket is not None:
+            self._socket.close()
+        if self._descriptor != self._given:
+            os.close(self._descriptor)
+            self._descriptor = self._given
 
     def _write(self, line: bytes) -> int:
         if self._socket is not None:
@@ -129,13 +142,14 @@ class CommandInput:
             data = b""
         if not data:
             self.is_open = False
+            data = b"\n"  # the last line may have no end
         *lines, self._rest = (self._rest + data).split(b"\n")
         commands = []
         for line in lines:
             word = line.decode("utf-8", "replace").strip().lower()
             if word in _COMMANDS:
                 commands.append(_COMMANDS[word])
-            elif not self._is_terminal:
+            elif word and not self._is_terminal:
                 self.is_open = False
                 break
             elif word:

@@ -25,6 +25,8 @@ _REFUSED = frozenset(
         KafkaError.POLICY_VIOLATION,
         KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
         KafkaError.TOPIC_EXCEPTION,
+        KafkaError.INVALID_REQUIRED_ACKS,
+        KafkaError.INVALID_TIMESTAMP,
         KafkaError._INVALID_ARG,
     )
 )

@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud.core.ranges import RangeSet
+from dfud.kafka.properties import message_timeout
 from dfud.logs.shards import ShardWriter
 from dfud.logs.times import IsoClock
 from dfud.messages import (
@@ -27,6 +28,7 @@ from dfud.messages import (
     Notice,
     Progress,
     Recorded,
+    RoomAbandoned,
     RoomFree,
     RunReady,
     Undelivered,
@@ -99,7 +101,7 @@ class ProducerLane:
         self._iso_now = IsoClock()
         self._factory = producer_factory
         self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
-        self._timeout = float(properties.get("message.timeout.ms", 300_000)) / 1000  # s
+        self._timeout = message_timeout(properties)
         self._producer = producer_factory(self._properties)
         self._uploads: dict[int, Upload] = {}
         self._retries: deque[tuple[Upload, int, bytes]] = deque()
@@ -107,6 +109,8 @@ class ProducerLane:
         self._retry_pause = _RETRY_FIRST
         self._sending_again = False
         self._renew = False
+        self._renew_why = ""
+        self._renewed_in_vain = False  # nothing has been acknowledged since
         self._closing = False
         self._given_up = False
         self._leaving = False
@@ -185,10 +189,18 @@ class ProducerLane:
             upload = self._uploads.get(message.token)
             if upload is not None:
                 self._send_run(upload, message)
-            if message.n_chunks and self._ring.free(message.end):
-                self._chunker.post([RoomFree()])
+            if message.n_chunks:
+                self._free(message.end)
         elif isinstance(message, FileDropped):
-            self._uploads.pop(message.token, None)
+            dropped = self._uploads.pop(message.token, None)
+            if dropped is not None:
+                dropped.failure = "it is no whole version"  # what waits to be sent again need not be
+        elif isinstance(message, RoomAbandoned):
+            self._free(message.end)
+
+    def _free(self, end: int) -> None:
+        if self._ring.free(end):
+            self._chunker.post([RoomFree()])
 
     def _begin(self, start: FileStart) -> None:
         known = self._uploads.get(start.token)
@@ -238,11 +250,13 @@ class ProducerLane:
                 self._wait(self._poll_after)
             except KafkaException as problem:
                 error = problem.args[0]
-                if judge(error) is Verdict.REFUSED:
+                verdict = judge(error)
+                if self._is_final(verdict):
                     self._fail(upload, error)
                 else:
-                    self._wait(_RETRY_FIRST)
-                    self._renew = self._renew or judge(error) is Verdict.RENEW
+                    self._wait(self._retry_pause if self._renewed_in_vain else _RETRY_FIRST)
+                    if verdict is Verdict.RENEW:
+                        self._want_renewal(error)
 
     def _reported(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
         """Take the delivery report of one message; called by librdkafka from within `poll`."""
@@ -250,6 +264,7 @@ class ProducerLane:
             self._not_delivered(upload, number, error, message)
             return
         self._last_ack = self._clock()
+        self._renewed_in_vain = False
         if self._away:
             self._away = False
             self._supervisor.send([BrokerAway("")])
@@ -269,23 +284,33 @@ class ProducerLane:
         verdict = judge(error)
         if upload.failure or self._leaving:
             return
-        if verdict is Verdict.REFUSED:
+        if self._is_final(verdict):
             self._fail(upload, error)
-        elif verdict is Verdict.RETRY and self._closing:
-            self._fail(upload, error)
+            if verdict is Verdict.REFUSED:
+                return
             if not self._given_up and self._clock() - self._last_ack >= 0.9 * self._timeout:
                 self._given_up = True
                 self._supervisor.send([GivenUp(explain(error))])
         else:
-            self._renew = self._renew or verdict is Verdict.RENEW
+            if verdict is Verdict.RENEW:
+                self._want_renewal(error)
             if not self._retries:
-                self._retry_at = self._clock() + (0 if self._renew else self._retry_pause)
+                at_once = self._renew and not self._renewed_in_vain
+                self._retry_at = self._clock() + (0 if at_once else self._retry_pause)
                 self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
             self._retries.append((upload, number, message.value() or b""))
+
+    def _is_final(self, verdict: Verdict) -> bool:
+        """Tell whether a message is not sent again: for good, or because all is to end."""
+        if verdict is Verdict.RENEW:
+            return self._closing and self._renewed_in_vain
+        return verdict is Verdict.REFUSED or self._closing
 
     def _send_again(self) -> None:
         """Send again what was not delivered, when its time has come."""
         if self._sending_again:  # waiting for room in librdkafka's queue has led back here
+            return
+        if self._clock() < self._retry_at:
             return
         if self._renew:
             self._renew_producer()
@@ -300,20 +325,30 @@ class ProducerLane:
             self._retry_pause = _RETRY_FIRST
         self._sending_again = False
 
+    def _want_renewal(self, error: KafkaError) -> None:
+        if not self._renew:
+            self._renew = True
+            self._renew_why = explain(error)
+
     def _renew_producer(self) -> None:
         """Replace a producer that is of no use any more; all that it still held comes back to be sent again."""
-        self._renew = False
+        why = self._renew_why
         old = self._producer
         old.purge()
         while len(old):
             old.poll(0.1)
         self._renew = False  # the purge's own reports have asked for it once more
         self._producer = self._factory(self._properties)
-        self._note(logging.WARNING, "the producer failed for good and was replaced; what it held is sent again")
+        if not self._renewed_in_vain:
+            self._note(
+                logging.WARNING,
+                f"the producer failed for good ({why}) and was replaced; what it held is sent again",
+            )
+        self._renewed_in_vain = True  # until the new one has something acknowledged
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:
-            self._renew = True
+            self._want_renewal(error)
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             if not self._away:
                 self._away = True
@@ -328,7 +363,7 @@ class ProducerLane:
     def _complete(self, upload: Upload) -> None:
         token = upload.start.token
         if self._uploads.get(token) is not upload:
-            return  # a chunk was sent twice, after a chunker's death: this is the later acknowledgement
+            return  # dropped; or complete already, where a second chunker has handed the file on once more
         del self._uploads[token]
         upload.unreported = None
         if not self._shards.waiting:
@@ -387,7 +422,7 @@ class ProducerLane:
                 self._note(logging.WARNING, "the completed table is written again")
             if self._rows_owed:
                 self._supervisor.send([Recorded(self._rows_owed - self._shards.rows_lost)])
-                self._rows_owed = 0
+                self._rows_owed = self._shards.rows_lost = 0
         if self._done:
             self._supervisor.send([Completed(tuple(self._done), recorded)])
             self._done.clear()

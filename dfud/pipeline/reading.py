@@ -83,10 +83,14 @@ class Reading:
             self._read(self._scratch_view(run.length), run.offset)
             return self._ready(run, Reserved(0, 0), b"", 0) if self._is_last(run) else None
         room = reserve(run.length)
-        with self._ring.view(room.start, run.length) as view:
-            self._read(view, run.offset)
-            digests = self._digests(view)
-        return self._ready(run, room, digests, run.n_chunks)
+        try:
+            with self._ring.view(room.start, run.length) as view:
+                self._read(view, run.offset)
+                digests = self._digests(view)
+            return self._ready(run, room, digests, run.n_chunks)
+        except (OSError, VersionLost):
+            self._ring.take_back()
+            raise
 
     def _digests(self, view: memoryview) -> bytes:
         """Return what the producer is told of the chunks of a run."""

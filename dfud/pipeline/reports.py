@@ -31,7 +31,7 @@ class Reports:
         self._shown = {_ENQUEUED: 0, _DONE: 0}
         self._files = {_ENQUEUED: 0, _DONE: 0}  # not shown one by one
         self._chunks = {_ENQUEUED: 0, _DONE: 0}
-        self._next_progress = 0.0
+        self._next_progress: float | None = None  # until the first look
         self._acked_bytes = 0
         self._acked_chunks = 0
         self._last_acked = (0.0, 0)  # when, bytes
@@ -72,7 +72,7 @@ class Reports:
         times = []
         if any(self._files.values()):
             times.append(self._window_ends)
-        if busy:
+        if busy and self._next_progress is not None:
             times.append(self._next_progress)
         return min(times, default=None)
 
@@ -81,7 +81,7 @@ class Reports:
         if now >= self._window_ends and any(self._files.values()):
             self.flush()
             self._window_ends = now + 1.0
-        if not busy or not self._next_progress:
+        if self._next_progress is None or not busy:
             self._next_progress = now + _PROGRESS_EVERY
             self._last_acked = (now, self._acked_bytes)
         elif now >= self._next_progress:

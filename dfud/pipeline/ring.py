@@ -23,6 +23,7 @@ class Ring:
         whole = memoryview(self._map)
         self._words = whole[:_HEADER_BYTES].cast("Q")
         self._bytes = whole[_HEADER_BYTES:]
+        self._before = 0  # what was reserved before the last reservation, as this process's chunker knows
 
     def reserve(self, length: int) -> tuple[int, int] | None:
         """Reserve `length` consecutive bytes: (their start, the position behind them), or None if it is full.
@@ -30,12 +31,12 @@ class Ring:
         Only the chunker calls it, with at most `capacity` bytes.
         """
         words = self._words
-        reserved = words[_RESERVED]
+        reserved = before = words[_RESERVED]
         if words[_FREED] == reserved:
             # Empty: begin again at the start, whose pages have been touched. Nothing is on its way to the
             # producer now, so that its counter may be set from here.
             reserved += -reserved % self.capacity
-            words[_RESERVED] = words[_FREED] = reserved
+            words[_RESERVED] = words[_FREED] = before = reserved
         start = reserved % self.capacity
         if start + length > self.capacity:  # does not fit before the end: leave that unused
             reserved += self.capacity - start
@@ -44,7 +45,15 @@ class Ring:
         if end - words[_FREED] > self.capacity:
             return None
         words[_RESERVED] = end
+        self._before = before
         return start, end
+
+    def take_back(self) -> None:
+        """Undo the last reservation, which the producer has not been told of. For the chunker.
+
+        Else nothing would free it before a later run; and where no room for one is left, nothing ever.
+        """
+        self._words[_RESERVED] = self._before
 
     def view(self, start: int, length: int) -> memoryview:
         """Return the bytes at `start`; to be released before the map can be closed."""
@@ -58,6 +67,11 @@ class Ring:
     def set_waiting(self, waiting: bool) -> None:
         """Say whether the chunker waits for room. For the chunker, which looks once more before it sleeps."""
         self._words[_WAITING] = waiting
+
+    @property
+    def reserved(self) -> int:
+        """The position behind all that is reserved."""
+        return self._words[_RESERVED]
 
     @property
     def used(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -67,6 +68,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         return _run(options, directory, properties, WIRE_FORMATS[config.wire], folder, lock, signals, output, log)
     finally:
         output.finish(2.0)
+        output.close()
 
 
 def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signals) -> dict[str, str | int | bool]:
@@ -80,6 +82,7 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signal
             f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "
             f"{options.chunk_size} in each of --n_threads {options.n_threads}; raise it"
         )
+    _check_memory(options)
     properties = producer_properties(config, options.chunk_size, options.n_threads, options.queue_max_size)
     limits = call_aside(signals, look_at_topic, options.topic, properties, config.path)
     if limits.max_message_bytes is not None:
@@ -92,6 +95,16 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signal
             )
         fit_to_topic(properties, config.properties, limits.max_message_bytes)
     return properties
+
+
+def _check_memory(options: UploadOptions) -> None:
+    """Have the kernel refuse now what it would refuse later; what is not touched takes no memory."""
+    try:
+        mmap.mmap(-1, int(options.queue_max_size * _MEGABYTE)).close()
+    except (OSError, OverflowError, ValueError):
+        raise UsageError(
+            f"--queue_max_size {options.queue_max_size:g} is more memory (in MB) than can be had here; lower it"
+        ) from None
 
 
 def _make_logs(directory: str, topic: str) -> LogsFolder:

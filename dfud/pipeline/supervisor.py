@@ -56,6 +56,7 @@ _TABLE_EVERY = 2.0  # s between writings of the in-progress table, at the least
 _TABLE_SHARE = 25  # and so many times what a writing takes: 4 % of a core
 _TABLE_AT_MOST = 3.0  # s
 _DEATHS, _DEATHS_WITHIN = 5, 60.0  # more deaths of workers in so many seconds end the program
+_LONGEST_PAUSE = 86_400.0  # s; what the kernel takes for a time ends somewhere
 _PARTING = 15.0  # s for workers to end by themselves
 
 
@@ -172,7 +173,7 @@ class Supervisor:
         if self._options.update_seconds >= 0:
             due.append(self._next_dot)
         times = [time for time in due if time is not None]
-        return max(0.0, min(times) - self._clock()) if times else None
+        return min(max(0.0, min(times) - self._clock()), _LONGEST_PAUSE) if times else None
 
     # -- signals and commands
 

@@ -220,7 +220,6 @@ def test_errors_become_exit_statuses(capsys: Capture, error: BaseException, stat
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "dfud: Missing command. (see dfud --help)"),
         (["uplode"], "No such command 'uplode'"),
         (["upload", "--nope"], "(see dfud upload --help)"),
         (["broker", "--port", "70000"], "--port"),

@@ -63,6 +63,7 @@ def test_files_as_people_write_them(write: Write, content: str | bytes) -> None:
         ("x$PASSWORD", "x$PASSWORD"),
         ("$PASSWORD ", "se$cret%"),
         ("$", "$"),
+        ("$PASSWORD-$NO_SUCH", "se$cret%-$NO_SUCH"),
         ("a%%b", "a%b"),
         ("host:1 ; no comment", "host:1 ; no comment"),
         ("", ""),
@@ -113,9 +114,34 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             read_config(str(path), "producer", {})
 
 
-@pytest.mark.parametrize("key", ["key.serializer", "value.serializer"])
-def test_serializers_that_are_not_ours(key: str) -> None:
-    config = ClientConfig("file", {"a": "b", key: "JSONSerializer"})
-    with pytest.raises(UsageError, match=f"{key} = JSONSerializer in file is not a wire format"):
-        take_wire_format(config)
-    assert take_wire_format(ClientConfig("file", {"a": "b", key: ""})).properties == {"a": "b"}
+OURS = {"key.serializer": "StringSerializer", "value.serializer": "DataFileChunkSerializer"}
+
+
+@pytest.mark.parametrize(
+    "serializers",
+    [
+        {"key.serializer": "JSONSerializer"},
+        {"value.serializer": "DataFileChunkSerializer"},
+        {"key.serializer": "StringSerializer"},
+        {**OURS, "key.serializer": "IntegerSerializer"},
+    ],
+)
+def test_serializers_that_are_not_ours(serializers: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as error:
+        take_wire_format(ClientConfig("file", {"a": "b", **serializers}))
+    for key, value in serializers.items():
+        assert f"{key} = {value}" in str(error.value)
+    assert "in file is no wire format" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("serializers", "wire"), [({}, "native"), ({"key.serializer": ""}, "native"), (OURS, "openmsistream")]
+)
+def test_wire_formats(serializers: dict[str, str], wire: str) -> None:
+    assert take_wire_format(ClientConfig("file", {"a": "b", **serializers})) == ("file", {"a": "b"}, wire)
+
+
+def test_what_openmsistream_knows_besides(write: Write) -> None:
+    assert "node_id" not in read_config(write(GOOD + "node_id = x\n"), "producer", {}).properties
+    with pytest.raises(UsageError, match=r"\[kafkacrypto\]"):
+        read_config(write(GOOD + "[kafkacrypto]\n"), "producer", {})
