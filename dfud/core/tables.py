@@ -142,9 +142,8 @@ def _read(
         try:
             row = check(_ordered(cells, order, len(fields)))
         except ValueError as error:
-            if (
-                '"' in line and source.taken
-            ):  # a stray quote may have put them together: they are looked at one by one
+            if '"' in line and source.taken:
+                # A stray quote has put lines together: each is looked at by itself.
                 source.give_back()
                 text = line.rstrip("\r\n")
             yield BadRow(number, text, str(error))
