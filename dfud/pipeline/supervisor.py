@@ -477,9 +477,9 @@ class Supervisor:
             self._log.error(f"NOT delivered: {shown(entry.version.path)}: {entry.failure}")
         trouble = self._table_trouble or self._unrecorded > 0
         if not self._abandoned:
-            untold = append_shards(self._folder, self._folder.shards())
-            if untold is not None:
-                self._log.error(f"the completed table can't be written: {untold}")
+            problem = append_shards(self._folder, self._folder.shards())
+            if problem is not None:
+                self._log.error(f"the completed tables can't be brought into one: {problem}; the next start tries")
                 trouble = True
         self._close_session(trouble)
         if undelivered or trouble or self._abandoned:
