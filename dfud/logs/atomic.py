@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def replace_file(path: str, parts: Iterable[bytes]) -> None:
-    """Put a file of `parts` in the place of `path`, durably; OSError leaves the old one as it was.
+    """Put a file of `parts` in the place of `path`, durably; after OSError there is the old or the new one, whole.
 
     The new file is written beside the old one, synced, and renamed; the folder is synced too, so that the
     rename itself outlives a power cut.

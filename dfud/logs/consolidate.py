@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from dfud.core.plain_rows import plain_records
 from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
-from dfud.logs.atomic import replace_file
+from dfud.logs.atomic import replace_file, sync_folder
 from dfud.logs.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
 
@@ -80,8 +80,7 @@ def _join(
             old = _copied(folder.completed)
         else:
             old = _encoded(_rows([folder.completed] if present else [], []), header=True)
-        replace_file(folder.completed, chain(old, _encoded(new, header=False)))
-        keep_aside(bad)
+        replace_file(folder.completed, chain(old, _encoded(new, header=False), _kept_aside(bad)))
     except OSError as trouble:
         return trouble
     for shard in shards:
@@ -157,10 +156,18 @@ def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:
     yield format_rows(batch).encode("utf-8", "surrogateescape")
 
 
-def keep_aside(bad: Iterable[SetAside]) -> None:
+def _kept_aside(bad: list[SetAside]) -> Iterator[bytes]:
+    """Keep `bad` aside when it has been read to its end, and before the table that lacks it takes its place."""
+    keep_aside(bad)
+    yield b""
+
+
+def keep_aside(bad: list[SetAside]) -> None:
     """Append rows that can't be understood to the table's ``.bad`` file; OSError if that can't be written."""
     for path, row in bad:
         with open(f"{path}.bad", "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(row.text + "\n")
             file.flush()
             os.fsync(file.fileno())
+    for folder in {os.path.dirname(path) for path, _ in bad}:
+        sync_folder(folder)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 
 _KEY = 16  # bytes of an identity
 _RECORD = 32  # an identity and a digest
 _MERGE_AT = 50_000  # fresh entries; they cost some 200 bytes each
+
+
+_key_of = itemgetter(slice(_KEY))
 
 
 class CompletedIndex:
@@ -17,8 +21,8 @@ class CompletedIndex:
     """
 
     def __init__(self, records: Iterable[bytes] = ()) -> None:
-        """Begin with `records`, each an identity and a digest; where one comes twice, either digest is kept."""
-        self._sorted = b"".join(sorted(records))
+        """Begin with `records`, each an identity and a digest; where one comes twice, its last digest counts."""
+        self._sorted = b"".join(sorted(records, key=_key_of))
         self._fresh: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
@@ -40,11 +44,13 @@ class CompletedIndex:
         low, high = 0, len(records) // _RECORD
         while low < high:
             middle = (low + high) // 2
-            if records[middle * _RECORD : middle * _RECORD + _KEY] < identity:
+            if records[middle * _RECORD : middle * _RECORD + _KEY] <= identity:
                 low = middle + 1
             else:
                 high = middle
-        record = records[low * _RECORD : (low + 1) * _RECORD]
+        if not low:
+            return None
+        record = records[(low - 1) * _RECORD : low * _RECORD]
         return record[_KEY:] if record[:_KEY] == identity else None
 
     def _merge(self) -> None:

@@ -50,13 +50,11 @@ class LogsFolder:
 
     def shards(self) -> list[str]:
         """List the shards that there are, oldest first as far as their names tell."""
-        pattern = re.compile(rf"uploaded_to_({re.escape(self.topic)}_p(\d+)(?:_(\d+))?)\.csv")
-        found = []
-        for match in self._matches(pattern):
-            # A topic may be called "T_p0": then this is its table and not a shard of T's.
-            if os.path.exists(LogsFolder(os.path.dirname(self.path), match[1]).in_progress):
-                continue
-            found.append((int(match[3] or 0), int(match[2]), self._file(match[0])))
+        found = [
+            (int(match[3] or 0), int(match[2]), self._file(match[0]))
+            for match in self._matches(self._shard_names())
+            if not self._is_topic(match[1])
+        ]
         return [path for _, _, path in sorted(found)]
 
     def openmsistream_tables(self) -> list[str]:
@@ -70,17 +68,44 @@ class LogsFolder:
         return sorted(found)
 
     def next_sequence(self) -> int:
-        """Return a number that no shard has, higher than all."""
-        numbers = (os.path.basename(path).rpartition("_")[2].partition(".")[0] for path in self.shards())
-        return 1 + max((int(number) for number in numbers if number.isdigit()), default=0)
+        """Return a number that no shard has, higher than all; those that are another topic's tables count, too."""
+        return 1 + max((int(match[3] or 0) for match in self._matches(self._shard_names())), default=0)
+
+    def is_free(self, producer: int, sequence: int) -> bool:
+        """Tell whether a shard's name is not that of another topic's table."""
+        return not self._is_topic(f"{self.topic}_p{producer}_{sequence}")
+
+    def owner_of_completed(self) -> str | None:
+        """Return the topic that has a shard where our completed table would be, which a first run can meet."""
+        match = re.fullmatch(r"(.+)_p[0-9]+(?:_[0-9]+)?", self.topic)
+        if (
+            match
+            and os.path.exists(self.completed)
+            and not self._is_topic(self.topic)
+            and self._is_topic(match[1])
+        ):
+            return match[1]
+        return None
+
+    def _shard_names(self) -> re.Pattern[str]:
+        return re.compile(rf"uploaded_to_({re.escape(self.topic)}_p([0-9]+)(?:_([0-9]+))?)\.csv")
+
+    def _is_topic(self, name: str) -> bool:
+        """Tell whether a topic has been uploaded to from here: a table of "T_p0" could be a shard of T's."""
+        other = LogsFolder(os.path.dirname(self.path), name)
+        return os.path.exists(other.lock) or os.path.exists(other.in_progress)
 
     def leftovers(self) -> list[str]:
         """List the temporary files that a crash left beside this topic's tables."""
         topic = re.escape(self.topic)
         pattern = re.compile(
-            rf"\.upload(?:_to_{topic}_in_progress|ed_to_{topic}(?:_p\d+(?:_\d+)?)?)\.csv\.\d+\.tmp"
+            rf"\.upload(?:_to_{topic}_in_progress|ed_to_({topic}(?:_p[0-9]+(?:_[0-9]+)?)?))\.csv\.[0-9]+\.tmp"
         )
-        return [self._file(match[0]) for match in self._matches(pattern)]
+        return [
+            self._file(match[0])
+            for match in self._matches(pattern)
+            if match[1] in (None, self.topic) or not self._is_topic(match[1])
+        ]
 
     def _matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
         for name in os.listdir(self.path):

@@ -15,6 +15,7 @@ from enum import Enum
 from dfud.errors import LockedError, UsageError
 
 EVERYTHING = 0  # a time before all files
+_DIGITS = 24  # of a time, always, so that one is written over the other in one piece
 
 # Whoever only looks whether the lock is held has a share in it for some microseconds.
 _PATIENCE = 0.2  # s
@@ -65,15 +66,16 @@ class UploadLock:
 
     def begin(self, since_ns: int) -> None:
         """Note that what changes from `since_ns` on is to be uploaded; OSError where LOGS can't be written."""
-        self._write(b"%d\n" % since_ns)
+        self._write(b"%*d\n" % (_DIGITS, since_ns))
 
     def end(self) -> None:
         """Note that the run has ended in an orderly way; OSError where LOGS can't be written."""
         self._write(b"")
 
     def _write(self, text: bytes) -> None:
-        os.ftruncate(self._descriptor, 0)
+        # Written over, never cut off before: what a power cut leaves of it is not empty, which would mean an end.
         os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
         os.fsync(self._descriptor)
 
 

@@ -34,7 +34,7 @@ from dfud.messages import (
     Completed,
     FileChanged,
     FileDropped,
-    FileRead,
+    FilesRead,
     FileStart,
     FileTask,
     FileUnchanged,
@@ -147,8 +147,9 @@ class Protocol(RuleBasedStateMachine):
 
     def take(self, message: Message) -> None:
         ledger = self.ledger
-        if isinstance(message, FileRead):
-            ledger.was_read(message.token)
+        if isinstance(message, FilesRead):
+            for token in message.tokens:
+                ledger.was_read(token)
         elif isinstance(message, FileUnchanged):
             ledger.was_unchanged(message.token)
         elif isinstance(message, FileChanged):
@@ -277,7 +278,7 @@ class Protocol(RuleBasedStateMachine):
         if whole:
             here.reading = None
             if not task.known_digest:
-                here.chunker.append(FileRead(task.token))
+                here.chunker.append(FilesRead((task.token,)))
             elif task.known_digest == whole:
                 here.chunker.append(FileUnchanged(task.token))
             else:
@@ -384,7 +385,7 @@ class Protocol(RuleBasedStateMachine):
         if upload in here.unreported:
             here.unreported.remove(upload)
         here.rows.append(upload.row("now"))
-        here.done.append(Completed(token, upload.xxh3_128, True))
+        here.done.append(Completed(((token, upload.xxh3_128),), True))
 
     def report(self, lane: int) -> None:
         here = self.lanes[lane]

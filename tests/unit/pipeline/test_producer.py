@@ -138,10 +138,8 @@ class Bench:
         pieces = [data[at * CHUNK : (at + 1) * CHUNK] for at in range(count)]
         digests = "".join(xxhash.xxh3_64_hexdigest(piece) for piece in pieces).encode()
         digest = xxhash.xxh3_128_hexdigest(data) if whole else ""
-        return [
-            FileStart(token, version, CHUNK, delivered, "then", b""),
-            RunReady(token, 1, count, start, len(data), end, digests, digest),
-        ]
+        file = FileStart(token, version, CHUNK, delivered, "then", b"")
+        return [RunReady(token, 1, count, start, len(data), end, digests, digest, file)]
 
     def turn(self, *handed: Message, seconds: float = 0.0) -> list[Message]:
         """Have one turn done, with something from the chunker; return what the supervisor is told."""
@@ -191,7 +189,7 @@ def test_a_file_is_complete_when_all_is_acknowledged_and_its_row_on_disk(bench: 
     assert bench.ring.used == 0
     assert events(bench.turn()) == []  # acknowledged now; rows are written a second later
     assert bench.table() == ""
-    assert events(bench.turn(seconds=1.1)) == [Completed(1, digest(data), True)]
+    assert events(bench.turn(seconds=1.1)) == [Completed(((1, digest(data)),), True)]
     assert f"file1,25,1,3,10,{digest(data)},then," in bench.table()
 
 
@@ -209,7 +207,7 @@ def test_what_an_earlier_run_has_had_acknowledged_counts(bench: Bench) -> None:
     only_digest = RunReady(1, 3, 0, 0, 0, 0, b"", digest(bytes(25)))
     bench.turn(start, only_digest)
     assert bench.producer.sent == []
-    assert events(bench.turn(seconds=1.1)) == [Completed(1, digest(bytes(25)), True)]
+    assert events(bench.turn(seconds=1.1)) == [Completed(((1, digest(bytes(25))),), True)]
 
 
 def test_a_full_queue_of_librdkafka_is_waited_for(bench: Bench) -> None:
@@ -218,7 +216,7 @@ def test_a_full_queue_of_librdkafka_is_waited_for(bench: Bench) -> None:
     bench.turn(*bench.file(1, data))
     assert len(bench.producer.sent) == 10
     bench.turn()
-    assert events(bench.turn(seconds=1.1)) == [Completed(1, digest(data), True)]
+    assert events(bench.turn(seconds=1.1)) == [Completed(((1, digest(data)),), True)]
 
 
 def test_the_chunker_is_woken_only_if_it_waits(bench: Bench) -> None:
@@ -242,7 +240,7 @@ def test_what_the_broker_refuses_fails_its_file_and_no_other(bench: Bench) -> No
     assert told[1].token == 1
     assert "raise the topic's max.message.bytes" in told[1].why
     assert [type(message) for message in told] == [Progress, Undelivered]
-    assert Completed(2, digest(bytes(5)), True) in bench.turn(seconds=1.1)
+    assert Completed(((2, digest(bytes(5))),), True) in bench.turn(seconds=1.1)
     assert len(bench.producer.sent) == 4
 
 
@@ -267,7 +265,7 @@ def test_what_librdkafka_gives_up_on_is_sent_again_and_again(bench: Bench) -> No
     bench.turn(seconds=0.6)
     assert len(bench.producer.sent) == 5
     bench.turn()
-    assert Completed(1, digest(data), True) in bench.turn(seconds=1.1)
+    assert Completed(((1, digest(data)),), True) in bench.turn(seconds=1.1)
 
 
 def test_an_empty_message_is_sent_again_as_one(bench: Bench) -> None:
@@ -305,7 +303,7 @@ def test_a_fatal_error_makes_a_new_producer_that_sends_what_the_old_one_held(ben
     bench.turn()
     bench.turn()
     assert [chunk for chunk, _ in bench.producer.sent] == ["3/5", "4/5", "5/5"]
-    assert Completed(1, digest(data), True) in bench.turn(seconds=1.1)
+    assert Completed(((1, digest(data)),), True) in bench.turn(seconds=1.1)
 
 
 def test_a_fatal_error_that_produce_raises(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +388,7 @@ def test_leaving_writes_what_is_unwritten(bench: Bench) -> None:
     bench.turn()
     bench.supervisor.post([Leave()])
     assert not bench.lane.turn()
-    assert events(bench.told()) == [Completed(1, digest(bytes(5)), True)]
+    assert events(bench.told()) == [Completed(((1, digest(bytes(5))),), True)]
     assert bench.table().count("\n") == 2
 
 
@@ -411,12 +409,12 @@ def test_rows_that_cannot_be_written_are_owed_and_written_later(bench: Bench) ->
     bench.turn(*bench.file(1, bytes(5)))
     bench.turn()
     told = bench.turn(seconds=1.1)
-    assert events(told) == [Completed(1, digest(bytes(5)), False)]
+    assert events(told) == [Completed(((1, digest(bytes(5))),), False)]
     (text,) = texts(told)
     assert "the completed table cannot be written" in text
     bench.turn(*bench.file(2, bytes(6)))
     bench.turn()
-    assert events(bench.turn(seconds=2.1)) == [Completed(2, digest(bytes(6)), False)]
+    assert events(bench.turn(seconds=2.1)) == [Completed(((2, digest(bytes(6))),), False)]
     os.rename(away, bench.folder.path)
     told = bench.turn(seconds=2.1)
     assert events(told) == [Recorded(2)]
@@ -453,7 +451,7 @@ def test_a_file_that_a_second_chunker_begins_again_while_its_acks_come(bench: Be
     bench.turn(*again)
     bench.turn()
     told = events(bench.turn(seconds=1.1))
-    assert told.count(Completed(1, digest(data), True)) == 1
+    assert told.count(Completed(((1, digest(data)),), True)) == 1
     assert bench.ring.used == 0
 
 
