@@ -34,10 +34,13 @@ class Entry:
         "n_chunks", "read", "recheck", "resume_at", "started", "state", "token", "version",
     )  # fmt: skip
 
-    def __init__(self, token: int, version: FileVersion, identity: bytes, chunk_size: int, started: str) -> None:
+    def __init__(
+        self, token: int, version: FileVersion, chunk_size: int, started: str, identity: bytes = b""
+    ) -> None:
+        """`identity` is that of the version, where the caller knows it already."""
         self.token = token
         self.version = version
-        self.identity = identity  # of the version
+        self.identity = identity or version.identity()
         self.chunk_size = chunk_size
         self.n_chunks = count_chunks(version.size, chunk_size)
         self.started = started

@@ -297,7 +297,7 @@ class Ledger:
     # -- inside
 
     def _add(self, version: FileVersion, chunk_size: int, started: str, identity: bytes = b"") -> Entry:
-        entry = Entry(self._next_token, version, identity or version.identity(), chunk_size, started)
+        entry = Entry(self._next_token, version, chunk_size, started, identity)
         self._next_token += 1
         self._entries[entry.token] = entry
         self._latest[version.path] = entry

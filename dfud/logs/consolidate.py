@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
-from dfud.core.plain_rows import plain_records
+from dfud.core.plain_rows import HEADER, plain_records
 from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
 from dfud.logs.atomic import replace_file, sync_folder
 from dfud.logs.index import CompletedIndex
@@ -53,7 +53,7 @@ def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
     if not shards and not bad:
         return Consolidated(index, bad, None)
     new = _unknown(_rows(shards, bad), index)
-    trouble = _join(folder, shards, new, bad)
+    trouble = _join(folder, shards, _encoded(new, header=False), bad)
     for _ in new:
         pass  # the rest of the shards has to get into the index all the same
     return Consolidated(index, bad, trouble)
@@ -67,12 +67,17 @@ def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
     if not shards:
         return None
     bad: list[SetAside] = []
-    return _join(folder, shards, _rows(shards, bad), bad)
+    try:
+        if all(map(_is_ours, shards)):
+            new = chain.from_iterable(_copied(shard, len(HEADER)) for shard in shards)
+        else:
+            new = _encoded(_rows(shards, bad), header=False)
+    except OSError as trouble:
+        return trouble
+    return _join(folder, shards, new, bad)
 
 
-def _join(
-    folder: LogsFolder, shards: list[str], new: Iterator[CompletedRow], bad: list[SetAside]
-) -> OSError | None:
+def _join(folder: LogsFolder, shards: list[str], new: Iterable[bytes], bad: list[SetAside]) -> OSError | None:
     """Write the completed table and the rows `new` of `shards` as one; `bad` is kept aside, and may still grow."""
     present = os.path.exists(folder.completed)
     try:
@@ -80,7 +85,7 @@ def _join(
             old = _copied(folder.completed)
         else:
             old = _encoded(_rows([folder.completed] if present else [], []), header=True)
-        replace_file(folder.completed, chain(old, _encoded(new, header=False), _kept_aside(bad)))
+        replace_file(folder.completed, chain(old, new, _kept_aside(bad)))
     except OSError as trouble:
         return trouble
     for shard in shards:
@@ -99,16 +104,17 @@ def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[Co
 
 def _is_ours(path: str) -> bool:
     """Tell whether a table begins with our header and ends with a whole line, so that rows can follow."""
-    header = format_rows([CompletedRow._fields]).encode()
     with open(path, "rb") as file:
-        if file.read(len(header)) != header:
+        if file.read(len(HEADER)) != HEADER:
             return False
         file.seek(-2, os.SEEK_END)
         return file.read() == b"\r\n"
 
 
-def _copied(path: str) -> Iterator[bytes]:
+def _copied(path: str, skip: int = 0) -> Iterator[bytes]:
+    """Give the content of a file from the byte `skip` on."""
     with open(path, "rb") as file:
+        file.seek(skip)
         while piece := file.read(1 << 20):
             yield piece
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import itemgetter
 
 _KEY = 16  # bytes of an identity
 _RECORD = 32  # an identity and a digest
 _MERGE_AT = 50_000  # fresh entries; they cost some 200 bytes each
-
-
-_key_of = itemgetter(slice(_KEY))
 
 
 class CompletedIndex:
@@ -22,7 +18,7 @@ class CompletedIndex:
 
     def __init__(self, records: Iterable[bytes] = ()) -> None:
         """Begin with `records`, each an identity and a digest; where one comes twice, its last digest counts."""
-        self._sorted = b"".join(sorted(records, key=_key_of))
+        self._sorted = b"".join(sorted(records, key=lambda record: record[:_KEY]))
         self._fresh: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:

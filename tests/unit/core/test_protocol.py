@@ -45,6 +45,7 @@ from dfud.messages import (
     Undelivered,
 )
 from dfud.pipeline.upload import Upload
+from dfud.pipeline.wire import NativeMessages
 
 CHUNK = 1 << 20  # so that a file of two chunks is a large one
 LANES = 2
@@ -76,6 +77,7 @@ class Reading:
     task: FileTask
     file: File  # what was opened is read on, even if it is replaced or removed
     contents: list[int] = field(default_factory=list)
+    start: FileStart | None = None  # goes with the first run
 
 
 class ModelLane:
@@ -161,10 +163,11 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, Undelivered):
             ledger.is_undelivered(message.token, message.why)
         elif isinstance(message, Completed):
-            entry = ledger.entry(message.token)
-            if entry is not None:
-                self.index[entry.version.identity()] = bytes.fromhex(message.xxh3_128)
-                ledger.is_complete(message.token)
+            for token, xxh3_128 in message.files:
+                entry = ledger.entry(token)
+                if entry is not None:
+                    self.index[entry.version.identity()] = bytes.fromhex(xxh3_128)
+                    ledger.is_complete(token)
 
     def hear_out(self, messages: deque[Message]) -> None:
         while messages:
@@ -273,7 +276,8 @@ class Protocol(RuleBasedStateMachine):
             whole = digest_of(tuple(here.reading.contents))
         send = number in RangeSet(task.to_send)
         if not task.known_digest and (send or whole):
-            run = RunReady(task.token, number, int(send), 0, 0, 0, b"", whole)
+            run = RunReady(task.token, number, int(send), 0, 0, 0, b"", whole, here.reading.start)
+            here.reading.start = None
             here.runs.append((run, file.content))
         if whole:
             here.reading = None
@@ -294,7 +298,7 @@ class Protocol(RuleBasedStateMachine):
             here.reading = Reading(task, file)
             if not task.known_digest:
                 delivered = tuple(RangeSet(task.to_send).missing(count_chunks(task.version.size, CHUNK)))
-                here.runs.append((FileStart(task.token, task.version, CHUNK, delivered, "then"), 0))
+                here.reading.start = FileStart(task.token, task.version, CHUNK, delivered, "then", b"")
 
     def lose(self, here: ModelLane, file: File) -> None:
         assert here.reading is not None
@@ -329,15 +333,14 @@ class Protocol(RuleBasedStateMachine):
         if not here.runs:
             return
         message, content = here.runs.popleft()
-        if isinstance(message, FileStart):
-            known = here.uploads.get(message.token)
-            if known is None:
-                here.uploads[message.token] = Upload(message)
-            else:
-                known.acked.update(message.delivered)
-        elif isinstance(message, FileDropped):
+        if isinstance(message, FileDropped):
             here.uploads.pop(message.token, None)
         elif isinstance(message, RunReady):
+            start = message.file
+            if start is not None and start.token in here.uploads:
+                here.uploads[start.token].acked.update(start.delivered)
+            elif start is not None:
+                here.uploads[start.token] = Upload(start, NativeMessages(start))
             upload = here.uploads.get(message.token)
             if upload is None:
                 return

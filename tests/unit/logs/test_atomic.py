@@ -64,9 +64,9 @@ def test_parts_that_cannot_be_had_leave_the_old_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["no/such/folder", "file/below"])
 def test_a_folder_that_is_none_is_an_error(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="No such file|Not a directory"):
+    with pytest.raises(OSError, match=r"No such file|Not a directory"):
         replace_file(str(tmp_path / where / "table"), [b""])
-    with pytest.raises(OSError, match="No such file|Not a directory"):
+    with pytest.raises(OSError, match=r"No such file|Not a directory"):
         sync_folder(str(tmp_path / where))
 
 

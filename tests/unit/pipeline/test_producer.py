@@ -128,7 +128,7 @@ class Bench:
         for channel in (self.supervisor, self._to_supervisor, self.chunker, self._to_chunker):
             channel.close()
 
-    def file(self, token: int, data: bytes, delivered: Ranges = (), whole: bool = True) -> list[Message]:
+    def file(self, token: int, data: bytes, delivered: Ranges = (), whole: bool = True) -> list[RunReady]:
         """Return what a chunker would hand on of a file, its bytes in the ring."""
         version = FileVersion(b"file%d" % token, len(data), 1)
         count = max(1, -(-len(data) // CHUNK))
@@ -203,9 +203,8 @@ def test_progress_is_told_in_between(bench: Bench) -> None:
 
 
 def test_what_an_earlier_run_has_had_acknowledged_counts(bench: Bench) -> None:
-    start, _ = bench.file(1, bytes(25), delivered=((1, 3),))
-    only_digest = RunReady(1, 3, 0, 0, 0, 0, b"", digest(bytes(25)))
-    bench.turn(start, only_digest)
+    (run,) = bench.file(1, bytes(25), delivered=((1, 3),))
+    bench.turn(RunReady(1, 3, 0, 0, 0, 0, b"", digest(bytes(25)), run.file))
     assert bench.producer.sent == []
     assert events(bench.turn(seconds=1.1)) == [Completed(((1, digest(bytes(25))),), True)]
 
@@ -457,8 +456,7 @@ def test_a_file_that_a_second_chunker_begins_again_while_its_acks_come(bench: Be
 
 def test_what_waits_to_be_sent_again_is_let_go_with_its_file(bench: Bench) -> None:
     bench.producer.answers.extend([TIMED_OUT, TIMED_OUT])
-    start, run = bench.file(1, bytes(20), whole=False)
-    bench.turn(start, run, FileDropped(1))
+    bench.turn(*bench.file(1, bytes(20), whole=False), FileDropped(1))
     bench.turn()
     for _ in range(3):
         assert events(bench.turn(seconds=10)) == []
@@ -466,8 +464,8 @@ def test_what_waits_to_be_sent_again_is_let_go_with_its_file(bench: Bench) -> No
 
 
 def test_runs_of_an_unknown_file_only_free_their_room(bench: Bench) -> None:
-    _, run = bench.file(9, bytes(20))
-    bench.turn(run)
+    (run,) = bench.file(9, bytes(20))
+    bench.turn(run._replace(file=None))
     assert bench.producer.sent == []
     assert bench.ring.used == 0
 
