@@ -67,6 +67,7 @@ def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
     if not shards:
         return None
     bad: list[SetAside] = []
+    new: Iterable[bytes]
     try:
         if all(map(_is_ours, shards)):
             new = chain.from_iterable(_copied(shard, len(HEADER)) for shard in shards)

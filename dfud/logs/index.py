@@ -9,6 +9,10 @@ _RECORD = 32  # an identity and a digest
 _MERGE_AT = 50_000  # fresh entries; they cost some 200 bytes each
 
 
+def _identity(record: bytes) -> bytes:
+    return record[:_KEY]
+
+
 class CompletedIndex:
     """From the identity of a file's version to the xxh3_128 of its content.
 
@@ -18,7 +22,7 @@ class CompletedIndex:
 
     def __init__(self, records: Iterable[bytes] = ()) -> None:
         """Begin with `records`, each an identity and a digest; where one comes twice, its last digest counts."""
-        self._sorted = b"".join(sorted(records, key=lambda record: record[:_KEY]))
+        self._sorted = b"".join(sorted(records, key=_identity))
         self._fresh: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
