@@ -1,15 +1,14 @@
-"""Make the environments of the benchmarks, then run them: ``scripts/bench`` starts this. Needs nothing but Python."""
+"""Make the environments of the benchmarks, then run them: ``scripts/bench`` starts this."""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
-import run_tests
+from environments import ROOT, VENVS, environment, find_pythons, run
 
 OPENMSISTREAM = "openmsistream==1.8.8"
-_PEERS = run_tests.VENVS / "openmsistream"
+_PEERS = VENVS / "openmsistream"
 
 
 def peer_environment(python: str) -> None:
@@ -18,7 +17,7 @@ def peer_environment(python: str) -> None:
     if stamp.exists() and stamp.read_text() == OPENMSISTREAM:
         return
     pip = (_PEERS / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
-    if run_tests.run(python, "-m", "venv", "--clear", _PEERS) and run_tests.run(*pip, "install", OPENMSISTREAM):
+    if run(python, "-m", "venv", "--clear", _PEERS) and run(*pip, "install", OPENMSISTREAM):
         stamp.write_text(OPENMSISTREAM)
     else:
         print("scripts/bench: no OpenMSIStream to compare with; see pip's message above", file=sys.stderr)
@@ -26,18 +25,14 @@ def peer_environment(python: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run the benchmarks on the newest Python here; this process becomes them."""
-    pythons = run_tests.find_pythons()
-    if not pythons:
-        sys.exit("scripts/bench: found no Python 3.9 or newer; name one in DFUD_PYTHONS")
-    version, python = pythons[-1]
-    folder = run_tests.environment(version, python)
+    version, python = find_pythons()[-1]
+    folder = environment(f"{version[0]}.{version[1]}", version, python, "dev")
     peer_environment(python)
     os.environ["DFUD_BENCH_OPENMSISTREAM"] = str(_PEERS)
-    os.environ["PYTHONPATH"] = str(run_tests.ROOT)
+    os.environ["PYTHONPATH"] = str(ROOT)
     program = str(folder / "python")
     os.execv(program, [program, "-m", "benchmarks", *arguments])
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main(sys.argv[1:])
