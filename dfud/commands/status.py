@@ -76,6 +76,9 @@ def _lines(topic: TopicStatus) -> Iterator[str]:
             yield f"    row {row.number} of {os.path.basename(table)}: {row.why}"
         if len(bad) > _MOST_BAD_ROWS:
             yield f"    and {len(bad) - _MOST_BAD_ROWS:,} more"
+    if topic.to_take_over:
+        names = ", ".join(map(os.path.basename, topic.to_take_over))
+        yield f"  OpenMSIStream's tables, which the next upload takes over, are not counted: {names}"
 
 
 def _amount(files: int, size: int) -> str:
@@ -103,4 +106,5 @@ def _as_json(topic: TopicStatus) -> dict[str, object]:
         "completed": topic.completed._asdict(),
         "in_progress": topic.in_progress._asdict(),
         "bad_rows": [{"table": table, "row": row.number, "why": row.why} for table, row in topic.bad_rows],
+        "to_take_over": topic.to_take_over,
     }

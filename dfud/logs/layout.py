@@ -15,7 +15,7 @@ LONGEST_TOPIC = 200
 
 _LOCK_OR_IN_PROGRESS = re.compile(r"\.upload_to_(.+)\.lock|upload_to_(.+)_in_progress\.csv")
 _COMPLETED = re.compile(r"uploaded_to_(.+)\.csv")
-_SHARD_OF = re.compile(r"(.+?)_p\d+(?:_\d+)?")
+_SHARD_OF = re.compile(r"(.+?)_p[0-9a-f]+(?:_\d+){0,2}")  # OpenMSIStream's, too
 
 
 class LogsFolder:

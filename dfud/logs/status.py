@@ -11,6 +11,7 @@ from dfud.core.tables import BadRow, read_completed
 from dfud.logs.consolidate import SetAside, read_lines
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import RunState, look
+from dfud.logs.takeover import tables_of_openmsistream
 from dfud.logs.unfinished import read_unfinished
 
 
@@ -39,6 +40,7 @@ class TopicStatus(NamedTuple):
     in_progress: InProgress
     completed: Completed
     bad_rows: list[SetAside]
+    to_take_over: list[str]  # paths of OpenMSIStream's tables, whose rows are not counted
 
 
 def topic_status(folder: LogsFolder) -> TopicStatus:
@@ -48,23 +50,26 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     before the completed table, as an uploader that consolidates them replaces that before it removes them.
     """
     run = look(folder.lock)
-    rows, bad = read_unfinished(folder)
+    theirs_in_progress, theirs = tables_of_openmsistream(folder)
+    rows, bad = ([], []) if theirs_in_progress else read_unfinished(folder)
     in_progress = InProgress(
         len(rows),
         sum(row.size for row in rows),
         sum(row.n_chunks for row in rows),
         sum(row.n_chunks_to_send for row in rows),
     )
-    return TopicStatus(folder.topic, run, in_progress, _completed(folder, bad), bad)
+    completed = _completed([path for path in (*folder.shards(), folder.completed) if path not in theirs], bad)
+    theirs = [theirs_in_progress, *theirs] if theirs_in_progress else theirs
+    return TopicStatus(folder.topic, run, in_progress, completed, bad, theirs)
 
 
-def _completed(folder: LogsFolder, bad: list[SetAside]) -> Completed:
+def _completed(tables: list[str], bad: list[SetAside]) -> Completed:
     """Read the completed tables; rows that can't be understood are added to `bad`."""
     seen: set[int] = set()  # 64-bit hashes: a row that two tables have counts once
     latest: dict[str, str] = {}  # by the UTC offset: with the same one, times are in the order of their texts
     size = 0
-    for table, lines in _tables(folder):
-        for row in read_completed(lines):
+    for table in tables:
+        for row in read_completed(_present(table)):
             if isinstance(row, BadRow):
                 bad.append(SetAside(table, row))
                 continue
@@ -78,12 +83,6 @@ def _completed(folder: LogsFolder, bad: list[SetAside]) -> Completed:
                 latest[offset] = row.completed
     last = max(latest.values(), key=_timestamp, default="")
     return Completed(len(seen), size, last if _timestamp(last) else None)
-
-
-def _tables(folder: LogsFolder) -> Iterator[tuple[str, Iterator[str]]]:
-    """Give each table that there is and its lines."""
-    for table in (*folder.shards(), folder.completed):
-        yield table, _present(table)
 
 
 def _present(table: str) -> Iterator[str]:

@@ -46,14 +46,19 @@ class Found(NamedTuple):
         )
 
 
+def tables_of_openmsistream(folder: LogsFolder) -> tuple[str | None, list[str]]:
+    """Return the paths of its in-progress table, if there is one, and of its completed tables; OSError."""
+    in_progress = folder.in_progress if _is_openmsistream(folder.in_progress) else None
+    return in_progress, [path for path in folder.openmsistream_tables() if _is_openmsistream(path)]
+
+
 def find_openmsistream(folder: LogsFolder, directory: str, chunk_size: int, keep_chunks: bool) -> Found | None:
     """Read OpenMSIStream's tables, if there are any; OSError if they can't be read.
 
     With `keep_chunks` false, all chunks of what it left are to be sent: those that it has sent are of no use to
     a reader of our messages.
     """
-    in_progress = folder.in_progress if _is_openmsistream(folder.in_progress) else None
-    completed = [path for path in folder.openmsistream_tables() if _is_openmsistream(path)]
+    in_progress, completed = tables_of_openmsistream(folder)
     if in_progress is None and not completed:
         return None
     bad: list[SetAside] = []

@@ -52,4 +52,5 @@ def test_it_follows_an_uploader(tmp_path: Path, config_file: Path, topic: str) -
         "run": "ended",
         "in_progress": {"files": 0, "size": 0, "chunks": 0, "chunks_to_send": 0},
         "bad_rows": [],
+        "to_take_over": [],
     }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dfud.commands import main
 from dfud.commands.status import shown_size
+from dfud.core.openmsistream_tables import COMPLETED_FIELDS, IN_PROGRESS_FIELDS
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
@@ -71,6 +72,7 @@ def test_json_says_the_same(directory: Path, capsys: pytest.CaptureFixture[str])
                 "completed": {"files": 1, "size": 1_500_000, "last": AT},
                 "in_progress": {"files": 1, "size": 40_000, "chunks": 3, "chunks_to_send": 1},
                 "bad_rows": [{"table": table, "row": 3, "why": "it has 1 columns and not 8"}],
+                "to_take_over": [],
             }
         ]
     }
@@ -88,6 +90,18 @@ def test_nothing_is_written(directory: Path, capsys: pytest.CaptureFixture[str])
 def test_a_run_that_may_have_left_something_is_told(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / "LOGS" / ".upload_to_U.lock").write_text("0\n")
     assert "topic U: no uploader is running; start it again" in run(capsys, directory)[1]
+
+
+def test_tables_of_openmsistream_are_named_and_not_counted(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = directory / "LOGS"
+    (logs / "upload_to_U_in_progress.csv").write_text(f"{';'.join(IN_PROGRESS_FIELDS)}\n'a';'a';1\n")
+    (logs / "uploaded_to_U_p7f_1_2.csv").write_text(f"{';'.join(COMPLETED_FIELDS)}\n'b';'b';1\n")
+    out = run(capsys, directory, "--topic_name", "U")[1]
+    assert "completed:   0 files" in out
+    assert "bad rows" not in out
+    assert out.endswith("not counted: upload_to_U_in_progress.csv, uploaded_to_U_p7f_1_2.csv\n")
 
 
 def test_logs_without_a_topic_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

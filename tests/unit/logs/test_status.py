@@ -102,11 +102,12 @@ def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) ->
         "uploaded_to_T.csv.bad",
         "uploaded_to_T_p0.csv",
         "uploaded_to_shards_p1_12.csv",
+        "uploaded_to_theirs_p7f3a_1_2.csv",
         ".upload_to_c_in_progress.csv.123.tmp",
         "DataFileUploadDirectory.log",
     ):
         Path(folder.path, name).touch()
-    assert topics(str(tmp_path)) == ["T", "b", "only.locked", "shards"]
+    assert topics(str(tmp_path)) == ["T", "b", "only.locked", "shards", "theirs"]
 
 
 def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) -> None:
