@@ -130,7 +130,10 @@ def _string(text: str) -> str:
 def _unescaped(match: re.Match[str]) -> str:
     digits = match[1] or match[2] or match[3]
     if digits:
-        return chr(int(digits, 16))  # ValueError beyond the last character
+        try:
+            return chr(int(digits, 16))
+        except (OverflowError, ValueError):  # which of them depends on the number and on Python's version
+            raise ValueError(f"{match[0]} is beyond the last character") from None
     if match[4]:
         return _ESCAPED[match[4]]
     raise ValueError(f"{match[0]} is no escape of a Python string")
