@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from benchmarks.command import Command
 from benchmarks.datasets import Dataset
+from dfud.core.memory import MEGABYTE, divide
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, producer_properties
 
@@ -31,7 +32,9 @@ class Job(NamedTuple):
         """Return what dfud makes its producers with, so that the peers have the same."""
         given = dict(self.properties)
         config = ClientConfig("benchmark", {"bootstrap.servers": self.bootstrap, **given})
-        properties = producer_properties(config, self.chunk_size, self.threads, QUEUE_MB)
+        properties = producer_properties(
+            config, self.chunk_size, divide(QUEUE_MB * MEGABYTE, self.threads, self.chunk_size).librdkafka
+        )
         fit_to_topic(properties, given, max(1_048_588, self.chunk_size + 2048))
         del properties["bootstrap.servers"]
         return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in properties.items()}

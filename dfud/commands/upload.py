@@ -94,7 +94,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, value: flo
     default=500,
     callback=_check_positive,
     show_default=True,
-    help="Largest size of the internal queue in MB; librdkafka's own queues take a quarter of it on top.",
+    help="Most memory in MB that the internal queue and librdkafka's own queues take together.",
 )
 @option(
     "--update_seconds",

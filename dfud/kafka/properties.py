@@ -10,7 +10,6 @@ from dfud.core.native import MESSAGE_OVERHEAD
 from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 
-_MEGABYTE = 1_000_000
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
 # A key may be as long as a path, and librdkafka counts it and the headers into the message. OpenMSIStream's
 # messages have the path twice.
@@ -32,13 +31,10 @@ _REFUSED = {
 }
 
 
-def producer_properties(
-    config: ClientConfig, chunk_size: int, n_threads: int, queue_max_mb: float
-) -> dict[str, str | int | bool]:
-    """Return what each of `n_threads` producers is made with; UsageError for what would lose or can't work.
+def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int) -> dict[str, str | int | bool]:
+    """Return what each producer is made with; UsageError for what would lose or can't work.
 
-    The memory of librdkafka's queues is set so that all of them together are a quarter of `queue_max_mb`
-    (megabytes), which is the size of our own: what the program takes is then near what the user asked for.
+    Its queue is of `queue_bytes`, unless the user has set that.
     """
     given = config.properties
     for name, advice in _REFUSED.items():
@@ -51,7 +47,7 @@ def producer_properties(
         "linger.ms": 1,
         "batch.size": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
         "message.max.bytes": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
-        "queue.buffering.max.kbytes": queue_kbytes(chunk_size, n_threads, queue_max_mb),
+        "queue.buffering.max.kbytes": queue_bytes // 1024,
         "queue.buffering.max.messages": 20_000,
         "partitioner": "murmur2_random",  # that of the Java client
         "reconnect.backoff.ms": 20,  # librdkafka connects twice at the start: to the bootstrap address, and anew
@@ -76,13 +72,6 @@ def fit_to_topic(properties: dict[str, str | int | bool], given: dict[str, str],
     for name in ("message.max.bytes", "batch.size"):
         if name not in given:
             properties[name] = min(int(properties[name]), max(max_message_bytes, 1000))
-
-
-def queue_kbytes(chunk_size: int, n_threads: int, queue_max_mb: float) -> int:
-    """Return the default of ``queue.buffering.max.kbytes`` of each producer, in KiB."""
-    share = queue_max_mb * _MEGABYTE / 4 / n_threads
-    least = max(8 * _MEGABYTE, 4 * chunk_size)
-    return int(max(least, min(share, 64 * _MEGABYTE))) // 1024
 
 
 def message_bytes_needed(chunk_size: int) -> int:

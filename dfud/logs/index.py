@@ -22,7 +22,8 @@ class CompletedIndex:
 
     def __init__(self, records: Iterable[bytes] = ()) -> None:
         """Begin with `records`, each an identity and a digest; where one comes twice, its last digest counts."""
-        self._sorted = b"".join(sorted(records, key=_identity))
+        ordered = sorted(records, key=_identity)
+        self._sorted = b"".join(ordered)
         self._fresh: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:

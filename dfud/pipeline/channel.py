@@ -7,12 +7,12 @@ be. It is also the quickest of the standard library's ways: `benchmarks/channels
 
 from __future__ import annotations
 
-import pickle
 import socket
 from collections import deque
 from collections.abc import Sequence
 
 from dfud.messages import Message
+from dfud.pipeline.packing import pack, unpack
 
 _PACKET_BYTES = 128 * 1024  # well under the smallest default of the kernel's socket buffers (208 KiB)
 _FIRST, _LAST = 1, 2  # bits of a packet's first byte: a batch may take several packets
@@ -87,7 +87,7 @@ class Channel:
                 raise PeerGone
             mark = self._buffer[0]
             if mark == _FIRST | _LAST:
-                return _unpickle(self._view[1:length])
+                return unpack(self._view[1:length])
             # A first part also ends what a killed sender began and did not finish.
             if mark & _FIRST:
                 self._parts.clear()
@@ -95,13 +95,13 @@ class Channel:
             if mark & _LAST:
                 whole = b"".join(self._parts)
                 self._parts.clear()
-                return _unpickle(whole)
+                return unpack(whole)
 
 
 def _packets(batch: Sequence[Message]) -> list[bytes]:
     if not batch:  # an empty one is how `receive` says that there is none
         return []
-    data = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
+    data = pack(batch)
     if len(data) <= _PACKET_BYTES:
         return [b"\3" + data]
     last = (len(data) - 1) // _PACKET_BYTES
@@ -109,8 +109,3 @@ def _packets(batch: Sequence[Message]) -> list[bytes]:
         bytes([_FIRST * (at == 0) | _LAST * (at == last)]) + data[at * _PACKET_BYTES : (at + 1) * _PACKET_BYTES]
         for at in range(last + 1)
     ]
-
-
-def _unpickle(data: bytes | memoryview) -> Sequence[Message]:
-    batch: Sequence[Message] = pickle.loads(data)  # from our own processes only
-    return batch

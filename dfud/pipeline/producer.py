@@ -38,7 +38,7 @@ from dfud.pipeline.delivery import Verdict, explain, judge
 from dfud.pipeline.ring import Ring
 from dfud.pipeline.upload import Upload
 from dfud.pipeline.wire import Outgoing, Unsendable, WireFormat
-from dfud.pipeline.worker import become_worker
+from dfud.pipeline.worker import become_worker, keep_memory
 
 ProducerFactory = Callable[[dict[str, Any]], Producer]
 
@@ -66,6 +66,7 @@ def run(
 ) -> None:
     """Be the producer process until told to leave."""
     become_worker(name, supervisor)
+    keep_memory()
     lane = ProducerLane(
         to_supervisor, to_chunker, ring, shards, topic, properties, wire, lambda properties: Producer(properties)
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from dfud.core.ledger import Ledger
+from dfud.core.memory import MEGABYTE, Shares, divide
 from dfud.core.names import shown
 from dfud.core.tables import InProgressRow, version_of
 from dfud.core.version import FileVersion
@@ -31,8 +32,6 @@ from dfud.pipeline.signals import Signals
 from dfud.pipeline.supervisor import RunOptions, Supervisor
 from dfud.pipeline.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
 from dfud.watch.watcher import WatchOptions
-
-_MEGABYTE = 1_000_000
 
 
 class UploadOptions(NamedTuple):
@@ -82,14 +81,14 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signal
         raise UsageError(
             f"--topic_name is longer than {LONGEST_TOPIC} characters: its tables would have no room for it"
         )
-    ring_bytes = int(options.queue_max_size * _MEGABYTE) // options.n_threads
-    if ring_bytes < 2 * options.chunk_size:
+    shares = _shares(options)
+    if shares.ring < 2 * options.chunk_size:
         raise UsageError(
             f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "
             f"{options.chunk_size} in each of --n_threads {options.n_threads}; raise it"
         )
     _check_memory(options)
-    properties = producer_properties(config, options.chunk_size, options.n_threads, options.queue_max_size)
+    properties = producer_properties(config, options.chunk_size, shares.librdkafka)
     limits = call_aside(signals, look_at_topic, options.topic, properties, config.path)
     if limits.max_message_bytes is not None:
         needed = message_bytes_needed(options.chunk_size)
@@ -103,10 +102,14 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signal
     return properties
 
 
+def _shares(options: UploadOptions) -> Shares:
+    return divide(int(options.queue_max_size * MEGABYTE), options.n_threads, options.chunk_size)
+
+
 def _check_memory(options: UploadOptions) -> None:
     """Have the kernel refuse now what it would refuse later; what is not touched takes no memory."""
     try:
-        mmap.mmap(-1, int(options.queue_max_size * _MEGABYTE)).close()
+        mmap.mmap(-1, int(options.queue_max_size * MEGABYTE)).close()
     except (OSError, OverflowError, ValueError):
         raise UsageError(
             f"--queue_max_size {options.queue_max_size:g} is more memory (in MB) than can be had here; lower it"
@@ -163,7 +166,7 @@ def _run(
     watcher = start_watcher(workers, watch)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     largest_chunk = max([options.chunk_size, *(row.chunk_size for row in rows)])
-    ring_bytes = max(int(options.queue_max_size * _MEGABYTE) // options.n_threads, 2 * largest_chunk)
+    ring_bytes = max(_shares(options).ring, 2 * largest_chunk)
     settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
     first_shard = folder.next_sequence()
     lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
