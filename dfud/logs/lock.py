@@ -66,7 +66,7 @@ class UploadLock:
 
     def begin(self, since_ns: int) -> None:
         """Note that what changes from `since_ns` on is to be uploaded; OSError where LOGS can't be written."""
-        self._write(b"%*d\n" % (_DIGITS, since_ns))
+        self._write(b"%0*d\n" % (_DIGITS, since_ns))
 
     def end(self) -> None:
         """Note that the run has ended in an orderly way; OSError where LOGS can't be written."""
