@@ -125,8 +125,8 @@ class Tree:
 
     def _list(
         self, folder: bytes, take_all: bool, descriptor: int, folders: list[Folder]
-    ) -> Iterator[tuple[Seen, bool]]:
-        """Give the files of one open folder, and add the folders in it to `folders`."""
+    ) -> Iterator[tuple[Seen, bool] | None]:
+        """Give the files of one open folder, None for others, and add the folders in it to `folders`."""
         if not folder and not os.fstat(descriptor).st_nlink:
             self.tell_gone()
         with os.scandir(descriptor) as items:
@@ -138,8 +138,7 @@ class Tree:
                     folders.append(Folder(path, take_all or self._was_moved_in(path)))
                     continue
                 seen = self.look(path)
-                if seen is not None:
-                    yield seen, take_all
+                yield None if seen is None else (seen, take_all)
 
     def tell_gone(self) -> None:
         """Say once that the directory itself has been removed or unmounted."""
