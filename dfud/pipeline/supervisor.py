@@ -57,6 +57,7 @@ _TABLE_SHARE = 25  # and so many times what a writing takes: 4 % of a core
 _TABLE_AT_MOST = 3.0  # s
 _DEATHS, _DEATHS_WITHIN = 5, 60.0  # more deaths of workers in so many seconds end the program
 _LONGEST_PAUSE = 86_400.0  # s; what the kernel takes for a time ends somewhere
+_LOOK_AT_TERMINAL_EVERY = 1.0  # s
 _PARTING = 15.0  # s for workers to end by themselves
 
 
@@ -115,6 +116,7 @@ class Supervisor:
         self._table_trouble = False
         self._next_table = 0.0
         self._next_dot = clock() + options.update_seconds
+        self._next_look_at_terminal: float | None = None  # while we are in its background
         self._deaths: deque[float] = deque()
 
     # -- the run
@@ -163,11 +165,12 @@ class Supervisor:
             self._write_table()
         self._reports.tick(now, self._ledger.open_files > 0)
         self._dot(now)
+        self._look_at_terminal(now)
         self._ask_for_writing()
 
     def _pause(self) -> float | None:
         busy = self._ledger.open_files > 0
-        due = [self._ledger.next_resumption, self._reports.due(busy)]
+        due = [self._ledger.next_resumption, self._reports.due(busy), self._next_look_at_terminal]
         if self._ledger.changed:
             due.append(self._next_table)
         if self._options.update_seconds >= 0:
@@ -188,7 +191,8 @@ class Supervisor:
 
     def _on_commands(self) -> None:
         if self._commands.is_in_background:
-            self._unregister(self._commands.fileno())  # looked at again with the next "."
+            self._unregister(self._commands.fileno())
+            self._next_look_at_terminal = self._clock() + _LOOK_AT_TERMINAL_EVERY
             return
         for command in self._commands.read():
             if command == "quit":
@@ -351,7 +355,11 @@ class Supervisor:
             return
         self._output.write_line(".")
         self._next_dot = now + self._options.update_seconds
-        if self._commands.is_open and self._commands.fileno() not in self._registered:
+
+    def _look_at_terminal(self, now: float) -> None:
+        """Take commands again where the shell has given us the terminal back; it does not say so."""
+        if self._next_look_at_terminal is not None and now >= self._next_look_at_terminal:
+            self._next_look_at_terminal = None
             self._register(self._commands.fileno(), selectors.EVENT_READ, self._on_commands)
 
     # -- the selector
