@@ -1,0 +1,271 @@
+"""Side by side with the real OpenMSIStream: it reads what we send, and we finish what it left."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import random
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dfud.broker.node import KafkaNode
+from dfud.core.openmsistream import Chunk, decode
+from openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
+from reader import Message, read_topic
+from topics import create_topic
+from uploading import completed, in_progress, recorded_chunks, tree, upload_once, uploading, wait_until
+
+CHUNK = 16384
+SIZES = (0, 1, 1000, CHUNK, CHUNK + 1, 200_000, 1 << 20, (1 << 20) + 1, 5_000_000)
+NAMES = (
+    "plain.bin",
+    "it's.dat",
+    'quo"te.tif',
+    "semi;colon",
+    "back\\slash",
+    "tab\tname",
+    "café ☃.txt",
+    "a.b.c",
+    "x_1_of_2",
+)
+FOLDERS = ("", "scans", "scans/day_1", "a b/c d/e", "über")
+
+
+@pytest.fixture(scope="session")
+def commands() -> Path:
+    """The folder of OpenMSIStream's commands."""
+    try:
+        return install(100)
+    except NotInstallable as why:
+        pytest.skip(f"OpenMSIStream can't be installed: {why}")
+
+
+@pytest.fixture
+def peer_config(tmp_path: Path, kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration file as OpenMSIStream's users have them."""
+    monkeypatch.setenv("DFUD_TEST_BOOTSTRAP", kafka.bootstrap)
+    path = tmp_path / "peer.config"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def peer(commands: Path, tmp_path: Path, peer_config: Path) -> OpenMSIStream:
+    return OpenMSIStream(commands, peer_config, tmp_path)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "data"
+    path.mkdir()
+    return path
+
+
+def write_tree(directory: Path, files: int, seed: int = 5, sizes: tuple[int, ...] = SIZES) -> None:
+    """Write files of all sizes, names and folders."""
+    numbers = random.Random(seed)
+    for number in range(files):
+        folder = directory / FOLDERS[number % len(FOLDERS)]
+        folder.mkdir(parents=True, exist_ok=True)
+        size = sizes[number % len(sizes)]
+        (folder / f"{number} {NAMES[number % len(NAMES)]}").write_bytes(numbers.randbytes(size))
+
+
+def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
+    """Return the chunks on a topic by path, in the order of their numbers; repeated ones too."""
+    chunks = defaultdict(list)
+    for message in read_topic(kafka.bootstrap, topic):
+        assert message.value is not None
+        chunk = decode(message.value)
+        chunks[chunk.path].append(chunk)
+    return {path: sorted(found, key=lambda chunk: chunk.number) for path, found in chunks.items()}
+
+
+def assert_rebuilt(chunks: dict[bytes, list[Chunk]], content: dict[bytes, bytes], once: bool = True) -> None:
+    """Check that the chunks are just these files."""
+    assert chunks.keys() == content.keys()
+    for path, found in chunks.items():
+        by_number = {chunk.number: chunk for chunk in found}
+        assert sorted(by_number) == list(range(1, found[0].n_chunks + 1)), path
+        assert b"".join(by_number[number].data for number in sorted(by_number)) == content[path], path
+        assert {chunk.file_sha512 for chunk in found} == {hashlib.sha512(content[path]).digest()}, path
+        assert not once or len(found) == len(by_number), path
+
+
+def test_openmsistream_rebuilds_what_we_send(
+    directory: Path, tmp_path: Path, peer: OpenMSIStream, topic: str
+) -> None:
+    write_tree(directory, 45)
+    upload_once(directory, peer.config, topic, "--queue_max_size", 8)
+    expected = tree(directory)
+    assert in_progress(directory, topic) == []
+    assert len(completed(directory, topic)) == len(expected)
+    rebuilt = tmp_path / "rebuilt"
+    rebuilt.mkdir()
+    peer.download_until(rebuilt, topic, lambda: tree(rebuilt) == expected)
+
+
+def test_our_messages_are_those_of_openmsistream(
+    directory: Path, peer: OpenMSIStream, kafka: KafkaNode, make_topic: object
+) -> None:
+    assert callable(make_topic)
+    ours, theirs = make_topic(), make_topic()
+    write_tree(directory, 20, sizes=SIZES[1:-1])  # it sends nothing for an empty file
+    upload_once(directory, peer.config, ours)
+
+    def sent(topic: str) -> dict[bytes, Message]:
+        return {message.key: message for message in read_topic(kafka.bootstrap, topic)}
+
+    mine = sent(ours)
+    peer.upload_until(directory, theirs, lambda: len(sent(theirs)) >= len(mine), "--chunk_size", CHUNK)
+    others = sent(theirs)
+    assert mine.keys() == others.keys()
+    assert all(mine[key].value == others[key].value and not mine[key].headers for key in mine)
+    assert_rebuilt(chunks_on(kafka, theirs), tree(directory), once=False)
+
+
+def peer_rows(directory: Path, pattern: str) -> list[dict[str, str]]:
+    """Return the rows of OpenMSIStream's tables, as their text."""
+    rows: list[dict[str, str]] = []
+    for path in sorted((directory / "LOGS").glob(pattern)):
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows += csv.DictReader(file, delimiter=";")
+        except FileNotFoundError:  # it is just being replaced
+            continue
+    return rows
+
+
+def test_what_openmsistream_left_is_finished(
+    directory: Path, tmp_path: Path, peer: OpenMSIStream, kafka: KafkaNode, topic: str
+) -> None:
+    write_tree(directory, 40, sizes=(1, 1000, 200_000, 1 << 20))
+
+    def is_half_done() -> bool:
+        left = peer_rows(directory, f"upload_to_{topic}_in_progress.csv")
+        return bool(left) and len(peer_rows(directory, f"uploaded_to_{topic}*.csv")) >= 8
+
+    peer.upload_until(directory, topic, is_half_done, "--chunk_size", CHUNK)
+    finished = {eval_free(row["rel_filepath"]) for row in peer_rows(directory, f"uploaded_to_{topic}*.csv")}
+    tables = {path.name: path.read_bytes() for path in (directory / "LOGS").glob("*.csv")}
+    left = {
+        eval_free(row["rel_filepath"]): int(row["n_chunks_to_send"])
+        for row in peer_rows(directory, f"upload_to_{topic}_in_progress.csv")
+    }
+    assert finished
+    assert left
+    expected = tree(directory)
+    before = {path: len(chunks) for path, chunks in chunks_on(kafka, topic).items()}
+
+    output = upload_once(directory, peer.config, topic)
+    assert f"{len(finished)} files are finished, {len(left)} were left" in output
+
+    after = chunks_on(kafka, topic)
+    assert_rebuilt(after, expected, once=False)
+    for name in finished:
+        path = os.fsencode(name)
+        assert len(after[path]) == before[path], name
+    for name, to_send in left.items():
+        path = os.fsencode(name)
+        assert len(after[path]) - before[path] == to_send, name
+    assert in_progress(directory, topic) == []
+    assert {os.fsencode(row["rel_filepath"]) for row in completed(directory, topic)} == expected.keys()
+    for name, content in tables.items():
+        assert (directory / "LOGS" / f"{name}.bak").read_bytes() == content
+
+    rebuilt = tmp_path / "rebuilt"
+    rebuilt.mkdir()
+    peer.download_until(rebuilt, topic, lambda: tree(rebuilt) == expected)
+
+    sent = sum(map(len, after.values()))
+    upload_once(directory, peer.config, topic)
+    assert sum(map(len, chunks_on(kafka, topic).values())) == sent
+
+
+def eval_free(text: str) -> str:
+    """Return the path of a cell, of which only tabs and backslashes are escaped in these tests."""
+    return text[1:-1].replace("\\t", "\t").replace("\\\\", "\\")
+
+
+def test_a_killed_upload_goes_on_with_the_missing_chunks(
+    directory: Path, peer_config: Path, kafka: KafkaNode, topic: str
+) -> None:
+    path = directory / "large.bin"
+    path.write_bytes(random.Random(7).randbytes(80_000_000))
+    with uploading(directory, peer_config, topic, "--upload_existing", "--n_threads", 1) as upload:
+        wait_until(lambda: [row for row in in_progress(directory, topic) if row["n_chunks_delivered"] != "0"])
+        upload.kill()
+    recorded = recorded_chunks(directory, topic)[b"large.bin"]
+    before = chunks_on(kafka, topic)[b"large.bin"]
+    assert 0 < len(recorded) <= len(before) < 80_000_000 // CHUNK
+    upload_once(directory, peer_config, topic)
+    after = chunks_on(kafka, topic)
+    assert_rebuilt(after, tree(directory), once=False)
+    assert len(after[b"large.bin"]) == len(before) + 80_000_000 // CHUNK + 1 - len(recorded)
+
+
+def test_a_file_that_changes_while_it_is_sent_is_sent_again(
+    directory: Path, peer_config: Path, kafka: KafkaNode, topic: str
+) -> None:
+    path = directory / "large.bin"
+    path.write_bytes(bytes(60_000_000))
+    with uploading(directory, peer_config, topic, "--upload_existing", "--n_threads", 1) as upload:
+        wait_until(lambda: in_progress(directory, topic))
+        with path.open("r+b") as file:
+            file.write(b"changed")
+        wait_until(lambda: len(completed(directory, topic)) >= 1)
+        upload.quit()
+    content = path.read_bytes()
+    digest = hashlib.sha512(content).digest()
+    chunks = [chunk for chunk in chunks_on(kafka, topic)[b"large.bin"] if chunk.file_sha512 == digest]
+    assert_rebuilt({b"large.bin": chunks}, {b"large.bin": content})
+    [*_, row] = completed(directory, topic)
+    assert int(row["mtime_ns"]) == path.stat().st_mtime_ns
+
+
+def test_a_name_that_openmsistream_could_not_read_is_refused(
+    directory: Path, peer_config: Path, kafka: KafkaNode, topic: str
+) -> None:
+    Path(os.fsdecode(os.path.join(os.fsencode(directory), b"\xff\xfe"))).write_bytes(b"not UTF-8")
+    (directory / "good").write_bytes(b"good")
+    output = upload_once(directory, peer_config, topic, status=1)
+    assert r"\xff\xfe is not delivered: its name is not UTF-8" in output
+    assert_rebuilt(chunks_on(kafka, topic), {b"good": b"good"})
+    assert [os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)] == [b"\xff\xfe"]
+
+
+def test_messages_that_were_not_delivered_are_sent_again(
+    directory: Path, tmp_path: Path, peer_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = "[producer]\nmessage.timeout.ms = 300\nenable.idempotence = false"
+    peer_config.write_text(peer_config.read_text().replace("[producer]", hasty))
+    with KafkaNode(tmp_path / "kafka") as node:
+        monkeypatch.setenv("DFUD_TEST_BOOTSTRAP", node.bootstrap)
+        topic = create_topic(node.internal_bootstrap)
+        with uploading(directory, peer_config, topic, "--n_threads", 1) as upload:
+            (directory / "first").write_bytes(b"so that there is a connection")
+            wait_until(lambda: len(completed(directory, topic)) == 1)
+            os.kill(node.pid, signal.SIGSTOP)
+            (directory / "large.bin").write_bytes(random.Random(7).randbytes(30_000_000))
+            time.sleep(1.5)  # while librdkafka gives up on what it holds
+            os.kill(node.pid, signal.SIGCONT)
+            wait_until(lambda: len(completed(directory, topic)) == 2)
+            upload.quit()
+        chunks = chunks_on(node, topic)
+    assert_rebuilt(chunks, tree(directory), once=False)
+    # What was on its way when the broker stopped has come there all the same.
+    assert len(chunks[b"large.bin"]) > chunks[b"large.bin"][0].n_chunks
+
+
+@pytest.fixture(autouse=True)
+def free_disk(directory: Path) -> Iterator[None]:
+    """Leave no large files behind: pytest keeps the folders of its last runs."""
+    yield
+    for path in directory.glob("large.bin"):
+        path.unlink()
