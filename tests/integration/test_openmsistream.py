@@ -145,17 +145,17 @@ def peer_rows(directory: Path, pattern: str) -> list[dict[str, str]]:
 def test_what_openmsistream_left_is_finished(
     directory: Path, tmp_path: Path, peer: OpenMSIStream, kafka: KafkaNode, topic: str
 ) -> None:
-    write_tree(directory, 40, sizes=(1, 1000, 200_000, 1 << 20))
+    write_tree(directory, 40, sizes=(1, 1000, 200_000, 1 << 21))
 
     def is_half_done() -> bool:
         left = peer_rows(directory, f"upload_to_{topic}_in_progress.csv")
         return bool(left) and len(peer_rows(directory, f"uploaded_to_{topic}*.csv")) >= 8
 
     peer.upload_until(directory, topic, is_half_done, "--chunk_size", CHUNK)
-    finished = {eval_free(row["rel_filepath"]) for row in peer_rows(directory, f"uploaded_to_{topic}*.csv")}
+    finished = {path_in(row["rel_filepath"]) for row in peer_rows(directory, f"uploaded_to_{topic}*.csv")}
     tables = {path.name: path.read_bytes() for path in (directory / "LOGS").glob("*.csv")}
     left = {
-        eval_free(row["rel_filepath"]): int(row["n_chunks_to_send"])
+        path_in(row["rel_filepath"]): int(row["n_chunks_to_send"])
         for row in peer_rows(directory, f"upload_to_{topic}_in_progress.csv")
     }
     assert finished
@@ -188,7 +188,7 @@ def test_what_openmsistream_left_is_finished(
     assert sum(map(len, chunks_on(kafka, topic).values())) == sent
 
 
-def eval_free(text: str) -> str:
+def path_in(text: str) -> str:
     """Return the path of a cell, of which only tabs and backslashes are escaped in these tests."""
     return text[1:-1].replace("\\t", "\t").replace("\\\\", "\\")
 
@@ -196,18 +196,19 @@ def eval_free(text: str) -> str:
 def test_a_killed_upload_goes_on_with_the_missing_chunks(
     directory: Path, peer_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    path = directory / "large.bin"
-    path.write_bytes(random.Random(7).randbytes(80_000_000))
+    slow = "[producer]\nbatch.num.messages = 1\nmax.in.flight.requests.per.connection = 1"
+    peer_config.write_text(peer_config.read_text().replace("[producer]", slow))
+    (directory / "large.bin").write_bytes(random.Random(7).randbytes(60_000_000))
     with uploading(directory, peer_config, topic, "--upload_existing", "--n_threads", 1) as upload:
         wait_until(lambda: [row for row in in_progress(directory, topic) if row["n_chunks_delivered"] != "0"])
         upload.kill()
     recorded = recorded_chunks(directory, topic)[b"large.bin"]
     before = chunks_on(kafka, topic)[b"large.bin"]
-    assert 0 < len(recorded) <= len(before) < 80_000_000 // CHUNK
+    assert 0 < len(recorded) <= len(before) < 60_000_000 // CHUNK
     upload_once(directory, peer_config, topic)
     after = chunks_on(kafka, topic)
     assert_rebuilt(after, tree(directory), once=False)
-    assert len(after[b"large.bin"]) == len(before) + 80_000_000 // CHUNK + 1 - len(recorded)
+    assert len(after[b"large.bin"]) == len(before) + 60_000_000 // CHUNK + 1 - len(recorded)
 
 
 def test_a_file_that_changes_while_it_is_sent_is_sent_again(
