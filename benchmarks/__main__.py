@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import report, results
 from benchmarks.answers import Plan, Question
+from benchmarks.command import CommandFailed
 from benchmarks.questions import ALL
 from benchmarks.stage import Stage
 
@@ -32,27 +33,34 @@ def main(arguments: list[str]) -> int:
     plan = Plan(options.rounds or (1 if options.quick else 5), options.quick)
     questions = [ALL[name] for name in options.names or ALL]
     with Stage(options.work, _say) as stage:
-        for question in questions:
-            _ask(question, stage, plan, options.results)
-    return 0
+        answered = [_ask(question, stage, plan, options.results) for question in questions]
+    return 0 if all(answered) else 1
 
 
-def _ask(question: Question, stage: Stage, plan: Plan, path: Path) -> None:
+def _ask(question: Question, stage: Stage, plan: Plan, path: Path) -> bool:
+    """Ask and keep the answer; return whether there is one, or none is to be had here."""
     why = question.missing()
     if why:
         _say(f"{question.name}: left out: {why}")
-        return
+        return True
     _say(f"{question.name}: {question.title}")
     began = time.monotonic()
-    answer = question.ask(stage, plan)
+    try:
+        answer = question.ask(stage, plan)
+    except CommandFailed as problem:
+        _say(f"{question.name}: no answer: {problem}")
+        return False
     results.add(path, question, plan, answer, time.monotonic() - began)
     for line in report.plain(answer.as_data()):
         _say(f"  {line}")
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="QUESTION", help="what to measure; everything if none is named")
+    parser.add_argument(
+        "names", nargs="*", metavar="QUESTION", help="what to measure; everything if none is named"
+    )
     parser.add_argument("--list", action="store_true", help="list the questions")
     parser.add_argument("--rounds", type=int, help="how many times each contestant runs (5)")
     parser.add_argument("--quick", action="store_true", help="one round of little work: does everything run?")

@@ -113,13 +113,22 @@ def contest_answer(
     cells, bars = [], []
     for row in rows:
         if not row.runs:
-            cells.append([row.name, "–", "", "", "", f"left out: {row.skipped.splitlines()[0] if row.skipped else ''}"])
+            cells.append(
+                [row.name, "–", "", "", "", f"left out: {row.skipped.splitlines()[0] if row.skipped else ''}"]
+            )
             continue
         rate = spread(row.rates(unit))
         seconds = spread([run.seconds for run in row.runs]).median
         cpu = spread([1000 * cpu for cpu in row.cpu_per_file] if per_file else row.cpu_per_gib).median
         cells.append(
-            [row.name, figure(rate.median), f"{figure(rate.least)} to {figure(rate.most)}", figure(seconds), figure(cpu), str(len(row.runs))]
+            [
+                row.name,
+                figure(rate.median),
+                f"{figure(rate.least)} to {figure(rate.most)}",
+                figure(seconds),
+                figure(cpu),
+                str(len(row.runs)),
+            ]
         )
         bars.append(Bar(row.name, *rate, ours=row.name.startswith("dfud")))
     raw = [{**row._asdict(), "runs": [run._asdict() for run in row.runs]} for row in rows]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+_LOOK_EVERY = 0.1  # s
 _PATIENCE = 900.0  # s; a command that takes longer is ended, and counts as failed
 
 
@@ -23,7 +25,7 @@ class Command(NamedTuple):
     """What to run."""
 
     argv: Sequence[str]
-    stdin: bytes = b""  # at once, then the end of the file
+    farewell: bytes = b""  # for its standard input once its work is done, where it does not end by itself
     environment: Mapping[str, str] = {}  # added to ours
 
 
@@ -35,10 +37,10 @@ class Run(NamedTuple):
     broker_cpu: float  # s, of the broker meanwhile
 
 
-def run(command: Command, log: Path, broker: int = 0) -> Run:
+def run(command: Command, log: Path, broker: int = 0, done: Callable[[], bool] = lambda: True) -> Run:
     """Run `command`, its output in the file `log`; CommandFailed unless it succeeds.
 
-    `broker` is the process id of the broker, whose CPU seconds are told too. Those of the command are what the
+    `done` tells when a command that has to be told to end has done its work. `broker` is the process id of the broker, whose CPU seconds are told too. Those of the command are what the
     kernel has counted at the exit of the process, that of each child which it waited for included.
     """
     before = cpu_of(broker) if broker else 0.0
@@ -46,14 +48,17 @@ def run(command: Command, log: Path, broker: int = 0) -> Run:
         started = time.monotonic()
         process = subprocess.Popen(
             list(command.argv),
-            stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if command.farewell else subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **command.environment},
         )
         if process.stdin is not None:
-            process.stdin.write(command.stdin)
-            process.stdin.close()
+            while process.poll() is None and not done() and time.monotonic() < started + _PATIENCE:
+                time.sleep(_LOOK_EVERY)
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(command.farewell)
+                process.stdin.close()
         usage = wait(process, _PATIENCE)
         seconds = time.monotonic() - started
     if usage is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from benchmarks import datasets
@@ -52,41 +53,64 @@ class Row(NamedTuple):
         return [run.cpu / self.files for run in self.runs]
 
 
-def run_contest(
-    stage: Stage,
-    contestants: Sequence[Contestant],
-    rounds: int,
-    before: Callable[[], None] = lambda: None,
-) -> list[Row]:
-    """Run `contestants` in turn, `rounds` times; each round begins with another of them.
+class Entry(NamedTuple):
+    """Something that is run and measured again and again."""
 
-    A contestant that fails is told of, and leaves.
+    name: str
+    run: Callable[[], Measured]
+    files: int
+    bytes: int
+    missing: str = ""  # why it can't be run
+    most_rounds: int = 1000
+
+
+def in_turn(entries: Sequence[Entry], rounds: int, say: Callable[[str], None]) -> list[Row]:
+    """Run `entries` in turn, `rounds` times; each round begins with another of them.
+
+    One that fails is told of, and leaves.
     """
-    rows = [Row(each.name, each.dataset.files, each.dataset.bytes, [], each.peer.missing()) for each in contestants]
-    skipped = {number: row.skipped for number, row in enumerate(rows) if row.skipped}
+    skipped = {number: entry.missing for number, entry in enumerate(entries) if entry.missing}
     for number, why in skipped.items():
-        stage.say(f"  {rows[number].name} is left out: {why}")
+        say(f"  {entries[number].name} is left out: {why}")
+    runs: list[list[Measured]] = [[] for _ in entries]
     for round_ in range(rounds):
-        for step in range(len(contestants)):
-            number = (round_ + step) % len(contestants)
-            each = contestants[number]
-            if number in skipped or round_ >= each.most_rounds:
+        for step in range(len(entries)):
+            number = (round_ + step) % len(entries)
+            each = entries[number]
+            if number in skipped or len(runs[number]) >= each.most_rounds:
                 continue
             try:
-                before()
-                measured = run_once(stage, each)
+                measured = each.run()
             except CommandFailed as problem:
                 skipped[number] = f"it failed: {problem}"
-                stage.say(f"  {each.name} failed and is left out: {problem}")
+                say(f"  {each.name} failed and is left out: {problem}")
                 continue
-            rows[number].runs.append(measured)
-            stage.say(
+            runs[number].append(measured)
+            say(
                 f"  round {round_ + 1}/{rounds} {each.name}: {measured.seconds:.2f} s, "
-                f"{each.dataset.bytes / 1e6 / measured.seconds:.1f} MB/s, "
-                f"{each.dataset.files / measured.seconds:.0f} files/s, CPU {measured.cpu:.2f} s, "
-                f"broker {measured.broker_cpu:.2f} s, others {measured.other_cpu:.2f} s"
+                f"{each.bytes / 1e6 / measured.seconds:.1f} MB/s, {each.files / measured.seconds:.0f} files/s, "
+                f"CPU {measured.cpu:.2f} s, broker {measured.broker_cpu:.2f} s, others {measured.other_cpu:.2f} s"
             )
-    return [row._replace(skipped=skipped.get(number, "")) for number, row in enumerate(rows)]
+    return [
+        Row(entry.name, entry.files, entry.bytes, runs[number], skipped.get(number, ""))
+        for number, entry in enumerate(entries)
+    ]
+
+
+def run_contest(stage: Stage, contestants: Sequence[Contestant], rounds: int) -> list[Row]:
+    """Run `contestants` in turn, `rounds` times, each on topics of its own."""
+    entries = [
+        Entry(
+            each.name,
+            partial(run_once, stage, each),
+            each.dataset.files,
+            each.dataset.bytes,
+            each.peer.missing(),
+            each.most_rounds,
+        )
+        for each in contestants
+    ]
+    return in_turn(entries, rounds, stage.say)
 
 
 def run_once(stage: Stage, each: Contestant) -> Measured:
@@ -104,8 +128,9 @@ def run_once(stage: Stage, each: Contestant) -> Measured:
             each.threads,
             dict(each.properties),
         )
-        measured = stage.measure(each.peer.command(job))
-        found, wanted = stage.messages_of(topic), each.peer.messages(job)
+        wanted = each.peer.messages(job)
+        measured = stage.measure(each.peer.command(job), lambda: stage.messages_of(topic) >= wanted)
+        found = stage.messages_of(topic)
         if found != wanted:
             raise CommandFailed(f"{found} messages are on the topic and not {wanted}")
         return measured

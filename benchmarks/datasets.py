@@ -55,7 +55,11 @@ def write(dataset: Dataset, folder: Path) -> None:
         if number % _FILES_A_FOLDER == 0 and dataset.files > _FILES_A_FOLDER:
             (folder / f"run{number // _FILES_A_FOLDER:04d}").mkdir()
         name = f"frame{number:07d}.dat"
-        path = folder / f"run{number // _FILES_A_FOLDER:04d}" / name if dataset.files > _FILES_A_FOLDER else folder / name
+        path = (
+            folder / f"run{number // _FILES_A_FOLDER:04d}" / name
+            if dataset.files > _FILES_A_FOLDER
+            else folder / name
+        )
         with open(path, "wb", buffering=0) as file:
             for data in source(dataset.size):
                 file.write(data)

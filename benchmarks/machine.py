@@ -19,7 +19,9 @@ def describe() -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "librdkafka": confluent_kafka.libversion()[0],
-        "confluent_kafka": confluent_kafka.version() if callable(confluent_kafka.version) else confluent_kafka.__version__,
+        "confluent_kafka": confluent_kafka.version()
+        if callable(confluent_kafka.version)
+        else confluent_kafka.__version__,
     }
 
 

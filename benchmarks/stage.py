@@ -22,7 +22,7 @@ _DEFAULT_MAX_MESSAGE = 1_048_588  # bytes, Kafka's own
 _OVERHEAD = 2048
 
 # What is deleted is to be gone at once: its pages would be written to the disk during the next run.
-_NODE_PROPERTIES = {"log.segment.delete.delay.ms": "0"}
+_NODE_PROPERTIES = {"log.segment.delete.delay.ms": "0", "log.retention.check.interval.ms": "1000"}
 
 
 class Measured(NamedTuple):
@@ -38,11 +38,17 @@ class Measured(NamedTuple):
 class Stage:
     """Responsible for the broker, and for leaving nothing behind on it."""
 
-    def __init__(self, work: Path, say: Callable[[str], None], properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        work: Path,
+        say: Callable[[str], None],
+        properties: Mapping[str, str] | None = None,
+        name: str = "kafka",
+    ) -> None:
         self.work = work
         self.say = say
         self.work.mkdir(parents=True, exist_ok=True)
-        self._kafka_folder = work / "kafka"
+        self._kafka_folder = work / name
         shutil.rmtree(self._kafka_folder, ignore_errors=True)
         self.node = KafkaNode(
             self._kafka_folder, heap_mb=1024, properties={**_NODE_PROPERTIES, **(properties or {})}, announce=say
@@ -72,10 +78,14 @@ class Stage:
 
     # -- topics
 
-    def create_topic(self, partitions: int = 4, chunk_size: int = 0) -> str:
-        """Create a topic that takes chunks of `chunk_size` bytes and return its name, once it has its leaders."""
+    def create_topic(self, partitions: int = 4, chunk_size: int = 0, **settings: str) -> str:
+        """Create a topic that takes chunks of `chunk_size` bytes and return its name, once it has its leaders.
+
+        `settings` are the topic's, "_" for "." in their names.
+        """
         name = f"bench-{next(self._numbers)}"
-        config = {"max.message.bytes": str(max(_DEFAULT_MAX_MESSAGE, chunk_size + _OVERHEAD))}
+        config = {name.replace("_", "."): value for name, value in settings.items()}
+        config["max.message.bytes"] = str(max(_DEFAULT_MAX_MESSAGE, chunk_size + _OVERHEAD))
         admin = self._admin()
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(_PATIENCE)
         self._wait(lambda: self._has_leaders(admin, name, partitions), f"topic {name} has no leaders")
@@ -90,13 +100,19 @@ class Stage:
 
     def messages_of(self, topic: str) -> int:
         """Return how many messages are on `topic`."""
+        return sum(high - low for low, high in self._offsets(topic))
+
+    def messages_ever(self, topic: str) -> int:
+        """Return how many messages were sent to `topic`, those that its retention has removed included."""
+        return sum(high for _, high in self._offsets(topic))
+
+    def _offsets(self, topic: str) -> list[tuple[int, int]]:
         consumer = Consumer({"bootstrap.servers": self.node.internal_bootstrap, "group.id": "bench"})
         try:
             partitions = consumer.list_topics(topic, timeout=_PATIENCE).topics[topic].partitions
-            ends = [consumer.get_watermark_offsets(TopicPartition(topic, each), _PATIENCE) for each in partitions]
+            return [consumer.get_watermark_offsets(TopicPartition(topic, each), _PATIENCE) for each in partitions]
         finally:
             consumer.close()
-        return sum(high - low for low, high in ends)
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.node.internal_bootstrap})
@@ -116,10 +132,13 @@ class Stage:
 
     # -- runs
 
-    def measure(self, what: Command) -> Measured:
-        """Run a command and measure it, and what else was going on; CommandFailed unless it succeeds."""
+    def measure(self, what: Command, done: Callable[[], bool] = lambda: True) -> Measured:
+        """Run a command and measure it, and what else was going on; CommandFailed unless it succeeds.
+
+        `done` tells when one that has to be told to end has done its work.
+        """
         load = machine.load()
         before = machine.busy()
-        done: Run = command.run(what, self.log, self.node.pid)
-        others = machine.busy() - before - done.cpu - done.broker_cpu
-        return Measured(done.seconds, done.cpu, done.broker_cpu, max(0.0, others), load)
+        run: Run = command.run(what, self.log, self.node.pid, done)
+        others = machine.busy() - before - run.cpu - run.broker_cpu
+        return Measured(run.seconds, run.cpu, run.broker_cpu, max(0.0, others), load)

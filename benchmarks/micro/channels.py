@@ -30,7 +30,9 @@ def _batch() -> list[object]:
         messages.append(FileStart(number + 1000, version, 16384, (), _STARTED[:-1] + str(number % 10)))
         start = number * 1024
         messages.append(
-            RunReady(number + 1000, 1, 1, start, 1024, start + 1024, os.urandom(8).hex().encode(), os.urandom(16).hex())
+            RunReady(
+                number + 1000, 1, 1, start, 1024, start + 1024, os.urandom(8).hex().encode(), os.urandom(16).hex()
+            )
         )
     return messages
 

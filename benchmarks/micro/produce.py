@@ -69,10 +69,15 @@ def main(size: int) -> None:
     timed("produce(value, key)", lambda n: produce("t", value, _KEY))
     timed("... partition given", lambda n: produce("t", value, _KEY, partition=1))
     timed("... on_delivery, a function", lambda n: produce("t", value, _KEY, on_delivery=_reported))
-    timed("... on_delivery, a partial", lambda n: produce("t", value, _KEY, on_delivery=partial(_reported_of, _KEY, n)))
+    timed(
+        "... on_delivery, a partial",
+        lambda n: produce("t", value, _KEY, on_delivery=partial(_reported_of, _KEY, n)),
+    )
     timed(
         "... on_delivery, a closure",
-        lambda n: produce("t", value, _KEY, on_delivery=lambda error, message: _reported_of(_KEY, n, error, message)),
+        lambda n: produce(
+            "t", value, _KEY, on_delivery=lambda error, message: _reported_of(_KEY, n, error, message)
+        ),
     )
     timed("... 6 headers, the same list", lambda n: produce("t", value, _KEY, headers=_HEADERS))
     timed("... 6 headers, made", lambda n: produce("t", value, _KEY, headers=_made(n)))

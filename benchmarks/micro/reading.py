@@ -118,7 +118,9 @@ def main(parent: str | None) -> None:
         timed("mmap, then copied", lambda: _by_mmap(path, ring))
         timed("mmap with MADV_SEQUENTIAL, then copied", lambda: _by_mmap(path, ring, mmap.MADV_SEQUENTIAL))
         if hasattr(mmap, "MADV_POPULATE_READ"):
-            timed("mmap with MADV_POPULATE_READ, then copied", lambda: _by_mmap(path, ring, mmap.MADV_POPULATE_READ))
+            timed(
+                "mmap with MADV_POPULATE_READ, then copied", lambda: _by_mmap(path, ring, mmap.MADV_POPULATE_READ)
+            )
         timed("only the digest of the whole", lambda: _whole_digest(ring))
 
         print("files of 1 KiB, each:")

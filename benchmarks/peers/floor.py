@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Built(NamedTuple):
     digests: bool = True  # it can send dfud's headers
 
 
-@lru_cache(maxsize=None)
+@cache
 def build(source: str) -> Built:
     """Compile `source` (a file here) unless that was done already."""
     path = _BUILD / source.removesuffix(".c")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from benchmarks.command import Command
@@ -14,7 +14,7 @@ from dfud.errors import BrokerError
 TOOLS = f"org.apache.kafka:kafka-tools:{jars.KAFKA_VERSION}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _class_path() -> str:
     return os.pathsep.join(map(str, jars.resolve(TOOLS)))
 

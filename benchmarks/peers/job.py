@@ -37,7 +37,10 @@ class Job(NamedTuple):
         )
         fit_to_topic(properties, given, max(1_048_588, self.chunk_size + 2048))
         del properties["bootstrap.servers"]
-        return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in properties.items()}
+        return {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in properties.items()
+        }
 
     def assignments(self) -> list[str]:
         return [f"{name}={value}" for name, value in self.librdkafka().items()]

@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 from benchmarks.answers import Question
-from benchmarks.questions import large, small
+from benchmarks.questions import (
+    chunks,
+    compression,
+    idle,
+    large,
+    latency,
+    memory,
+    openmsi,
+    partitions,
+    reading,
+    scaling,
+    small,
+    start,
+    threads,
+    tls,
+)
 
-ALL: dict[str, Question] = {question.name: question for question in (large.QUESTION, small.QUESTION)}
+_MODULES = (
+    large, small, chunks, threads, partitions, compression, tls, openmsi, reading, latency, start, idle, memory, scaling
+)  # fmt: skip
+
+ALL: dict[str, Question] = {module.QUESTION.name: module.QUESTION for module in _MODULES}
