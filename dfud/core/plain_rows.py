@@ -15,9 +15,10 @@ from dfud.core.tables import CompletedRow, format_rows
 HEADER = format_rows([CompletedRow._fields]).encode()
 
 _PLAIN = re.compile(
-    rb"([^/\",\0\r\n][^\",\0\r\n]*),(0|[1-9]\d{0,17}),(0|-?[1-9]\d{0,17}|-?[1-9]\d{18}),"  # path, size, mtime_ns
+    rb"^([^/\",\0\r\n][^\",\0\r\n]*),(0|[1-9]\d{0,17}),(0|-?[1-9]\d{0,17}|-?[1-9]\d{18}),"  # path, size, mtime_ns
     rb"([1-9]\d{0,17}),([1-9]\d{0,17}),([0-9a-f]{32}),"  # n_chunks, chunk_size, xxh3_128
-    rb"[^\",\r\n]*,[^\",\r\n]*\r\n"  # started, completed
+    rb"[^\",\r\n]*,[^\",\r\n]*\r\n",  # started, completed
+    re.MULTILINE,
 )
 
 

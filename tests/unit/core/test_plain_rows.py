@@ -50,6 +50,7 @@ def carefully(block: bytes) -> list[bytes] | None:
 
 @given(st.lists(ROWS), st.booleans())
 @example([CompletedRow("a", 0, -5, 1, 16384, "0" * 32, "", "")], True)
+@example([CompletedRow("\0a", 0, 0, 1, 1024, "0" * 32, "", "")], False)
 @example([CompletedRow("a..b", 1, 0, 1, 16384, "0" * 32, "", "")], False)
 def test_both_ways_agree(rows: list[CompletedRow], header: bool) -> None:
     block = (HEADER if header else b"") + format_rows(rows).encode("utf-8", "surrogateescape")
