@@ -61,7 +61,10 @@ class Ring:
 
     def free(self, end: int) -> bool:
         """Free all before position `end`; return whether the chunker waits for room. For the producer."""
-        self._words[_FREED] = end
+        # An end that holds no bytes of its own (an empty file's) may have been freed with the one before; by now
+        # the chunker may have begun again at the start, and the counter must not go back.
+        if end > self._words[_FREED]:
+            self._words[_FREED] = end
         return self._words[_WAITING] != 0
 
     def set_waiting(self, waiting: bool) -> None:

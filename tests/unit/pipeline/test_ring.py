@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dfud.pipeline.ring import Ring
@@ -15,6 +15,8 @@ STEPS = st.lists(st.one_of(st.integers(0, CAPACITY), st.sampled_from(["free", "t
 
 
 @given(STEPS)
+@example([1, 0, "free", 2, "free"])  # an empty file on its way while the ring begins again at its start
+@example([1, 0, "free", 0, "take back"])
 def test_what_is_reserved_is_kept_until_it_is_freed(steps: list[int | str]) -> None:
     ring = Ring(CAPACITY)
     live: deque[tuple[int, int, int, int]] = deque()  # start, length, end, content
