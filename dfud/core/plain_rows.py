@@ -30,8 +30,10 @@ def plain_records(block: bytes) -> list[bytes] | None:
     """
     if b'"' in block or b".." in block:  # a quoted path may hold line breaks, and what looks like rows
         return None
-    if HEADER in block:
-        block = block.replace(HEADER, b"")
+    if not block.endswith(b"\n"):  # cut off
+        return None
+    if HEADER in block:  # at the start of a line alone: else what stands before it would be put before a row
+        block = (b"\n" + block).replace(b"\n" + HEADER, b"\n")[1:]
     rows = _PLAIN.findall(block)
     if len(rows) != block.count(b"\n"):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -63,6 +64,27 @@ def test_garbage_is_left_to_the_careful_way(garbage: bytes) -> None:
     good = format_rows([CompletedRow("a/b", 5, 7, 1, 16384, "0" * 32, "s", "c")]).encode()
     quick = plain_records(garbage + b"\n" + good)
     assert quick is None or quick == carefully(garbage + b"\n" + good)
+
+
+GOOD = format_rows([CompletedRow("a/b", 5, 7, 1, 16384, "0" * 32, "s", "c")]).encode()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        GOOD + GOOD[:-2],
+        GOOD + GOOD[:30],
+        b"\0" * 300,
+        b"/" + GOOD,
+        b"\0" + GOOD,
+        b"garbage\r" + GOOD,
+        b"\xef\xbb\xbf" + HEADER + GOOD,
+        GOOD[:-2] + HEADER + GOOD,
+    ],
+    ids=["no line end", "cut off", "zeros", "absolute", "a NUL", "a lone CR", "a BOM", "glued"],
+)
+def test_what_is_not_plainly_good_is_left_to_the_careful_way(block: bytes) -> None:
+    assert plain_records(block) is None
 
 
 def test_plain_rows_do_go_the_quick_way() -> None:
