@@ -27,6 +27,7 @@ class CompletedIndex:
         self._fresh: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
+        """Count the versions; those that came twice at the beginning count twice."""
         return len(self._sorted) // _RECORD + len(self._fresh)
 
     def add(self, identity: bytes, digest: bytes) -> None:
@@ -62,6 +63,6 @@ class CompletedIndex:
             if record[:_KEY] not in self._fresh
         ]
         records += [identity + digest for identity, digest in self._fresh.items()]
-        records.sort()
+        records.sort(key=_identity)  # which leaves those of one version in their order
         self._sorted = b"".join(records)
         self._fresh = {}
