@@ -196,19 +196,22 @@ def path_in(text: str) -> str:
 def test_a_killed_upload_goes_on_with_the_missing_chunks(
     directory: Path, peer_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    slow = "[producer]\nbatch.num.messages = 1\nmax.in.flight.requests.per.connection = 1"
-    peer_config.write_text(peer_config.read_text().replace("[producer]", slow))
-    (directory / "large.bin").write_bytes(random.Random(7).randbytes(60_000_000))
-    with uploading(directory, peer_config, topic, "--upload_existing", "--n_threads", 1) as upload:
+    n_chunks, options = 20_000, ("--n_threads", 1, "--chunk_size", 1024)
+    (directory / "large.bin").write_bytes(random.Random(7).randbytes(n_chunks * 1024))
+    usual = peer_config.read_text()
+    slow = "[producer]\nbatch.num.messages = 1\nmax.in.flight.requests.per.connection = 1"  # seconds for the file
+    peer_config.write_text(usual.replace("[producer]", slow))
+    with uploading(directory, peer_config, topic, "--upload_existing", *options) as upload:
         wait_until(lambda: [row for row in in_progress(directory, topic) if row["n_chunks_delivered"] != "0"])
         upload.kill()
     recorded = recorded_chunks(directory, topic)[b"large.bin"]
     before = chunks_on(kafka, topic)[b"large.bin"]
-    assert 0 < len(recorded) <= len(before) < 60_000_000 // CHUNK
-    upload_once(directory, peer_config, topic)
+    assert 0 < len(recorded) <= len(before) < n_chunks
+    peer_config.write_text(usual)
+    upload_once(directory, peer_config, topic, *options)
     after = chunks_on(kafka, topic)
     assert_rebuilt(after, tree(directory), once=False)
-    assert len(after[b"large.bin"]) == len(before) + 60_000_000 // CHUNK + 1 - len(recorded)
+    assert len(after[b"large.bin"]) == len(before) + n_chunks - len(recorded)
 
 
 def test_a_file_that_changes_while_it_is_sent_is_sent_again(
