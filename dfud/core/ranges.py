@@ -20,8 +20,8 @@ class RangeSet:
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
         self._firsts: list[int] = []
         self._lasts: list[int] = []
-        for first, last in ranges:
-            self.add(first, last)
+        if ranges:
+            self.update(ranges)
 
     @classmethod
     def parse(cls, text: str) -> RangeSet:
@@ -48,7 +48,8 @@ class RangeSet:
 
     def __len__(self) -> int:
         """Count the numbers, not the ranges."""
-        return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
+        firsts = self._firsts
+        return sum(self._lasts) - sum(firsts) + len(firsts) if firsts else 0
 
     def __bool__(self) -> bool:
         return bool(self._firsts)

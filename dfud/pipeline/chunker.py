@@ -7,12 +7,10 @@ import select
 from collections import deque
 
 from dfud.core.chunks import count_chunks
-from dfud.core.ranges import RangeSet
 from dfud.messages import (
     FileChanged,
     FileDropped,
     FilesRead,
-    FileStart,
     FileTask,
     FileUnchanged,
     FileUnreadable,
@@ -22,7 +20,7 @@ from dfud.messages import (
     RunReady,
 )
 from dfud.pipeline.channel import Channel, PeerGone
-from dfud.pipeline.reading import Reading, Reserved, VersionLost
+from dfud.pipeline.reading import MOST_CHUNKS_OF_A_RUN, Reading, VersionLost
 from dfud.pipeline.ring import Ring
 from dfud.pipeline.wire import WireFormat
 from dfud.pipeline.worker import become_worker
@@ -87,9 +85,7 @@ class Chunker:
             elif isinstance(message, Leave):
                 return False
         for _ in range(min(len(self._small), _BATCH_MESSAGES)):
-            reading = self._begin(self._small.popleft())
-            while reading is not None:
-                reading = self._advance(reading)
+            self._do_small(self._small.popleft())
         while self._large and len(self._open) < _LARGE_AT_ONCE:
             reading = self._begin(self._large.popleft())
             if reading is not None:
@@ -100,6 +96,20 @@ class Chunker:
                 self._open.append(reading)
             self._flush()
         return True
+
+    def _do_small(self, task: FileTask) -> None:
+        n_chunks = count_chunks(task.version.size, task.chunk_size)
+        if task.to_send == ((1, n_chunks),) and n_chunks <= MOST_CHUNKS_OF_A_RUN:
+            try:
+                self._add_run(self._wire.reading.read_whole(task, self._ring, self._reserve, self._folder))
+            except (OSError, VersionLost) as problem:
+                self._fail(task, problem)
+            else:
+                self._read.append(task.token)
+            return
+        reading = self._begin(task)
+        while reading is not None:
+            reading = self._advance(reading)
 
     def _begin(self, task: FileTask) -> Reading | None:
         try:
@@ -122,7 +132,7 @@ class Chunker:
         if ready is None:
             return reading
         if not task.known_digest:
-            self._add_run(reading, ready)
+            self._add_run(ready)
         if not ready.xxh3_128:
             return reading
         reading.close()
@@ -141,7 +151,7 @@ class Chunker:
             gone = problem.errno in _GONE
             self._report(FileUnreadable(task.token, gone, problem.strerror or str(problem)))
 
-    def _reserve(self, length: int) -> Reserved:
+    def _reserve(self, length: int) -> tuple[int, int]:
         room = self._ring.reserve(length)
         if room is None:
             self._flush()
@@ -152,12 +162,9 @@ class Chunker:
                 select.select([self._producer], [], [], 0.5)
                 self._producer.receive(wait=False)
             self._ring.set_waiting(False)
-        return Reserved(*room)
+        return room
 
-    def _add_run(self, reading: Reading, run: RunReady) -> None:
-        if not reading.is_announced:
-            reading.is_announced = True
-            run = run._replace(file=_file_start(reading))
+    def _add_run(self, run: RunReady) -> None:
         self._runs.append(run)
         if len(self._runs) >= _BATCH_MESSAGES:
             self._flush()
@@ -176,10 +183,3 @@ class Chunker:
         if self._reports:
             self._supervisor.send(self._reports)
             self._reports = []
-
-
-def _file_start(reading: Reading) -> FileStart:
-    token, version, chunk_size, to_send, started, _ = reading.task
-    n_chunks = count_chunks(version.size, chunk_size)
-    delivered = () if to_send == ((1, n_chunks),) else tuple(RangeSet(to_send).missing(n_chunks))
-    return FileStart(token, version, chunk_size, delivered, started, reading.sha512)

@@ -12,15 +12,14 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import xxhash
 
-from dfud.core.chunks import Run, plan_reading
+from dfud.core.chunks import Run, count_chunks, plan_reading
 from dfud.core.ranges import RangeSet
 from dfud.core.version import FileVersion
 from dfud.files import open_below
-from dfud.messages import FileTask, RunReady
+from dfud.messages import FileStart, FileTask, RunReady
 from dfud.pipeline.ring import Ring
 
 MOST_CHUNKS_OF_A_RUN = 4096  # keeps the digests of a run within a packet
@@ -35,11 +34,7 @@ class VersionLost(Exception):
         self.being_written = being_written
 
 
-class Reserved(NamedTuple):
-    """Room in the ring."""
-
-    start: int
-    end: int
+Reserve = Callable[[int], tuple[int, int]]  # waits for room of so many bytes in the ring; as `Ring.reserve`
 
 
 class Reading:
@@ -47,10 +42,36 @@ class Reading:
 
     sha512 = b""  # of the whole file, where that is told with its first run
 
+    @classmethod
+    def read_whole(cls, task: FileTask, ring: Ring, reserve: Reserve, folder: int) -> RunReady:
+        """Read a file of one run, all of which is to be sent; raises what a `Reading` does.
+
+        It is a `Reading` in one step, without what only longer files need: most of the cost of a small file.
+        """
+        token, version, chunk_size, _, started, _ = task
+        path, size, _ = version
+        descriptor, found = open_to_read(path, folder)
+        try:
+            _check_version(descriptor, found, version)
+            start, end = reserve(size)
+            try:
+                with ring.view(start, size) as view:
+                    _read(descriptor, view, 0, version)
+                    _check_version(descriptor, os.fstat(descriptor), version)
+                    digests = cls._digests(view, chunk_size)
+                    whole = xxhash.xxh3_128_hexdigest(view)
+                    file = FileStart(token, version, chunk_size, (), started, cls._sha512(view))
+            except (OSError, VersionLost):
+                ring.take_back()
+                raise
+        finally:
+            os.close(descriptor)
+        return RunReady(token, 1, count_chunks(size, chunk_size), start, size, end, digests, whole, file)
+
     def __init__(self, task: FileTask, ring: Ring, run_bytes: int, folder: int) -> None:
         """Open the file below the open directory `folder`; OSError if it can't be, VersionLost if it changed."""
         self.task = task
-        self.is_announced = False  # the producer has been told of the file
+        self._is_announced = False  # the producer has been told of the file
         self._ring = ring
         self._folder = folder
         run_bytes = min(run_bytes, MOST_CHUNKS_OF_A_RUN * task.chunk_size)
@@ -62,7 +83,7 @@ class Reading:
         self._scratch_bytes = max(run_bytes, task.chunk_size)
         self._descriptor, found = open_to_read(task.version.path, folder)
         try:
-            self._check_version(found)
+            _check_version(self._descriptor, found, task.version)
             if task.version.size > run_bytes:
                 os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         except BaseException:
@@ -72,63 +93,64 @@ class Reading:
     def close(self) -> None:
         os.close(self._descriptor)
 
-    def step(self, reserve: Callable[[int], Reserved]) -> RunReady | None:
+    def step(self, reserve: Reserve) -> RunReady | None:
         """Read the next run; None where it only had to be hashed. The last of all has ``xxh3_128`` set.
 
-        `reserve` waits for room of so many bytes in the ring. Raises OSError if the file can't be read, and
-        VersionLost if it changed; what was handed on before is then part of no whole version.
+        Raises OSError if the file can't be read, and VersionLost if it changed; what was handed on before is then
+        part of no whole version.
         """
         run, send = next(self._plan)
         if not send:
             self._read(self._scratch_view(run.length), run.offset)
-            return self._ready(run, Reserved(0, 0), b"", 0) if self._is_last(run) else None
+            return self._ready(run, (0, 0), b"", 0) if self._is_last(run) else None
         room = reserve(run.length)
         try:
-            with self._ring.view(room.start, run.length) as view:
+            with self._ring.view(room[0], run.length) as view:
                 self._read(view, run.offset)
-                digests = self._digests(view)
+                digests = self._digests(view, self.task.chunk_size)
             return self._ready(run, room, digests, run.n_chunks)
         except (OSError, VersionLost):
             self._ring.take_back()
             raise
 
-    def _digests(self, view: memoryview) -> bytes:
+    @staticmethod
+    def _digests(view: memoryview, chunk_size: int) -> bytes:
         """Return what the producer is told of the chunks of a run."""
-        size = self.task.chunk_size
         digest = xxhash.xxh3_64_hexdigest
-        if len(view) <= size:
+        if len(view) <= chunk_size:
             return digest(view).encode()
-        return "".join([digest(view[at : at + size]) for at in range(0, len(view), size)]).encode()
+        return "".join([digest(view[at : at + chunk_size]) for at in range(0, len(view), chunk_size)]).encode()
 
-    def _ready(self, run: Run, room: Reserved, digests: bytes, count: int) -> RunReady:
+    @staticmethod
+    def _sha512(view: memoryview) -> bytes:
+        """Return what the producer is told of a whole file."""
+        return b""
+
+    def _ready(self, run: Run, room: tuple[int, int], digests: bytes, count: int) -> RunReady:
         whole = self._whole() if self._is_last(run) else ""
-        return RunReady(
-            self.task.token,
-            run.first,
-            count,
-            room.start,
-            run.length if count else 0,
-            room.end,
-            digests,
-            whole,
-            None,
-        )
+        length = run.length if count else 0
+        start, end = room
+        return RunReady(self.task.token, run.first, count, start, length, end, digests, whole, self._announce())
+
+    def _announce(self) -> FileStart | None:
+        """Return what the producer has to know of the file, the first time."""
+        if self._is_announced or self.task.known_digest:
+            return None
+        self._is_announced = True
+        token, version, chunk_size, to_send, started, _ = self.task
+        delivered = RangeSet(to_send).missing(count_chunks(version.size, chunk_size))
+        return FileStart(token, version, chunk_size, tuple(delivered), started, self.sha512)
 
     def _whole(self) -> str:
         """Return the xxh3_128 of the whole file, which has been read; VersionLost if it changed meanwhile."""
-        self._check_version(os.fstat(self._descriptor))
+        _check_version(self._descriptor, os.fstat(self._descriptor), self.task.version)
         return self._hash.hexdigest()
 
     def _is_last(self, run: Run) -> bool:
         return run.offset + run.length == self.task.version.size
 
     def _read(self, view: memoryview, offset: int) -> None:
-        done = 0
-        while done < len(view):
-            count = os.preadv(self._descriptor, [view[done:]], offset + done)
-            if not count:
-                self._lose_version()
-            done += count
+        _read(self._descriptor, view, offset, self.task.version)
         self._hash.update(view)
 
     def _scratch_view(self, length: int) -> memoryview:
@@ -136,15 +158,27 @@ class Reading:
             self._scratch = memoryview(bytearray(self._scratch_bytes))
         return self._scratch[:length]
 
-    def _check_version(self, found: os.stat_result) -> None:
-        _, size, mtime_ns = self.task.version
-        if found.st_size != size or found.st_mtime_ns != mtime_ns:
-            self._lose_version()
 
-    def _lose_version(self) -> None:
-        found = os.fstat(self._descriptor)
-        present = FileVersion(self.task.version.path, found.st_size, found.st_mtime_ns)
-        raise VersionLost(present, bool(is_being_written(self._descriptor)))
+def _read(descriptor: int, view: memoryview, offset: int, version: FileVersion) -> None:
+    """Fill `view` with what is at `offset`; VersionLost if the file is shorter than that."""
+    done = os.preadv(descriptor, [view], offset)
+    while done < len(view):
+        count = os.preadv(descriptor, [view[done:]], offset + done)
+        if not count:
+            raise lost_version(descriptor, version)
+        done += count
+
+
+def _check_version(descriptor: int, found: os.stat_result, version: FileVersion) -> None:
+    if found.st_size != version.size or found.st_mtime_ns != version.mtime_ns:
+        raise lost_version(descriptor, version)
+
+
+def lost_version(descriptor: int, version: FileVersion) -> VersionLost:
+    """Return the error that tells what is there in the place of `version`."""
+    found = os.fstat(descriptor)
+    present = FileVersion(version.path, found.st_size, found.st_mtime_ns)
+    return VersionLost(present, bool(is_being_written(descriptor)))
 
 
 def open_to_read(path: bytes, folder: int) -> tuple[int, os.stat_result]:

@@ -9,13 +9,11 @@ in the ring until their digest is known would gain little, and have one file hol
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import xxhash
 
-from dfud.core.chunks import count_chunks
 from dfud.messages import FileTask, RunReady
-from dfud.pipeline.reading import Reading, Reserved
+from dfud.pipeline.reading import Reading, Reserve, lost_version
 from dfud.pipeline.ring import Ring
 
 _PIECE = 1 << 20  # bytes, the most that is hashed ahead in one step
@@ -26,36 +24,37 @@ class ReadingAhead(Reading):
 
     def __init__(self, task: FileTask, ring: Ring, run_bytes: int, folder: int) -> None:
         super().__init__(task, ring, run_bytes, folder)
-        self._sha512 = hashlib.sha512()
+        self._hash_ahead = hashlib.sha512()
         self._ahead = 0  # bytes that have been hashed ahead
         self._expected = ""  # xxh3_128 of what has been hashed ahead
-        n_chunks = count_chunks(task.version.size, task.chunk_size)
-        is_one_run = n_chunks <= self._scratch_bytes // task.chunk_size and task.to_send == ((1, n_chunks),)
-        self._is_ahead = is_one_run or not task.to_send
+        self._is_ahead = not task.to_send
 
-    def step(self, reserve: Callable[[int], Reserved]) -> RunReady | None:
+    def step(self, reserve: Reserve) -> RunReady | None:
         """Hash a piece of the file ahead; or, when that is done, read the next run."""
         if self._is_ahead:
             return super().step(reserve)
         view = self._scratch_view(min(self._scratch_bytes, _PIECE, self.task.version.size - self._ahead))
         self._read(view, self._ahead)
-        self._sha512.update(view)
+        self._hash_ahead.update(view)
         self._ahead += len(view)
         if self._ahead == self.task.version.size:
             self._expected = self._whole()
-            self.sha512 = self._sha512.digest()
+            self.sha512 = self._hash_ahead.digest()
             self._hash = xxhash.xxh3_128()
             self._is_ahead = True
         return None
 
-    def _digests(self, view: memoryview) -> bytes:
+    @staticmethod
+    def _digests(view: memoryview, chunk_size: int) -> bytes:
         """Return nothing: the producer, which has less to do, computes the SHA-512 of each chunk."""
-        if not self.sha512:
-            self.sha512 = hashlib.sha512(view).digest()
         return b""
+
+    @staticmethod
+    def _sha512(view: memoryview) -> bytes:
+        return hashlib.sha512(view).digest()
 
     def _whole(self) -> str:
         whole = super()._whole()
         if self._expected and whole != self._expected:
-            self._lose_version()  # with the same size and mtime
+            raise lost_version(self._descriptor, self.task.version)  # of the same size and mtime
         return whole

@@ -31,6 +31,7 @@ from dfud.pipeline.lanes import Lane, LaneSettings, Workers, start_watcher
 from dfud.pipeline.signals import Signals
 from dfud.pipeline.supervisor import RunOptions, Supervisor
 from dfud.pipeline.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
+from dfud.pipeline.worker import calm_collector
 from dfud.watch.watcher import WatchOptions
 
 
@@ -162,6 +163,7 @@ def _run(
     )
     shards = folder.shards()  # those of earlier runs
     rows, bad_rows = _read_rows(folder)
+    calm_collector()
     workers = Workers(lock)
     watcher = start_watcher(workers, watch)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

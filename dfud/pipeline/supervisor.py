@@ -50,7 +50,9 @@ from dfud.pipeline.reports import Reports, summary
 from dfud.pipeline.signals import Signals
 from dfud.watch.watcher import WatchOptions
 
-MOST_OPEN_FILES = 8_000  # on their way at once; what else is ready waits in the directory
+# On their way at once; what else is ready waits in the directory. In each lane 1,000 may be done and wait for a
+# shard to be full.
+_OPEN_FILES, _OPEN_FILES_A_LANE = 2_000, 1_500
 _ALLOWANCE_STEP = 1_000
 _TABLE_EVERY = 2.0  # s between writings of the in-progress table, at the least
 _TABLE_SHARE = 25  # and so many times what a writing takes: 4 % of a core
@@ -105,6 +107,7 @@ class Supervisor:
         self._reports = Reports(log)
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, int] = {}  # events asked for, by descriptor
+        self._most_open = _OPEN_FILES + _OPEN_FILES_A_LANE * len(lanes)
         self._allowed = 0  # files that the watcher may still report
         self._draining = False
         self._swept = False
@@ -328,7 +331,7 @@ class Supervisor:
                 lane.chunker.channel.post(batch)
 
     def _allow(self) -> None:
-        files = MOST_OPEN_FILES - self._ledger.open_files - self._allowed
+        files = self._most_open - self._ledger.open_files - self._allowed
         if files >= _ALLOWANCE_STEP or (files > 0 and not self._allowed):
             self._allowed += files
             self._watcher.channel.post([Allowance(files)])

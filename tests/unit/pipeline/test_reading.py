@@ -14,9 +14,10 @@ import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dfud.core.chunks import count_chunks
 from dfud.core.version import FileVersion
 from dfud.messages import FileTask, Ranges, RunReady
-from dfud.pipeline.reading import Reading, Reserved, VersionLost, is_being_written, open_to_read
+from dfud.pipeline.reading import Reading, VersionLost, is_being_written, open_to_read
 from dfud.pipeline.reading_ahead import ReadingAhead
 from dfud.pipeline.ring import Ring
 
@@ -41,11 +42,11 @@ def task_of(path: Path, to_send: Ranges | None = None, known: str = "") -> FileT
     return FileTask(7, version, CHUNK, to_send, "now", known)
 
 
-def reserve_in(ring: Ring) -> Callable[[int], Reserved]:
-    def reserve(length: int) -> Reserved:
+def reserve_in(ring: Ring) -> Callable[[int], tuple[int, int]]:
+    def reserve(length: int) -> tuple[int, int]:
         room = ring.reserve(length)
         assert room is not None
-        return Reserved(*room)
+        return room
 
     return reserve
 
@@ -279,3 +280,53 @@ def test_whether_a_file_is_being_written(tmp_path: Path) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     assert is_being_written(null) is None
     os.close(null)
+
+
+# Small files, in one step
+
+
+@pytest.mark.parametrize("kind", [Reading, ReadingAhead])
+@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, RUN])
+def test_a_small_file_is_read_in_one_step(tmp_path: Path, folder: int, kind: type[Reading], size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data)
+    task, ring = task_of(tmp_path / "file"), Ring(4096)
+    run = kind.read_whole(task, ring, reserve_in(ring), folder)
+    step = kind(task, ring, RUN, folder)
+    runs = []
+    while not (runs and runs[-1].xxh3_128):
+        ready = step.step(reserve_in(ring))
+        runs += [ready] if ready is not None else []
+    step.close()
+    with ring.view(run.start, run.length) as view:
+        assert bytes(view) == data
+    digests = b"".join(each.xxh3_64 for each in runs)
+    assert (run.token, run.first, run.n_chunks, run.xxh3_64) == (task.token, 1, count_chunks(size, CHUNK), digests)
+    assert (run.xxh3_128, run.file) == (runs[-1].xxh3_128, runs[0].file)
+
+
+def test_a_small_file_that_changed_gives_its_room_back(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * CHUNK)
+    task, ring = task_of(path), Ring(4096)
+    real = os.preadv
+
+    def preadv(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        count = real(descriptor, buffers, offset)
+        path.write_bytes(b"y" * (CHUNK + 1))
+        return count
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    with pytest.raises(VersionLost) as lost:
+        Reading.read_whole(task, ring, reserve_in(ring), folder)
+    assert lost.value.version.size == CHUNK + 1
+    assert ring.used == 0
+    path.write_bytes(b"")
+    with pytest.raises(VersionLost):
+        Reading.read_whole(task, ring, reserve_in(ring), folder)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        Reading.read_whole(task, ring, reserve_in(ring), folder)
+    assert ring.used == 0

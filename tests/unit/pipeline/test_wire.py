@@ -45,7 +45,7 @@ def test_a_native_message() -> None:
 
 def test_a_message_of_openmsistream() -> None:
     value, key, headers = OPENMSISTREAM.messages(start()).message(2, memoryview(DATA), b"", WHOLE)
-    assert (key, headers) == (b"sub_a_chunk_2_of_2", None)
+    assert (key, headers) == (b"sub_a_2_of_2", None)
     assert decode(value) == Chunk(b"sub/a", 2, 2, 16, hashlib.sha512(b"all").digest(), 1.5, DATA)
 
 
