@@ -1,0 +1,21 @@
+"""Make the environment of the faults, then cause them: ``scripts/faults`` starts this."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from environments import ROOT, environment, find_pythons
+
+
+def main(arguments: list[str]) -> None:
+    """Cause the faults on the newest Python here; this process becomes them."""
+    version, python = find_pythons()[-1]
+    folder = environment(f"{version[0]}.{version[1]}", version, python, "dev")
+    os.environ["PYTHONPATH"] = str(ROOT / "tests")
+    program = str(folder / "python")
+    os.execv(program, [program, "-m", "faults", *arguments])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,100 @@
+"""Cause the faults and print what they cost; ends with 0 if nothing was lost and all went as it should."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from dfud.broker.jars import KAFKA_VERSION
+from dfud.broker.node import KafkaNode
+from faults import report
+from faults.catalogue import SECTIONS, all_faults
+from faults.performance import Row, perform
+from faults.scene import Fault
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+
+
+def main(arguments: list[str]) -> int:
+    """Do as the command line says; return the exit status."""
+    options = _parser().parse_args(arguments)
+    chosen = [fault for fault in all_faults() if not options.names or _matches(fault, options.names)]
+    if options.list:
+        for fault in chosen:
+            print(f"{fault.name}: {fault.times} times{f', {fault.quick} with --quick' if fault.quick else ''}")
+        return 0
+    if options.quick:
+        chosen = [fault for fault in chosen if fault.quick]
+    if not chosen:
+        print("scripts/faults: no such fault; see --list", file=sys.stderr)
+        return 2
+    seed = random.randrange(1_000_000) if options.seed is None else options.seed
+    print(f"seed {seed}: --seed {seed} has all of it happen again at the same instants", flush=True)
+    began = time.monotonic()
+    rows = _perform_all(chosen, seed, options.quick)
+    minutes = (time.monotonic() - began) / 60
+    print()
+    for line in report.plain(rows):
+        print(line)
+    print(f"\n{_summary(rows)}, in {minutes:.1f} minutes, with seed {seed}")
+    if options.report:
+        report.write(DOCUMENT, _report(rows, seed, minutes))
+    return 0 if all(row.verdict != "FAILED" for row in rows) else 1
+
+
+def _matches(fault: Fault, names: list[str]) -> bool:
+    return any(name.lower() in fault.name.lower() for name in names)
+
+
+def _perform_all(faults: list[Fault], seed: int, is_quick: bool) -> list[Row]:
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="dfud-faults-") as name:
+        work = Path(name)
+        with KafkaNode(work / "kafka", announce=lambda line: print(line, flush=True)) as kafka:
+            for fault in faults:
+                row = perform(fault, kafka, work, seed, is_quick)
+                print(f"{row.verdict:7}  {row.took:6.1f} s  {fault.name}", flush=True)
+                for trouble in row.tally.told_troubles():
+                    print(f"    {trouble}", flush=True)
+                rows.append(row)
+    return rows
+
+
+def _summary(rows: list[Row]) -> str:
+    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("passed", "FAILED", "skipped")}
+    lost = sum(row.tally.lost for row in rows)
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) + f"; lost: {lost}"
+
+
+def _report(rows: list[Row], seed: int, minutes: float) -> list[str]:
+    by_name = {row.fault.name: row for row in rows}
+    sections = [
+        (section.title, [by_name[fault.name] for fault in section.faults if fault.name in by_name])
+        for section in SECTIONS
+    ]
+    return [
+        *report.markdown(sections),
+        "",
+        f"{_summary(rows)}. `scripts/faults --seed {seed}`, {minutes:.0f} minutes on {os.cpu_count()} cores, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, Kafka {KAFKA_VERSION}.",
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="FAULT", help="parts of the names of the faults to cause")
+    parser.add_argument("--list", action="store_true", help="list the faults, and cause none")
+    parser.add_argument("--quick", action="store_true", help="cause the quick ones, a few times each")
+    parser.add_argument("--seed", type=int, help="have the instants and bytes of an earlier run")
+    parser.add_argument("--report", action="store_true", help=f"write the table into docs/{DOCUMENT.name}, too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

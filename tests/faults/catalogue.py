@@ -1,0 +1,36 @@
+"""All the faults, in the order of the table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+from faults.scene import Fault
+
+
+class Section(NamedTuple):
+    """Faults that have something in common."""
+
+    title: str
+    modules: tuple[str, ...]  # of this package, each with a list FAULTS
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [fault for name in self.modules for fault in import_module(f"faults.{name}").FAULTS]
+
+
+SECTIONS = (
+    Section("Ourselves", ("killing",)),
+    Section("Kafka", ()),
+    Section("Files", ()),
+    Section("The kernel's limits", ()),
+    Section("Disks", ()),
+)
+
+
+def all_faults() -> list[Fault]:
+    """List the faults of all sections; no two have one name."""
+    faults = [fault for section in SECTIONS for fault in section.faults]
+    names = [fault.name for fault in faults]
+    assert len(set(names)) == len(names), "two faults of one name"
+    return faults
