@@ -101,7 +101,8 @@ def _read(consumer: Consumer, topic: str, deadline: float) -> list[Message]:
         consumer.assign(starts)
     messages = []
     while ends:
-        for record in consumer.consume(1000, timeout=min(1.0, _left(deadline))):
+        # It waits for a thousand or for the time-out, whichever is first: a long one would only hold up the end.
+        for record in consumer.consume(1000, timeout=min(0.05, _left(deadline))):
             number, offset, error = _number(record.partition()), _number(record.offset()), record.error()
             if error is not None:
                 # The end of a partition is an event of its own: its last offset may hold no message at all
