@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -139,9 +139,11 @@ def _alive(pid: int) -> bool:
 
 
 @contextmanager
-def uploading(directory: Path, config: Path, topic: str, *options: object) -> Iterator[Upload]:
-    """Run an upload that watches for the time of the block, and make sure that nothing is left of it."""
-    upload = Upload(command(directory, config, topic, *options))
+def uploading(
+    directory: Path, config: Path, topic: str, *options: object, by: Sequence[str] = ()
+) -> Iterator[Upload]:
+    """Run an upload that watches, started `by` a command, for the time of the block; nothing is left of it."""
+    upload = Upload([*by, *command(directory, config, topic, *options)])
     try:
         upload.wait_for("watching|polled|uploading ")
         yield upload
@@ -149,10 +151,12 @@ def uploading(directory: Path, config: Path, topic: str, *options: object) -> It
         upload.close()
 
 
-def upload_once(directory: Path, config: Path, topic: str, *options: object, status: int = 0) -> str:
-    """Run an upload with ``--once`` and no standard input; return its output."""
+def upload_once(
+    directory: Path, config: Path, topic: str, *options: object, status: int = 0, by: Sequence[str] = ()
+) -> str:
+    """Run an upload with ``--once`` and no standard input, started `by` a command; return its output."""
     done = subprocess.run(
-        command(directory, config, topic, "--once", *options),
+        [*by, *command(directory, config, topic, "--once", *options)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -31,6 +31,7 @@ class Message(NamedTuple):
     headers: dict[str, bytes]
     partition: int
     offset: int  # in the partition
+    timestamp_ms: int = 0  # since 1970, as the topic's message.timestamp.type has it
 
 
 @dataclass
@@ -125,7 +126,8 @@ def _message(record: KafkaMessage) -> Message:
     texts = {str(name): value for name, value in headers if isinstance(value, bytes)}
     _require(len(texts) == len(headers), f"{key!r}: a header twice, or a null one")
     _require(isinstance(key, bytes), "a message without a key")
-    return Message(key or b"", record.value(), texts, _number(record.partition()), _number(record.offset()))
+    place = _number(record.partition()), _number(record.offset())
+    return Message(key or b"", record.value(), texts, *place, record.timestamp()[1])
 
 
 def _number(number: int | None) -> int:

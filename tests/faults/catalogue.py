@@ -20,7 +20,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("Ourselves", ("killing",)),
+    Section("Ourselves", ("killing", "workers", "signals", "outputs", "limits", "clock")),
     Section("Kafka", ()),
     Section("Files", ()),
     Section("The kernel's limits", ()),

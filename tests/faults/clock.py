@@ -1,0 +1,36 @@
+"""A clock that is set back."""
+
+from __future__ import annotations
+
+import signal
+
+from faults.scene import Fault, Scene
+from faults.tally import Tally
+from uploading import uploading
+
+_HOUR_NS = 3_600 * 10**9
+
+
+def set_back(scene: Scene, tally: Tally, times: int) -> None:
+    """Have files come that are not recognised before a kill, and are older than the run by the clock."""
+    for _ in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        with uploading(directory, scene.config(), topic) as upload:
+            upload.workers()["watcher"].send_signal(signal.SIGSTOP)
+            scene.fill(directory, 20, 40_000)
+            upload.kill()
+        lock = directory / "LOGS" / f".upload_to_{topic}.lock"
+        began = lock.read_text()
+        lock.write_text(f"{int(began) + _HOUR_NS:0{len(began) - 1}d}\n")
+        tally.times += 1
+        with uploading(directory, scene.config(), topic) as upload:
+            upload.quit()
+        scene.check(tally, directory, topic)
+
+
+FAULTS = [
+    Fault(
+        "the clock is set back by an hour, then a kill -9", set_back, times=3, quick=1,
+        injected="the run's beginning, as LOGS has it, is set forward",
+    ),
+]  # fmt: skip

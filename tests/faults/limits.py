@@ -1,0 +1,122 @@
+"""Too little memory, and too few file descriptors."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+import psutil
+
+from faults.scene import Fault, Scene, Skipped
+from faults.tally import Tally
+from uploading import Upload, command, upload_once, uploading
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def limit_address_space(scene: Scene, tally: Tally, times: int) -> None:
+    """Take the address space from a chunker or a producer at work: its next allocations fail."""
+    for number in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        scene.fill(directory, 4, 8_000_000)
+        with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
+            upload.wait_for("broken into")
+            victim = upload.workers()[("producer-0", "chunker-1")[number % 2]]
+            resource.prlimit(victim.pid, resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY))
+            tally.times += 1
+            text = upload.quit()
+        tally.require("Traceback" not in text, lambda text=text: text)
+        scene.check(tally, directory, topic)
+
+
+def limit_cgroup(scene: Scene, tally: Tally, times: int) -> None:
+    """Put a producer into a control group with too little memory: the kernel kills it."""
+    for _ in range(times):
+        group = _make_group(scene)
+        directory, topic = scene.directory(), scene.topic()
+        scene.fill(directory, 4, 8_000_000)
+        try:
+            with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
+                upload.wait_for("broken into")
+                (group / "cgroup.procs").write_text(str(upload.workers()["producer-0"].pid))
+                tally.times += 1
+                scene.fill(directory, 20, 8_000_000, "more")
+                text = upload.quit()
+        finally:
+            group.rmdir()
+        tally.require("producer-0 was killed by SIGKILL" in text, "the kernel has not killed it")
+        scene.check(tally, directory, topic)
+
+
+def _make_group(scene: Scene) -> Path:
+    """Make a control group whose processes may have 1 MB. Raises Skipped."""
+    name = f"dfud-{os.getpid()}-{scene.random.getrandbits(32)}"
+    for top, limit in ((_CGROUPS / "memory", "memory.limit_in_bytes"), (_CGROUPS, "memory.max")):
+        group = top / name
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(1 << 20))
+            return group
+        except OSError:
+            group.rmdir()
+    raise Skipped("no control group for memory can be made here")
+
+
+def start_with_few_descriptors(scene: Scene, tally: Tally, times: int) -> None:
+    """Start it with any small number of file descriptors: it works, or says in a line why not."""
+    directory, topic = scene.directory(), scene.topic()
+    scene.fill(directory, 10, 40_000)
+    for number in range(times):
+        most = scene.random.randrange(6, 50) if number else 16
+        words = command(directory, scene.config(), topic, "--once")
+        upload = Upload(["prlimit", f"--nofile={most}", *words])
+        try:
+            status, text = upload.end()
+        finally:
+            upload.close()
+        tally.times += 1
+        tally.require(status in (0, 1, 2), f"{most} descriptors: it ended with {status}")
+        tally.require("Traceback" not in text, lambda most=most, text=text: f"{most} descriptors: {text}")
+        tally.require(
+            not status or len(text.splitlines()) > 0, f"{most} descriptors: it does not say what is wrong"
+        )
+    with tally.recovering():
+        upload_once(directory, scene.config(), topic)
+    scene.check(tally, directory, topic)
+
+
+def take_descriptors_away(scene: Scene, tally: Tally, times: int) -> None:
+    """Take file descriptors from everyone at work, and give them back."""
+    for _ in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        scene.fill(directory, 3, 8_000_000)
+        with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
+            upload.wait_for("broken into")
+            family = [psutil.Process(upload.process.pid), *upload.workers().values()]
+            before = resource.prlimit(upload.process.pid, resource.RLIMIT_NOFILE)
+            for member in family:
+                resource.prlimit(member.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+            tally.times += 1
+            scene.fill(directory, 20, 100_000, "more")
+            (directory / "folder").mkdir()
+            scene.fill(directory / "folder", 20, 100_000)
+            upload.wait_for("can't be read|can't be written|can't be opened")
+            for member in family:
+                resource.prlimit(member.pid, resource.RLIMIT_NOFILE, before)
+            with tally.recovering():
+                upload.wait_for("written again")
+            text = upload.quit()
+        tally.require("Traceback" not in text, lambda text=text: text)
+        scene.check(tally, directory, topic)
+
+
+FAULTS = [
+    Fault("no memory is left for a worker (RLIMIT_AS)", limit_address_space, times=6, quick=2),
+    Fault("the kernel kills a worker for its memory", limit_cgroup, times=3, quick=1),
+    Fault("too few file descriptors at the start", start_with_few_descriptors, times=40, quick=3),
+    Fault("too few file descriptors at work", take_descriptors_away, times=3, quick=1),
+]
