@@ -40,6 +40,7 @@ class Swept(NamedTuple):
     """All that was there when the sweep of this number was asked for has been reported."""
 
     number: int
+    is_whole: bool = True  # no folder was left out because it could not be read
 
 
 # supervisor → watcher

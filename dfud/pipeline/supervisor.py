@@ -111,7 +111,7 @@ class Supervisor:
         self._allowed = 0  # files that the watcher may still report
         self._draining = False
         self._swept = False
-        self._left_over = False  # files came after the last sweep
+        self._left_over = False  # files came after the last sweep, or lie where it could not look
         self._abandoned = False
         self._interrupted = False  # once: a second time leaves at once
         self._away = False
@@ -145,7 +145,7 @@ class Supervisor:
             self._ledger.give_up("the program ended early")
             self._abandoned = True
         finally:
-            self._kill_all()
+            self._workers.kill_all()
         return self._finish()
 
     def _is_over(self) -> bool:
@@ -264,6 +264,7 @@ class Supervisor:
             self._unrecorded -= message.rows
         elif isinstance(message, Swept):
             self._swept = True
+            self._left_over = self._left_over or not message.is_whole
         elif isinstance(message, Notice):
             self._log.log(message.level, message.text)
 
@@ -471,13 +472,6 @@ class Supervisor:
                     for key, _ in ends.select(1.0):
                         if key.data is not None:
                             self._hear_out(key.data)
-
-    def _kill_all(self) -> None:
-        for worker in self._all_workers():
-            if worker.process.exitcode is None:
-                worker.process.kill()
-        for worker in self._all_workers():
-            worker.process.join()
 
     def _finish(self) -> int:
         """Leave LOGS as the next start wants it, and say how it went."""

@@ -149,8 +149,8 @@ class EventSource:
             elif being_written is False:
                 self._waiting[path] = None
         unread = self._tree.unread
-        if unread and now >= self._read_again_at:
-            if self._read_again_at:
+        if unread and (everything or now >= self._read_again_at):
+            if self._read_again_at or everything:
                 for folder in unread:
                     self._scan_later(folder.path, folder.take_all)
             self._read_again_at = now + _READ_AGAIN_AFTER

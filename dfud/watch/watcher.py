@@ -109,7 +109,8 @@ class Watcher:
         if self._sweeps and self._source.is_swept:
             self._source.take_in()
             if self._source.is_swept:
-                self._supervisor.send([Swept(number) for number in self._sweeps])
+                is_whole = not self._tree.unread
+                self._supervisor.send([Swept(number, is_whole) for number in self._sweeps])
                 self._sweeps.clear()
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from dfud.messages import Allowance, Found, Leave, Message, Notice, Sweep, Swept
 from dfud.pipeline.channel import Channel
+from dfud.watch import scan
 from dfud.watch import watcher as module
 from dfud.watch.watcher import Watcher, WatchOptions
 
@@ -104,3 +106,36 @@ def test_remote_file_systems_are_polled(
     watcher = watch(options(tmp_path))
     assert heard(ours) == [Notice(30, "a nfs4 file system does not report all changes: it is polled")]
     assert watcher._source.fileno() == -1
+
+
+def test_a_sweep_looks_once_more_into_what_could_not_be_read(
+    channels: tuple[Channel, Channel],
+    watch: Callable[[WatchOptions], Watcher],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, _ = channels
+    watcher = watch(options(tmp_path))
+    ours.post([Allowance(1000), Sweep(1)])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(b"x")
+
+    def no_descriptor(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(scan, "open_below", no_descriptor)
+    assert sweep(watcher, ours, 1)[-1] == Swept(1, is_whole=False)
+    monkeypatch.undo()
+    ours.post([Sweep(2)])
+    *found, swept = sweep(watcher, ours, 2)
+    assert [message.version.path for message in found if isinstance(message, Found)] == [b"folder/file"]
+    assert swept == Swept(2)
+
+
+def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
+    """Return what a watcher reports up to the answer to a sweep."""
+    messages: list[Message] = []
+    while not any(isinstance(message, Swept) and message.number == number for message in messages):
+        assert watcher.turn()
+        messages += heard(ours)
+    return messages
