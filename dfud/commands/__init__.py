@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ COMMANDS = (
     "broker",
     "demo",
 )
+
+
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class LazyGroup(click.Group):
@@ -77,6 +81,11 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
         return EXIT_USAGE
     except click.ClickException as error:
         print(f"{name}: {_line(error.format_message())}", file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        if error.errno not in _USED_UP:
+            raise
+        print(f"{name}: the limits of this process are too low ({error.strerror}); see ulimit -a", file=sys.stderr)
         return EXIT_USAGE
     except click.Abort:
         print(f"{name}: interrupted", file=sys.stderr)

@@ -59,3 +59,5 @@ def _answer(to_parent: Connection, parent: int, function: Callable[..., Any], ar
         to_parent.send((True, function(*args)))
     except DfudError as error:
         to_parent.send((False, error))
+    except OSError as problem:
+        to_parent.send((False, DfudError(f"the broker can't be asked: {problem}")))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, Protocol
 
+from dfud.errors import WorkerError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.shards import ShardWriter
 from dfud.messages import Notice
@@ -56,11 +57,25 @@ class Workers:
     def __init__(self, lock: Closeable) -> None:
         self._context = multiprocessing.get_context("fork")  # no thread and no librdkafka handle is in our way
         self._ours: list[Closeable] = [lock]
+        self._started: list[BaseProcess] = []
 
     def start(
         self, name: str, run: Callable[..., None], args: Iterable[Any], theirs: Iterable[Closeable] = ()
     ) -> Worker:
-        """Start `run(name, our process id, channel to us, *args)`; `theirs` is what only the child keeps open."""
+        """Start `run(name, our process id, channel to us, *args)`; `theirs` is what only the child keeps open.
+
+        Raises WorkerError where the system has no process or descriptor left for it.
+        """
+        try:
+            return self._start(name, run, args, theirs)
+        except OSError as problem:
+            raise WorkerError(
+                f"{name} can't be started: {problem.strerror}; see the limits of this process (ulimit -a)"
+            ) from None
+
+    def _start(
+        self, name: str, run: Callable[..., None], args: Iterable[Any], theirs: Iterable[Closeable]
+    ) -> Worker:
         ours, to_supervisor = Channel.pair()
         kept = list(theirs)
         others = [item for item in [*self._ours, ours] if item not in kept]
@@ -78,9 +93,18 @@ class Workers:
         process = self._context.Process(target=be_worker, name=name, daemon=True)
         with ending_signals_blocked():
             process.start()
+        self._started.append(process)
         to_supervisor.close()
         self._ours.append(ours)
         return Worker(process, ours)
+
+    def kill_all(self) -> None:
+        """Kill every process that was started and is still there, and wait for its end."""
+        for process in self._started:
+            process.kill()
+        for process in self._started:
+            process.join()
+        self._started.clear()
 
     def keep(self, item: Closeable) -> None:
         """Have later children let go of `item`, which is not theirs."""

@@ -165,30 +165,33 @@ def _run(
     rows, bad_rows = _read_rows(folder)
     calm_collector()
     workers = Workers(lock)
-    watcher = start_watcher(workers, watch)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    largest_chunk = max([options.chunk_size, *(row.chunk_size for row in rows)])
-    ring_bytes = max(_shares(options).ring, 2 * largest_chunk)
-    settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
-    first_shard = folder.next_sequence()
-    lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
-    log.info(f"uploading {directory} to topic {options.topic}")
     try:
-        consolidated = consolidate(folder, shards)
-    except OSError as problem:
-        raise UsageError(f"the completed tables in {folder.path} can't be read: {problem}") from None
-    if consolidated.trouble is not None:
-        log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
-    _tell_bad_rows(bad_rows + consolidated.bad, log)
-    ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
-    _resume(rows, ledger, descriptor, log)
-    _write_first_table(folder, ledger, bad_rows, log)
-    supervisor = Supervisor(
-        RunOptions(options.once, options.update_seconds),
-        watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
-        signals, output, CommandInput(), log,
-    )  # fmt: skip
-    return supervisor.run()
+        watcher = start_watcher(workers, watch)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        largest_chunk = max([options.chunk_size, *(row.chunk_size for row in rows)])
+        ring_bytes = max(_shares(options).ring, 2 * largest_chunk)
+        settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
+        first_shard = folder.next_sequence()
+        lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
+        log.info(f"uploading {directory} to topic {options.topic}")
+        try:
+            consolidated = consolidate(folder, shards)
+        except OSError as problem:
+            raise UsageError(f"the completed tables in {folder.path} can't be read: {problem}") from None
+        if consolidated.trouble is not None:
+            log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
+        _tell_bad_rows(bad_rows + consolidated.bad, log)
+        ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
+        _resume(rows, ledger, descriptor, log)
+        _write_first_table(folder, ledger, bad_rows, log)
+        supervisor = Supervisor(
+            RunOptions(options.once, options.update_seconds),
+            watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
+            signals, output, CommandInput(), log,
+        )  # fmt: skip
+        return supervisor.run()
+    finally:
+        workers.kill_all()  # whatever came in between: they would outlive us
 
 
 def _take_over(
@@ -221,6 +224,9 @@ def _begin_session(options: UploadOptions, lock: UploadLock, log: logging.Logger
             log.warning(
                 "the last run did not end in an orderly way: what has come since it began is looked at, too"
             )
+            if earlier > since_ns:
+                log.warning("the clock has been set back since then: all that is there is looked at")
+                earlier = EVERYTHING
             since_ns = min(since_ns, earlier)
         lock.begin(EVERYTHING if take_all else since_ns)
     except OSError as problem:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
 import click
 import pytest
 
-from dfud.commands import COMMANDS, load, main
+from dfud.commands import COMMANDS, load, main, run
 from dfud.errors import EXIT_USAGE
 
 
@@ -64,3 +65,13 @@ def test_only_what_is_asked_for_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {"dfud.commands", "dfud.commands.options", "dfud.commands.status"}
+
+
+def test_used_up_descriptors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def needy() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    assert run(needy, [], "dfud") == EXIT_USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "dfud: the limits of this process are too low (Too many open files); see ulimit -a"
