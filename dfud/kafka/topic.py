@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -82,6 +83,10 @@ def _create(topic: str, properties: Mapping[str, Any], logger: Any) -> None:
                 f"there is no topic {topic}, and the broker does not let us create it: {error.str()}; "
                 "have it created, or check --topic_name"
             ) from None
+    except FutureTimeout:
+        raise UsageError(
+            f"there is no topic {topic}, and the broker took too long to create it; try again"
+        ) from None
 
 
 def _max_message_bytes(topic: str, properties: Mapping[str, Any], logger: Any) -> int | None:
@@ -90,7 +95,11 @@ def _max_message_bytes(topic: str, properties: Mapping[str, Any], logger: Any) -
     try:
         entries = admin.describe_configs([resource])[resource].result(15)
         return int(entries["max.message.bytes"].value)
-    except (KafkaException, KeyError):  # not allowed to ask, or too old a broker: a refusal will tell
+    except (
+        KafkaException,
+        KeyError,
+        FutureTimeout,
+    ):  # not allowed, too old a broker or a slow one: a refusal tells
         return None
 
 
