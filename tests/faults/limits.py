@@ -71,7 +71,7 @@ def start_with_few_descriptors(scene: Scene, tally: Tally, times: int) -> None:
     directory, topic = scene.directory(), scene.topic()
     scene.fill(directory, 10, 40_000)
     for number in range(times):
-        most = scene.random.randrange(6, 50) if number else 16
+        most = scene.random.randrange(8, 60) if number else 16
         words = command(directory, scene.config(), topic, "--once")
         upload = Upload(["prlimit", f"--nofile={most}", *words])
         try:
