@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable
 
 LOGS = b"LOGS"
+_NO_NAMES = (b"", b".", b"..")
+_LONGEST_NAME = 255  # bytes, NAME_MAX
+_LONGEST_PATH = 4095  # bytes, PATH_MAX without the NUL
 DEFAULT_UPLOAD_REGEX = r"^(?!\.)(?!.*\.log$).*"
 
 
@@ -29,6 +32,30 @@ def name_filter(upload_regex: str) -> Callable[[bytes], bool]:
         return pattern.match(os.fsdecode(name)) is not None
 
     return accepts
+
+
+def path_fault(path: bytes) -> str:
+    """Return why `path` can't be that of a file below a directory of ours, or "" if it can.
+
+    It is a path that somebody else has written: nothing of it is to be trusted.
+    """
+    if not path:
+        return "it is empty"
+    if b"\0" in path:
+        return "it has a NUL in it"
+    if path.startswith(b"/"):
+        return "it is absolute"
+    if len(path) > _LONGEST_PATH:
+        return f"it is longer than {_LONGEST_PATH} bytes"
+    parts = path.split(b"/")
+    for part in parts:
+        if part in _NO_NAMES:
+            return f"it has {os.fsdecode(part)!r} for a name in it"
+        if len(part) > _LONGEST_NAME:
+            return f"it has a name of more than {_LONGEST_NAME} bytes in it"
+    if parts[0] == LOGS:
+        return "it lies in LOGS"
+    return ""
 
 
 def shown(path: bytes) -> str:

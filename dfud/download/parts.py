@@ -1,0 +1,150 @@
+"""Parts: versions of files that are not whole yet, each a sparse file and a note beside it in LOGS.
+
+The folder ``LOGS/download_from_T`` holds, for each, ``<id>.<worker>.<number>.part``, with every piece at its place,
+and ``<id>.<worker>.<number>.json``, which says which file it is of and which chunks of it are there. A note tells
+only of chunks that were on disk before it was written. A name is never used twice, so that a note that a crash has
+left over can't be taken for that of another part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dfud.core.piece import SHA512, XXH3_128
+from dfud.core.ranges import RangeSet
+
+PART, NOTE = ".part", ".json"
+_NAME = re.compile(r"([0-9a-f]{32})\.(\d{1,4})\.([0-9a-f]{8})")
+
+
+class PartName(NamedTuple):
+    """The name that a part's two files share."""
+
+    identity: bytes  # 16 bytes, of the version
+    worker: int  # that it belongs to: the only one to touch it
+    number: str  # 8 random hex digits
+
+    def __str__(self) -> str:
+        return f"{self.identity.hex()}.{self.worker}.{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> PartName | None:
+        match = _NAME.fullmatch(text)
+        return cls(bytes.fromhex(match[1]), int(match[2]), match[3]) if match else None
+
+    @classmethod
+    def new(cls, identity: bytes, worker: int) -> PartName:
+        return cls(identity, worker, os.urandom(4).hex())
+
+
+class Note(NamedTuple):
+    """What is known of a part."""
+
+    path: bytes  # relative, of the file that it is of
+    size: int | None  # bytes
+    mtime_ns: int | None
+    n_chunks: int
+    algorithm: str
+    digest: str  # of the whole, hex digits; "" if not told yet
+    chunks: RangeSet  # that are there
+    trouble: str = ""  # why it is not in its place though it is whole
+
+    def to_json(self) -> bytes:
+        fields = self._asdict()
+        fields["path"] = os.fsdecode(self.path)
+        fields["chunks"] = str(self.chunks)
+        return json.dumps(fields).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Note:
+        """Read a note; ValueError if it is none."""
+        try:
+            fields = json.loads(text)
+            fields["path"] = os.fsencode(fields["path"])
+            fields["chunks"] = RangeSet.parse(fields["chunks"])
+            note = cls(**fields)
+            if note.algorithm not in (XXH3_128, SHA512):
+                raise ValueError(note.algorithm)
+        except (KeyError, TypeError, AttributeError) as problem:
+            raise ValueError(str(problem)) from None
+        return note
+
+
+class PartsFolder:
+    """The folder of the parts of one topic; every name in it is one of ours."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Use the folder that is open at `descriptor`."""
+        self.descriptor = descriptor
+
+    def create(self, name: PartName) -> int:
+        """Make the file of a new part, open for reading and writing."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(f"{name}{PART}", flags, 0o666, dir_fd=self.descriptor)
+
+    def open(self, name: PartName) -> int:
+        return os.open(f"{name}{PART}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor)
+
+    def save(self, name: PartName, text: bytes) -> None:
+        """Write a part's note, whole or not at all; it is on disk only after a sync."""
+        temporary = f"{name}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(temporary, flags, 0o644, dir_fd=self.descriptor)
+        try:
+            written = 0
+            while written < len(text):
+                written += os.write(descriptor, text[written:])
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, f"{name}{NOTE}", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def remove(self, name: PartName) -> None:
+        """Remove both files of a part, if they are there."""
+        self.remove_note(name)
+        self._unlink(f"{name}{PART}")
+
+    def remove_note(self, name: PartName) -> None:
+        self._unlink(f"{name}{NOTE}")
+
+    def _unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def notes(self) -> Iterator[tuple[PartName, Note]]:
+        """Give the parts that have a note, one at a time; a note that can't be read is passed over."""
+        for text in os.listdir(self.descriptor):
+            name = PartName.parse(text[: -len(NOTE)]) if text.endswith(NOTE) else None
+            if name is not None:
+                try:
+                    yield name, self.note(name)
+                except (OSError, ValueError):
+                    continue
+
+    def note(self, name: PartName) -> Note:
+        """Return a part's note; OSError or ValueError if there is none that can be read."""
+        descriptor = os.open(f"{name}{NOTE}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor)
+        with open(descriptor, "rb") as file:
+            return Note.from_json(file.read())
+
+    def tidy(self) -> None:
+        """Remove what a crash has left over: parts without a note, notes without a part, temporary files.
+
+        The chunks of a part without a note are still to be read: nothing after them was committed.
+        """
+        names = set(os.listdir(self.descriptor))
+        for text in names:
+            stem, end = os.path.splitext(text)
+            name = PartName.parse(stem)
+            other = {PART: NOTE, NOTE: PART}.get(end)
+            if name is not None and (other is None or stem + other not in names):
+                self._unlink(text)
+            elif end == NOTE and name is not None:
+                try:
+                    self.note(name)
+                except (OSError, ValueError):
+                    self.remove(name)
