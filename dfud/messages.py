@@ -8,6 +8,10 @@ that the supervisor gives to one upload of one version of one file; it is never 
        └───────Allowance, Sweep──────┘  │  └─FilesRead, FileUnreadable, FileChanged, FileUnchanged      │  │
                                         │                      └───────────────RoomFree─────────────────┘  │
                                         └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
+
+A download has a supervisor of its own, and fetchers only:
+
+    fetcher ─Fetched, Holds, Given, CaughtUp, Uncommitted, BrokerAway, Notice─▶ supervisor ─Give, Merge─▶ fetcher
 """
 
 from __future__ import annotations
@@ -199,6 +203,58 @@ class Closing(NamedTuple):
     """From now on a message that librdkafka gives up on is undelivered, and is not sent again."""
 
 
+# fetcher → supervisor of a download
+
+
+class Holds(NamedTuple):
+    """These bytes of a version of a file are in a part of this fetcher."""
+
+    part: bytes  # its identity
+    size: int | None  # bytes of the whole; None where it is not told yet
+    spans: Ranges  # of bytes, counted from 1; empty: the part is there no longer
+
+
+class Given(NamedTuple):
+    """A part that this fetcher will not touch any more."""
+
+    part: bytes
+    name: str  # of its files; "" if there is none
+    size: int | None  # bytes of the whole; None where it is not told yet
+    spans: Ranges  # of bytes, counted from 1
+
+
+class Fetched(NamedTuple):
+    """What was counted since the last report: the fields of `dfud.download.counts.Counts`."""
+
+    counts: tuple[int, ...]
+
+
+class CaughtUp(NamedTuple):
+    """All that was on the partitions of this fetcher at the start has been read."""
+
+
+class Uncommitted(NamedTuple):
+    """Offsets could not be committed, for this reason; or, with an empty one, they can be again."""
+
+    why: str
+
+
+# supervisor → fetcher
+
+
+class Give(NamedTuple):
+    """Let go of a part, and answer with `Given`."""
+
+    part: bytes
+
+
+class Merge(NamedTuple):
+    """Take over what others have given of a part."""
+
+    part: bytes
+    donors: tuple[Given, ...]
+
+
 class Leave(NamedTuple):
     """To any worker: all is done; write what is unwritten and end."""
 
@@ -225,5 +281,12 @@ Message = Union[
     GivenUp,
     Recorded,
     Closing,
+    Holds,
+    Given,
+    Fetched,
+    CaughtUp,
+    Uncommitted,
+    Give,
+    Merge,
     Leave,
 ]

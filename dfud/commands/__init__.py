@@ -67,6 +67,11 @@ def upload_main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(run(load("upload"), arguments, "DataFileUploadDirectory"))
 
 
+def download_main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``DataFileDownloadDirectory``, which is ``dfud download``."""
+    sys.exit(run(load("download"), arguments, "DataFileDownloadDirectory"))
+
+
 def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
     """Run `command` with `arguments` (those of the process by default); return the exit status."""
     try:

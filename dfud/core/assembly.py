@@ -14,57 +14,70 @@ from dfud.core.ranges import RangeSet
 _BLOCK = 1 << 20  # bytes read back at once
 
 
-class _Hasher(Protocol):
+class Hasher(Protocol):
     def update(self, data: bytes, /) -> object: ...
 
     def hexdigest(self) -> str: ...
 
 
-def new_hasher(algorithm: str) -> _Hasher:
+def new_hasher(algorithm: str) -> Hasher:
+    """Return a hasher of the whole of a file."""
     return hashlib.sha512() if algorithm == SHA512 else xxhash.xxh3_128()
 
 
 class Assembly:
-    """The chunks that have come, and the digest of the whole as far as they came in order.
+    """The bytes that have come, and the digest of the whole as far as they came in order.
 
-    What came out of order is hashed when all is there, by reading it back.
+    Bytes are counted from 1 here, so that a `RangeSet` holds them. It is bytes and not chunks that count: a
+    version that was sent in chunks of two sizes is made whole by either. What came out of order is hashed when
+    all is there, by reading it back.
     """
 
-    __slots__ = ("_algorithm", "_hashed", "_hasher", "chunks", "digest", "n_chunks")
+    __slots__ = ("_algorithm", "_hasher", "digest", "hashed", "size", "spans")
 
-    def __init__(self, algorithm: str, n_chunks: int, chunks: Iterable[tuple[int, int]] = ()) -> None:
-        self.n_chunks = n_chunks
-        self.chunks = RangeSet(chunks)
+    def __init__(self, algorithm: str, size: int | None, spans: Iterable[tuple[int, int]] = ()) -> None:
+        self.size = size  # bytes; None until it is told
         self.digest = ""  # of the whole, as the sender states it; "" until it is told
+        self.spans = RangeSet(spans)
+        self.hashed = 0  # bytes from the start that are in the hasher
         self._algorithm = algorithm
         self._hasher = new_hasher(algorithm)
-        self._hashed = 0  # bytes from the start that are in the hasher
 
-    def add(self, number: int, offset: int, data: bytes) -> None:
-        """Add a chunk that was not there before."""
-        if offset == self._hashed:
+    def has(self, offset: int, length: int) -> bool:
+        """Tell whether a chunk, which is not empty, is there."""
+        return self.spans.includes(offset + 1, offset + length)
+
+    def add(self, offset: int, data: bytes) -> None:
+        """Add a chunk, which is not empty; over one that is there it takes its place."""
+        end = offset + len(data)
+        if offset == self.hashed:
             self._hasher.update(data)
-            self._hashed += len(data)
-        self.chunks.add(number)
-
-    def replace(self, offset: int) -> None:
-        """Note that a chunk which had been added has got other bytes now."""
-        if offset < self._hashed:
+            self.hashed = end
+        elif offset < self.hashed:
             self.forget_hash()
+        self.spans.add(offset + 1, end)
 
     def forget_hash(self) -> None:
         """Have all of the file read back for its digest."""
         self._hasher = new_hasher(self._algorithm)
-        self._hashed = 0
+        self.hashed = 0
 
     @property
     def is_whole(self) -> bool:
-        """Whether all chunks are there, and what they must come to is known."""
-        return bool(self.digest) and self.chunks.covers(self.n_chunks)
+        """Whether all bytes are there, and what they must come to is known."""
+        return bool(self.digest) and self.size is not None and self.spans.covers(self.size)
 
     def is_right(self, read: Callable[[int, int], bytes]) -> bool:
         """Tell whether the whole has the digest that it should have; `read(length, offset)` gives its bytes."""
-        while data := read(_BLOCK, self._hashed):
+        while data := read(_BLOCK, self.hashed):
             self._hasher.update(data)
-            self._hashed += len(data)
-        return self._hasher.hexdigest() == self.digest
+            self.hashed += len(data)
+        return self.hashed == self.size and self._hasher.hexdigest() == self.digest
+
+
+def missing_chunks(spans: RangeSet, size: int, chunk_size: int) -> RangeSet:
+    """Return the numbers of the chunks of which `spans` lacks bytes."""
+    chunks = RangeSet()
+    for first, last in spans.missing(size):
+        chunks.add((first - 1) // chunk_size + 1, (last - 1) // chunk_size + 1)
+    return chunks

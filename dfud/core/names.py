@@ -34,6 +34,14 @@ def name_filter(upload_regex: str) -> Callable[[bytes], bool]:
     return accepts
 
 
+def path_filter(download_regex: str) -> Callable[[bytes], bool]:
+    """Return a predicate of paths: the whole relative path matches from its start; `re.error` for a bad one."""
+    if not download_regex:
+        return lambda path: True
+    pattern = re.compile(download_regex, re.DOTALL)
+    return lambda path: pattern.match(os.fsdecode(path)) is not None
+
+
 def path_fault(path: bytes) -> str:
     """Return why `path` can't be that of a file below a directory of ours, or "" if it can.
 

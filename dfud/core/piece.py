@@ -53,12 +53,5 @@ class Piece(NamedTuple):
 
     def identity(self) -> bytes:
         """Return 16 bytes that are the same for all chunks of one version of a file, and for no others."""
-        told = self.digest if self.algorithm == SHA512 else self.size
-        text = b"%s\0%s\0%s\0%d\0%s" % (
-            self.path,
-            str(told).encode(),
-            str(self.mtime_ns).encode(),
-            self.n_chunks,
-            self.algorithm.encode(),
-        )
-        return xxhash.xxh3_128_digest(text)
+        told = self.digest if self.algorithm == SHA512 else str(self.size)
+        return xxhash.xxh3_128_digest(b"%s\0%s\0%s" % (self.path, told.encode(), str(self.mtime_ns).encode()))

@@ -51,12 +51,25 @@ class RangeSet:
         firsts = self._firsts
         return sum(self._lasts) - sum(firsts) + len(firsts) if firsts else 0
 
+    @property
+    def n_ranges(self) -> int:
+        return len(self._firsts)
+
     def __bool__(self) -> bool:
         return bool(self._firsts)
 
     def __contains__(self, number: int) -> bool:
         at = bisect_right(self._firsts, number) - 1
         return at >= 0 and number <= self._lasts[at]
+
+    def includes(self, first: int, last: int) -> bool:
+        """Tell whether every number from `first` to `last` is in this set."""
+        at = bisect_right(self._firsts, first) - 1
+        return at >= 0 and last <= self._lasts[at]
+
+    def is_just(self, first: int, last: int) -> bool:
+        """Tell whether this set is the numbers from `first` to `last`, and no others."""
+        return len(self._firsts) == 1 and self._firsts[0] == first and self._lasts[0] == last
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RangeSet):
@@ -97,6 +110,19 @@ class RangeSet:
     def covers(self, count: int) -> bool:
         """Tell whether every number of 1 to `count` is in this set."""
         return count < 1 or (bool(self._firsts) and self._firsts[0] == 1 and self._lasts[0] >= count)
+
+    def lacking(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Return the ranges of `first` to `last` that are not in this set."""
+        at = bisect_left(self._lasts, first)
+        gaps = []
+        while at < len(self._firsts) and self._firsts[at] <= last:
+            if self._firsts[at] > first:
+                gaps.append((first, self._firsts[at] - 1))
+            first = self._lasts[at] + 1
+            at += 1
+        if first <= last:
+            gaps.append((first, last))
+        return gaps
 
     def missing(self, count: int) -> RangeSet:
         """Return the numbers of 1 to `count` that are not in this set."""

@@ -1,9 +1,9 @@
 """Parts: versions of files that are not whole yet, each a sparse file and a note beside it in LOGS.
 
-The folder ``LOGS/download_from_T`` holds, for each, ``<id>.<worker>.<number>.part``, with every piece at its place,
-and ``<id>.<worker>.<number>.json``, which says which file it is of and which chunks of it are there. A note tells
-only of chunks that were on disk before it was written. A name is never used twice, so that a note that a crash has
-left over can't be taken for that of another part.
+The folder ``LOGS/download_from_T`` holds two files for each: ``<id>.<worker>.<number>.part``, with every piece at
+its place, and ``<id>.<worker>.<number>.json``, which says which file it is of and which bytes of it are there. A
+note tells only of bytes that were on disk before it was put in place. A name is never used twice, so that a note
+that a crash has left over can't be taken for that of another part.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import NamedTuple
 from dfud.core.piece import SHA512, XXH3_128
 from dfud.core.ranges import RangeSet
 
-PART, NOTE = ".part", ".json"
+PART, NOTE, _NEW_NOTE = ".part", ".json", ".new"
+_GROUPS = "groups"
 _NAME = re.compile(r"([0-9a-f]{32})\.(\d{1,4})\.([0-9a-f]{8})")
 
 
@@ -48,16 +49,16 @@ class Note(NamedTuple):
     path: bytes  # relative, of the file that it is of
     size: int | None  # bytes
     mtime_ns: int | None
-    n_chunks: int
+    chunk_size: int  # bytes, as far as can be told
     algorithm: str
     digest: str  # of the whole, hex digits; "" if not told yet
-    chunks: RangeSet  # that are there
+    spans: RangeSet  # bytes that are there, counted from 1
     trouble: str = ""  # why it is not in its place though it is whole
 
     def to_json(self) -> bytes:
         fields = self._asdict()
         fields["path"] = os.fsdecode(self.path)
-        fields["chunks"] = str(self.chunks)
+        fields["spans"] = str(self.spans)
         return json.dumps(fields).encode()
 
     @classmethod
@@ -66,7 +67,7 @@ class Note(NamedTuple):
         try:
             fields = json.loads(text)
             fields["path"] = os.fsencode(fields["path"])
-            fields["chunks"] = RangeSet.parse(fields["chunks"])
+            fields["spans"] = RangeSet.parse(fields["spans"])
             note = cls(**fields)
             if note.algorithm not in (XXH3_128, SHA512):
                 raise ValueError(note.algorithm)
@@ -90,18 +91,18 @@ class PartsFolder:
     def open(self, name: PartName) -> int:
         return os.open(f"{name}{PART}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor)
 
-    def save(self, name: PartName, text: bytes) -> None:
-        """Write a part's note, whole or not at all; it is on disk only after a sync."""
-        temporary = f"{name}.tmp"
+    def write_note(self, name: PartName, text: bytes) -> None:
+        """Write a part's note beside the one that holds; a sync and `publish_note` put it in its place."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(temporary, flags, 0o644, dir_fd=self.descriptor)
-        try:
-            written = 0
-            while written < len(text):
-                written += os.write(descriptor, text[written:])
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, f"{name}{NOTE}", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        descriptor = os.open(f"{name}{_NEW_NOTE}", flags, 0o644, dir_fd=self.descriptor)
+        with open(descriptor, "wb") as file:
+            file.write(text)
+
+    def publish_note(self, name: PartName) -> None:
+        self._rename(f"{name}{_NEW_NOTE}", f"{name}{NOTE}")
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def remove(self, name: PartName) -> None:
         """Remove both files of a part, if they are there."""
@@ -132,19 +133,49 @@ class PartsFolder:
             return Note.from_json(file.read())
 
     def tidy(self) -> None:
-        """Remove what a crash has left over: parts without a note, notes without a part, temporary files.
+        """Remove what a crash has left over: parts without a note, notes without a part, unpublished notes.
 
         The chunks of a part without a note are still to be read: nothing after them was committed.
         """
         names = set(os.listdir(self.descriptor))
         for text in names:
             stem, end = os.path.splitext(text)
-            name = PartName.parse(stem)
-            other = {PART: NOTE, NOTE: PART}.get(end)
-            if name is not None and (other is None or stem + other not in names):
+            other = {PART: NOTE, NOTE: PART, _NEW_NOTE: ""}.get(end)
+            if other is not None and PartName.parse(stem) and (not other or stem + other not in names):
                 self._unlink(text)
-            elif end == NOTE and name is not None:
-                try:
-                    self.note(name)
-                except (OSError, ValueError):
-                    self.remove(name)
+
+    def hand_over(self, workers: int) -> None:
+        """Give the parts of workers that there are no longer to those that there are."""
+        for text in os.listdir(self.descriptor):
+            stem, end = os.path.splitext(text)
+            name = PartName.parse(stem)
+            if name is not None and name.worker >= workers and end == NOTE:
+                heir = name._replace(worker=name.worker % workers)
+                # A crash in between has left some of it done.
+                with contextlib.suppress(FileExistsError):
+                    folder = self.descriptor
+                    os.link(f"{name}{NOTE}", f"{heir}{NOTE}", src_dir_fd=folder, dst_dir_fd=folder)
+                with contextlib.suppress(FileNotFoundError):
+                    self._rename(f"{name}{PART}", f"{heir}{PART}")
+                self._unlink(f"{name}{NOTE}")
+
+    # -- the consumer groups that have read into this directory
+
+    def groups(self) -> list[str]:
+        """Return their names."""
+        try:
+            descriptor = os.open(_GROUPS, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return []
+        with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+
+    def add_group(self, name: str) -> None:
+        """Note that a group reads into this directory; the note is on disk on return."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(_GROUPS, flags, 0o644, dir_fd=self.descriptor)
+        with open(descriptor, "a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.fsync(self.descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -32,10 +33,11 @@ class Tree:
             os.close(descriptor)
         self._open.clear()
 
-    def folder(self, path: bytes, make: bool = False) -> int:
+    def folder(self, path: bytes, make: bool = False, logs: bool = False) -> int:
         """Return the descriptor of a folder, valid until the next call; b"" is the directory itself.
 
-        `make` makes what is not there. OSError (ENOTDIR, ELOOP, …) where something else is in the way.
+        `make` makes what is not there, `logs` lets LOGS be meant. OSError (ENOTDIR, ELOOP, …)
+        where something else is in the way.
         """
         if not path:
             return self.descriptor
@@ -48,14 +50,12 @@ class Tree:
             try:
                 descriptor = os.open(name, _FOLDER, dir_fd=within)
             except FileNotFoundError:
-                try:
+                with contextlib.suppress(FileExistsError):  # another of our processes was quicker
                     os.mkdir(name, dir_fd=within)
-                except FileExistsError:  # another of our processes was quicker
-                    pass
                 descriptor = os.open(name, _FOLDER, dir_fd=within)
         else:
             descriptor = os.open(name, _FOLDER, dir_fd=within)
-        if not parent and name.lower() == LOGS.lower():
+        if not parent and name.lower() == LOGS.lower() and not logs:
             self._refuse_logs(descriptor)
         if len(self._open) >= _MOST_OPEN:
             oldest = next(iter(self._open))

@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from dfud.errors import UsageError
 
 _PATIENCE = 15.0  # s for the broker to answer
-_HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 
 class TopicLimits(NamedTuple):
@@ -33,11 +33,11 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
     has called it must not fork any more.
     """
     errors: list[KafkaError] = []
-    logger = _silence()
+    logger = silent_logger()
     try:
         producer = Producer({**properties, "error_cb": errors.append, "logger": logger})
     except (KafkaException, ValueError, TypeError) as problem:
-        raise UsageError(f"{config_path} can't be used: {_reason(problem)}") from None
+        raise UsageError(f"{config_path} can't be used: {reason(problem)}") from None
     deadline = time.monotonic() + _PATIENCE
     asked_to_create = False
     while True:
@@ -47,7 +47,7 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             error = metadata.error
             if error is None and metadata.partitions:
                 return TopicLimits(len(metadata.partitions), _max_message_bytes(topic, properties, logger))
-            if error is not None and error.code() in _HOPELESS:
+            if error is not None and error.code() in HOPELESS:
                 raise UsageError(
                     f"topic {topic} can't be had: {error.str()}; have the user of {config_path} allowed"
                 )
@@ -57,9 +57,9 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
                 continue
             problem_text = error.str() if error else "it has no partitions"
         except KafkaException as problem:
-            problem_text = _reason(problem)
+            problem_text = reason(problem)
         producer.poll(0)
-        hopeless = next((error for error in errors if error.code() in _HOPELESS), None)
+        hopeless = next((error for error in errors if error.code() in HOPELESS), None)
         if hopeless or time.monotonic() > deadline:
             told = hopeless or next(
                 (error for error in errors if error.code() != KafkaError._ALL_BROKERS_DOWN), None
@@ -107,12 +107,12 @@ def _admin(properties: Mapping[str, Any], logger: Any) -> AdminClient:
     return AdminClient({**properties, "logger": logger})
 
 
-def _reason(problem: Exception) -> str:
+def reason(problem: Exception) -> str:
     error = problem.args[0] if problem.args else problem
     return error.str() if isinstance(error, KafkaError) else str(error)
 
 
-def _silence() -> Any:
+def silent_logger() -> Any:
     """Return a logger that keeps librdkafka's own lines off the console."""
     import logging
 

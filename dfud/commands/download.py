@@ -1,0 +1,88 @@
+"""``dfud download``, also known as ``DataFileDownloadDirectory``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from dfud import __version__
+from dfud.commands import CONTEXT
+from dfud.commands.upload import (
+    MOST_THREADS,
+    _check_finite,
+    _check_level,
+    _check_regex,
+    _check_topic,
+    option,
+)
+from dfud.download.run import DownloadOptions
+from dfud.download.run import download as run_download
+from dfud.errors import UsageError
+from dfud.kafka.config import read_config
+from dfud.pipeline.console import open_standard_files
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("directory", metavar="DIR", type=click.Path())
+@option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
+@option("--topic_name", metavar="TOPIC", required=True, callback=_check_topic, help="Topic to read.")
+@option(
+    "--n_threads",
+    type=click.IntRange(1, MOST_THREADS),
+    default=2,
+    show_default=True,
+    help="Number of processes that share the topic's partitions.",
+)
+@option(
+    "--download_regex",
+    default="",
+    callback=_check_regex,
+    help="Only files whose paths, relative to DIR, match this regular expression are downloaded.",
+)
+@option(
+    "--consumer_group_id",
+    metavar="GROUP",
+    help="Consumer group to keep the place in the topic by; group.id of [consumer] by default, else, or with "
+    '"create_new", one of this DIR\'s own.',
+)
+@option(
+    "--update_seconds",
+    type=float,
+    default=300,
+    callback=_check_finite,
+    show_default=True,
+    help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
+)
+@option("--once", is_flag=True, help="Read what is on the topic at the start, then leave: for cron.")
+@option(
+    "--logger_stream_level",
+    default="info",
+    callback=_check_level,
+    show_default=True,
+    help="Level of the console.",
+)
+@option(
+    "--logger_file_level",
+    default="info",
+    callback=_check_level,
+    show_default=True,
+    help="Level of the log file.",
+)
+@option("--logger_file_path", metavar="FILE", help="Log file; DIR/LOGS/DataFileDownloadDirectory.log by default.")
+@click.version_option(__version__, prog_name="dfud")
+def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
+    """Rebuild the files of a Kafka topic below DIR, which is made if need be.
+
+    While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when what was read is on
+    disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1 some files could not
+    be put in their place; 2 bad usage or configuration; 75 another instance is downloading to DIR.
+    """  # fmt: skip
+    client = read_config(config, "consumer")
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(f"{directory} can't be made: {problem.strerror}") from None
+    open_standard_files()
+    return run_download(DownloadOptions(directory=directory, topic=topic_name, **options), client)
