@@ -51,6 +51,10 @@ class RangeSet:
         firsts = self._firsts
         return sum(self._lasts) - sum(firsts) + len(firsts) if firsts else 0
 
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """Return the ranges. (`tuple(self)` would make room for as many as there are numbers.)"""
+        return tuple(zip(self._firsts, self._lasts))
+
     @property
     def n_ranges(self) -> int:
         return len(self._firsts)

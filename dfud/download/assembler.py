@@ -497,7 +497,7 @@ class Assembler:
                 continue
             self._saved.setdefault(name.identity, []).append(name)
             if not self._alone:
-                self._found.append((name.identity, note.size, tuple(note.spans)))
+                self._found.append((name.identity, note.size, note.spans.ranges()))
         for identity, names in list(self._saved.items()):
             if len(names) > 1 or self._was_whole(names[0]):
                 part = self._load(self._saved.pop(identity))
@@ -579,7 +579,7 @@ class Assembler:
             self._touched.pop(part.name.identity, None)
             if not part.in_place and not part.trouble:
                 part.shared = True
-                told.append(Holds(part.name.identity, part.assembly.size, tuple(part.assembly.spans)))
+                told.append(Holds(part.name.identity, part.assembly.size, part.assembly.spans.ranges()))
         return told
 
     def give(self, identity: bytes) -> Given:
@@ -595,7 +595,7 @@ class Assembler:
         self._away[part.name] = None
         while len(self._away) > _MOST_PARTS:
             del self._away[next(iter(self._away))]
-        given = Given(identity, str(part.name), part.assembly.size, tuple(part.assembly.spans))
+        given = Given(identity, str(part.name), part.assembly.size, part.assembly.spans.ranges())
         self._forget(part)
         return given
 

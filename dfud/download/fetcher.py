@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dfud.core.names import LOGS, path_filter
 from dfud.download.assembler import Assembler
@@ -207,13 +207,11 @@ class Fetcher:
         self._assigned_all = False
         topic, ends = self._settings.topic, self._settings.ends
         try:
-            if ends is None:
-                found = self._consumer.list_topics(topic, _PATIENCE).topics[topic]
-                if found.error is not None:
-                    raise KafkaException(found.error)
-                numbers = set(found.partitions)
-            else:
-                numbers = set(ends)
+            # First, whatever we ask: with the leaders known, nothing after it waits for librdkafka's timers.
+            found = self._consumer.list_topics(topic, _PATIENCE).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            numbers = set(found.partitions if ends is None else ends)
             ours = {number for number in numbers if number % self._settings.workers == self._number}
             fresh = sorted(ours - self._assigned)
             if fresh:
@@ -223,7 +221,7 @@ class Fetcher:
                     if start.error is not None:
                         raise KafkaException(start.error)
                     if start.offset < 0:
-                        start.offset = self._beginning()
+                        start.offset = self._beginning(start)
                 self._consumer.incremental_assign(starts)
                 self._assigned.update(fresh)
                 self._reading.update(fresh)
@@ -234,9 +232,11 @@ class Fetcher:
         except KafkaException as problem:
             self._tell_away(problem.args[0].str())
 
-    def _beginning(self) -> int:
+    def _beginning(self, partition: TopicPartition) -> int:
+        """Return where a group begins that has committed nothing: a number, which is fetched from at once."""
+        low, high = self._consumer.get_watermark_offsets(partition, _PATIENCE)
         reset = str(self._settings.properties.get("auto.offset.reset", ""))
-        return int(OFFSET_BEGINNING if reset in _EARLIEST else OFFSET_END)
+        return int(low if reset in _EARLIEST else high)
 
     # -- offsets
 
