@@ -19,6 +19,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # Each is the click command of that name in the module of that name, in the order of the help text.
 COMMANDS = (
     "upload",
+    "download",
+    "verify",
     "status",
     "broker",
     "demo",

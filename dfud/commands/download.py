@@ -9,14 +9,7 @@ import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.upload import (
-    MOST_THREADS,
-    _check_finite,
-    _check_level,
-    _check_regex,
-    _check_topic,
-    option,
-)
+from dfud.commands.options import MOST_THREADS, check_finite, check_level, check_regex, check_topic, option
 from dfud.download.run import DownloadOptions
 from dfud.download.run import download as run_download
 from dfud.errors import UsageError
@@ -27,7 +20,7 @@ from dfud.pipeline.console import open_standard_files
 @click.command(context_settings=CONTEXT)
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
-@option("--topic_name", metavar="TOPIC", required=True, callback=_check_topic, help="Topic to read.")
+@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to read.")
 @option(
     "--n_threads",
     type=click.IntRange(1, MOST_THREADS),
@@ -38,7 +31,7 @@ from dfud.pipeline.console import open_standard_files
 @option(
     "--download_regex",
     default="",
-    callback=_check_regex,
+    callback=check_regex,
     help="Only files whose paths, relative to DIR, match this regular expression are downloaded.",
 )
 @option(
@@ -51,7 +44,7 @@ from dfud.pipeline.console import open_standard_files
     "--update_seconds",
     type=float,
     default=300,
-    callback=_check_finite,
+    callback=check_finite,
     show_default=True,
     help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
 )
@@ -59,14 +52,14 @@ from dfud.pipeline.console import open_standard_files
 @option(
     "--logger_stream_level",
     default="info",
-    callback=_check_level,
+    callback=check_level,
     show_default=True,
     help="Level of the console.",
 )
 @option(
     "--logger_file_level",
     default="info",
-    callback=_check_level,
+    callback=check_level,
     show_default=True,
     help="Level of the log file.",
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+MOST_THREADS = 64
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -23,4 +26,31 @@ def check_topic(context: click.Context, parameter: click.Parameter, value: str |
     """Return the name of a topic, or none where none is given; BadParameter for one that Kafka forbids."""
     if value is not None and (not _TOPIC.fullmatch(value) or value in (".", "..")):
         raise click.BadParameter(f"{value!r} is not a name that Kafka allows: letters, digits, '.', '_' and '-'")
+    return value
+
+
+def check_regex(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return a regular expression that compiles."""
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as problem:
+        raise click.BadParameter(f"{value!r} is not a regular expression: {problem}") from None
+    return value
+
+
+def check_level(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """Return a level of `logging` by its name or number."""
+    name = value.strip().upper()
+    if name.isascii() and name.isdigit():
+        return int(name)
+    level = logging.getLevelName(name)
+    if not isinstance(level, int):
+        raise click.BadParameter(f"{value!r} is not a level: debug, info, warning, error, critical or a number")
+    return level
+
+
+def check_finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Return a number of seconds between signs of life."""
+    if not math.isfinite(value) or value == 0:
+        raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")
     return value

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import re
 from typing import Any
 
 import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.options import check_topic, option
+from dfud.commands.options import MOST_THREADS, check_finite, check_level, check_regex, check_topic, option
 from dfud.core.chunks import is_chunk_size
 from dfud.core.names import DEFAULT_UPLOAD_REGEX
 from dfud.errors import UsageError
@@ -21,7 +19,6 @@ from dfud.pipeline.console import open_standard_files
 from dfud.pipeline.run import UploadOptions
 from dfud.pipeline.run import upload as run_upload
 
-MOST_THREADS = 64
 _LARGEST_CHUNK = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
 
 
@@ -31,33 +28,9 @@ def _check_chunk_size(context: click.Context, parameter: click.Parameter, value:
     return value
 
 
-def _check_regex(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as problem:
-        raise click.BadParameter(f"{value!r} is not a regular expression: {problem}") from None
-    return value
-
-
-def _check_level(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    name = value.strip().upper()
-    if name.isascii() and name.isdigit():
-        return int(name)
-    level = logging.getLevelName(name)
-    if not isinstance(level, int):
-        raise click.BadParameter(f"{value!r} is not a level: debug, info, warning, error, critical or a number")
-    return level
-
-
 def _check_positive(context: click.Context, parameter: click.Parameter, value: float) -> float:
     if not (math.isfinite(value) and value > 0):
         raise click.BadParameter(f"{value} is not a number above 0")
-    return value
-
-
-def _check_finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    if not math.isfinite(value) or value == 0:
-        raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")
     return value
 
 
@@ -76,7 +49,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, value: flo
 @option(
     "--upload_regex",
     default=DEFAULT_UPLOAD_REGEX,
-    callback=_check_regex,
+    callback=check_regex,
     show_default=True,
     help="Only files whose names match this regular expression are uploaded.",
 )
@@ -100,7 +73,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, value: flo
     "--update_seconds",
     type=float,
     default=300,
-    callback=_check_finite,
+    callback=check_finite,
     show_default=True,
     help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
 )
@@ -113,14 +86,14 @@ def _check_finite(context: click.Context, parameter: click.Parameter, value: flo
 @option(
     "--logger_stream_level",
     default="info",
-    callback=_check_level,
+    callback=check_level,
     show_default=True,
     help="Level of the console.",
 )
 @option(
     "--logger_file_level",
     default="info",
-    callback=_check_level,
+    callback=check_level,
     show_default=True,
     help="Level of the log file.",
 )
