@@ -220,6 +220,7 @@ class Given(NamedTuple):
     part: bytes
     name: str  # of its files; "" if there is none
     size: int | None  # bytes of the whole; None where it is not told yet
+    digest: str  # of the whole, hex digits; "" where it is not told yet
     spans: Ranges  # of bytes, counted from 1
 
 

@@ -11,6 +11,7 @@ from dfud.core.piece import SHA512, BadMessage, Foreign, Piece
 
 Headers = Sequence[tuple[str, "bytes | None"]]
 
+_LATEST = 9_000_000_000  # s; nanoseconds of it have 63 bits
 _OPENMSI_STARTS = (b"\x99", b"\x9a")  # a msgpack list of nine or ten items
 
 
@@ -54,7 +55,6 @@ def _read_openmsistream(value: bytes) -> Piece:
 
 
 def _nanoseconds(seconds: float) -> int:
-    nanoseconds = round(seconds * 1_000_000_000)
-    if abs(nanoseconds) >= 1 << 63:
+    if abs(seconds) > _LATEST:
         raise BadMessage("its mtime is no time that a file can have")
-    return nanoseconds
+    return round(seconds * 1_000_000_000)

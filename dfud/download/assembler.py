@@ -279,7 +279,7 @@ class Assembler:
             if part is None:
                 part = Part.from_note(name, note)
             else:
-                self._merge(part, name, note.spans, note.size)
+                self._merge(part, name, note.spans, note.size, note.digest)
         return part
 
     def _descriptor(self, part: Part) -> int:
@@ -589,13 +589,14 @@ class Assembler:
         if part is None and identity in self._saved:
             part = self._load(self._saved.pop(identity))
         if part is None or part.in_place:
-            return Given(identity, "", None, ())
+            return Given(identity, "", None, "", ())
         if not part.has_note or identity in self._dirty:
             self._given.append((part.name, part.note()))
         self._away[part.name] = None
         while len(self._away) > _MOST_PARTS:
             del self._away[next(iter(self._away))]
-        given = Given(identity, str(part.name), part.assembly.size, part.assembly.spans.ranges())
+        assembly = part.assembly
+        given = Given(identity, str(part.name), assembly.size, assembly.digest, assembly.spans.ranges())
         self._forget(part)
         return given
 
@@ -614,11 +615,13 @@ class Assembler:
             if part is None or part.in_place:  # the file is in its place already
                 self._rubbish.append(name)
             else:
-                self._merge(part, name, donor.spans, donor.size)
+                self._merge(part, name, donor.spans, donor.size, donor.digest)
         if part is not None and not part.in_place and part.assembly.is_whole:
             self._finish(part)
 
-    def _merge(self, part: Part, name: PartName, spans: Iterable[tuple[int, int]], size: int | None) -> None:
+    def _merge(
+        self, part: Part, name: PartName, spans: Iterable[tuple[int, int]], size: int | None, digest: str
+    ) -> None:
         try:
             source = self._folder.open(name)
         except OSError:  # it was removed
@@ -634,5 +637,6 @@ class Assembler:
         part.assembly.forget_hash()
         if part.assembly.size is None:
             part.assembly.size = size
+        part.assembly.digest = part.assembly.digest or digest
         self._dirty[part.name.identity] = part
         self._rubbish.append(name)

@@ -74,7 +74,7 @@ class Supervisor:
         self._interrupted = False
         self._deaths: deque[float] = deque()
         self._next_dot = clock() + options.update_seconds
-        self._next_progress = clock() + _PROGRESS_EVERY
+        self._next_progress = clock()
         self._told = Counts()
 
     # -- the run
@@ -95,7 +95,8 @@ class Supervisor:
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._pause()):
-            if key.fileobj in self._registered:  # what came before it may have ended it
+            now_there = self._selector.get_map().get(key.fileobj)
+            if now_there is not None and now_there.data is key.data:  # what came before may have closed it
                 key.data()
         now = self._clock()
         if self._options.once and len(self._caught_up) == len(self._fetchers) and not self._gathering.is_busy:
@@ -121,7 +122,7 @@ class Supervisor:
         if self._counts != self._told:
             self._log.info(summary(self._counts))
             self._told = self._counts
-        self._next_progress = now + _PROGRESS_EVERY
+            self._next_progress = now + _PROGRESS_EVERY
 
     # -- signals and commands
 
@@ -309,9 +310,11 @@ class Supervisor:
 
     def _finish(self) -> int:
         """Tell what there was, and what is left aside."""
-        self._log.info(summary(self._counts))
+        if self._counts != self._told or not any(self._counts):
+            self._log.info(summary(self._counts))
         if self._abandoned:
             return EXIT_UNDELIVERED
+        self._folder.tidy()
         unplaced = self._list(self._log.warning)
         if self._uncommitted:
             self._log.error("not all that was read is committed: the next start reads it again")
