@@ -114,7 +114,7 @@ def contest_answer(
     for row in rows:
         if not row.runs:
             cells.append(
-                [row.name, "–", "", "", "", f"left out: {row.skipped.splitlines()[0] if row.skipped else ''}"]
+                [row.name, "-", "", "", "", f"left out: {row.skipped.splitlines()[0] if row.skipped else ''}"]
             )
             continue
         rate = spread(row.rates(unit))

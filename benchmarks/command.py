@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _LOOK_EVERY = 0.1  # s
@@ -40,8 +40,9 @@ class Run(NamedTuple):
 def run(command: Command, log: Path, broker: int = 0, done: Callable[[], bool] = lambda: True) -> Run:
     """Run `command`, its output in the file `log`; CommandFailed unless it succeeds.
 
-    `done` tells when a command that has to be told to end has done its work. `broker` is the process id of the broker, whose CPU seconds are told too. Those of the command are what the
-    kernel has counted at the exit of the process, that of each child which it waited for included.
+    `done` tells when a command that has to be told to end has done its work. `broker` is the process id of the
+    broker, whose CPU seconds are told too. Those of the command are what the kernel has counted at the exit of the
+    process, those of each child that it waited for included.
     """
     before = cpu_of(broker) if broker else 0.0
     with log.open("wb") as output:
@@ -53,13 +54,14 @@ def run(command: Command, log: Path, broker: int = 0, done: Callable[[], bool] =
             stderr=subprocess.STDOUT,
             env={**os.environ, **command.environment},
         )
-        if process.stdin is not None:
-            while process.poll() is None and not done() and time.monotonic() < started + _PATIENCE:
-                time.sleep(_LOOK_EVERY)
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(command.farewell)
-                process.stdin.close()
-        usage = wait(process, _PATIENCE)
+        try:
+            if process.stdin is not None:
+                _bid_farewell(process, process.stdin, command.farewell, done)
+            usage = wait(process, _PATIENCE)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         seconds = time.monotonic() - started
     if usage is None:
         raise CommandFailed(f"{command.argv[0]} did not end in {_PATIENCE:.0f} s")
@@ -68,6 +70,23 @@ def run(command: Command, log: Path, broker: int = 0, done: Callable[[], bool] =
         raise CommandFailed(f"{command.argv[0]} ended with status {process.returncode}:\n{tail}")
     after = cpu_of(broker) if broker else 0.0
     return Run(seconds, usage.ru_utime + usage.ru_stime, after - before)
+
+
+def _bid_farewell(
+    process: subprocess.Popen[bytes], stdin: IO[bytes], farewell: bytes, done: Callable[[], bool]
+) -> None:
+    """Have `process` end when it has done its work, or does not get it done."""
+    deadline = time.monotonic() + _PATIENCE
+    while not exited(process) and not done() and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+    with contextlib.suppress(BrokenPipeError):
+        stdin.write(farewell)
+        stdin.close()
+
+
+def exited(process: subprocess.Popen[bytes]) -> bool:
+    """Tell whether `process` has ended, and leave its status and usage to `wait`."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def wait(process: subprocess.Popen[bytes], seconds: float) -> resource.struct_rusage | None:

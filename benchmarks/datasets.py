@@ -93,7 +93,7 @@ def forget_logs(folder: Path) -> None:
 
 
 def add_delimiters(dataset: Dataset, folder: Path, chunk_size: int, delimiter: bytes) -> Path:
-    """Return one file of all chunks of `dataset` with `delimiter` after each, for a program that splits a stream."""
+    """Return a file of all chunks of `dataset`, `delimiter` after each, for a program that splits a stream."""
     path = folder.with_name(f"{folder.name}-{chunk_size}.delimited")
     if not path.exists():
         building = path.with_suffix(".new")

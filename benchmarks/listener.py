@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import defaultdict
@@ -9,13 +10,14 @@ from collections import defaultdict
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 _PATIENCE = 30.0  # s
+_CHUNK_NUMBER = re.compile(rb"_chunk_\d+_of_\d+$")
 
 
 class Listener:
     """Responsible for a thread that reads all of a topic, which is new.
 
-    It notes the time (`time.monotonic`) of every message whose key holds `mark`, by the key's part before a
-    "_" that is followed by a chunk number: in our messages the whole key, in OpenMSIStream's the file's name.
+    It notes the time (`time.monotonic`) of every message whose key holds `mark`, by the name of the file: that is
+    our whole key, and OpenMSIStream's without its chunk number.
     """
 
     def __init__(self, bootstrap: str, topic: str, mark: bytes) -> None:
@@ -48,6 +50,11 @@ class Listener:
                 return None
             return self._times[name][messages - 1]
 
+    def wait_for_any(self, seconds: float) -> bool:
+        """Return whether any message has come, waiting at most `seconds` for one."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._times), seconds)
+
     def _read(self) -> None:
         while not self._ending:
             message = self._consumer.poll(0.1)
@@ -56,6 +63,7 @@ class Listener:
             key = message.key() or b""
             if self._mark in key:
                 now = time.monotonic()
+                name = _CHUNK_NUMBER.sub(b"", key[key.index(self._mark) :])
                 with self._changed:
-                    self._times[key.partition(b"_")[0]].append(now)
+                    self._times[name].append(now)
                     self._changed.notify_all()

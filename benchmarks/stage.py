@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from benchmarks import command, datasets, machine
 from benchmarks.command import Command, Run
@@ -88,7 +88,7 @@ class Stage:
         config["max.message.bytes"] = str(max(_DEFAULT_MAX_MESSAGE, chunk_size + _OVERHEAD))
         admin = self._admin()
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(_PATIENCE)
-        self._wait(lambda: self._has_leaders(admin, name, partitions), f"topic {name} has no leaders")
+        self._wait(lambda: self._is_ready(admin, name, partitions), f"topic {name} has no leaders")
         return name
 
     def delete_topic(self, name: str) -> None:
@@ -117,10 +117,16 @@ class Stage:
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.node.internal_bootstrap})
 
-    @staticmethod
-    def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
+    def _is_ready(self, admin: AdminClient, name: str, partitions: int) -> bool:
+        """Tell whether every partition has a leader that knows it."""
         found = admin.list_topics(timeout=_PATIENCE).topics.get(name)
-        return found is not None and sum(each.leader >= 0 for each in found.partitions.values()) == partitions
+        if found is None or sum(each.leader >= 0 for each in found.partitions.values()) != partitions:
+            return False
+        try:
+            self._offsets(name)
+        except KafkaException:
+            return False
+        return True
 
     @staticmethod
     def _wait(is_so: Callable[[], bool], else_say: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -52,12 +51,12 @@ def running(stage: Stage, argv: Sequence[str], farewell: bytes = b"quit\n") -> I
 
 
 def until_it_watches(process: subprocess.Popen[bytes], folder: Path, listener: Listener, mark: str) -> None:
-    """Put files into `folder` until the first of them comes out of the topic."""
+    """Put files into `folder` until one of them comes out of the topic."""
     deadline = time.monotonic() + _READY
     for number in itertools.count():
         name = f"{mark}first{number}"
         write_file(folder / name, b"ready?")
-        if listener.wait_for(os.fsencode(name), 1, 1.0) is not None:
+        if listener.wait_for_any(1.0):
             return
         if process.poll() is not None or time.monotonic() > deadline:
             raise CommandFailed(f"nothing came of the files that were put into {folder}")

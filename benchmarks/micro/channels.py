@@ -12,62 +12,76 @@ import pickle
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from benchmarks.micro.timing import best, show
-from dfud.core.version import FileVersion
-from dfud.messages import FileStart, RunReady
 from dfud.pipeline.channel import Channel
 
-_FILES = 16  # in a packet: the chunker sends at least 32 messages at once
+_FILES = 16  # in a packet: several messages go at once
 _STARTED = "2026-01-01T12:00:00.000+00:00"
 
 
-def _batch() -> list[object]:
+class _Version(NamedTuple):
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+class _Start(NamedTuple):
+    """What a producer has to know of a file, in the manner of `dfud.messages`."""
+
+    token: int
+    version: _Version
+    chunk_size: int
+    delivered: tuple[tuple[int, int], ...]
+    started: str
+
+
+class _Run(NamedTuple):
+    """A run of chunks in the ring, in the manner of `dfud.messages`."""
+
+    token: int
+    first: int
+    n_chunks: int
+    start: int
+    length: int
+    end: int
+    xxh3_64: bytes
+    xxh3_128: str
+
+
+def _batch() -> list[Any]:
     """Return the messages of some small files, none sharing an object with another, as they don't."""
-    messages: list[object] = []
+    messages: list[Any] = []
     for number in range(_FILES):
-        version = FileVersion(b"run0001/frame%07d.dat" % number, 1024 + number, 1_700_000_000_000_000_000 + number)
-        messages.append(FileStart(number + 1000, version, 16384, (), _STARTED[:-1] + str(number % 10)))
+        version = _Version(b"run0001/frame%07d.dat" % number, 1024 + number, 1_700_000_000_000_000_000 + number)
+        messages.append(_Start(number + 1000, version, 16384, (), _STARTED[:-1] + str(number % 10)))
         start = number * 1024
-        messages.append(
-            RunReady(
-                number + 1000, 1, 1, start, 1024, start + 1024, os.urandom(8).hex().encode(), os.urandom(16).hex()
-            )
-        )
+        digests = os.urandom(8).hex().encode(), os.urandom(16).hex()
+        messages.append(_Run(number + 1000, 1, 1, start, 1024, start + 1024, *digests))
     return messages
 
 
-def _plain(messages: list[object]) -> list[object]:
+def _plain(messages: list[Any]) -> list[Any]:
     """Return the same as bare tuples, a number for the kind first."""
-    plain: list[object] = []
-    for message in messages:
-        if isinstance(message, FileStart):
-            plain.append((0, message.token, *tuple(message.version), *message[2:]))
-        elif isinstance(message, RunReady):
-            plain.append((1, *message))
-    return plain
-
-
-def _rebuilt(plain: list[tuple[object, ...]]) -> list[object]:
     return [
-        FileStart(item[1], FileVersion(*item[2:5]), *item[5:]) if item[0] == 0 else RunReady(*item[1:])  # type: ignore[arg-type,call-arg]
-        for item in plain
+        (0, message.token, *message.version, *message[2:]) if isinstance(message, _Start) else (1, *message)
+        for message in messages
     ]
 
 
-_RUN = struct.Struct("<QQIQIQ16s32s")
+def _named(plain: list[Any]) -> list[Any]:
+    return [
+        _Start(item[1], _Version(*item[2:5]), *item[5:]) if item[0] == 0 else _Run(*item[1:]) for item in plain
+    ]
 
 
-def _structs(messages: list[object]) -> bytes:
-    return b"".join(
-        _RUN.pack(m.token, m.first, m.n_chunks, m.start, m.length, m.end, m.xxh3_64, m.xxh3_128.encode())
-        for m in messages
-        if isinstance(m, RunReady)
-    )
+_STRUCT = struct.Struct("<QQIQIQ16s32s")
 
 
-def _unstructs(data: bytes) -> list[object]:
-    return list(_RUN.iter_unpack(data))
+def _structs(messages: list[Any]) -> bytes:
+    runs = [message for message in messages if isinstance(message, _Run)]
+    return b"".join([_STRUCT.pack(*run[:-1], run.xxh3_128.encode()) for run in runs])
 
 
 def main() -> None:
@@ -84,14 +98,14 @@ def main() -> None:
     tuples = pickle.dumps(plain, 5)
     timed("pickle of bare tuples", lambda: pickle.dumps(plain, 5))
     timed("    back", lambda: pickle.loads(tuples))
-    timed("    back, named again", lambda: _rebuilt(pickle.loads(tuples)))
+    timed("    back, named again", lambda: _named(pickle.loads(tuples)))
     marshalled = marshal.dumps(plain)
     timed("marshal of bare tuples", lambda: marshal.dumps(plain))
     timed("    back", lambda: marshal.loads(marshalled))
-    timed("    back, named again", lambda: _rebuilt(marshal.loads(marshalled)))
+    timed("    back, named again", lambda: _named(marshal.loads(marshalled)))
     timed("struct, of RunReady alone", lambda: _structs(messages))
     packed = _structs(messages)
-    timed("    back, as tuples", lambda: _unstructs(packed))
+    timed("    back, as tuples", lambda: list(_STRUCT.iter_unpack(packed)))
 
     print("a whole way, a file:")
     one, other = Channel.pair()
@@ -105,7 +119,7 @@ def main() -> None:
 
     def by_marshal() -> object:
         left.send(marshal.dumps(_plain(messages)))
-        return _rebuilt(marshal.loads(right.recv(1 << 17)))
+        return _named(marshal.loads(right.recv(1 << 17)))
 
     timed("the same socket, marshal, named again", by_marshal)
     ours, theirs = multiprocessing.Pipe()
@@ -126,18 +140,17 @@ def main() -> None:
     print("the same, one message at a time, a message:")
 
     def singly() -> None:
-        for message in messages:
+        for message in messages * 50:
             one.send([message])
             other.receive()
 
-    show("dfud.pipeline.channel", best(lambda: [singly() for _ in range(50)], 50 * len(messages)))
-
     def queued_singly() -> None:
-        for message in messages:
+        for message in messages * 50:
             queue.put(message)
             queue.get()
 
-    show("multiprocessing.SimpleQueue", best(lambda: [queued_singly() for _ in range(50)], 50 * len(messages)))
+    show("dfud.pipeline.channel", best(singly, 50 * len(messages)))
+    show("multiprocessing.SimpleQueue", best(queued_singly, 50 * len(messages)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `Producer.produce` costs on the calling thread, no broker being there: python -m benchmarks.micro.produce [BYTES]"""
+"""What `produce` costs on the calling thread, no broker being there: python -m benchmarks.micro.produce [BYTES]"""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from functools import partial
 from confluent_kafka import Producer
 
 from benchmarks.micro.timing import best, show
+from dfud.core.native import Headers
 
 _MESSAGES = 2000  # at a time; few enough that their memory is used again
 _KEY = b"run0001/frame0000001.dat"
-_HEADERS = [
+_HEADERS: Headers = [
     ("upload_id", b"0123456789abcdef"),
     ("chunk", b"17/8192"),
     ("offset", b"278528"),
@@ -31,7 +32,7 @@ def _reported_of(upload: object, number: int, error: object, message: object) ->
     pass
 
 
-def _made(number: int) -> list[tuple[str, bytes]]:
+def _made(number: int) -> Headers:
     chunk, offset = b"%d/%d" % (number, 8192), b"%d" % (number * 16384)
     return [_HEADERS[0], ("chunk", chunk), ("offset", offset), _HEADERS[3], _HEADERS[4], ("xxh3_64", b"0" * 16)]
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import xxhash
@@ -19,6 +20,7 @@ from benchmarks.micro.timing import best, show
 _LARGE = 64 << 20
 _RUN = 1 << 20
 _CHUNK = 16384
+_MADV_POPULATE_READ = 22  # of Linux 5.14
 
 
 class _Shared:
@@ -92,6 +94,11 @@ def _whole_digest(ring: _Shared) -> None:
         state.update(ring.next(ring.run))
 
 
+def _all_of(one: Callable[[bytes, _Shared], None], paths: list[bytes], ring: _Shared) -> None:
+    for path in paths:
+        one(path, ring)
+
+
 def main(parent: str | None) -> None:
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         large = Path(folder, "large")
@@ -99,7 +106,7 @@ def main(parent: str | None) -> None:
         small = [Path(folder, f"small{number}") for number in range(1000)]
         for path in small:
             path.write_bytes(os.urandom(1024))
-        path = bytes(large)
+        source = bytes(large)
         ring = _Shared(_RUN)
 
         def timed(name: str, once: Callable[[], object]) -> None:
@@ -109,24 +116,21 @@ def main(parent: str | None) -> None:
         print("a file of 64 MiB:")
         for run in (1 << 18, 1 << 20, 1 << 22):
             ring_of = _Shared(run)
-            timed(f"preadv, {run >> 10} KiB at once", lambda ring_of=ring_of: _by_preadv(path, ring_of))
-        timed("preadv, 1 MiB, digest of the whole", lambda: _by_preadv(path, ring, whole=True))
-        timed("preadv, 1 MiB, digests of all chunks", lambda: _by_preadv(path, ring, chunks=True))
-        timed("preadv, 1 MiB, both", lambda: _by_preadv(path, ring, chunks=True, whole=True))
-        timed("readinto", lambda: _by_readinto(path, ring))
-        timed("read, then copied", lambda: _by_read(path, ring))
-        timed("mmap, then copied", lambda: _by_mmap(path, ring))
-        timed("mmap with MADV_SEQUENTIAL, then copied", lambda: _by_mmap(path, ring, mmap.MADV_SEQUENTIAL))
-        if hasattr(mmap, "MADV_POPULATE_READ"):
-            timed(
-                "mmap with MADV_POPULATE_READ, then copied", lambda: _by_mmap(path, ring, mmap.MADV_POPULATE_READ)
-            )
+            timed(f"preadv, {run >> 10} KiB at once", partial(_by_preadv, source, ring_of))
+        timed("preadv, 1 MiB, digest of the whole", lambda: _by_preadv(source, ring, whole=True))
+        timed("preadv, 1 MiB, digests of all chunks", lambda: _by_preadv(source, ring, chunks=True))
+        timed("preadv, 1 MiB, both", lambda: _by_preadv(source, ring, chunks=True, whole=True))
+        timed("readinto", lambda: _by_readinto(source, ring))
+        timed("read, then copied", lambda: _by_read(source, ring))
+        timed("mmap, then copied", lambda: _by_mmap(source, ring))
+        timed("mmap with MADV_SEQUENTIAL, then copied", lambda: _by_mmap(source, ring, mmap.MADV_SEQUENTIAL))
+        timed("mmap with MADV_POPULATE_READ, then copied", lambda: _by_mmap(source, ring, _MADV_POPULATE_READ))
         timed("only the digest of the whole", lambda: _whole_digest(ring))
 
         print("files of 1 KiB, each:")
         names = [bytes(name) for name in small]
         for name, one in (("preadv", _by_preadv), ("readinto", _by_readinto), ("mmap", _by_mmap)):
-            show(name, best(lambda one=one: [one(each, ring) for each in names], len(names)))
+            show(name, best(partial(_all_of, one, names, ring), len(names)))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from benchmarks.questions import (
 )
 
 _MODULES = (
-    large, small, chunks, threads, partitions, compression, tls, openmsi, reading, latency, start, idle, memory, scaling
+    large, small, chunks, threads, partitions, compression, tls,
+    openmsi, reading, latency, start, idle, memory, scaling,
 )  # fmt: skip
 
 ALL: dict[str, Question] = {module.QUESTION.name: module.QUESTION for module in _MODULES}

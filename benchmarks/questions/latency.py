@@ -17,8 +17,10 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.answers import Answer, Bar, Bars, Plan, Question, Table, Verdict, figure
+from benchmarks.command import CommandFailed
 from benchmarks.listener import Listener
 from benchmarks.peers import openmsistream
+from benchmarks.peers.job import DEFAULT_CHUNK
 from benchmarks.stage import Stage
 from benchmarks.statistics import median, percentile
 from benchmarks.watching import dfud_command, running, until_it_watches, write_file
@@ -26,7 +28,7 @@ from dfud.broker import client_config
 
 TITLE = "From close to reader, a file of 64 KiB"
 _SIZE = 64 * 1024
-_CHUNKS = 4
+_CHUNKS = _SIZE // DEFAULT_CHUNK
 _PAUSE = 0.05  # s between files
 _LOAD_MB = 100  # a second
 _MARK = "probe"
@@ -82,10 +84,13 @@ def _measure_openmsistream(stage: Stage, count: int) -> list[float]:
         config = client_config.write(
             stage.work / "openmsistream.config", stage.bootstrap, producer=dict(openmsistream.PRODUCER)
         )
-        command = [str(openmsistream.program()), str(folder), "--config", str(config), "--topic_name", topic]
+        command = [
+            *(str(openmsistream.program()), str(folder), "--config", str(config), "--topic_name", topic),
+            *("--chunk_size", str(DEFAULT_CHUNK)),
+        ]
         try:
-            with running(stage, command):
-                time.sleep(3)  # it does not tell when it watches
+            with running(stage, command) as process:
+                until_it_watches(process, folder, listener, _MARK)
                 return _probe(folder, listener, count, _CHUNKS, _PAUSE)
         finally:
             listener.close()
@@ -99,7 +104,7 @@ def _probe(folder: Path, listener: Listener, count: int, chunks: int, pause: flo
         closed = write_file(folder / name, os.urandom(_SIZE))
         came = listener.wait_for(os.fsencode(name), chunks)
         if came is None:
-            raise TimeoutError(f"{name} has not come")
+            raise CommandFailed(f"{name} has not come")
         times.append(came - closed)
         time.sleep(pause)
     return times

@@ -40,7 +40,7 @@ def ask(stage: Stage, plan: Plan) -> Answer:
         work = [amount for amount, _ in measured]
         for amount, s, c in zip(work, seconds, cpu):
             rows.append(
-                [f"{figure(amount)} × {kind}", figure(s), figure(c), figure(max(0.0, c - fixed["CPU s"]) / amount)]
+                [f"{figure(amount)} x {kind}", figure(s), figure(c), figure(max(0.0, c - fixed["CPU s"]) / amount)]
             )
         series.append(Series(f"CPU s, by {kind}", list(zip([amount / work[0] for amount in work], cpu))))
         # The slope of what comes on top of the fixed cost, where it is enough to be seen.
@@ -55,12 +55,12 @@ def ask(stage: Stage, plan: Plan) -> Answer:
 
 
 def _large(stage: Stage, step: int) -> Measured:
-    stage.say(f"  {step} × {_BYTES // MIB} MiB")
+    stage.say(f"  {step} x {_BYTES // MIB} MiB")
     return run_once(stage, Contestant(Dfud(), Dataset(max(1, step // 100), min(step, 100) * _BYTES)))
 
 
 def _small(stage: Stage, step: int) -> Measured:
-    stage.say(f"  {step} × {_FILES} files")
+    stage.say(f"  {step} x {_FILES} files")
     return run_once(stage, Contestant(Dfud(), Dataset(step * _FILES, KIB)))
 
 
