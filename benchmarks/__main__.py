@@ -15,6 +15,9 @@ from benchmarks.command import CommandFailed
 from benchmarks.questions import ALL
 from benchmarks.stage import Stage
 
+# What would have the programs compile their modules at each start, or write each line by itself.
+_NOT_OURS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+
 
 def main(arguments: list[str]) -> int:
     """Ask the questions that are named, or all; keep the answers."""
@@ -30,6 +33,8 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"scripts/bench: no such question: {' '.join(unknown)}; see --list", file=sys.stderr)
         return 2
+    for name in _NOT_OURS:
+        os.environ.pop(name, None)
     plan = Plan(options.rounds or (1 if options.quick else 5), options.quick)
     questions = [ALL[name] for name in options.names or ALL]
     with Stage(options.work, _say) as stage:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, results
+from benchmarks import charts, paper, results
 from benchmarks.answers import figure
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ def write(path: Path, say: Callable[[str], None]) -> None:
 def fill(text: str, answers: dict[str, Any], images: str) -> str:
     """Put tables between the markers of a Markdown text; what has no answer stays as it is.
 
-    The names: a question's, "targets", "machine", and a question's with "/chart" for its charts alone.
+    The names: a question's, "targets", "machine", "paper", and a question's with "/chart" for its charts alone.
     """
 
     def place(found: re.Match[str]) -> str:
@@ -67,6 +67,8 @@ def fill(text: str, answers: dict[str, Any], images: str) -> str:
             body = targets(answers)
         elif name == "machine":
             body = machine(answers)
+        elif name == "paper":
+            body = on_paper(answers)
         elif name.removesuffix("/chart") not in answers:
             return found[0]
         else:
@@ -117,6 +119,18 @@ def machine(answers: dict[str, Any]) -> str:
         if text not in texts:
             texts.append(text)
     return "".join(f"- {text}\n" for text in texts)
+
+
+def on_paper(answers: dict[str, Any]) -> str:
+    """Return the table of what one host does, and the costs that it is made from."""
+    costs = paper.costs_of(answers)
+    if costs is None:
+        return "The questions `large` and `small` have no answers yet.\n"
+    sentence = (
+        f"Measured: {figure(costs.per_gib)} CPU seconds a GiB, {figure(1e6 * costs.per_file)} us a file, and "
+        f"{figure(costs.broker_per_gib)} CPU seconds a GiB of the broker, start and end of the program included."
+    )
+    return f"{sentence}\n\n{_table(paper.host_columns(), paper.host_rows(costs))}\n"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
