@@ -65,7 +65,7 @@ def ask(stage: Stage, plan: Plan) -> Answer:
 
 def _measure_dfud(stage: Stage, count: int, loaded: bool) -> list[float]:
     with _folder(stage) as folder:
-        topic = stage.create_topic(retention_bytes="268435456", segment_bytes="67108864")
+        topic = stage.create_topic(retention_bytes="2000000000", segment_bytes="67108864")
         listener = Listener(stage.bootstrap, topic, _MARK.encode())
         try:
             with running(stage, dfud_command(stage, folder, topic, "--update_seconds", "-1")) as process:

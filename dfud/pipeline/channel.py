@@ -2,7 +2,7 @@
 
 It is a pair of connected SOCK_SEQPACKET sockets. A worker may be killed at any instant: the kernel has then
 taken a packet entirely or not at all, and no lock is left held, as the lock of a `multiprocessing` queue would
-be. It is also the quickest of the standard library's ways: `benchmarks/channels.py` compares them.
+be. It is also the quickest of the standard library's ways: `benchmarks/micro/channels.py` compares them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reading one file: every byte once, hashed as it passes, the chunks to be sent straight into the ring.
 
-`preadv` into the ring replaces mapping and copying: it is as fast or faster (`benchmarks/reading.py`), and a file
-that is cut off meanwhile gives a short read where a mapping would give a SIGBUS. What is hashed is what lies in
-the ring, so that it is also what is sent, whatever happens to the file.
+`preadv` into the ring replaces mapping and copying: it is as fast or faster (`benchmarks/micro/reading.py`), and a
+file that is cut off meanwhile gives a short read where a mapping would give a SIGBUS. What is hashed is what lies
+in the ring, so that it is also what is sent, whatever happens to the file.
 """
 
 from __future__ import annotations
