@@ -16,7 +16,7 @@ def describe() -> dict[str, object]:
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(memory) / (1 << 20), 1),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "python": platform.python_version(),
         "librdkafka": confluent_kafka.libversion()[0],
         "confluent_kafka": confluent_kafka.version()

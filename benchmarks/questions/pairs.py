@@ -47,7 +47,7 @@ def answer_pairs(stage: Stage, plan: Plan, title: str, settings: Sequence[Settin
             )
     rows = run_contest(stage, contestants, plan.rounds)
     verdicts = [
-        verdict
+        verdict._replace(what=f"dfud against the C loop, {setting.label}")
         for setting in settings
         for verdict in against(rows, f"dfud, {setting.label}", f"C loop, {setting.label}", "MB/s", TARGET)
     ]

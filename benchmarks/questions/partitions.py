@@ -12,7 +12,10 @@ TITLE = "1, 4 and 64 partitions"
 
 def ask(stage: Stage, plan: Plan) -> Answer:
     data = Dataset(256, MIB)  # many files, for a file lies in one partition
-    settings = [Setting(str(number), partitions=number, dataset=data) for number in (1, 4, 64)]
+    settings = [
+        Setting(f"{number} partition{'s' * (number > 1)}", partitions=number, dataset=data)
+        for number in (1, 4, 64)
+    ]
     return answer_pairs(stage, plan, TITLE, settings)
 
 

@@ -19,6 +19,11 @@ _STEPS = (1, 10, 100, 1000)
 _BYTES = 4 * MIB
 _FILES = 100
 _ROWS = 1000
+_NAMES = {
+    "a GiB": f"bytes, from {_BYTES // MIB} MiB",
+    "a 1,000 files": f"files, from {_FILES}",
+    "a 1,000 rows": f"rows, from {_ROWS:,}",
+}
 
 
 def ask(stage: Stage, plan: Plan) -> Answer:
@@ -28,8 +33,8 @@ def ask(stage: Stage, plan: Plan) -> Answer:
     fixed = {"s": median([run.seconds for run in none]), "CPU s": median([run.cpu for run in none])}
     kinds = {
         "a GiB": [(step * _BYTES / datasets.GIB, [_large(stage, step) for _ in range(rounds)]) for step in steps],
-        "1,000 files": [(step * _FILES / 1000, [_small(stage, step) for _ in range(rounds)]) for step in steps],
-        "1,000 rows": [
+        "a 1,000 files": [(step * _FILES / 1000, [_small(stage, step) for _ in range(rounds)]) for step in steps],
+        "a 1,000 rows": [
             (step * _ROWS / 1000, [_rows(stage, step * _ROWS) for _ in range(rounds)]) for step in steps
         ],
     }
@@ -39,17 +44,18 @@ def ask(stage: Stage, plan: Plan) -> Answer:
         cpu = [median([run.cpu for run in runs]) for _, runs in measured]
         work = [amount for amount, _ in measured]
         for amount, s, c in zip(work, seconds, cpu):
+            more = max(0.0, c - fixed["CPU s"]) / amount
             rows.append(
-                [f"{figure(amount)} x {kind}", figure(s), figure(c), figure(max(0.0, c - fixed["CPU s"]) / amount)]
+                [f"{_NAMES[kind]}, {amount / work[0]:,.0f} times", figure(s), figure(c), f"{figure(more)} {kind}"]
             )
-        series.append(Series(f"CPU s, by {kind}", list(zip([amount / work[0] for amount in work], cpu))))
+        series.append(Series(_NAMES[kind], list(zip([amount / work[0] for amount in work], cpu))))
         # The slope of what comes on top of the fixed cost, where it is enough to be seen.
-        more = [(amount, c - fixed["CPU s"]) for amount, c in zip(work, cpu) if c > 1.2 * fixed["CPU s"]]
-        if len(more) > 1:
-            slope = scaling_exponent(*zip(*more))
-            verdicts.append(Verdict(f"CPU by {kind}: power of the work", slope, 1.1, False, ""))
+        visible = [(amount, c - fixed["CPU s"]) for amount, c in zip(work, cpu) if c > 1.2 * fixed["CPU s"]]
+        if len(visible) > 1:
+            slope = scaling_exponent(*zip(*visible))
+            verdicts.append(Verdict(f"CPU for {_NAMES[kind]}: power of the work", slope, 1.1, False, ""))
     rows.insert(0, ["nothing but a row", figure(fixed["s"]), figure(fixed["CPU s"]), ""])
-    table = Table(["", "s", "CPU s", "CPU s a unit, less the fixed cost"], rows)
+    table = Table(["", "s", "CPU s", "CPU s less the fixed cost"], rows)
     chart = Lines(TITLE, "times the work", "CPU s", series, log=True)
     return Answer(table, verdicts, [chart], raw={"rows": rows, "fixed": fixed})
 

@@ -11,7 +11,10 @@ TITLE = "1, 2, 4 and 8 producers"
 
 
 def ask(stage: Stage, plan: Plan) -> Answer:
-    settings = [Setting(str(number), threads=number, dataset=Dataset(16, 16 * MIB)) for number in (1, 2, 4, 8)]
+    settings = [
+        Setting(f"{number} producer{'s' * (number > 1)}", threads=number, dataset=Dataset(16, 16 * MIB))
+        for number in (1, 2, 4, 8)
+    ]
     return answer_pairs(stage, plan, TITLE, settings)
 
 
