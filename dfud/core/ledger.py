@@ -18,7 +18,7 @@ from dfud.core.tables import InProgressRow, in_progress_row, version_of
 from dfud.core.version import FileVersion
 from dfud.messages import FileTask, Ranges
 
-_SMALL_AT_ONCE = 256  # files that a chunker may have been given and not yet read
+_SMALL_AT_ONCE = 1024  # files that a chunker may have been given and not yet read
 _LARGE_AT_ONCE = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # s before a file that could not be read is tried again
 

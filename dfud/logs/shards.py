@@ -34,9 +34,17 @@ class ShardWriter:
             self.rows_lost += 1
         self._waiting.append(_encode(format_row(row)))
 
-    def write(self) -> None:
-        """Put all rows on disk, durably; OSError if that fails, and `waiting` says what is still to be done."""
-        while self._waiting:
+    @property
+    def fills_a_shard(self) -> bool:
+        """Whether the rows that wait complete a shard."""
+        return len(self._waiting) >= ROWS_OF_A_SHARD - len(self._written)
+
+    def write(self, whole_shards: bool = False) -> None:
+        """Put rows on disk, durably: all, or as many as complete shards, which need not be written again.
+
+        OSError if that fails; `waiting` says what is still to be done.
+        """
+        while self._waiting and (self.fills_a_shard or not whole_shards):
             room = ROWS_OF_A_SHARD - len(self._written)
             if room == 0:
                 self._sequence += 1

@@ -45,7 +45,6 @@ ProducerFactory = Callable[[dict[str, Any]], Producer]
 # Together well under the 5 s that the tables may be behind the acknowledgements.
 _WRITE_AFTER = 1.0  # s from a row's first wait to its writing
 _REPORT_AFTER = 0.5  # s between reports of progress
-_ROWS_AT_ONCE = 1000  # a shard's worth of rows is written without waiting
 _WRITE_AGAIN_AFTER = 2.0  # s after a failed writing
 _HURRY = 20  # where the program waits for rows to end, they wait so many times what a writing takes
 _POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
@@ -383,10 +382,11 @@ class ProducerLane:
         if self._unreported and (at_once or now >= self._report_at):
             self._report_progress()
         waiting = self._shards.waiting
-        full = waiting >= _ROWS_AT_ONCE and not self._write_failed
-        if waiting and (at_once or full or now >= self._rows_due()):
+        if waiting and (at_once or now >= self._rows_due()):
             self._write_rows(now)
             self._hurry_at = self._clock() + _HURRY * (self._clock() - now)
+        elif waiting and self._shards.fills_a_shard and not self._write_failed:
+            self._write_rows(now, whole_shards=True)
 
     def _rows_due(self) -> float:
         """Return when the waiting rows are to be written: soon, where nothing else is left to be done."""
@@ -405,9 +405,9 @@ class ProducerLane:
         self._unreported.clear()
         self._supervisor.send(reports)
 
-    def _write_rows(self, now: float) -> None:
+    def _write_rows(self, now: float, whole_shards: bool = False) -> None:
         try:
-            self._shards.write()
+            self._shards.write(whole_shards)
         except OSError as problem:
             # Uploading goes on: a repeat is better than a halt. The rows are kept, and written when that works.
             self._write_at = now + _WRITE_AGAIN_AFTER
@@ -424,9 +424,11 @@ class ProducerLane:
             if self._rows_owed:
                 self._supervisor.send([Recorded(self._rows_owed - self._shards.rows_lost)])
                 self._rows_owed = self._shards.rows_lost = 0
-        if self._done:
-            self._supervisor.send([Completed(tuple(self._done), recorded)])
-            self._done.clear()
+            self._write_at = now + _WRITE_AFTER  # of what is left, if anything
+        told = self._done[: len(self._done) - self._shards.waiting] if recorded else self._done
+        if told:
+            self._supervisor.send([Completed(tuple(told), recorded)])
+            del self._done[: len(told)]
 
     def _note(self, level: int, text: str) -> None:
         self._supervisor.send([Notice(level, text)])

@@ -27,9 +27,10 @@ from dfud.logs.times import IsoClock
 from dfud.logs.unfinished import read_unfinished, write_unfinished
 from dfud.pipeline.aside import call_aside
 from dfud.pipeline.console import CommandInput, Output
+from dfud.pipeline.hub import Surroundings
 from dfud.pipeline.lanes import Lane, LaneSettings, Workers, start_watcher
 from dfud.pipeline.signals import Signals
-from dfud.pipeline.supervisor import RunOptions, Supervisor
+from dfud.pipeline.supervisor import Supervisor
 from dfud.pipeline.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
 from dfud.pipeline.worker import calm_collector
 from dfud.watch.watcher import WatchOptions
@@ -184,10 +185,10 @@ def _run(
         ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
         _resume(rows, ledger, descriptor, log)
         _write_first_table(folder, ledger, bad_rows, log)
+        surroundings = Surroundings(signals, output, CommandInput(), options.update_seconds)
         supervisor = Supervisor(
-            RunOptions(options.once, options.update_seconds),
-            watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
-            signals, output, CommandInput(), log,
+            options.once, watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
+            surroundings, log,
         )  # fmt: skip
         return supervisor.run()
     finally:

@@ -1,28 +1,23 @@
 """The main process: starts the others and watches them, and decides what is done about everything that happens.
 
-It holds no file data and no Kafka handle, never waits for anything but its selector, and is the one place that
-knows signals.
+It holds no file data and no Kafka handle, and waits for nothing but its hub.
 """
 
 from __future__ import annotations
 
 import logging
-import selectors
-import signal
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 from dfud.core.entry import Entry
 from dfud.core.ledger import Ledger
 from dfud.core.names import shown
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
 from dfud.logs.consolidate import append_shards
+from dfud.logs.in_progress import InProgressTable
 from dfud.logs.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import UploadLock
-from dfud.logs.unfinished import write_unfinished
 from dfud.messages import (
     Allowance,
     BrokerAway,
@@ -34,7 +29,6 @@ from dfud.messages import (
     FileUnreadable,
     Found,
     GivenUp,
-    Leave,
     Message,
     Notice,
     Progress,
@@ -43,31 +37,15 @@ from dfud.messages import (
     Swept,
     Undelivered,
 )
-from dfud.pipeline.channel import Channel, PeerGone
-from dfud.pipeline.console import CommandInput, Output
+from dfud.pipeline.hub import Hub, Surroundings, Wishes
 from dfud.pipeline.lanes import Lane, Worker, Workers, start_watcher
 from dfud.pipeline.reports import Reports, summary
-from dfud.pipeline.signals import Signals
 from dfud.watch.watcher import WatchOptions
 
 # On their way at once; what else is ready waits in the directory. In each lane 1,000 may be done and wait for a
 # shard to be full.
 _OPEN_FILES, _OPEN_FILES_A_LANE = 2_000, 1_500
 _ALLOWANCE_STEP = 1_000
-_TABLE_EVERY = 2.0  # s between writings of the in-progress table, at the least
-_TABLE_SHARE = 25  # and so many times what a writing takes: 4 % of a core
-_TABLE_AT_MOST = 3.0  # s
-_DEATHS, _DEATHS_WITHIN = 5, 60.0  # more deaths of workers in so many seconds end the program
-_LONGEST_PAUSE = 86_400.0  # s; what the kernel takes for a time ends somewhere
-_LOOK_AT_TERMINAL_EVERY = 1.0  # s
-_PARTING = 15.0  # s for workers to end by themselves
-
-
-class RunOptions(NamedTuple):
-    """How a run goes on and ends."""
-
-    once: bool
-    update_seconds: float  # between "."; negative for none
 
 
 class Supervisor:
@@ -75,7 +53,7 @@ class Supervisor:
 
     def __init__(
         self,
-        options: RunOptions,
+        once: bool,
         watch: WatchOptions,
         folder: LogsFolder,
         lock: UploadLock,
@@ -84,13 +62,12 @@ class Supervisor:
         lanes: list[Lane],
         ledger: Ledger,
         index: CompletedIndex,
-        signals: Signals,
-        output: Output,
-        commands: CommandInput,
+        surroundings: Surroundings,
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._options = options
+        """`once` uploads what is there and ends; `index` is told of what is completed, and asked by the ledger."""
+        self._once = once
         self._watch = watch
         self._folder = folder
         self._lock = lock
@@ -99,47 +76,35 @@ class Supervisor:
         self._lanes = lanes
         self._ledger = ledger
         self._index = index
-        self._signals = signals
-        self._output = output
-        self._commands = commands
+        self._output = surroundings.output
         self._log = log
         self._clock = clock
+        self._hub = Hub(surroundings, Wishes(self._quit, self._abandon, self._check), clock)
+        self._table = InProgressTable(folder, ledger, log, clock)
         self._reports = Reports(log)
-        self._selector = selectors.DefaultSelector()
-        self._registered: dict[int, int] = {}  # events asked for, by descriptor
         self._most_open = _OPEN_FILES + _OPEN_FILES_A_LANE * len(lanes)
         self._allowed = 0  # files that the watcher may still report
         self._draining = False
         self._swept = False
         self._left_over = False  # files came after the last sweep, or lie where it could not look
         self._abandoned = False
-        self._interrupted = False  # once: a second time leaves at once
         self._away = False
         self._unrecorded = 0  # rows of the completed table that are not on disk
-        self._table_trouble = False
-        self._next_table = 0.0
-        self._next_dot = clock() + options.update_seconds
-        self._next_look_at_terminal: float | None = None  # while we are in its background
-        self._deaths: deque[float] = deque()
 
     # -- the run
 
     def run(self) -> int:
         """Upload until told to end, or until workers die again and again; return the exit status."""
-        self._register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
-        self._watch_worker(self._watcher)
-        for lane in self._lanes:
-            for worker in lane.workers:
-                self._watch_worker(worker)
-        if self._commands.is_open:
-            self._register(self._commands.fileno(), selectors.EVENT_READ, self._on_commands)
-        if self._options.once:
+        for worker in self._all_workers():
+            self._hub.watch(worker, self._take, self._on_death)
+        if self._once:
             self._drain()
         self._allow()
         try:
             while not self._is_over():
                 self._turn()
-            self._part()
+            if not self._abandoned:
+                self._hub.part(self._all_workers(), self._take)
         except WorkerError as error:
             self._log.error(str(error))
             self._ledger.give_up("the program ended early")
@@ -148,15 +113,15 @@ class Supervisor:
             self._workers.kill_all()
         return self._finish()
 
+    def _all_workers(self) -> list[Worker]:
+        return [self._watcher, *(worker for lane in self._lanes for worker in lane.workers)]
+
     def _is_over(self) -> bool:
         return self._abandoned or (self._draining and self._swept and not self._ledger.open_files)
 
     def _turn(self) -> None:
-        for key, _ in self._selector.select(self._pause()):
-            # What was called before may have taken a dead worker's channel away, and its number may be another's.
-            now_there = self._selector.get_map().get(key.fd)
-            if now_there is not None and now_there.data is key.data:
-                key.data()
+        busy = self._ledger.open_files > 0
+        self._hub.turn((self._ledger.next_resumption, self._reports.due(busy), self._table.due))
         now = self._clock()
         self._ledger.resume_paused(now)
         if self._draining and self._swept:
@@ -164,48 +129,17 @@ class Supervisor:
                 self._tell_failure(entry)
         self._dispatch()
         self._allow()
-        if self._ledger.changed and now >= self._next_table:
-            self._write_table()
+        self._table.keep(now)
         self._reports.tick(now, self._ledger.open_files > 0)
-        self._dot(now)
-        self._look_at_terminal(now)
-        self._ask_for_writing()
 
-    def _pause(self) -> float | None:
-        busy = self._ledger.open_files > 0
-        due = [self._ledger.next_resumption, self._reports.due(busy), self._next_look_at_terminal]
-        if self._ledger.changed:
-            due.append(self._next_table)
-        if self._options.update_seconds >= 0:
-            due.append(self._next_dot)
-        times = [time for time in due if time is not None]
-        return min(max(0.0, min(times) - self._clock()), _LONGEST_PAUSE) if times else None
+    # -- what the user wishes
 
-    # -- signals and commands
+    def _check(self) -> None:
+        self._output.write_line(summary(self._ledger.count()))
 
-    def _on_signals(self) -> None:
-        for number in self._signals.read():
-            if number == signal.SIGINT and self._interrupted:
-                self._log.warning("left at once: the next start sends what is missing")
-                self._abandoned = True
-            else:
-                self._interrupted = self._interrupted or number == signal.SIGINT
-                self._quit(number.name)
-
-    def _on_commands(self) -> None:
-        if self._commands.is_in_background:
-            self._unregister(self._commands.fileno())
-            self._next_look_at_terminal = self._clock() + _LOOK_AT_TERMINAL_EVERY
-            return
-        for command in self._commands.read():
-            if command == "quit":
-                self._quit("quit")
-            elif command == "check":
-                self._output.write_line(summary(self._ledger.count()))
-            else:
-                self._output.write_line('type "check" or "c" to see what is in progress, "quit" or "q" to end')
-        if not self._commands.is_open:
-            self._unregister(self._commands.fileno())
+    def _abandon(self) -> None:
+        self._log.warning("left at once: the next start sends what is missing")
+        self._abandoned = True
 
     def _quit(self, why: str) -> None:
         if not self._draining:
@@ -219,18 +153,6 @@ class Supervisor:
             lane.producer.channel.post([Closing()])
 
     # -- messages
-
-    def _watch_worker(self, worker: Worker) -> None:
-        self._register(worker.channel.fileno(), selectors.EVENT_READ, lambda: self._on_channel(worker.channel))
-        self._register(worker.process.sentinel, selectors.EVENT_READ, lambda: self._on_death(worker))
-
-    def _on_channel(self, channel: Channel) -> None:
-        channel.flush()
-        try:
-            for message in channel.receive(wait=False):
-                self._take(message)
-        except PeerGone:
-            self._unregister(channel.fileno())  # the process's end is seen by itself
 
     def _take(self, message: Message) -> None:
         now = self._clock()
@@ -337,79 +259,12 @@ class Supervisor:
             self._allowed += files
             self._watcher.channel.post([Allowance(files)])
 
-    def _write_table(self) -> None:
-        began = self._clock()
-        self._ledger.changed = False
-        try:
-            write_unfinished(self._folder, self._ledger.rows())
-        except OSError as problem:
-            self._ledger.changed = True
-            if not self._table_trouble:
-                self._table_trouble = True
-                self._log.error(f"the in-progress table can't be written: {problem}; it is tried again")
-        else:
-            if self._table_trouble:
-                self._table_trouble = False
-                self._log.warning("the in-progress table is written again")
-        now = self._clock()
-        self._next_table = now + min(max(_TABLE_EVERY, _TABLE_SHARE * (now - began)), _TABLE_AT_MOST)
-
-    def _dot(self, now: float) -> None:
-        if self._options.update_seconds < 0 or now < self._next_dot:
-            return
-        self._output.write_line(".")
-        self._next_dot = now + self._options.update_seconds
-
-    def _look_at_terminal(self, now: float) -> None:
-        """Take commands again where the shell has given us the terminal back; it does not say so."""
-        if self._next_look_at_terminal is not None and now >= self._next_look_at_terminal:
-            self._next_look_at_terminal = None
-            self._register(self._commands.fileno(), selectors.EVENT_READ, self._on_commands)
-
-    # -- the selector
-
-    def _register(self, descriptor: int, events: int, call: Callable[[], None]) -> None:
-        self._selector.register(descriptor, events, call)
-        self._registered[descriptor] = events
-
-    def _unregister(self, descriptor: int) -> None:
-        if self._registered.pop(descriptor, 0):
-            self._selector.unregister(descriptor)
-
-    def _ask_for_writing(self) -> None:
-        """Have the selector wake us where something waits to be written, and only there."""
-        for worker in self._all_workers():
-            descriptor = worker.channel.fileno()
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.backlog else 0)
-            if self._registered.get(descriptor, wanted) != wanted:
-                self._selector.modify(descriptor, wanted, self._selector.get_key(descriptor).data)
-                self._registered[descriptor] = wanted
-        descriptor = self._output.fileno()
-        if not self._output.is_waiting:
-            self._unregister(descriptor)
-        elif descriptor not in self._registered:
-            self._register(descriptor, selectors.EVENT_WRITE, self._output.flush)
-
     # -- deaths and the end
-
-    def _all_workers(self) -> list[Worker]:
-        return [self._watcher, *(worker for lane in self._lanes for worker in lane.workers)]
 
     def _on_death(self, worker: Worker) -> None:
         """Take what a dead worker has told last, and start another in its place."""
-        self._unregister(worker.process.sentinel)
-        self._unregister(worker.channel.fileno())
-        self._hear_out(worker)
-        cause = worker.cause_of_death()
-        now = self._clock()
-        self._deaths.append(now)
-        while self._deaths[0] < now - _DEATHS_WITHIN:
-            self._deaths.popleft()
-        if len(self._deaths) > _DEATHS:
-            raise WorkerError(
-                f"{worker.name} {cause}, and {len(self._deaths)} workers have died within {_DEATHS_WITHIN:.0f} s: "
-                "ending; the next start sends what is not delivered"
-            )
+        self._hub.let_go(worker, self._take)
+        cause = self._hub.count_death(worker)
         self._log.warning(f"{worker.name} {cause}: another one takes over")
         if worker is self._watcher:
             self._replace_watcher()
@@ -417,70 +272,35 @@ class Supervisor:
         lane = next(lane for lane in self._lanes if worker in lane.workers)
         if worker is lane.chunker:
             lane.replace_chunker()
-            self._watch_worker(lane.chunker)
+            self._hub.watch(lane.chunker, self._take, self._on_death)
             again = self._ledger.lane_died(lane.number, producer=False)
         else:
-            self._unregister(lane.chunker.process.sentinel)
-            self._unregister(lane.chunker.channel.fileno())
-            self._hear_out(lane.chunker)
+            self._hub.let_go(lane.chunker, self._take)
             lane.replace_both(self._folder.next_sequence())
             for each in lane.workers:
-                self._watch_worker(each)
+                self._hub.watch(each, self._take, self._on_death)
             again = self._ledger.lane_died(lane.number, producer=True)
             if self._draining:
                 lane.producer.channel.post([Closing()])
         self._log.debug(f"{again} files are begun again")
 
-    def _hear_out(self, worker: Worker) -> None:
-        try:
-            while batch := worker.channel.receive(wait=False):
-                for message in batch:
-                    self._take(message)
-        except PeerGone:
-            pass
-
     def _replace_watcher(self) -> None:
         """Start another watcher; what happened meanwhile it finds by its first scan."""
         self._workers.let_go(self._watcher.channel)
         self._watcher = start_watcher(self._workers, self._watch)
-        self._watch_worker(self._watcher)
+        self._hub.watch(self._watcher, self._take, self._on_death)
         self._allowed = 0
         if self._draining and not self._swept:
             self._watcher.channel.post([Sweep(1)])
 
-    def _part(self) -> None:
-        """Have the workers end by themselves, and hear what they have to say."""
-        if self._abandoned:
-            return
-        staying = set(self._all_workers())
-        for worker in staying:
-            self._unregister(worker.process.sentinel)
-            worker.channel.post([Leave()])
-        deadline = self._clock() + _PARTING
-        while staying and self._clock() < deadline:
-            for worker in list(staying):
-                if worker.process.exitcode is not None:
-                    self._hear_out(worker)
-                    self._unregister(worker.channel.fileno())
-                    staying.discard(worker)
-            if staying:
-                with selectors.DefaultSelector() as ends:
-                    for worker in staying:
-                        worker.channel.flush()
-                        ends.register(worker.process.sentinel, selectors.EVENT_READ)
-                        ends.register(worker.channel.fileno(), selectors.EVENT_READ, worker)
-                    for key, _ in ends.select(1.0):
-                        if key.data is not None:
-                            self._hear_out(key.data)
-
     def _finish(self) -> int:
         """Leave LOGS as the next start wants it, and say how it went."""
         self._reports.flush()
-        self._write_table()
+        self._table.write()
         undelivered = self._ledger.undelivered
         for entry in undelivered:
             self._log.error(f"NOT delivered: {shown(entry.version.path)}: {entry.failure}")
-        trouble = self._table_trouble or self._unrecorded > 0
+        trouble = self._table.is_in_trouble or self._unrecorded > 0
         if not self._abandoned:
             problem = append_shards(self._folder, self._folder.shards())
             if problem is not None:
