@@ -256,6 +256,38 @@ class Merge(NamedTuple):
     donors: tuple[Given, ...]
 
 
+# reader → main process of a verification
+
+
+class Verdicts(NamedTuple):
+    """Versions that are whole on the topic, and paths that it has in other versions than the directory."""
+
+    records: bytes  # of `dfud.verify.findings.RECORD` bytes each
+    paths: bytes  # 8 bytes each
+
+
+class Partial(NamedTuple):
+    """A version of which this reader has found a part only."""
+
+    path: bytes
+    size: int | None  # bytes
+    mtime_ns: int | None
+    chunk_size: int  # bytes, as far as can be told
+    algorithm: str
+    digest: str  # of the whole, hex digits; "" where it is not told
+    spans: Ranges  # of bytes that are there, counted from 1
+    bad: tuple[int, ...]  # numbers of the chunks whose bytes are not those of the file in the directory
+    is_here: bool  # the directory has a file of this path and size
+
+
+class ReadAll(NamedTuple):
+    """This reader has read its partitions."""
+
+    messages: int
+    bytes: int
+    refused: int
+
+
 class Leave(NamedTuple):
     """To any worker: all is done; write what is unwritten and end."""
 
@@ -289,5 +321,8 @@ Message = Union[
     Uncommitted,
     Give,
     Merge,
+    Verdicts,
+    Partial,
+    ReadAll,
     Leave,
 ]

@@ -36,6 +36,7 @@ ConsumerFactory = Callable[[dict[str, Any]], Consumer]
 
 _BATCH = 500  # messages taken at once
 _IDLE = 0.25  # s to wait for the first message
+_MOMENT = 0.01  # s to wait when nothing is to come any more
 _REPORT_EVERY = 0.5  # s
 _LOOK_AGAIN = 60.0  # s between looks at how many partitions there are
 _PATIENCE = 5.0  # s for the broker to answer
@@ -149,12 +150,12 @@ class Fetcher:
             self._next_look = now + (_LOOK_AGAIN if self._assigned_all else 1.0)
         messages = self._consumer.consume(_BATCH, 0)
         if not messages:
-            message = self._consumer.poll(_IDLE)
+            message = self._consumer.poll(_IDLE if not self._is_done else _MOMENT)
             messages = [] if message is None else [message]
         if messages:
             self._take(messages)
         self._checkpoints.tick(self._positions)
-        if self._settings.ends is not None and not self._caught_up and self._assigned_all and not self._reading:
+        if self._is_done and not self._caught_up:
             self._caught_up = True
             self._outbox.extend(self._assembler.held())
             self._outbox.append(CaughtUp())
@@ -163,6 +164,11 @@ class Fetcher:
             self._report(now)
         self._send()
         self._obey()
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether all that was on our partitions at the start has been read, and no more is wanted."""
+        return self._settings.ends is not None and self._assigned_all and not self._reading
 
     # -- messages
 

@@ -24,7 +24,7 @@ from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.console import CommandInput, Output
 from dfud.pipeline.lanes import Worker, Workers
 
-_PROGRESS_EVERY = 5.0  # s
+_PROGRESS_EVERY = 2.0  # s
 _DEATHS, _DEATHS_WITHIN = 5, 60.0  # more deaths of fetchers in so many seconds end the program
 _PARTING = 60.0  # s for fetchers to put on disk what they have, and commit it
 _NAMED = 20  # incomplete files that are named on the console

@@ -1,0 +1,61 @@
+"""``dfud verify``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from dfud import __version__
+from dfud.commands import CONTEXT
+from dfud.commands.options import MOST_THREADS, check_regex, check_topic, option
+from dfud.core.names import DEFAULT_UPLOAD_REGEX
+from dfud.errors import UsageError
+from dfud.kafka.config import read_config
+from dfud.pipeline.console import open_standard_files
+from dfud.verify.run import VerifyOptions
+from dfud.verify.run import verify as run_verify
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("directory", metavar="DIR", type=click.Path())
+@option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
+@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to compare with.")
+@option(
+    "--n_threads",
+    type=click.IntRange(1, MOST_THREADS),
+    default=2,
+    show_default=True,
+    help="Number of processes that share the topic's partitions.",
+)
+@option(
+    "--upload_regex",
+    default=DEFAULT_UPLOAD_REGEX,
+    callback=check_regex,
+    show_default=True,
+    help="Only files whose names match this regular expression are looked at.",
+)
+@option("--json", is_flag=True, help="Put out one JSON object, for machines.")
+@option(
+    "--print0",
+    is_flag=True,
+    help="Put out the files that are proved to be on the topic, each with a NUL after it.",
+)
+@click.version_option(__version__, prog_name="dfud")
+def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
+    """Prove that what is in DIR is on a Kafka topic, byte for byte; nothing is written.
+
+    Every chunk on the topic is compared with the file in DIR. What --print0 lists may be deleted: the topic has
+    it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and right (without tables:
+    every file is); 1 not so; 2 bad usage or configuration.
+    """  # fmt: skip
+    if options["json"] and options["print0"]:
+        raise UsageError("--json and --print0 can't be had together; give one of them")
+    if not os.path.isdir(directory):
+        what = "is not a directory" if os.path.exists(directory) else "does not exist"
+        raise UsageError(f"{directory} {what}; give the directory to be verified")
+    open_standard_files()
+    return run_verify(
+        VerifyOptions(directory=directory, topic=topic_name, **options), read_config(config, "consumer")
+    )

@@ -1,0 +1,1 @@
+"""Proving that what is in a directory is on a topic, byte for byte, without writing anything."""
