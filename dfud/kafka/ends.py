@@ -62,6 +62,18 @@ def _look(topic: str, properties: dict[str, Any], config_path: str, committed: b
         consumer = Consumer({**properties, "error_cb": errors.append, "logger": silent_logger()})
     except (KafkaException, ValueError, TypeError) as problem:
         raise UsageError(f"{config_path} can't be used: {reason(problem)}") from None
+    return find_partitions(consumer, topic, properties, config_path, committed, errors)
+
+
+def find_partitions(
+    consumer: Consumer,
+    topic: str,
+    properties: Mapping[str, Any],
+    config_path: str,
+    committed: bool,
+    errors: list[KafkaError],
+) -> dict[int, Partition]:
+    """Return what `look_at_partitions` does, of a consumer that is there; its errors are put into `errors`."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

@@ -67,7 +67,7 @@ def findings(batches: Iterable[bytes], paths: Iterable[bytes]) -> Findings:
         if number + 1 == len(records) or records[number + 1][:16] != each[:16]
     ]
     same = [each[32:48] + _NOTHING for each in last if each[48:] == SAME]
-    differing = [each[32:48] + _NOTHING for each in last if each[48:] == DIFFERS]
+    differing = [each[32:48] + _NOTHING for each in last if each[48:] in (DIFFERS, WRONG)]
     whole = [each[:32] for each in last if each[48:] != WRONG]
     marks = frozenset(mark for batch in paths for mark in _cut(batch, 8))
     return Findings(CompletedIndex(whole), CompletedIndex(same), CompletedIndex(differing), marks)

@@ -1,0 +1,57 @@
+"""dfud from Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dfud
+from dfud.broker.node import KafkaNode
+from downloading import Record, contents, native, openmsi, produce
+
+NOW = 1_700_000_000_123_456_789
+
+
+def test_up_and_down_again(tmp_path: Path, config_file: Path, topic: str) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "f").write_bytes(os.urandom(50_000))
+    (source / "empty").touch()
+    dfud.upload(source, config_file, topic, chunk_size=1024)
+    dfud.download(target, config_file, topic, n_threads=1)
+    assert contents(target) == contents(source)
+    found = {each.path: (each.size, each.file.read()) for each in dfud.read_files(config_file, topic)}
+    assert found == {os.fsdecode(path): (len(data), data) for path, data in contents(source).items()}
+
+
+def test_files_are_read_from_any_mixture(config_file: Path, kafka: KafkaNode, topic: str) -> None:
+    data = os.urandom(30_000)
+    records = native(b"disorder", data, NOW)[::-1] + openmsi(b"d/msi", data, 1.5, partitions=4)
+    records += [*native(b"part", data, NOW)[1:], Record(b"foreign", b"x", [])]
+    huge = native(b"huge", data, NOW)[0]
+    produce(kafka.bootstrap, topic, [*records, huge])
+    found = {each.path: each for each in dfud.read_files(config_file, topic, spool_bytes=1000)}
+    assert set(found) == {"disorder", "d/msi"}
+    assert found["d/msi"].mtime_ns == 1_500_000_000
+    assert found["d/msi"].digest.startswith("sha512:")
+    assert found["disorder"].size == 30_000
+
+
+def test_errors_are_raised(tmp_path: Path, config_file: Path) -> None:
+    with pytest.raises(dfud.UsageError, match="there is no topic"):
+        dfud.download(tmp_path / "target", config_file, "no_such_topic")
+    with pytest.raises(dfud.UsageError, match="there is no topic"):
+        next(dfud.read_files(config_file, "no_such_topic"))
+    with pytest.raises(dfud.UsageError, match="does not exist"):
+        dfud.upload(tmp_path / "nowhere", config_file, "some_topic")
+
+
+def test_the_import_is_cheap() -> None:
+    heavy = ("confluent_kafka", "click", "xxhash")
+    program = f"import dfud, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
