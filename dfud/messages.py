@@ -4,7 +4,7 @@ Every message is a small frozen tuple; `dfud.pipeline.channel` carries them in b
 that the supervisor gives to one upload of one version of one file; it is never used again in a run.
 
     watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ──────RunReady, FileDropped──────▶ producer
-       ▲                             │  ▲  ▲                 │ ▲  (RoomAbandoned)                       │  │
+       ▲     (DirectoryGone)         │  ▲  ▲                 │ ▲  (RoomAbandoned)                       │  │
        └───────Allowance, Sweep──────┘  │  └─FilesRead, FileUnreadable, FileChanged, FileUnchanged      │  │
                                         │                      └───────────────RoomFree─────────────────┘  │
                                         └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
@@ -45,6 +45,12 @@ class Swept(NamedTuple):
 
     number: int
     is_whole: bool = True  # no folder was left out because it could not be read
+
+
+class DirectoryGone(NamedTuple):
+    """The watched directory itself is not there any more: nothing new is found, and LOGS can't be written."""
+
+    why: str
 
 
 # supervisor → watcher
@@ -296,6 +302,7 @@ Message = Union[
     Notice,
     Found,
     Swept,
+    DirectoryGone,
     Allowance,
     Sweep,
     FileTask,

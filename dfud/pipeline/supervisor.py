@@ -23,6 +23,7 @@ from dfud.messages import (
     BrokerAway,
     Closing,
     Completed,
+    DirectoryGone,
     FileChanged,
     FilesRead,
     FileUnchanged,
@@ -187,6 +188,9 @@ class Supervisor:
         elif isinstance(message, Swept):
             self._swept = True
             self._left_over = self._left_over or not message.is_whole
+        elif isinstance(message, DirectoryGone):
+            self._log.error(f"{message.why}: dfud delivers what it can, and ends")
+            self._quit("nothing more can be found")
         elif isinstance(message, Notice):
             self._log.log(message.level, message.text)
 
@@ -276,13 +280,19 @@ class Supervisor:
             again = self._ledger.lane_died(lane.number, producer=False)
         else:
             self._hub.let_go(lane.chunker, self._take)
-            lane.replace_both(self._folder.next_sequence())
+            lane.replace_both(self._next_shard())
             for each in lane.workers:
                 self._hub.watch(each, self._take, self._on_death)
             again = self._ledger.lane_died(lane.number, producer=True)
             if self._draining:
                 lane.producer.channel.post([Closing()])
         self._log.debug(f"{again} files are begun again")
+
+    def _next_shard(self) -> int:
+        try:
+            return self._folder.next_sequence()
+        except OSError as problem:
+            raise WorkerError(f"{self._folder.path} can't be read: {problem.strerror}: ending") from None
 
     def _replace_watcher(self) -> None:
         """Start another watcher; what happened meanwhile it finds by its first scan."""
@@ -302,7 +312,7 @@ class Supervisor:
             self._log.error(f"NOT delivered: {shown(entry.version.path)}: {entry.failure}")
         trouble = self._table.is_in_trouble or self._unrecorded > 0
         if not self._abandoned:
-            problem = append_shards(self._folder, self._folder.shards())
+            problem = self._join_shards()
             if problem is not None:
                 self._log.error(f"the completed tables can't be brought into one: {problem}; the next start tries")
                 trouble = True
@@ -318,6 +328,12 @@ class Supervisor:
             return EXIT_UNDELIVERED
         self._log.info("all that was recognised is on the topic and recorded")
         return EXIT_OK
+
+    def _join_shards(self) -> OSError | None:
+        try:
+            return append_shards(self._folder, self._folder.shards())
+        except OSError as problem:  # LOGS itself is gone
+            return problem
 
     def _close_session(self, trouble: bool) -> None:
         if self._abandoned or trouble:

@@ -104,7 +104,7 @@ class EventSource:
                 continue
             if mask & (flags.IGNORED | flags.DELETE_SELF | flags.UNMOUNT):
                 if not folder:
-                    self._tree.tell_gone()
+                    self._tree.is_gone = True
                 if mask & flags.IGNORED:
                     self._forget(watch)
                 continue

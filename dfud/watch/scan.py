@@ -44,7 +44,7 @@ class Tree:
         self._since_ns = since_ns
         self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._unread: dict[bytes, Folder] = {}
-        self._is_gone = False
+        self.is_gone = False  # the directory itself has been removed, renamed or unmounted
         self._notices: list[tuple[int, str]] = []
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class Tree:
     ) -> Iterator[tuple[Seen, bool] | None]:
         """Give the files of one open folder, None for others, and add the folders in it to `folders`."""
         if not folder and not os.fstat(descriptor).st_nlink:
-            self.tell_gone()
+            self.is_gone = True
         with os.scandir(descriptor) as items:
             for item in items:
                 path = join(folder, os.fsencode(item.name))
@@ -140,14 +140,21 @@ class Tree:
                 seen = self.look(path)
                 yield None if seen is None else (seen, take_all)
 
-    def tell_gone(self) -> None:
-        """Say once that the directory itself has been removed or unmounted."""
-        if not self._is_gone:
-            self._is_gone = True
-            text = (
-                f"{shown(self.directory)} has been removed or unmounted: nothing more is found; start dfud again"
+    def look_at_top(self, trust_inode: bool = True) -> None:
+        """See whether the directory is still where it was; we hold it open, so that no event need tell of its end.
+
+        Where inode numbers may change by themselves (remote file systems), they are not to be trusted.
+        """
+        try:
+            found, ours = os.stat(self.directory), os.fstat(self._descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            self.is_gone = True
+        except OSError:  # it is there, and ill
+            pass
+        else:
+            self.is_gone = (
+                self.is_gone or found.st_dev != ours.st_dev or (trust_inode and found.st_ino != ours.st_ino)
             )
-            self._notices.append((logging.ERROR, text))
 
     def _pass_over(self, folder: Folder, problem: OSError) -> None:
         if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # it is no folder any more

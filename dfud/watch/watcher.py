@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dfud.core.names import name_filter
-from dfud.messages import Allowance, Found, Leave, Message, Notice, Sweep, Swept
+from dfud.core.names import name_filter, shown
+from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, Notice, Sweep, Swept
 from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.worker import become_worker
 from dfud.watch.events import EventSource, WatchLimitReached
@@ -22,6 +22,7 @@ from dfud.watch.source import Source
 
 _BATCH_FILES = 256
 _LONGEST_STEP = 0.05  # s between looks at the kernel's events and the supervisor
+_LOOK_AT_TOP_EVERY = 5.0  # s, to see whether the directory itself is still there
 
 
 class WatchOptions(NamedTuple):
@@ -58,6 +59,9 @@ class Watcher:
         self._tree = Tree(options.directory, name_filter(options.upload_regex), options.since_ns)
         self._allowance = 0
         self._sweeps: list[int] = []
+        self._remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
+        self._look_at_top_at = clock() + _LOOK_AT_TOP_EVERY
+        self._told_gone = False
         self._source = self._make_source()
 
     def _make_source(self) -> Source:
@@ -66,9 +70,8 @@ class Watcher:
             return OnceSource(self._tree)
         if options.polling:
             return PollingSource(self._tree, options.take_all, self._clock)
-        remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
-        if remote:
-            self._note(logging.WARNING, f"a {remote} file system does not report all changes: it is polled")
+        if self._remote:
+            self._note(logging.WARNING, f"a {self._remote} file system does not report all changes: it is polled")
             return PollingSource(self._tree, options.take_all, self._clock)
         try:
             return EventSource(self._tree, options.take_all)
@@ -106,6 +109,7 @@ class Watcher:
             if self._sweeps:
                 self._source.sweep()
         self._tell_notices()
+        self._look_at_top()
         if self._sweeps and self._source.is_swept:
             self._source.take_in()
             if self._source.is_swept:
@@ -116,6 +120,9 @@ class Watcher:
 
     def _wait(self) -> list[int]:
         timeout = self._source.due(self._clock())
+        if not self._told_gone:
+            look = max(0.0, self._look_at_top_at - self._clock())
+            timeout = look if timeout is None else min(timeout, look)
         if self._source.has_more and self._allowance:
             timeout = 0
         descriptors = [self._supervisor.fileno()]
@@ -136,6 +143,17 @@ class Watcher:
                     break
         finally:
             self._supervisor.send(batch)
+
+    def _look_at_top(self) -> None:
+        """Tell once when the directory itself is gone."""
+        now = self._clock()
+        if now >= self._look_at_top_at:
+            self._look_at_top_at = now + _LOOK_AT_TOP_EVERY
+            self._tree.look_at_top(trust_inode=not self._remote)
+        if self._tree.is_gone and not self._told_gone:
+            self._told_gone = True
+            where = shown(self._options.directory)
+            self._supervisor.send([DirectoryGone(f"{where} has been removed, renamed or unmounted")])
 
     def _tell_notices(self) -> None:
         self._supervisor.send([Notice(level, text) for level, text in self._source.notices()])

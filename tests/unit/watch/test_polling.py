@@ -114,19 +114,6 @@ def test_a_sweep_takes_a_second_round_for_files_in_doubt(tmp_path: Path) -> None
     assert polled.source.is_swept  # what still grows is not whole
 
 
-def test_a_directory_that_goes_is_told_once(tmp_path: Path) -> None:
-    top = tmp_path / "top"
-    top.mkdir()
-    polled = Polled(top)
-    polled.round()
-    assert polled.source.notices() == []
-    top.rmdir()
-    polled.round()
-    polled.round()
-    ((_, text),) = polled.source.notices()
-    assert "has been removed" in text
-
-
 # --once
 
 

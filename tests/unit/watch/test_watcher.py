@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dfud.messages import Allowance, Found, Leave, Message, Notice, Sweep, Swept
+from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, Notice, Sweep, Swept
 from dfud.pipeline.channel import Channel
 from dfud.watch import scan
 from dfud.watch import watcher as module
@@ -34,6 +34,16 @@ def watch(channels: tuple[Channel, Channel]) -> Iterator[Callable[[WatchOptions]
 
 def options(top: Path, once: bool = False, polling: bool = False) -> WatchOptions:
     return WatchOptions(os.fsencode(top), ".*", True, 0, once, polling)
+
+
+class Clock:
+    """A time that only a test lets go on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def heard(ours: Channel) -> list[Message]:
@@ -139,3 +149,39 @@ def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
         assert watcher.turn()
         messages += heard(ours)
     return messages
+
+
+def remove(top: Path) -> None:
+    top.rmdir()
+
+
+def rename(top: Path) -> None:
+    top.rename(top.with_name("elsewhere"))
+
+
+def replace(top: Path) -> None:
+    rename(top)
+    top.mkdir()
+
+
+@pytest.mark.parametrize("kind", ["events", "polling"])
+@pytest.mark.parametrize("end", [remove, rename, replace])
+def test_the_end_of_the_directory_is_told_once(
+    channels: tuple[Channel, Channel], tmp_path: Path, kind: str, end: Callable[[Path], None]
+) -> None:
+    ours, theirs = channels
+    top, clock = tmp_path / "top", Clock()
+    top.mkdir()
+    with contextlib.closing(Watcher(theirs, options(top, polling=kind == "polling"), clock)) as watcher:
+        ours.post([Allowance(10)])
+        for _ in range(3):
+            clock.now += 10
+            assert watcher.turn()
+        assert not any(isinstance(message, DirectoryGone) for message in heard(ours))
+        end(top)
+        for _ in range(3):
+            clock.now += 10
+            ours.post([Allowance(1)])  # or it would wait for something to happen
+            assert watcher.turn()
+        told = [message for message in heard(ours) if not isinstance(message, Notice)]
+        assert told == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
