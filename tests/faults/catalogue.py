@@ -22,7 +22,7 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("Ourselves", ("killing", "workers", "signals", "outputs", "limits", "clock")),
     Section("Kafka", ()),
-    Section("Files", ("changing",)),
+    Section("Files", ("changing", "odd_files", "vanishing")),
     Section("The kernel's limits", ()),
     Section("Disks", ()),
 )

@@ -1,0 +1,90 @@
+"""File systems for a fault, mounted where nobody else sees them: root only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from faults.scene import Skipped
+
+_CLONE_NEWNS = 0x20000  # unshare(2)
+
+
+@cache
+def _hide_mounts() -> None:
+    """Give this process mounts of its own, which end with it. Raises Skipped."""
+    if os.geteuid() != 0 or ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) != 0:
+        raise Skipped("mounting needs root")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+def _run(*words: object) -> None:
+    done = subprocess.run([str(word) for word in words], stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    if done.returncode:
+        raise Skipped(f"{words[0]}: {done.stderr.strip()}")
+
+
+@contextmanager
+def tmpfs(where: Path, megabytes: int) -> Iterator[None]:
+    """Mount a file system in memory for the time of the block. Raises Skipped."""
+    _hide_mounts()
+    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "dfud-fault", where)
+    try:
+        yield
+    finally:
+        unmount(where)
+
+
+def unmount(where: Path) -> None:
+    """Take away what is mounted there, even if it is in use."""
+    subprocess.run(["umount", "--lazy", where], stderr=subprocess.DEVNULL, check=False)
+
+
+class Disk:
+    """An ext4 file system in a file, through a loop device: a disk that can be broken. Raises Skipped."""
+
+    def __init__(self, image: Path, where: Path, megabytes: int) -> None:
+        _hide_mounts()
+        self.image, self.where, self.size = image, where, megabytes << 20
+        with image.open("wb") as file:
+            file.truncate(self.size)
+        _run("mkfs.ext4", "-q", "-F", image)
+        self.mount()
+
+    def mount(self) -> None:
+        done = subprocess.run(
+            ["losetup", "-f", "--show", self.image], capture_output=True, encoding="utf-8", check=False
+        )
+        if done.returncode:
+            raise Skipped(f"no loop device: {done.stderr.strip()}")
+        self.device = done.stdout.strip()
+        try:
+            _run("mount", "-o", "errors=remount-ro", self.device, self.where)
+        except Skipped:
+            _run("losetup", "-d", self.device)
+            raise
+
+    def unmount(self) -> None:
+        unmount(self.where)
+        subprocess.run(["losetup", "-d", self.device], stderr=subprocess.DEVNULL, check=False)
+
+    def repair(self) -> None:
+        """Unmount, check and mount it again; nobody may use it."""
+        self.unmount()
+        subprocess.run(
+            ["fsck.ext4", "-y", self.image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        )
+        self.mount()
+
+    def turn_read_only(self) -> None:
+        """Have the kernel find an error in it, after which it lets nobody write. Raises Skipped."""
+        trigger = Path("/sys/fs/ext4", Path(self.device).name, "trigger_fs_error")
+        try:
+            trigger.write_text("1")
+        except OSError as problem:
+            raise Skipped(f"no error can be had from ext4: {problem}") from None

@@ -1,0 +1,104 @@
+"""Folders that are moved, removed or unmounted while they are uploaded."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from faults.mounting import tmpfs, unmount
+from faults.scene import Fault, Scene
+from faults.tally import Tally
+from uploading import Upload, tree, uploading
+
+_GONE = "has been removed, renamed or unmounted: dfud delivers what it can, and ends"
+
+
+def rename_folder(scene: Scene, tally: Tally, times: int) -> None:
+    """Rename a folder whose files are being uploaded: they are uploaded from where they are then."""
+    for _ in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        with uploading(directory, scene.slow_config(), topic, "--queue_max_size", "4") as upload:
+            before = directory / "before" / "deeper"
+            before.mkdir(parents=True)
+            scene.fill(before, 6, 4_000_000)
+            upload.wait_for("broken into")
+            time.sleep(scene.random.uniform(0.0, 0.5))  # the instant itself is what is wanted
+            (directory / "before").rename(directory / "after")
+            tally.times += 1
+            scene.fill(directory / "after" / "deeper", 3, 50_000, "later")
+            with tally.recovering():
+                upload.say("quit")
+                status, text = upload.end()
+        lost = [line for line in text.splitlines() if "NOT delivered" in line]
+        named = all("NOT delivered: before/deeper/file" in line for line in lost)
+        tally.require(status == (1 if lost else 0) and named, lambda text=text: text)
+        tally.check(tree(directory), scene.on_topic(topic))
+
+
+def move_trees(scene: Scene, tally: Tally, times: int) -> None:
+    """Move a tree in and out again and again, while files are written into it."""
+    directory, topic, outside = scene.directory(), scene.topic(), scene.directory()
+    inside, away = directory / "tree", outside / "tree"
+    (away / "a" / "b").mkdir(parents=True)
+    scene.fill(away / "a" / "b", 20, 20_000)
+    with uploading(directory, scene.config(), topic) as upload:
+        for number in range(times):
+            away.rename(inside)
+            (inside / "a" / f"written{number}").write_bytes(scene.random.randbytes(1_000))
+            (inside / f"made{number}" / "x").mkdir(parents=True)
+            (inside / f"made{number}" / "x" / "file").write_bytes(scene.random.randbytes(1_000))
+            if number < times - 1:
+                inside.rename(away)
+                (away / "a" / f"outside{number}").write_bytes(scene.random.randbytes(1_000))
+            tally.times += 1
+        with tally.recovering():
+            upload.quit()
+    scene.check(tally, directory, topic)
+
+
+def remove_directory(scene: Scene, tally: Tally, times: int) -> None:
+    """Remove the whole directory, LOGS included."""
+    for _ in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        with uploading(directory, scene.config(), topic) as upload:
+            scene.fill(directory, 5, 50_000)
+            for _ in range(5):
+                upload.wait_for(": all . chunks")
+            delivered = tree(directory)
+            shutil.rmtree(directory)
+            tally.times += 1
+            _must_be_told(tally, upload)
+        tally.check(delivered, scene.on_topic(topic))
+
+
+def unmount_directory(scene: Scene, tally: Tally, times: int) -> None:
+    """Unmount the directory while files are on their way (lazily: what is open stays)."""
+    for _ in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        with tmpfs(directory, 64):
+            with uploading(directory, scene.config(), topic) as upload:
+                scene.fill(directory, 5, 50_000)
+                for _ in range(5):
+                    upload.wait_for(": all . chunks")
+                delivered = tree(directory)
+                unmount(directory)
+                tally.times += 1
+                _must_be_told(tally, upload)
+        tally.check(delivered, scene.on_topic(topic))
+
+
+def _must_be_told(tally: Tally, upload: Upload) -> None:
+    """Check that the program says that its directory is gone, and ends, not with success."""
+    with tally.recovering():
+        status, text = upload.end()
+    tally.require(_GONE in text, lambda: text)
+    tally.require(status == 1, f"it ended with {status}: {text}")
+    tally.require("Traceback" not in text, text)
+
+
+FAULTS = [
+    Fault("a folder is renamed while it is uploaded", rename_folder, times=10, quick=1),
+    Fault("a tree is moved in and out", move_trees, times=200, quick=20),
+    Fault("the directory is removed", remove_directory, times=3, quick=1),
+    Fault("the directory is unmounted", unmount_directory, times=3, quick=1),
+]
