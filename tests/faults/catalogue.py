@@ -23,8 +23,8 @@ SECTIONS = (
     Section("Ourselves", ("killing", "workers", "signals", "outputs", "limits", "clock")),
     Section("Kafka", ()),
     Section("Files", ("changing", "odd_files", "vanishing")),
-    Section("The kernel's limits", ()),
-    Section("Disks", ()),
+    Section("The kernel's limits", ("kernel",)),
+    Section("Disks", ("disks",)),
 )
 
 
