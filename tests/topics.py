@@ -11,7 +11,7 @@ _LEADERS_S = 15.0
 _numbers = itertools.count(1)
 
 
-def create_topic(bootstrap: str, partitions: int = 4, **config: object) -> str:
+def create_topic(bootstrap: str, partitions: int = 4, replicas: int = 1, **config: object) -> str:
     """Create a topic with settings (``_`` for ``.`` in their names) and wait until it has its leaders.
 
     The client is gone on return: a test may fork, and no thread of librdkafka is left to warn about.
@@ -19,7 +19,7 @@ def create_topic(bootstrap: str, partitions: int = 4, **config: object) -> str:
     name = f"topic_{next(_numbers)}"
     settings = {key.replace("_", "."): str(value) for key, value in config.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    created = admin.create_topics([NewTopic(name, partitions, 1, config=settings)])
+    created = admin.create_topics([NewTopic(name, partitions, replicas, config=settings)])
     created[name].result(timeout=_LEADERS_S)
     deadline = time.monotonic() + _LEADERS_S
     while True:

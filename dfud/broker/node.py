@@ -1,4 +1,7 @@
-"""Run a real single-node Kafka (KRaft, combined mode) on 127.0.0.1, as a child of this process."""
+"""Run a real Kafka node (KRaft, combined mode) on 127.0.0.1, as a child of this process.
+
+By itself it is a cluster of one; with a `Quorum` it is one of several.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from dfud.broker import jars, java, ports, settings
 from dfud.broker.data_folder import DataFolder
 from dfud.broker.jvm import Jvm
 from dfud.broker.readiness import is_ready
+from dfud.broker.settings import Ports, Quorum
 from dfud.errors import BrokerError, UsageError
 
 START_TIMEOUT_S = 60.0
@@ -33,7 +37,8 @@ class KafkaNode:
 
     Start it from a thread that lives as long as it should: the kernel kills the broker when the thread
     that started it ends. ``properties`` are Kafka's own and win over ours. ``port`` None or 0 is the port
-    of the last start in this folder, at the first a free one.
+    of the last start in this folder, at the first a free one. ``advertised_port`` is where clients are sent to
+    instead, for a proxy before the node.
     """
 
     def __init__(
@@ -43,12 +48,16 @@ class KafkaNode:
         heap_mb: int = 512,
         properties: Mapping[str, str] | None = None,
         announce: Callable[[str], None] = lambda _: None,
+        quorum: Quorum | None = None,
+        advertised_port: int | None = None,
     ) -> None:
         self.folder = DataFolder(Path(data_dir))
         self.heap_mb = heap_mb
         self._wanted_port = port or None
         self._properties = dict(properties or {})
         self._announce = announce
+        self._quorum = quorum
+        self._advertised_port = advertised_port
         self._port: int | None = None
         self._internal_port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,6 +96,13 @@ class KafkaNode:
 
         Raises UsageError (folder or port cannot be used; nothing was started) and BrokerError.
         """
+        self.wait_until_ready(self.launch(timeout))
+
+    def launch(self, timeout: float = START_TIMEOUT_S) -> float:
+        """Start the broker without waiting for it: one of several serves only once most are there.
+
+        Returns by when (monotonic) it should serve, for `wait_until_ready`. Raises what `start` raises.
+        """
         if self._process is not None:
             raise BrokerError("the broker was started before; stop it first")
         if self._wanted_port is not None:
@@ -97,10 +113,18 @@ class KafkaNode:
             jvm = Jvm(java.find_java(), jars.resolve(*jars.KAFKA, announce=self._announce), self.heap_mb)
             deadline = time.monotonic() + timeout  # a download takes what it takes
             self._launch(jvm, port, deadline)
-            self._wait_until_ready(deadline)
+            return deadline
         except OSError as error:
             self.kill()
             raise BrokerError(f"the broker could not be started in {self.folder.path}: {error}") from error
+        except BaseException:
+            self.kill()
+            raise
+
+    def wait_until_ready(self, deadline: float) -> None:
+        """Wait until the launched broker answers, naming itself; else end it. Raises BrokerError."""
+        try:
+            self._wait_until_ready(deadline)
         except BaseException:
             self.kill()
             raise
@@ -163,7 +187,8 @@ class KafkaNode:
         fresh = self.folder.data.with_name("kafka.new")
         shutil.rmtree(fresh, ignore_errors=True)
         file = self._write_properties("format.properties", port, fresh)
-        arguments = ["format", "--config", file.name, "--cluster-id", cluster_id()]
+        cluster = self._quorum.cluster_id if self._quorum else cluster_id()
+        arguments = ["format", "--config", file.name, "--cluster-id", cluster]
         self._process = jvm.spawn(self.folder.path, self.folder.log, ["kafka.tools.StorageTool", *arguments])
         try:
             status = self._process.wait(max(0.0, deadline - time.monotonic()))
@@ -178,7 +203,10 @@ class KafkaNode:
     def _write_properties(self, name: str, port: int, data: Path) -> Path:
         """Write a properties file into the folder, ports included, and return its path."""
         internal, controller = [free for free in ports.free_ports(3) if free != port][:2]
-        ours = settings.node_properties(ports.HOST, port, internal, controller, data.name, self.heap_mb)
+        if self._quorum:
+            controller = self._quorum.controllers[self._quorum.node_id]
+        listening = Ports(port, internal, controller, self._advertised_port or port)
+        ours = settings.node_properties(ports.HOST, listening, data.name, self.heap_mb, self._quorum)
         path = self.folder.path / name
         path.write_text(settings.render({**ours, **self._properties}), encoding="ascii")
         self._port, self._internal_port = port, internal

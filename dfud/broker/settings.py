@@ -1,8 +1,9 @@
-"""What a single-node Kafka is told: its properties, and how a Java properties file spells them."""
+"""What a Kafka node is told: its properties, and how a Java properties file spells them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 CLIENT = "CLIENT"
 INTERNAL = "INTERNAL"
@@ -12,29 +13,49 @@ NODE_ID = 1
 _MIB = 1 << 20
 
 
+class Quorum(NamedTuple):
+    """The place of a node in a cluster of several."""
+
+    cluster_id: str
+    node_id: int
+    controllers: Mapping[int, int]  # the controllers' ports by node id, fixed for the cluster's life
+
+
+class Ports(NamedTuple):
+    """Where a node listens."""
+
+    client: int
+    internal: int
+    controller: int
+    advertised: int  # that clients are sent to; another than `client` where a proxy stands before the node
+
+
 def node_properties(
-    host: str, client_port: int, internal_port: int, controller_port: int, log_dirs: str, heap_mb: int
+    host: str, ports: Ports, log_dirs: str, heap_mb: int, quorum: Quorum | None = None
 ) -> dict[str, str]:
     """Return the broker's properties; ``log_dirs`` is relative to the folder that it runs in.
 
     Clients use the listener CLIENT. INTERNAL stays plain text whatever CLIENT is set to (SASL, TLS), for
     the check of readiness and for administration.
     """
+    node_id = quorum.node_id if quorum else NODE_ID
+    controllers = quorum.controllers if quorum else {NODE_ID: ports.controller}
     return {
         "process.roles": "broker,controller",
-        "node.id": str(NODE_ID),
-        # A fixed quorum, not a dynamic one: the controller's port may be another at the next start.
-        "controller.quorum.voters": f"{NODE_ID}@{host}:{controller_port}",
+        "node.id": str(node_id),
+        # A fixed quorum, not a dynamic one: a lone node's controller port may be another at the next start.
+        "controller.quorum.voters": ",".join(f"{voter}@{host}:{port}" for voter, port in controllers.items()),
         "controller.listener.names": CONTROLLER,
         "inter.broker.listener.name": INTERNAL,
         "listeners": ",".join(
             f"{name}://{host}:{port}"
             for name, port in (
-                (CLIENT, client_port),
-                (INTERNAL, internal_port),
-                (CONTROLLER, controller_port),
+                (CLIENT, ports.client),
+                (INTERNAL, ports.internal),
+                (CONTROLLER, ports.controller),
             )
         ),
+        "advertised.listeners": f"{CLIENT}://{host}:{ports.advertised},{INTERNAL}://{host}:{ports.internal}",
         "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in (CLIENT, INTERNAL, CONTROLLER)),
         "log.dirs": log_dirs,
         # One node holds one copy of everything.

@@ -44,8 +44,17 @@ def test_any_properties_survive_their_file(properties: dict[str, str]) -> None:
     assert java_properties(text) == properties
 
 
+def test_a_node_of_a_cluster_knows_the_others_and_names_the_proxy_before_it() -> None:
+    quorum = settings.Quorum("id", 2, {1: 11, 2: 12, 3: 13})
+    properties = settings.node_properties("127.0.0.1", settings.Ports(21, 22, 12, 99), "kafka", 256, quorum)
+    assert properties["node.id"] == "2"
+    assert properties["controller.quorum.voters"] == "1@127.0.0.1:11,2@127.0.0.1:12,3@127.0.0.1:13"
+    assert properties["listeners"].startswith("CLIENT://127.0.0.1:21,")
+    assert properties["advertised.listeners"] == "CLIENT://127.0.0.1:99,INTERNAL://127.0.0.1:22"
+
+
 def test_the_heap_bounds_the_requests_in_it() -> None:
-    properties = settings.node_properties("127.0.0.1", 1, 2, 3, "kafka", 512)
+    properties = settings.node_properties("127.0.0.1", settings.Ports(1, 2, 3, 1), "kafka", 512)
     assert properties["listeners"] == "CLIENT://127.0.0.1:1,INTERNAL://127.0.0.1:2,CONTROLLER://127.0.0.1:3"
     assert int(properties["queued.max.request.bytes"]) == 128 << 20
     assert int(properties["queued.max.request.bytes"]) >= int(properties["socket.request.max.bytes"])
