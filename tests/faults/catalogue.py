@@ -21,7 +21,7 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("Ourselves", ("killing", "workers", "signals", "outputs", "limits", "clock")),
-    Section("Kafka", ()),
+    Section("Kafka", ("broker_away",)),
     Section("Files", ("changing", "odd_files", "vanishing")),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),

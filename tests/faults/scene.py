@@ -63,13 +63,13 @@ class Scene:
             content = self.random.randbytes(self.random.randint(size // 2, size))
             (directory / f"{prefix}{number}").write_bytes(content)
 
-    def on_topic(self, topic: str) -> Files:
-        """Read a topic of the shared Kafka back."""
-        return files_on(self.kafka.bootstrap, topic)
+    def on_topic(self, topic: str, bootstrap: str | None = None) -> Files:
+        """Read a topic back, of the shared Kafka or of another."""
+        return files_on(bootstrap or self.kafka.bootstrap, topic)
 
-    def check(self, tally: Tally, directory: Path, topic: str) -> Files:
+    def check(self, tally: Tally, directory: Path, topic: str, bootstrap: str | None = None) -> Files:
         """Check that all of a directory is on the topic, and that what is recorded is; return what is there."""
-        on_topic = self.on_topic(topic)
+        on_topic = self.on_topic(topic, bootstrap)
         tally.check(tree(directory), on_topic)
         tally.check_recorded(directory, topic, on_topic)
         return on_topic

@@ -1,0 +1,178 @@
+"""A broker that is killed, and stays away for a moment, for a while, or for longer than a message may wait."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from dfud.broker.node import KafkaNode
+from faults.scene import Fault, Scene
+from faults.tally import Tally
+from topics import create_topic
+from uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
+
+AWAY, BACK = "the broker is away", "the broker is back"
+_TOLD_WITHIN = 10.0  # s
+_MESSAGE_TIMEOUT = 2.0  # s
+
+
+@contextmanager
+def _broker(scene: Scene) -> Iterator[KafkaNode]:
+    """A broker of the fault's own."""
+    with KafkaNode(scene.path("kafka"), heap_mb=256) as node:
+        yield node
+
+
+def kill_broker(scene: Scene, tally: Tally, times: int) -> None:
+    """Kill the broker in the middle; it is back after 1, 10 and 60 s."""
+    with _broker(scene) as node:
+        directory, topic = scene.directory(), create_topic(node.bootstrap)
+        config = scene.config(node.bootstrap, batch_num_messages="1")
+        with uploading(directory, config, topic) as upload:
+            for number in range(times):
+                scene.fill(directory, 3, 8_000_000, f"before{number}-")
+                upload.wait_for("broken into")
+                time.sleep(scene.random.uniform(0.0, 0.3))  # the instant itself is what is wanted
+                node.kill()
+                began = time.monotonic()
+                tally.times += 1
+                scene.fill(directory, 20, 100_000, f"meanwhile{number}-")
+                upload.wait_for(AWAY, _TOLD_WITHIN)
+                away = 1.0 if scene.is_quick else (1.0, 10.0, 60.0)[number % 3]
+                time.sleep(max(0.0, began + away - time.monotonic()))  # the fault itself
+                node.start()
+                with tally.recovering():
+                    upload.wait_for(BACK)
+                    _wait_until_all_done(upload)
+            text = upload.quit()
+        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        scene.check(tally, directory, topic, node.bootstrap)
+
+
+def outlive_messages(scene: Scene, tally: Tally, times: int) -> None:
+    """Stop the broker for longer than message.timeout.ms while the program runs: all is sent again."""
+    with _broker(scene) as node:
+        directory, topic = scene.directory(), create_topic(node.bootstrap)
+        config = scene.config(node.bootstrap, message_timeout_ms=f"{_MESSAGE_TIMEOUT * 1000:.0f}")
+        with uploading(directory, config, topic) as upload:
+            for number in range(times):
+                scene.fill(directory, 10, 1_000_000, f"before{number}-")
+                node.kill()
+                tally.times += 1
+                scene.fill(directory, 10, 1_000_000, f"meanwhile{number}-")
+                upload.wait_for(AWAY, _TOLD_WITHIN)
+                time.sleep(2 * _MESSAGE_TIMEOUT)  # the fault itself
+                node.start()
+                with tally.recovering():
+                    upload.wait_for(BACK)
+                    _wait_until_all_done(upload)
+            text = upload.quit()
+        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require("not delivered" not in text, text)
+        scene.check(tally, directory, topic, node.bootstrap)
+
+
+def give_up(scene: Scene, tally: Tally, times: int) -> None:
+    """Stop the broker for good under ``--once`` and after "quit": each file is named and left for the next run."""
+    with _broker(scene) as node:
+        config = scene.config(
+            node.bootstrap, message_timeout_ms=f"{_MESSAGE_TIMEOUT * 1000:.0f}", batch_num_messages="1"
+        )
+        for number in range(times):
+            directory, topic = scene.directory(), create_topic(node.bootstrap)
+            once = ["--once"] if number % 2 == 0 else []
+            with uploading(directory, config, topic, "--upload_existing") as upload:
+                pass
+            scene.fill(directory, 12, 4_000_000)
+            (directory / "small").write_bytes(b"x")
+            with uploading(directory, config, topic, "--upload_existing", *once) as upload:
+                upload.wait_for("broken into")
+                node.kill()
+                tally.times += 1
+                if not once:
+                    upload.wait_for(AWAY, _TOLD_WITHIN)
+                    upload.say("quit")
+                status, text = upload.end(_MESSAGE_TIMEOUT + 30)
+            tally.require(status == 1, f"it ended with {status}: {text}")
+            tally.require("Traceback" not in text, text)
+            left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
+            for name in left:
+                tally.require(
+                    f"NOT delivered: {os.fsdecode(name)}: " in text,
+                    lambda name=name, text=text: f"{name!r} is not named: {text}",
+                )
+            node.start()
+            before = scene.on_topic(topic, node.bootstrap)
+            whole = {path for path in tree(directory) if any(each.complete for each in before.get(path, {}).values())}
+            tally.check_recorded(directory, topic, before)
+            tally.require(left | whole == tree(directory).keys(), f"left for the next run are only {left}")
+            with tally.recovering():
+                upload_once(directory, config, topic)
+            tally.require(not in_progress(directory, topic), "the next run has left something")
+            scene.check(tally, directory, topic, node.bootstrap)
+
+
+def _memory(upload: Upload) -> int:
+    """Return the bytes that the program and its workers have, what they share counted once."""
+    members = [psutil.Process(upload.process.pid), *upload.workers().values()]
+    return sum(member.memory_full_info().pss for member in members)
+
+
+def flood(scene: Scene, tally: Tally, times: int) -> None:
+    """Have many more bytes and files come than the queues hold while the broker is away."""
+    megabytes = 16
+    files = 1_500 if scene.is_quick else 20_000
+    with _broker(scene) as node:
+        for _ in range(times):
+            directory, topic = scene.directory(), create_topic(node.bootstrap)
+            config = scene.config(node.bootstrap, message_timeout_ms=f"{_MESSAGE_TIMEOUT * 1000:.0f}")
+            with uploading(directory, config, topic, "--queue_max_size", str(megabytes)) as upload:
+                scene.fill(directory, 30, 2_000_000, "first")
+                _wait_until_all_done(upload)
+                idle = _memory(upload)
+                node.kill()
+                tally.times += 1
+                _write_many(directory, files)
+                upload.wait_for(AWAY, _TOLD_WITHIN)
+                most = 0
+                end = time.monotonic() + 3 * _MESSAGE_TIMEOUT  # messages time out, and wait to be sent again
+                while time.monotonic() < end:
+                    most = max(most, _memory(upload))
+                    time.sleep(0.2)
+                tally.require(
+                    most < idle + (megabytes + 40) * 1_000_000,
+                    f"{most / 1e6:.0f} MB while the broker is away, {idle / 1e6:.0f} MB before",
+                )
+                node.start()
+                with tally.recovering():
+                    upload.wait_for(BACK)
+                    upload.quit()
+            scene.check(tally, directory, topic, node.bootstrap)
+
+
+def _write_many(directory: Path, files: int) -> None:
+    for number in range(files):
+        (directory / f"flood{number}").write_bytes(os.urandom(20_000))
+
+
+def _wait_until_all_done(upload: Upload) -> None:
+    """Wait until nothing is on its way any more."""
+
+    def is_idle() -> bool:
+        upload.say("check")
+        return upload.wait_for(r"(\d+) files are enqueued or in progress")[1] == "0"
+
+    wait_until(is_idle)
+
+
+FAULTS = [
+    Fault("the broker is killed, back after 1, 10, 60 s", kill_broker, times=6, quick=1),
+    Fault("away for longer than message.timeout.ms", outlive_messages, times=3, quick=1),
+    Fault("away for good at the end", give_up, times=4, quick=2),
+    Fault("a flood of files while it is away", flood, times=1, quick=1),
+]
