@@ -7,6 +7,7 @@ the judge: whatever is not plainly a good row of ours is left to it.
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 
 import xxhash
 
@@ -15,7 +16,7 @@ from dfud.core.tables import CompletedRow, format_rows
 HEADER = format_rows([CompletedRow._fields]).encode()
 
 _PLAIN = re.compile(
-    rb"^([^/\",\0\r\n][^\",\0\r\n]*),(0|[1-9]\d{0,17}),(0|-?[1-9]\d{0,17}|-?[1-9]\d{18}),"  # path, size, mtime_ns
+    rb"^([^/\",\0\r\n][^\",\0\r\n]*,(0|[1-9]\d{0,17}),(?:0|-?[1-9]\d{0,18})),"  # path, size, mtime_ns
     rb"([1-9]\d{0,17}),([1-9]\d{0,17}),([0-9a-f]{32}),"  # n_chunks, chunk_size, xxh3_128
     rb"[^\",\r\n]*,[^\",\r\n]*\r\n",  # started, completed
     re.MULTILINE,
@@ -37,10 +38,10 @@ def plain_records(block: bytes) -> list[bytes] | None:
     rows = _PLAIN.findall(block)
     if len(rows) != block.count(b"\n"):
         return None
-    identity, digest = xxhash.xxh3_128_digest, bytes.fromhex
+    identity = xxhash.xxh3_128_digest
     records = [
-        identity(b"%b\0%b\0%b" % (path, size, mtime_ns)) + digest(xxh3_128.decode())
-        for path, size, mtime_ns, n_chunks, chunk_size, xxh3_128 in rows
-        if (max(int(size), 1) + int(chunk_size) - 1) // int(chunk_size) == int(n_chunks)
+        identity(version.replace(b",", b"\0")) + unhexlify(xxh3_128)
+        for version, size, n_chunks, chunk_size, xxh3_128 in rows
+        if -(-int(size) // int(chunk_size)) == int(n_chunks) or (size == b"0" and n_chunks == b"1")
     ]
     return records if len(records) == len(rows) else None

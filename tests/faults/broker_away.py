@@ -108,7 +108,9 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
                 )
             node.start()
             before = scene.on_topic(topic, node.bootstrap)
-            whole = {path for path in tree(directory) if any(each.complete for each in before.get(path, {}).values())}
+            whole = {
+                path for path in tree(directory) if any(each.complete for each in before.get(path, {}).values())
+            }
             tally.check_recorded(directory, topic, before)
             tally.require(left | whole == tree(directory).keys(), f"left for the next run are only {left}")
             with tally.recovering():
