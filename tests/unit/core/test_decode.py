@@ -1,0 +1,99 @@
+"""From messages to chunks: what was made comes back, and nothing else does harm."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfud.core.chunks import count_chunks
+from dfud.core.decode import read_piece
+from dfud.core.names import path_fault
+from dfud.core.native import header_maker
+from dfud.core.piece import SHA512, XXH3_128, BadMessage, Foreign
+from dfud.core.version import FileVersion
+from downloading import native, openmsi
+
+PATHS = st.sampled_from([b"a", b"d/e/f", b"\xff", b"logs/x", "näher".encode()])
+
+
+@given(path=PATHS, data=st.binary(max_size=50), mtime_ns=st.integers(-(10**18), 10**18), size=st.integers(1, 9))
+def test_native_messages_come_back(path: bytes, data: bytes, mtime_ns: int, size: int) -> None:
+    records = native(path, data, mtime_ns, size)
+    pieces = [read_piece(record.key, record.value, record.headers) for record in records]
+    assert b"".join(piece.data for piece in pieces) == data
+    assert len({piece.identity() for piece in pieces}) == 1
+    assert [piece.offset for piece in pieces] == [size * number for number in range(len(pieces))]
+    assert all(piece.digest == "" for piece in pieces[:-1])
+    piece = pieces[-1]
+    assert (piece.path, piece.size, piece.mtime_ns, piece.algorithm) == (path, len(data), mtime_ns, XXH3_128)
+    # These are just the headers that the producer makes.
+    make = header_maker(FileVersion(path, len(data), mtime_ns), size)
+    for number, record in enumerate(records, 1):
+        assert make(number, dict(record.headers)["xxh3_64"]) == record.headers[:6]
+    assert len(pieces) == count_chunks(len(data), size)
+
+
+@given(data=st.binary(min_size=1, max_size=50), size=st.integers(1, 9))
+def test_openmsistreams_messages_come_back(data: bytes, size: int) -> None:
+    pieces = [read_piece(record.key, record.value, None) for record in openmsi(b"d/f", data, 1.25, size)]
+    assert b"".join(piece.data for piece in pieces) == data
+    assert len({piece.identity() for piece in pieces}) == 1
+    assert {(piece.path, piece.mtime_ns, piece.algorithm) for piece in pieces} == {(b"d/f", 1_250_000_000, SHA512)}
+    assert [piece.size for piece in pieces] == [None] * (len(pieces) - 1) + [len(data)]
+
+
+@given(
+    key=st.one_of(st.none(), st.binary(max_size=9)),
+    value=st.one_of(st.none(), st.binary(max_size=40), st.binary(max_size=40).map(b"\x9a".__add__)),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(["upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64", "xxh3_128"]),
+            st.one_of(st.none(), st.binary(max_size=9), st.sampled_from([b"1/1", b"0", b"-1", b"9" * 30])),
+        )
+    ),
+)
+def test_whatever_comes_is_a_chunk_or_an_error_of_ours(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
+    with contextlib.suppress(Foreign, BadMessage):
+        read_piece(key, value, headers)
+
+
+CONTRADICTIONS = [
+    pytest.param({"chunk": b"2/1000000000000000"}, "do not make", id="more-chunks-than-bytes"),
+    pytest.param({"chunk": b"0/3"}, "chunk", id="chunk-0"),
+    pytest.param({"chunk": b"3/2"}, "no chunk", id="beyond-the-last"),
+    pytest.param({"chunk": b"12"}, "not i/n", id="no-slash"),
+    pytest.param({"offset": b"-1"}, "offset", id="negative"),
+    pytest.param({"offset": "\N{FULLWIDTH DIGIT ONE}".encode()}, "offset", id="other-digits"),
+    pytest.param({"offset": b"9" * 30}, "offset", id="too-long"),
+    pytest.param({"size": b"5"}, "upload_id", id="another-size"),
+    pytest.param({"xxh3_64": b"0" * 16}, "xxh3_64", id="another-value"),
+    pytest.param({"xxh3_128": b"X"}, "hex", id="no-digest"),
+]
+
+
+@pytest.mark.parametrize(("changed", "complaint"), CONTRADICTIONS)
+def test_what_contradicts_itself_is_refused(changed: dict[str, bytes], complaint: str) -> None:
+    for record in native(b"f", bytes(2500), 7, **changed)[1:2]:
+        with pytest.raises(BadMessage, match=complaint):
+            read_piece(record.key, record.value, record.headers)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"", b"/a", b"..", b"a/../b", b"./a", b"a//b", b"a/", b"a\0b", b"LOGS", b"LOGS/a", b"x" * 256, b"y/" * 2048],
+)
+def test_paths_that_lead_elsewhere_are_none(path: bytes) -> None:
+    assert path_fault(path)
+    for record in native(path, b"data", 1):
+        with pytest.raises(BadMessage, match="path"):
+            read_piece(record.key, record.value, record.headers)
+
+
+@pytest.mark.parametrize("path", [b"a", b"...", b"..a", b"a/LOGS/b", b"LOGS2", b"x" * 255, b"\xff\n"])
+def test_odd_paths_are_paths(path: bytes) -> None:
+    assert path_fault(path) == ""
