@@ -79,6 +79,11 @@ def message_bytes_needed(chunk_size: int) -> int:
     return chunk_size + MESSAGE_OVERHEAD
 
 
+def batch_limit(properties: Mapping[str, Any]) -> int:
+    """Return how many bytes of messages librdkafka sends in one batch, unless a single one is larger."""
+    return min(int(properties.get(name, _LIBRDKAFKA_MESSAGE_MAX)) for name in ("batch.size", "message.max.bytes"))
+
+
 def message_timeout(properties: Mapping[str, Any]) -> float:
     """Return after how many seconds librdkafka gives up on a message; infinity for never."""
     value = properties.get("message.timeout.ms", properties.get("delivery.timeout.ms", 300_000))

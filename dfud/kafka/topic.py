@@ -72,6 +72,24 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
         time.sleep(0.1)
 
 
+def topic_trouble(producer: Producer, topic: str) -> str:
+    """Return why the topic may take nothing at the moment; this waits for the broker, a second at the most."""
+    try:
+        metadata = producer.list_topics(topic, timeout=1.0).topics[topic]
+    except KafkaException as problem:
+        return reason(problem)
+    if metadata.error is not None:
+        return str(metadata.error.str())
+    partitions = metadata.partitions.values()
+    leaderless = sum(each.leader < 0 for each in partitions)
+    if leaderless:
+        return f"{leaderless} of its {len(partitions)} partitions have no leader"
+    behind = sum(len(each.isrs) < len(each.replicas) for each in partitions)
+    return (
+        f"{behind} of its {len(partitions)} partitions have too few replicas in sync" if behind else "it is there"
+    )
+
+
 def _create(topic: str, properties: Mapping[str, Any], logger: Any) -> None:
     admin = _admin(properties, logger)
     try:

@@ -12,13 +12,12 @@ class Verdict(enum.Enum):
 
     RETRY = "send it again"
     RENEW = "send it again by a new producer"
+    SMALLER = "send it again in a smaller batch; alone, it will never be taken"
     REFUSED = "the broker will never take it"
 
 
 _REFUSED = frozenset(
     (
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.INVALID_RECORD,
@@ -30,6 +29,7 @@ _REFUSED = frozenset(
         KafkaError._INVALID_ARG,
     )
 )
+_SMALLER = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE))
 _RENEW = frozenset((KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE))
 
 
@@ -37,6 +37,8 @@ def judge(error: KafkaError) -> Verdict:
     """Return what to do after `error`; what is not known to be final is tried again: a repeat beats a loss."""
     if error.code() in _REFUSED:
         return Verdict.REFUSED
+    if error.code() in _SMALLER:
+        return Verdict.SMALLER
     if error.fatal() or error.code() in _RENEW:
         return Verdict.RENEW
     return Verdict.RETRY

@@ -13,7 +13,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud.core.ranges import RangeSet
-from dfud.kafka.properties import message_timeout
+from dfud.kafka.properties import batch_limit, message_timeout
+from dfud.kafka.topic import topic_trouble
 from dfud.logs.shards import ShardWriter
 from dfud.logs.times import IsoClock
 from dfud.messages import (
@@ -36,6 +37,7 @@ from dfud.messages import (
 from dfud.pipeline.channel import Channel, PeerGone
 from dfud.pipeline.delivery import Verdict, explain, judge
 from dfud.pipeline.ring import Ring
+from dfud.pipeline.silence import Silence
 from dfud.pipeline.upload import Upload
 from dfud.pipeline.wire import Outgoing, Unsendable, WireFormat
 from dfud.pipeline.worker import become_worker, keep_memory
@@ -111,10 +113,12 @@ class ProducerLane:
         self._renew = False
         self._renew_why = ""
         self._renewed_in_vain = False  # nothing has been acknowledged since
+        self._smaller_batches = 0  # bytes, of the producer that is to be made next; 0 for as they are
         self._closing = False
         self._given_up = False
         self._leaving = False
         self._away = False
+        self._silence = Silence()
         self._last_ack = clock()
         self._unreported: list[Upload] = []  # some of them complete since
         self._report_at = 0.0
@@ -156,6 +160,8 @@ class ProducerLane:
                     self._from_supervisor(message)
         self._send_again()
         self._keep_tables()
+        if not self._away:
+            self._tell_silence()
 
     def _pause(self) -> float:
         """Return the seconds until there is something to do without anybody's asking."""
@@ -251,6 +257,8 @@ class ProducerLane:
             except KafkaException as problem:
                 error = problem.args[0]
                 verdict = judge(error)
+                if verdict is Verdict.SMALLER:  # librdkafka itself finds it too large
+                    verdict = Verdict.REFUSED
                 if self._is_final(verdict):
                     self._fail(upload, error)
                 else:
@@ -284,6 +292,8 @@ class ProducerLane:
         verdict = judge(error)
         if upload.failure or self._leaving:
             return
+        if verdict is Verdict.SMALLER:
+            verdict = self._want_smaller_batches(message, error)
         if self._is_final(verdict):
             self._fail(upload, error)
             if verdict is Verdict.REFUSED:
@@ -295,7 +305,7 @@ class ProducerLane:
             if verdict is Verdict.RENEW:
                 self._want_renewal(error)
             if not self._retries:
-                at_once = self._renew and not self._renewed_in_vain
+                at_once = self._renew and (self._smaller_batches or not self._renewed_in_vain)
                 self._retry_at = self._clock() + (0 if at_once else self._retry_pause)
                 self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
             self._retries.append((upload, number, message.value() or b""))
@@ -303,7 +313,7 @@ class ProducerLane:
     def _is_final(self, verdict: Verdict) -> bool:
         """Tell whether a message is not sent again: for good, or because all is to end."""
         if verdict is Verdict.RENEW:
-            return self._closing and self._renewed_in_vain
+            return self._closing and self._renewed_in_vain and not self._smaller_batches
         return verdict is Verdict.REFUSED or self._closing
 
     def _send_again(self) -> None:
@@ -330,6 +340,16 @@ class ProducerLane:
             self._renew = True
             self._renew_why = explain(error)
 
+    def _want_smaller_batches(self, message: Any, error: KafkaError) -> Verdict:
+        """Take the refusal of a batch that was too large: its messages may fit one by one, or in smaller ones."""
+        if self._smaller_batches:  # a batch of the same producer
+            return Verdict.RENEW
+        limit = batch_limit(self._properties)
+        if limit <= len(message.value() or b"") + len(message.key() or b""):  # it was alone
+            return Verdict.REFUSED
+        self._smaller_batches = limit // 2
+        return Verdict.RENEW
+
     def _renew_producer(self) -> None:
         """Replace a producer that is of no use any more; all that it still held comes back to be sent again."""
         why = self._renew_why
@@ -338,6 +358,16 @@ class ProducerLane:
         while len(old):
             old.poll(0.1)
         self._renew = False  # the purge's own reports have asked for it once more
+        if self._smaller_batches:
+            self._properties["batch.size"] = self._smaller_batches
+            self._note(
+                logging.WARNING,
+                f"the topic does not take batches of messages as large as at the start ({why}): "
+                f"from now on they are of {self._smaller_batches} bytes at the most",
+            )
+            self._smaller_batches = 0
+            self._producer = self._factory(self._properties)
+            return
         self._producer = self._factory(self._properties)
         if not self._renewed_in_vain:
             self._note(
@@ -350,13 +380,21 @@ class ProducerLane:
         if error.fatal() or error.code() == KafkaError._FATAL:
             self._want_renewal(error)
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
-            if not self._away:
-                self._away = True
-                self._supervisor.send([BrokerAway(error.str())])
+            self._silence.is_down(error.str(), self._clock())
         elif error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
-            self._note(logging.ERROR, f"the broker refuses the connection: {error.str()}")
+            self._silence.is_down(f"it refuses the connection: {error.str()}", self._clock(), is_cause=True)
         else:
             self._note(logging.DEBUG, f"librdkafka: {error.str()}")
+
+    def _tell_silence(self) -> None:
+        """Say once that nothing is acknowledged any more, and why if that can be found out."""
+        is_waiting = bool(self._retries) or len(self._producer) > 0
+        why = self._silence.why(self._clock(), self._last_ack, is_waiting)
+        if why:
+            self._away = True
+            if not self._silence.down:
+                why = f"{why}: {topic_trouble(self._producer, self._topic)}"
+            self._supervisor.send([BrokerAway(why)])
 
     # -- what is told and recorded
 

@@ -17,7 +17,7 @@ from topics import create_topic
 from uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
 
 AWAY, BACK = "the broker is away", "the broker is back"
-_TOLD_WITHIN = 10.0  # s
+TOLD_WITHIN = 10.0  # s
 _MESSAGE_TIMEOUT = 2.0  # s
 
 
@@ -42,13 +42,13 @@ def kill_broker(scene: Scene, tally: Tally, times: int) -> None:
                 began = time.monotonic()
                 tally.times += 1
                 scene.fill(directory, 20, 100_000, f"meanwhile{number}-")
-                upload.wait_for(AWAY, _TOLD_WITHIN)
+                upload.wait_for(AWAY, TOLD_WITHIN)
                 away = 1.0 if scene.is_quick else (1.0, 10.0, 60.0)[number % 3]
                 time.sleep(max(0.0, began + away - time.monotonic()))  # the fault itself
                 node.start()
                 with tally.recovering():
                     upload.wait_for(BACK)
-                    _wait_until_all_done(upload)
+                    wait_until_all_done(upload)
             text = upload.quit()
         tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, node.bootstrap)
@@ -65,12 +65,12 @@ def outlive_messages(scene: Scene, tally: Tally, times: int) -> None:
                 node.kill()
                 tally.times += 1
                 scene.fill(directory, 10, 1_000_000, f"meanwhile{number}-")
-                upload.wait_for(AWAY, _TOLD_WITHIN)
+                upload.wait_for(AWAY, TOLD_WITHIN)
                 time.sleep(2 * _MESSAGE_TIMEOUT)  # the fault itself
                 node.start()
                 with tally.recovering():
                     upload.wait_for(BACK)
-                    _wait_until_all_done(upload)
+                    wait_until_all_done(upload)
             text = upload.quit()
         tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
         tally.require("not delivered" not in text, text)
@@ -95,7 +95,7 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
                 node.kill()
                 tally.times += 1
                 if not once:
-                    upload.wait_for(AWAY, _TOLD_WITHIN)
+                    upload.wait_for(AWAY, TOLD_WITHIN)
                     upload.say("quit")
                 status, text = upload.end(_MESSAGE_TIMEOUT + 30)
             tally.require(status == 1, f"it ended with {status}: {text}")
@@ -135,12 +135,12 @@ def flood(scene: Scene, tally: Tally, times: int) -> None:
             config = scene.config(node.bootstrap, message_timeout_ms=f"{_MESSAGE_TIMEOUT * 1000:.0f}")
             with uploading(directory, config, topic, "--queue_max_size", str(megabytes)) as upload:
                 scene.fill(directory, 30, 2_000_000, "first")
-                _wait_until_all_done(upload)
+                wait_until_all_done(upload)
                 idle = _memory(upload)
                 node.kill()
                 tally.times += 1
                 _write_many(directory, files)
-                upload.wait_for(AWAY, _TOLD_WITHIN)
+                upload.wait_for(AWAY, TOLD_WITHIN)
                 most = 0
                 end = time.monotonic() + 3 * _MESSAGE_TIMEOUT  # messages time out, and wait to be sent again
                 while time.monotonic() < end:
@@ -162,7 +162,7 @@ def _write_many(directory: Path, files: int) -> None:
         (directory / f"flood{number}").write_bytes(os.urandom(20_000))
 
 
-def _wait_until_all_done(upload: Upload) -> None:
+def wait_until_all_done(upload: Upload) -> None:
     """Wait until nothing is on its way any more."""
 
     def is_idle() -> bool:

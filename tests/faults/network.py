@@ -1,1 +1,106 @@
-FAULTS = []
+"""A network between the program and the broker that stalls, cuts and delays: a TCP proxy of the tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from dfud.broker.node import KafkaNode
+from dfud.broker.ports import free_ports
+from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_all_done
+from faults.scene import Fault, Scene
+from faults.tally import Tally
+from proxy import Proxy
+from topics import create_topic
+from uploading import uploading
+
+
+class _Line(NamedTuple):
+    """A broker, and the proxy that clients of it go through."""
+
+    node: KafkaNode
+    proxy: Proxy
+
+
+@contextmanager
+def _line(scene: Scene) -> Iterator[_Line]:
+    port = free_ports(1)[0]
+    with Proxy(port) as proxy:
+        with KafkaNode(scene.path("kafka"), port=port, heap_mb=256, advertised_port=proxy.port) as node:
+            yield _Line(node, proxy)
+
+
+def stall(scene: Scene, tally: Tally, times: int) -> None:
+    """Have the connections stay open and nothing pass, for longer than librdkafka waits for an answer."""
+    seconds = 8.0 if scene.is_quick else 30.0
+    with _line(scene) as (node, proxy):
+        directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
+        config = scene.config(proxy.address, batch_num_messages="1", socket_timeout_ms="10000")
+        with uploading(directory, config, topic) as upload:
+            for number in range(times):
+                scene.fill(directory, 3, 8_000_000, f"before{number}-")
+                upload.wait_for("broken into")
+                time.sleep(scene.random.uniform(0.0, 0.3))  # the instant itself is what is wanted
+                proxy.stall()
+                began = time.monotonic()
+                tally.times += 1
+                scene.fill(directory, 20, 100_000, f"meanwhile{number}-")
+                upload.wait_for(AWAY, TOLD_WITHIN)
+                time.sleep(max(0.0, began + seconds - time.monotonic()))  # the fault itself
+                proxy.heal()
+                with tally.recovering():
+                    upload.wait_for(BACK)
+                    wait_until_all_done(upload)
+            text = upload.quit()
+        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        scene.check(tally, directory, topic, node.internal_bootstrap)
+
+
+def cut(scene: Scene, tally: Tally, times: int) -> None:
+    """Reset all connections again and again; every third time none can be made for 3 s."""
+    with _line(scene) as (node, proxy):
+        directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
+        config = scene.config(proxy.address, batch_num_messages="1")
+        with uploading(directory, config, topic) as upload:
+            for number in range(times):
+                scene.fill(directory, 1, 2_000_000, f"file{number}-")
+                time.sleep(scene.random.uniform(0.0, 0.5))  # the instant itself is what is wanted
+                refusing = number % 3 == 0
+                proxy.cut(refuse=refusing)
+                tally.times += 1
+                if refusing:
+                    time.sleep(3.0)  # the fault itself
+                proxy.heal()
+            with tally.recovering():
+                text = upload.quit()
+        tally.require("Traceback" not in text, text)
+        scene.check(tally, directory, topic, node.internal_bootstrap)
+
+
+def delay(scene: Scene, tally: Tally, times: int) -> None:
+    """Have everything come late, each time by more."""
+    with _line(scene) as (node, proxy):
+        for number in range(times):
+            directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
+            scene.fill(directory, 3, 1_000_000)
+            scene.fill(directory, 30, 1_000, "small")
+            proxy.delay((0.2, 1.0, 3.0)[number % 3])
+            tally.times += 1
+            with uploading(directory, scene.config(proxy.address), topic, "--upload_existing") as upload:
+                upload.wait_for("broken into")
+                with tally.recovering():
+                    text = upload.quit()
+            proxy.heal()
+            tally.require(AWAY not in text, text)
+            on_topic = scene.check(tally, directory, topic, node.internal_bootstrap)
+            repeated = sum(each.duplicates for versions in on_topic.values() for each in versions.values())
+            tally.require(not repeated, f"{repeated} chunks were sent twice, though nothing was cut")
+
+
+FAULTS = [
+    Fault("the network stalls", stall, times=3, quick=1),
+    Fault("the network cuts all connections", cut, times=60, quick=6),
+    Fault("the network delays everything", delay, times=3, quick=1),
+]

@@ -1,1 +1,110 @@
-FAULTS = []
+"""A topic that is changed or deleted while it is uploaded to, and a producer that fails for good."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+from faults.broker_away import AWAY, TOLD_WITHIN, wait_until_all_done
+from faults.scene import Fault, Scene
+from faults.tally import Tally
+from uploading import in_progress, tree, uploading
+
+_ANSWER_S = 30.0
+
+
+def _set_topic(bootstrap: str, topic: str, settings: Mapping[str, str]) -> None:
+    """Change settings of a topic."""
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.incremental_alter_configs([resource])[resource].result(_ANSWER_S)
+
+
+def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
+    """Delete the topic in the middle and make it again a few seconds later.
+
+    What was acknowledged on the deleted one is gone with it. What was not, and all that comes later, must be on
+    the new one.
+    """
+    bootstrap = scene.kafka.internal_bootstrap
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for number in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        with uploading(directory, scene.config(batch_num_messages="1"), topic) as upload:
+            scene.fill(directory, 10, 1_000_000, "before")
+            upload.wait_for("all")
+            scene.fill(directory, 3, 8_000_000, "during")
+            upload.wait_for("during")
+            admin.delete_topics([topic])[topic].result(_ANSWER_S)
+            tally.times += 1
+            scene.fill(directory, 20, 100_000, "meanwhile")
+            if number % 2 == 0:  # else it is back before anybody misses it
+                upload.wait_for(AWAY, TOLD_WITHIN + 10)
+            _create(admin, topic)
+            with tally.recovering():
+                wait_until_all_done(upload)
+            scene.fill(directory, 5, 100_000, "after")
+            text = upload.quit()
+        tally.require("NOT delivered" not in text, text)
+        expected = {path: data for path, data in tree(directory).items() if path.startswith((b"meanwhile", b"after"))}
+        tally.check(expected, scene.on_topic(topic))
+        tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
+
+
+def _create(admin: AdminClient, topic: str) -> None:
+    """Create the topic as soon as the deleted one is out of the way."""
+    deadline = time.monotonic() + _ANSWER_S
+    while True:
+        try:
+            admin.create_topics([NewTopic(topic, 4, 1)])[topic].result(_ANSWER_S)
+            return
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
+    """Lower max.message.bytes in the middle, first below the batches and then below a chunk."""
+    bootstrap = scene.kafka.internal_bootstrap
+    for _ in range(times):
+        directory, topic = scene.directory(), scene.topic()
+        with uploading(directory, scene.config(linger_ms="20"), topic) as upload:
+            scene.fill(directory, 3, 8_000_000, "before")
+            upload.wait_for("broken into")
+            _set_topic(bootstrap, topic, {"max.message.bytes": "20000"})
+            tally.times += 1
+            scene.fill(directory, 10, 1_000_000, "meanwhile")
+            scene.fill(directory, 200, 1_000, "small")
+            with tally.recovering():
+                wait_until_all_done(upload)
+            _set_topic(bootstrap, topic, {"max.message.bytes": "6000"})
+            tally.times += 1
+            time.sleep(0.5)  # until the broker goes by it: nothing tells when
+            scene.fill(directory, 3, 100_000, "large")
+            scene.fill(directory, 200, 1_000, "tiny")
+            upload.wait_for(r"large\d is not delivered: .*Message size too large.*max\.message\.bytes")
+            upload.say("quit")
+            status, text = upload.end()
+        tally.require(status == 1, f"it ended with {status}: {text}")
+        for number in range(3):
+            told = text.count(f"large{number} is not delivered"), text.count(f"NOT delivered: large{number}: ")
+            tally.require(told == (1, 1), lambda told=told, text=text: f"told {told} times: {text}")
+        left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
+        tally.require(left == {b"large0", b"large1", b"large2"}, f"left are {left}: {text}")
+        on_topic = scene.on_topic(topic)
+        tally.check({path: content for path, content in tree(directory).items() if path not in left}, on_topic)
+        tally.check_recorded(directory, topic, on_topic)
+
+
+FAULTS = [
+    Fault("the topic is deleted and made again", delete_topic, times=4, quick=1),
+    Fault("max.message.bytes is lowered", lower_limit, times=4, quick=2),
+]

@@ -11,8 +11,8 @@ from dfud.pipeline.delivery import Verdict, explain, judge
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [
-        (KafkaError.MSG_SIZE_TOO_LARGE, Verdict.REFUSED),
-        (KafkaError.RECORD_LIST_TOO_LARGE, Verdict.REFUSED),
+        (KafkaError.MSG_SIZE_TOO_LARGE, Verdict.SMALLER),
+        (KafkaError.RECORD_LIST_TOO_LARGE, Verdict.SMALLER),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, Verdict.REFUSED),
         (KafkaError.CLUSTER_AUTHORIZATION_FAILED, Verdict.REFUSED),
         (KafkaError.TOPIC_EXCEPTION, Verdict.REFUSED),
@@ -41,7 +41,7 @@ def test_verdicts(code: int, verdict: Verdict) -> None:
 
 def test_a_fatal_error_of_any_kind_needs_a_new_producer() -> None:
     assert judge(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "lost", fatal=True)) is Verdict.RENEW
-    assert judge(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large", fatal=True)) is Verdict.REFUSED
+    assert judge(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "not allowed", fatal=True)) is Verdict.REFUSED
 
 
 def test_the_reason_comes_with_advice_where_there_is_any() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +42,7 @@ from dfud.pipeline.wire import NATIVE
 
 CHUNK = 10
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT, "timed out")
+FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed")
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large")
 FATAL = KafkaError(KafkaError._FATAL, "epoch gone", fatal=True)
 
@@ -52,6 +53,9 @@ class FakeMessage:
 
     def value(self) -> bytes | None:
         return self._value or None  # as librdkafka's has it for an empty one
+
+    def key(self) -> bytes:
+        return b"key"
 
 
 class FakeProducer:
@@ -65,6 +69,7 @@ class FakeProducer:
         self.answers: deque[KafkaError | None] = deque()  # of the next reports; None for an acknowledgement
         self.refuses: deque[KafkaError] = deque()  # raised by the next calls of produce
         self.acks_on_its_own = True
+        self.metadata: Exception | dict[str, Any] = {}
 
     def __len__(self) -> int:
         return len(self.queue)
@@ -87,6 +92,13 @@ class FakeProducer:
             report(self.answers.popleft() if self.answers else None, message)
             count += 1
         return count
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        if isinstance(self.metadata, Exception):
+            raise self.metadata
+        partition = SimpleNamespace(**{"leader": 1, "replicas": [1, 2], "isrs": [1, 2], **self.metadata})
+        found = SimpleNamespace(error=self.metadata.get("error"), partitions={0: partition})
+        return SimpleNamespace(topics={topic: found})
 
     def purge(self) -> None:
         self.acks_on_its_own = True
@@ -231,13 +243,13 @@ def test_the_chunker_is_woken_only_if_it_waits(bench: Bench) -> None:
 
 
 def test_what_the_broker_refuses_fails_its_file_and_no_other(bench: Bench) -> None:
-    bench.producer.answers.extend([None, TOO_LARGE, None, None])
+    bench.producer.answers.extend([None, FORBIDDEN, None, None])
     bench.turn(*bench.file(1, bytes(25)), *bench.file(2, bytes(5)))
     told = events(bench.turn())
     assert told[0] == Progress(1, ((1, 1),))
     assert isinstance(told[1], Undelivered)
     assert told[1].token == 1
-    assert "raise the topic's max.message.bytes" in told[1].why
+    assert "have the user allowed to write" in told[1].why
     assert [type(message) for message in told] == [Progress, Undelivered]
     assert Completed(((2, digest(bytes(5))),), True) in bench.turn(seconds=1.1)
     assert len(bench.producer.sent) == 4
@@ -333,7 +345,7 @@ def test_producers_that_fail_one_after_another_are_made_ever_more_slowly(bench: 
         told += bench.turn(seconds=0.05)
     assert 5 <= len(bench.producers) <= 12
     assert len(texts(told)) == 1
-    assert events(told) == []
+    assert [type(message) for message in events(told)] == [BrokerAway]
 
 
 def test_producers_that_fail_one_after_another_end_when_all_is_to_end(bench: Bench) -> None:
@@ -479,14 +491,93 @@ def test_the_broker_is_away_and_back(bench: Bench) -> None:
     bench.turn(*bench.file(1, bytes(5)))
     tell(KafkaError(KafkaError._TRANSPORT, "refused"))
     tell(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    assert events(bench.turn(seconds=0.5)) == []  # most are back at once
     tell(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
-    told = bench.turn()
-    assert events(told) == [BrokerAway("1/1 brokers are down")]
-    assert [message.level for message in told if isinstance(message, Notice)] == [logging.DEBUG]
+    assert bench.turn(seconds=0.6) == [BrokerAway("1/1 brokers are down")]
+    assert bench.turn(seconds=60) == []  # once
     bench.producer.answers.append(None)
     assert events(bench.turn()) == [BrokerAway("")]
 
 
-def test_a_refused_connection_is_told_as_an_error(bench: Bench) -> None:
-    bench.producer.properties["error_cb"](KafkaError(KafkaError._AUTHENTICATION, "wrong password"))
-    assert texts(bench.turn()) == ["the broker refuses the connection: wrong password"]
+def test_a_broker_that_was_down_while_nothing_waited_is_not_called_away(bench: Bench) -> None:
+    bench.producer.properties["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    assert events(bench.turn(seconds=10)) == []
+    bench.producer.acks_on_its_own = False
+    bench.turn(*bench.file(1, bytes(20)))
+    bench.producer.answers.append(None)
+    bench.turn(seconds=0.5)
+    assert events(bench.turn(seconds=1.5)) == [Progress(1, ((1, 1),))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param(KafkaException(KafkaError(KafkaError._TRANSPORT, "no answer")), "no answer", id="stalled"),
+        pytest.param({"error": TIMED_OUT}, "timed out", id="topic"),
+        pytest.param({"leader": -1}, "1 of its 1 partitions have no leader", id="leader"),
+        pytest.param({"isrs": [1]}, "1 of its 1 partitions have too few replicas in sync", id="replicas"),
+        pytest.param({}, "it is there", id="none"),
+    ],
+)
+def test_a_broker_that_acknowledges_nothing_is_away_too(
+    bench: Bench, answer: Exception | dict[str, Any], why: str
+) -> None:
+    bench.producer.acks_on_its_own = False
+    bench.producer.metadata = answer
+    bench.turn(*bench.file(1, bytes(5)))
+    assert events(bench.turn(seconds=4)) == []
+    assert bench.turn(seconds=2) == [BrokerAway(f"nothing has been acknowledged for 6 s: {why}")]
+    assert bench.turn(seconds=60) == []
+
+
+def test_a_refused_connection_is_told_once_with_its_cause(bench: Bench) -> None:
+    tell = bench.producer.properties["error_cb"]
+    bench.producer.acks_on_its_own = False
+    bench.turn(*bench.file(1, bytes(5)))
+    told = []
+    for _ in range(10):
+        tell(KafkaError(KafkaError._AUTHENTICATION, "wrong password"))
+        tell(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+        told += bench.turn(seconds=1)
+    assert told == [BrokerAway("it refuses the connection: wrong password")]
+
+
+# Batches that are too large
+
+
+def test_a_batch_that_is_too_large_is_sent_again_in_smaller_ones(tmp_path: Path) -> None:
+    limits = {"batch.size": 100, "message.max.bytes": 80}
+    with contextlib.closing(Bench(tmp_path, **limits)) as bench:
+        bench.producer.answers.extend([TOO_LARGE] * 3)
+        data = bytes(range(25))
+        told = bench.turn(*bench.file(1, data)) + bench.turn()
+        assert len(bench.producers) == 2
+        assert bench.producer.properties["batch.size"] == 40
+        told += bench.turn() + bench.turn(seconds=1.1)
+        assert events(told) == [Completed(((1, digest(data)),), True)]
+        assert "at most" in "".join(texts(told)) or "at the most" in "".join(texts(told))
+        assert bench.producer.sent == [("1/3", data[:10]), ("2/3", data[10:20]), ("3/3", data[20:])]
+
+
+@pytest.mark.parametrize("closing", [False, True], ids=["running", "closing"])
+def test_a_message_that_is_too_large_alone_fails_its_file_and_no_other(tmp_path: Path, closing: bool) -> None:
+    """The large ones are refused whatever the batch; the small ones are taken by themselves."""
+    with contextlib.closing(Bench(tmp_path, **{"batch.size": 1000, "message.max.bytes": 1000})) as bench:
+        if closing:
+            bench.supervisor.post([Closing()])
+        bench.turn(*bench.file(1, bytes(10)), *bench.file(2, b"s"))
+        told = []
+        for _ in range(12):
+            bench.producer.answers.clear()
+            bench.producer.answers.extend(
+                TOO_LARGE
+                if len(message.value() or b"") == 10 or bench.producer.properties["batch.size"] > 15
+                else None
+                for message, *_ in bench.producer.queue
+            )
+            told += events(bench.turn(seconds=0.5))
+        undelivered = [message for message in told if isinstance(message, Undelivered)]
+        assert [message.token for message in undelivered] == [1]
+        assert "max.message.bytes" in undelivered[0].why
+        assert Completed(((2, digest(b"s")),), True) in told
+        assert bench.producer.properties["batch.size"] in (7, 15)

@@ -1,0 +1,38 @@
+"""When a broker that acknowledges nothing is to be called away."""
+
+from __future__ import annotations
+
+_SILENT_FOR = 5.0  # s
+_DOWN_FOR = 1.0  # s; where librdkafka says that there is no connection: most are there again at once
+
+
+class Silence:
+    """Responsible for one thing: whether the user is to be told that what is sent is not acknowledged.
+
+    It depends on the clock, not on errors: a network that stalls and a topic with too few copies bring none.
+    """
+
+    def __init__(self) -> None:
+        self._waiting_since: float | None = None
+        self._down_at = 0.0
+        self.down = ""  # why there is no connection to any broker
+
+    def is_down(self, why: str, now: float, is_cause: bool = False) -> None:
+        """There is no connection to any broker, as far as librdkafka knows; a cause that it has named is kept."""
+        if is_cause or not self.down:
+            self.down = why
+        self._down_at = now
+
+    def why(self, now: float, last_ack: float, is_waiting: bool) -> str:
+        """Return why the broker is to be called away, or "" while it is not; `is_waiting` for acknowledgements."""
+        if last_ack > self._down_at:
+            self.down = ""
+        if not is_waiting:
+            self._waiting_since = None
+            return ""
+        if self._waiting_since is None:
+            self._waiting_since = now
+        silent = now - max(last_ack, self._waiting_since)
+        if self.down and silent >= _DOWN_FOR:
+            return self.down
+        return f"nothing has been acknowledged for {silent:.0f} s" if silent >= _SILENT_FOR else ""
