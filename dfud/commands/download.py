@@ -66,9 +66,9 @@ from dfud.pipeline.console import open_standard_files
 @option("--logger_file_path", metavar="FILE", help="Log file; DIR/LOGS/DataFileDownloadDirectory.log by default.")
 @click.version_option(__version__, prog_name="dfud")
 def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
-    """Rebuild the files of a Kafka topic below DIR, which is made if need be.
+    """Rebuild the files of a Kafka topic below DIR.
 
-    While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when what was read is on
+    DIR is made if need be. While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when what was read is on
     disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1 some files could not
     be put in their place; 2 bad usage or configuration; 75 another instance is downloading to DIR.
     """  # fmt: skip

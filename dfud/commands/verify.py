@@ -44,9 +44,9 @@ from dfud.verify.run import verify as run_verify
 )
 @click.version_option(__version__, prog_name="dfud")
 def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
-    """Prove that what is in DIR is on a Kafka topic, byte for byte; nothing is written.
+    """Prove that DIR is on a Kafka topic, byte for byte.
 
-    Every chunk on the topic is compared with the file in DIR. What --print0 lists may be deleted: the topic has
+    Nothing is written. Every chunk on the topic is compared with the file in DIR. What --print0 lists may be deleted: the topic has
     it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and right (without tables:
     every file is); 1 not so; 2 bad usage or configuration.
     """  # fmt: skip

@@ -7,7 +7,14 @@ import time
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from faults.broker_away import AWAY, TOLD_WITHIN, wait_until_all_done
 from faults.scene import Fault, Scene
@@ -53,7 +60,9 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 5, 100_000, "after")
             text = upload.quit()
         tally.require("NOT delivered" not in text, text)
-        expected = {path: data for path, data in tree(directory).items() if path.startswith((b"meanwhile", b"after"))}
+        expected = {
+            path: data for path, data in tree(directory).items() if path.startswith((b"meanwhile", b"after"))
+        }
         tally.check(expected, scene.on_topic(topic))
         tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
 
