@@ -68,8 +68,8 @@ from dfud.pipeline.console import open_standard_files
 def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Rebuild the files of a Kafka topic below DIR.
 
-    DIR is made if need be. While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when what was read is on
-    disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1 some files could not
+    DIR is made if need be. While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when
+    what was read is on disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1 some files could not
     be put in their place; 2 bad usage or configuration; 75 another instance is downloading to DIR.
     """  # fmt: skip
     client = read_config(config, "consumer")

@@ -46,8 +46,8 @@ from dfud.verify.run import verify as run_verify
 def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Prove that DIR is on a Kafka topic, byte for byte.
 
-    Nothing is written. Every chunk on the topic is compared with the file in DIR. What --print0 lists may be deleted: the topic has
-    it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and right (without tables:
+    Nothing is written. Every chunk on the topic is compared with the file in DIR. What --print0 lists may be
+    deleted: the topic has it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and right (without tables:
     every file is); 1 not so; 2 bad usage or configuration.
     """  # fmt: skip
     if options["json"] and options["print0"]:
