@@ -122,7 +122,7 @@ def nice_step(most: float) -> float:
     >>> nice_step(100), nice_step(7), nice_step(0)
     (20.0, 2.0, 1.0)
     """
-    if most <= 0:
+    if most < 1e-300:  # nothing to be seen, and a third of it may be no number any more
         return 1.0
     power = 10.0 ** math.floor(math.log10(most / 3))
     return next(step * power for step in (1, 2, 5, 10) if most / (step * power) <= 6)

@@ -1,6 +1,6 @@
 """What passes between the processes. Read this first.
 
-Every message is a small frozen tuple; `dfud.pipeline.channel` carries them in batches. A `token` is the number
+Every message is a small frozen tuple; `dfud.processes.channel` carries them in batches. A `token` is the number
 that the supervisor gives to one upload of one version of one file; it is never used again in a run.
 
     watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ──────RunReady, FileDropped──────▶ producer
@@ -231,7 +231,7 @@ class Given(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What was counted since the last report: the fields of `dfud.download.counts.Counts`."""
+    """What was counted since the last report: the fields of `dfud.downloading.counts.Counts`."""
 
     counts: tuple[int, ...]
 
@@ -268,7 +268,7 @@ class Merge(NamedTuple):
 class Verdicts(NamedTuple):
     """Versions that are whole on the topic, and paths that it has in other versions than the directory."""
 
-    records: bytes  # of `dfud.verify.findings.RECORD` bytes each
+    records: bytes  # of `dfud.verifying.findings.RECORD` bytes each
     paths: bytes  # 8 bytes each
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.micro.timing import best, show
-from dfud.pipeline.channel import Channel
+from dfud.processes.channel import Channel
 
 _FILES = 16  # in a packet: several messages go at once
 _STARTED = "2026-01-01T12:00:00.000+00:00"
@@ -114,7 +114,7 @@ def main() -> None:
         one.send(messages)
         return other.receive()
 
-    timed("dfud.pipeline.channel", by_channel)
+    timed("dfud.processes.channel", by_channel)
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def by_marshal() -> object:
@@ -149,7 +149,7 @@ def main() -> None:
             queue.put(message)
             queue.get()
 
-    show("dfud.pipeline.channel", best(singly, 50 * len(messages)))
+    show("dfud.processes.channel", best(singly, 50 * len(messages)))
     show("multiprocessing.SimpleQueue", best(queued_singly, 50 * len(messages)))
 
 

@@ -10,11 +10,11 @@ import click
 from dfud import __version__
 from dfud.commands import CONTEXT
 from dfud.commands.options import MOST_THREADS, check_finite, check_level, check_regex, check_topic, option
-from dfud.download.run import DownloadOptions
-from dfud.download.run import download as run_download
+from dfud.downloading.run import DownloadOptions
+from dfud.downloading.run import download as run_download
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
-from dfud.pipeline.console import open_standard_files
+from dfud.processes.console import open_standard_files
 
 
 @click.command(context_settings=CONTEXT)
@@ -69,8 +69,9 @@ def download(directory: str, config: str, topic_name: str, **options: Any) -> in
     """Rebuild the files of a Kafka topic below DIR.
 
     DIR is made if need be. While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when
-    what was read is on disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1 some files could not
-    be put in their place; 2 bad usage or configuration; 75 another instance is downloading to DIR.
+    what was read is on disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1
+    some files could not be put in their place; 2 bad usage or configuration; 75 another instance is downloading
+    to DIR.
     """  # fmt: skip
     client = read_config(config, "consumer")
     try:

@@ -15,9 +15,9 @@ from dfud.core.chunks import is_chunk_size
 from dfud.core.names import DEFAULT_UPLOAD_REGEX
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config, take_wire_format
-from dfud.pipeline.console import open_standard_files
-from dfud.pipeline.run import UploadOptions
-from dfud.pipeline.run import upload as run_upload
+from dfud.processes.console import open_standard_files
+from dfud.uploading.run import UploadOptions
+from dfud.uploading.run import upload as run_upload
 
 _LARGEST_CHUNK = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
 

@@ -13,9 +13,9 @@ from dfud.commands.options import MOST_THREADS, check_regex, check_topic, option
 from dfud.core.names import DEFAULT_UPLOAD_REGEX
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
-from dfud.pipeline.console import open_standard_files
-from dfud.verify.run import VerifyOptions
-from dfud.verify.run import verify as run_verify
+from dfud.processes.console import open_standard_files
+from dfud.verifying.run import VerifyOptions
+from dfud.verifying.run import verify as run_verify
 
 
 @click.command(context_settings=CONTEXT)
@@ -47,8 +47,8 @@ def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Prove that DIR is on a Kafka topic, byte for byte.
 
     Nothing is written. Every chunk on the topic is compared with the file in DIR. What --print0 lists may be
-    deleted: the topic has it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and right (without tables:
-    every file is); 1 not so; 2 bad usage or configuration.
+    deleted: the topic has it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and
+    right (without tables: every file is); 1 not so; 2 bad usage or configuration.
     """  # fmt: skip
     if options["json"] and options["print0"]:
         raise UsageError("--json and --print0 can't be had together; give one of them")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dfud.core.names import LOGS, shown
 from dfud.core.version import FileVersion
 from dfud.files import open_below, stat_below
-from dfud.pipeline.reading import is_being_written, open_to_read
+from dfud.uploading.reading import is_being_written, open_to_read
 
 
 class Seen(NamedTuple):

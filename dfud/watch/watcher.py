@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from dfud.core.names import name_filter, shown
 from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, Notice, Sweep, Swept
-from dfud.pipeline.channel import Channel, PeerGone
-from dfud.pipeline.worker import become_worker
+from dfud.processes.channel import Channel, PeerGone
+from dfud.processes.worker import become_worker
 from dfud.watch.events import EventSource, WatchLimitReached
 from dfud.watch.once import OnceSource
 from dfud.watch.polling import PollingSource

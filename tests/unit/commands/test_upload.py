@@ -17,7 +17,7 @@ from dfud.commands.broker import broker
 from dfud.commands.upload import upload
 from dfud.errors import BrokerError, LockedError, UsageError
 from dfud.kafka.config import ClientConfig
-from dfud.pipeline.run import UploadOptions
+from dfud.uploading.run import UploadOptions
 
 Capture = pytest.CaptureFixture[str]
 

@@ -5,7 +5,7 @@ import xxhash
 from dfud.core.native import MESSAGE_OVERHEAD, header_maker
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart
-from dfud.pipeline.wire import NativeMessages
+from dfud.uploading.wire import NativeMessages
 
 
 def test_the_headers_are_those_of_the_contract() -> None:

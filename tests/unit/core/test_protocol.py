@@ -44,8 +44,8 @@ from dfud.messages import (
     RunReady,
     Undelivered,
 )
-from dfud.pipeline.upload import Upload
-from dfud.pipeline.wire import NativeMessages
+from dfud.uploading.upload import Upload
+from dfud.uploading.wire import NativeMessages
 
 CHUNK = 1 << 20  # so that a file of two chunks is a large one
 LANES = 2
@@ -124,7 +124,7 @@ class Protocol(RuleBasedStateMachine):
     # -- the supervisor
 
     def start(self) -> None:
-        """Begin a run as `dfud.pipeline.run` does, with --upload_existing."""
+        """Begin a run as `dfud.uploading.run` does, with --upload_existing."""
         self.lanes = [ModelLane() for _ in range(LANES)]
         self.index: dict[bytes, bytes] = {}
         for row in read_completed(io.StringIO(self.shards, newline="")):

@@ -527,7 +527,7 @@ def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None
     program = textwrap.dedent("""
         import os, sys
         from dfud.messages import Allowance, Found
-        from dfud.pipeline.channel import Channel
+        from dfud.processes.channel import Channel
         from dfud.watch.watcher import Watcher, WatchOptions
         limit, directory = sys.argv[1:]
         name, value = limit.split("=")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, Notice, Sweep, Swept
-from dfud.pipeline.channel import Channel
+from dfud.processes.channel import Channel
 from dfud.watch import scan
 from dfud.watch import watcher as module
 from dfud.watch.watcher import Watcher, WatchOptions

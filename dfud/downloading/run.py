@@ -1,0 +1,157 @@
+"""One run of the download, put together: the topic looked at, LOGS opened and locked, the processes started."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from typing import NamedTuple
+
+from dfud.core.names import LOGS
+from dfud.downloading.fetcher import FetchSettings
+from dfud.downloading.parts import PartsFolder
+from dfud.downloading.supervisor import DownloadRun, Supervisor
+from dfud.downloading.tree import Tree
+from dfud.errors import LockedError, UsageError
+from dfud.kafka.config import ClientConfig
+from dfud.kafka.consumer import consumer_properties, group_id
+from dfud.kafka.ends import Partition, look_at_partitions
+from dfud.logs.layout import LONGEST_TOPIC
+from dfud.logs.lock import UploadLock
+from dfud.logs.logfile import make_log
+from dfud.processes.console import CommandInput, Output
+from dfud.processes.workers import Workers
+
+LOG_FILE = "DataFileDownloadDirectory.log"
+
+
+class DownloadOptions(NamedTuple):
+    """What the user asked for, checked as far as that needs no look at the system."""
+
+    directory: str
+    topic: str
+    n_threads: int
+    download_regex: str
+    consumer_group_id: str | None
+    update_seconds: float
+    once: bool
+    logger_stream_level: int
+    logger_file_level: int
+    logger_file_path: str | None
+
+
+def download(options: DownloadOptions, config: ClientConfig) -> int:
+    """Download until told to end; return the exit status. Raises DfudError."""
+    if len(options.topic) > LONGEST_TOPIC:
+        raise UsageError(
+            f"--topic_name is longer than {LONGEST_TOPIC} characters: its files in LOGS would have no room for it"
+        )
+    wanted = group_id(config, options.consumer_group_id)
+    properties = consumer_properties(config, wanted or "dfud")
+    partitions = look_at_partitions(options.topic, properties, config.path, committed=wanted is not None)
+    directory = os.path.realpath(options.directory)
+    logs = _make_logs(directory)
+    lock = _take_lock(logs, directory, options.topic)
+    output = Output()
+    log = _make_log(options, logs, output)
+    try:
+        folder = PartsFolder(_open_parts(directory, options.topic))
+        folder.tidy()
+        folder.hand_over(options.n_threads)
+        properties["group.id"] = _settle_group(folder, wanted, partitions, log)
+        ends = {number: found.end for number, found in partitions.items()} if options.once else None
+        settings = FetchSettings(
+            directory,
+            _parts_name(options.topic),
+            options.topic,
+            properties,
+            options.n_threads,
+            ends,
+            options.download_regex,
+        )
+        log.info(f"downloading topic {options.topic} to {directory}")
+        run = DownloadRun(
+            options.once,
+            options.update_seconds,
+            os.path.join(logs, f"download_from_{options.topic}_incomplete.csv"),
+        )
+        workers = Workers(lock)
+        return Supervisor(run, settings, folder, workers, output, CommandInput(), log).run()
+    finally:
+        output.finish(2.0)
+
+
+def _make_logs(directory: str) -> str:
+    path = os.path.join(directory, os.fsdecode(LOGS))
+    try:
+        os.makedirs(path, exist_ok=True)
+        if os.path.islink(path):
+            raise UsageError(f"{path} is a link; dfud writes only into a LOGS that is a folder of the directory")
+    except OSError as problem:
+        raise UsageError(f"{path} can't be made: {problem.strerror}; dfud must be able to write there") from None
+    return path
+
+
+def _take_lock(logs: str, directory: str, topic: str) -> UploadLock:
+    """Take the lock of the directory for downloads, whatever the topic: two could fight for a file's place."""
+    try:
+        return UploadLock.take(os.path.join(logs, ".download.lock"), directory, topic)
+    except LockedError:
+        raise LockedError(f"another dfud is already downloading to {directory}") from None
+
+
+def _make_log(options: DownloadOptions, logs: str, output: Output) -> logging.Logger:
+    path = options.logger_file_path or os.path.join(logs, LOG_FILE)
+    if os.path.isdir(path):
+        path = os.path.join(path, LOG_FILE)
+    try:
+        return make_log(output.write_line, options.logger_stream_level, path, options.logger_file_level)
+    except OSError as problem:
+        raise UsageError(
+            f"the log file {path} can't be opened: {problem.strerror}; see --logger_file_path"
+        ) from None
+
+
+def _parts_name(topic: str) -> str:
+    return f"download_from_{topic}"
+
+
+def _open_parts(directory: str, topic: str) -> int:
+    tree = Tree(directory)
+    name = _parts_name(topic)
+    try:
+        logs = tree.folder(LOGS, logs=True)
+        if name not in os.listdir(logs):
+            os.mkdir(name, dir_fd=logs)
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)
+    except OSError as problem:
+        raise UsageError(
+            f"{directory}/LOGS/{name} can't be used: {problem.strerror}; dfud keeps incomplete files there"
+        ) from None
+    finally:
+        tree.close()
+
+
+def _settle_group(
+    folder: PartsFolder, wanted: str | None, partitions: dict[int, Partition], log: logging.Logger
+) -> str:
+    """Return the consumer group: the one asked for, or one of this directory's own, made at its first download.
+
+    A group that has read on where this directory has not been is told of: what it has passed will not come.
+    """
+    names = folder.groups()
+    if wanted is None:
+        own = next((name for name in sorted(names) if name.startswith("dfud-")), None)
+        if own is None:
+            own = f"dfud-{secrets.token_hex(8)}"
+            folder.add_group(own)
+        return own
+    if wanted not in names:
+        passed = sum(max(0, found.committed - found.start) for found in partitions.values())
+        if passed:
+            log.warning(
+                f"consumer group {wanted} has read {passed} messages of the topic, not into this directory: "
+                "they don't come again; give another --consumer_group_id to begin at the start"
+            )
+        folder.add_group(wanted)
+    return wanted

@@ -1,0 +1,1 @@
+"""What the programs of several processes have in common: starting, talking, waiting, the user's console."""

@@ -1,0 +1,85 @@
+"""Lanes: a chunker, a ring and a producer each, and how they are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from dfud.logs.layout import LogsFolder
+from dfud.logs.shards import ShardWriter
+from dfud.processes.channel import Channel
+from dfud.processes.workers import Worker, Workers
+from dfud.uploading import chunker, producer
+from dfud.uploading.ring import Ring
+from dfud.uploading.wire import WireFormat
+from dfud.watch import watcher
+
+
+class LaneSettings(NamedTuple):
+    """What is the same for all lanes."""
+
+    folder: LogsFolder
+    directory: int  # descriptor of the open directory
+    ring_bytes: int
+    properties: Mapping[str, Any]  # of librdkafka
+    wire: WireFormat
+
+
+class Lane:
+    """One upload "thread"."""
+
+    def __init__(self, number: int, first_shard: int, workers: Workers, settings: LaneSettings) -> None:
+        self.number = number
+        self._workers = workers
+        self._settings = settings
+        self._shard = first_shard
+        self._start_both()
+
+    def _start_both(self) -> None:
+        self._ring = Ring(self._settings.ring_bytes)
+        self._chunker_end, self._producer_end = Channel.pair()
+        self._workers.keep(self._chunker_end)
+        self._workers.keep(self._producer_end)
+        self._start_producer()
+        self._start_chunker()
+
+    def _start_chunker(self) -> None:
+        self.chunker = self._workers.start(
+            f"chunker-{self.number}",
+            chunker.run,
+            (self._chunker_end, self._ring, self._settings.directory, self._settings.wire),
+            theirs=[self._chunker_end],
+        )
+
+    def _start_producer(self) -> None:
+        settings = self._settings
+        shards = ShardWriter(settings.folder, self.number, self._shard)
+        self.producer = self._workers.start(
+            f"producer-{self.number}",
+            producer.run,
+            (self._producer_end, self._ring, shards, settings.folder.topic, settings.properties, settings.wire),
+            theirs=[self._producer_end],
+        )
+
+    @property
+    def workers(self) -> tuple[Worker, Worker]:
+        return self.chunker, self.producer
+
+    def replace_chunker(self) -> None:
+        """Start another chunker in the place of one that has ended; the producer goes on."""
+        self._workers.let_go(self.chunker.channel)
+        self._start_chunker()
+
+    def replace_both(self, first_shard: int) -> None:
+        """Start the lane anew after its producer has ended: what lies in the ring is nobody's."""
+        self.chunker.process.kill()
+        self.chunker.process.join()
+        for item in (self.chunker.channel, self.producer.channel, self._chunker_end, self._producer_end):
+            self._workers.let_go(item)
+        self._shard = first_shard
+        self._start_both()
+
+
+def start_watcher(workers: Workers, options: watcher.WatchOptions) -> Worker:
+    """Start the watcher process."""
+    return workers.start("watcher", watcher.run, (options,))

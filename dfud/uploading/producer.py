@@ -1,0 +1,479 @@
+"""The producer process: hands the chunks of its lane to librdkafka, and records what the broker acknowledges."""
+
+from __future__ import annotations
+
+import logging
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from dfud.core.ranges import RangeSet
+from dfud.kafka.properties import batch_limit, message_timeout
+from dfud.kafka.topic import topic_trouble
+from dfud.logs.shards import ShardWriter
+from dfud.logs.times import IsoClock
+from dfud.messages import (
+    BrokerAway,
+    Closing,
+    Completed,
+    FileDropped,
+    FileStart,
+    GivenUp,
+    Leave,
+    Message,
+    Notice,
+    Progress,
+    Recorded,
+    RoomAbandoned,
+    RoomFree,
+    RunReady,
+    Undelivered,
+)
+from dfud.processes.channel import Channel, PeerGone
+from dfud.processes.worker import become_worker, keep_memory
+from dfud.uploading.delivery import Verdict, explain, judge
+from dfud.uploading.ring import Ring
+from dfud.uploading.silence import Silence
+from dfud.uploading.upload import Upload
+from dfud.uploading.wire import Outgoing, Unsendable, WireFormat
+
+ProducerFactory = Callable[[dict[str, Any]], Producer]
+
+# Together well under the 5 s that the tables may be behind the acknowledgements.
+_WRITE_AFTER = 1.0  # s from a row's first wait to its writing
+_REPORT_AFTER = 0.5  # s between reports of progress
+_WRITE_AGAIN_AFTER = 2.0  # s after a failed writing
+_HURRY = 20  # where the program waits for rows to end, they wait so many times what a writing takes
+_POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
+_POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
+_RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
+
+
+def run(
+    name: str,
+    supervisor: int,
+    to_supervisor: Channel,
+    to_chunker: Channel,
+    ring: Ring,
+    shards: ShardWriter,
+    topic: str,
+    properties: Mapping[str, Any],
+    wire: WireFormat,
+) -> None:
+    """Be the producer process until told to leave."""
+    become_worker(name, supervisor)
+    keep_memory()
+    lane = ProducerLane(
+        to_supervisor, to_chunker, ring, shards, topic, properties, wire, lambda properties: Producer(properties)
+    )
+    try:
+        while lane.turn():
+            pass
+    except PeerGone:
+        return  # the supervisor sees which of us ended, and decides
+
+
+class ProducerLane:
+    """Responsible for the acknowledgements, the completion and the rows of the files of one lane."""
+
+    def __init__(
+        self,
+        to_supervisor: Channel,
+        to_chunker: Channel,
+        ring: Ring,
+        shards: ShardWriter,
+        topic: str,
+        properties: Mapping[str, Any],
+        wire: WireFormat,
+        producer_factory: ProducerFactory,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._supervisor = to_supervisor
+        self._chunker = to_chunker
+        self._ring = ring
+        self._shards = shards
+        self._topic = topic
+        self._wire = wire
+        self._clock = clock
+        self._iso_now = IsoClock()
+        self._factory = producer_factory
+        self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
+        self._timeout = message_timeout(properties)
+        self._producer = producer_factory(self._properties)
+        self._uploads: dict[int, Upload] = {}
+        self._retries: deque[tuple[Upload, int, bytes]] = deque()
+        self._retry_at = 0.0
+        self._retry_pause = _RETRY_FIRST
+        self._sending_again = False
+        self._renew = False
+        self._renew_why = ""
+        self._renewed_in_vain = False  # nothing has been acknowledged since
+        self._smaller_batches = 0  # bytes, of the producer that is to be made next; 0 for as they are
+        self._closing = False
+        self._given_up = False
+        self._leaving = False
+        self._away = False
+        self._silence = Silence()
+        self._last_ack = clock()
+        self._unreported: list[Upload] = []  # some of them complete since
+        self._report_at = 0.0
+        self._done: list[tuple[int, str]] = []  # token and xxh3_128; their rows wait in the shard writer
+        self._write_at = 0.0
+        self._hurry_at = 0.0
+        self._write_failed = False
+        self._rows_owed = 0  # completed and told as not recorded
+        self._poll_after = _POLL_FASTEST
+        self._poller = select.poll()
+        self._poller.register(to_supervisor, select.POLLIN)
+        self._poller.register(to_chunker, select.POLLIN)
+
+    def turn(self) -> bool:
+        """Wait for something to do and do it; False when told to leave and all is written."""
+        self._wait(self._pause(), self._chunker.fileno())
+        return not self._leaving
+
+    # -- waiting
+
+    def _wait(self, seconds: float, chunker: int = -1) -> None:
+        """Serve the supervisor, librdkafka and the clock; and the chunker's descriptor `chunker`, if given."""
+        if chunker >= 0 and not self._retries:
+            ready = self._poller.poll(seconds * 1000)
+        else:  # nothing new is taken while older messages wait to be sent again
+            readable, _, _ = select.select([self._supervisor], [], [], seconds)
+            ready = [(self._supervisor.fileno(), select.POLLIN)] if readable else []
+        acked = self._last_ack
+        self._producer.poll(0)
+        self._poll_after = (
+            _POLL_FASTEST if ready or acked != self._last_ack else min(2 * self._poll_after, _POLL_SLOWEST)
+        )
+        for descriptor, _ in ready:
+            if descriptor == chunker:
+                for message in self._chunker.receive():
+                    self._from_chunker(message)
+            else:
+                for message in self._supervisor.receive():
+                    self._from_supervisor(message)
+        self._send_again()
+        self._keep_tables()
+        if not self._away:
+            self._tell_silence()
+
+    def _pause(self) -> float:
+        """Return the seconds until there is something to do without anybody's asking."""
+        now = self._clock()
+        due = [_POLL_IDLE]
+        if len(self._producer):
+            due.append(self._poll_after)
+        if self._retries:
+            due.append(self._retry_at - now)
+        if self._unreported:
+            due.append(self._report_at - now)
+        if self._shards.waiting:
+            due.append(self._rows_due() - now)
+        return max(0.0, min(due))
+
+    def _from_supervisor(self, message: Message) -> None:
+        if isinstance(message, Closing):
+            self._closing = True
+        elif isinstance(message, Leave):
+            self._leaving = True
+            self._keep_tables(at_once=True)
+            if len(self._producer):  # what is left has been told as undelivered
+                self._producer.purge()
+
+    # -- the chunker's side
+
+    def _from_chunker(self, message: Message) -> None:
+        if isinstance(message, RunReady):
+            if message.file is not None:
+                self._begin(message.file)
+            upload = self._uploads.get(message.token)
+            if upload is not None:
+                self._send_run(upload, message)
+            if message.n_chunks:
+                self._free(message.end)
+        elif isinstance(message, FileDropped):
+            dropped = self._uploads.pop(message.token, None)
+            if dropped is not None:
+                dropped.failure = "it is no whole version"  # what waits to be sent again need not be
+        elif isinstance(message, RoomAbandoned):
+            self._free(message.end)
+
+    def _free(self, end: int) -> None:
+        if self._ring.free(end):
+            self._chunker.post([RoomFree()])
+
+    def _begin(self, start: FileStart) -> None:
+        known = self._uploads.get(start.token)
+        if known is not None:  # its chunker died, and another began again: what was handed on still counts
+            known.acked.update(start.delivered)
+            return
+        try:
+            messages = self._wire.messages(start)
+        except Unsendable as problem:
+            self._supervisor.send([Undelivered(start.token, str(problem))])
+        else:
+            self._uploads[start.token] = Upload(start, messages)
+
+    def _send_run(self, upload: Upload, run: RunReady) -> None:
+        if run.xxh3_128:
+            upload.xxh3_128 = run.xxh3_128
+        chunk_size = upload.start.chunk_size
+        end = run.start + run.length
+        for at in range(run.n_chunks):
+            if upload.failure:
+                return
+            start = run.start + at * chunk_size
+            with self._ring.view(start, min(chunk_size, end - start)) as view:
+                message = upload.message(run.first + at, view, run.xxh3_64[16 * at : 16 * at + 16])
+            self._send(upload, run.first + at, message)
+        if upload.is_complete:  # nothing was missing but the digest of the whole
+            self._complete(upload)
+
+    # -- librdkafka's side
+
+    def _send(self, upload: Upload, number: int, message: Outgoing) -> None:
+        """Hand one message to librdkafka, waiting while its queue is full."""
+        value, key, headers = message
+        while not upload.failure and not self._leaving:
+            if self._renew:
+                self._renew_producer()
+            try:
+                self._producer.produce(
+                    self._topic,
+                    value,
+                    key,
+                    on_delivery=partial(self._reported, upload, number),
+                    headers=headers,
+                )
+                return
+            except BufferError:
+                self._wait(self._poll_after)
+            except KafkaException as problem:
+                error = problem.args[0]
+                verdict = judge(error)
+                if verdict is Verdict.SMALLER:  # librdkafka itself finds it too large
+                    verdict = Verdict.REFUSED
+                if self._is_final(verdict):
+                    self._fail(upload, error)
+                else:
+                    self._wait(self._retry_pause if self._renewed_in_vain else _RETRY_FIRST)
+                    if verdict is Verdict.RENEW:
+                        self._want_renewal(error)
+
+    def _reported(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
+        """Take the delivery report of one message; called by librdkafka from within `poll`."""
+        if error is not None:
+            self._not_delivered(upload, number, error, message)
+            return
+        self._last_ack = self._clock()
+        self._renewed_in_vain = False
+        if self._away:
+            self._away = False
+            self._supervisor.send([BrokerAway("")])
+        upload.acked.add(number)
+        if upload.is_complete:
+            self._complete(upload)
+            return
+        if upload.unreported is None:
+            if not self._unreported:
+                self._report_at = self._last_ack + _REPORT_AFTER
+            upload.unreported = RangeSet([(number, number)])
+            self._unreported.append(upload)
+        else:
+            upload.unreported.add(number)
+
+    def _not_delivered(self, upload: Upload, number: int, error: KafkaError, message: Any) -> None:
+        verdict = judge(error)
+        if upload.failure or self._leaving:
+            return
+        if verdict is Verdict.SMALLER:
+            verdict = self._want_smaller_batches(message, error)
+        if self._is_final(verdict):
+            self._fail(upload, error)
+            if verdict is Verdict.REFUSED:
+                return
+            if not self._given_up and self._clock() - self._last_ack >= 0.9 * self._timeout:
+                self._given_up = True
+                self._supervisor.send([GivenUp(explain(error))])
+        else:
+            if verdict is Verdict.RENEW:
+                self._want_renewal(error)
+            if not self._retries:
+                at_once = self._renew and (self._smaller_batches or not self._renewed_in_vain)
+                self._retry_at = self._clock() + (0 if at_once else self._retry_pause)
+                self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
+            self._retries.append((upload, number, message.value() or b""))
+
+    def _is_final(self, verdict: Verdict) -> bool:
+        """Tell whether a message is not sent again: for good, or because all is to end."""
+        if verdict is Verdict.RENEW:
+            return self._closing and self._renewed_in_vain and not self._smaller_batches
+        return verdict is Verdict.REFUSED or self._closing
+
+    def _send_again(self) -> None:
+        """Send again what was not delivered, when its time has come."""
+        if self._sending_again:  # waiting for room in librdkafka's queue has led back here
+            return
+        if self._clock() < self._retry_at:
+            return
+        if self._renew:
+            self._renew_producer()
+        if not self._retries or self._clock() < self._retry_at:
+            return
+        self._sending_again = True
+        acked = self._last_ack
+        for _ in range(len(self._retries)):
+            upload, number, value = self._retries.popleft()
+            self._send(upload, number, upload.again(number, value))
+        if self._last_ack != acked:
+            self._retry_pause = _RETRY_FIRST
+        self._sending_again = False
+
+    def _want_renewal(self, error: KafkaError) -> None:
+        if not self._renew:
+            self._renew = True
+            self._renew_why = explain(error)
+
+    def _want_smaller_batches(self, message: Any, error: KafkaError) -> Verdict:
+        """Take the refusal of a batch that was too large: its messages may fit one by one, or in smaller ones."""
+        if self._smaller_batches:  # a batch of the same producer
+            return Verdict.RENEW
+        limit = batch_limit(self._properties)
+        if limit <= len(message.value() or b"") + len(message.key() or b""):  # it was alone
+            return Verdict.REFUSED
+        self._smaller_batches = limit // 2
+        return Verdict.RENEW
+
+    def _renew_producer(self) -> None:
+        """Replace a producer that is of no use any more; all that it still held comes back to be sent again."""
+        why = self._renew_why
+        old = self._producer
+        old.purge()
+        while len(old):
+            old.poll(0.1)
+        self._renew = False  # the purge's own reports have asked for it once more
+        if self._smaller_batches:
+            self._properties["batch.size"] = self._smaller_batches
+            self._note(
+                logging.WARNING,
+                f"the topic does not take batches of messages as large as at the start ({why}): "
+                f"from now on they are of {self._smaller_batches} bytes at the most",
+            )
+            self._smaller_batches = 0
+            self._producer = self._factory(self._properties)
+            return
+        self._producer = self._factory(self._properties)
+        if not self._renewed_in_vain:
+            self._note(
+                logging.WARNING,
+                f"the producer failed for good ({why}) and was replaced; what it held is sent again",
+            )
+        self._renewed_in_vain = True  # until the new one has something acknowledged
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._want_renewal(error)
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._silence.is_down(error.str(), self._clock())
+        elif error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self._silence.is_down(f"it refuses the connection: {error.str()}", self._clock(), is_cause=True)
+        else:
+            self._note(logging.DEBUG, f"librdkafka: {error.str()}")
+
+    def _tell_silence(self) -> None:
+        """Say once that nothing is acknowledged any more, and why if that can be found out."""
+        is_waiting = bool(self._retries) or len(self._producer) > 0
+        why = self._silence.why(self._clock(), self._last_ack, is_waiting)
+        if why:
+            self._away = True
+            if not self._silence.down:
+                why = f"{why}: {topic_trouble(self._producer, self._topic)}"
+            self._supervisor.send([BrokerAway(why)])
+
+    # -- what is told and recorded
+
+    def _complete(self, upload: Upload) -> None:
+        token = upload.start.token
+        if self._uploads.get(token) is not upload:
+            return  # dropped; or complete already, where a second chunker has handed the file on once more
+        del self._uploads[token]
+        upload.unreported = None
+        if not self._shards.waiting:
+            self._write_at = self._clock() + _WRITE_AFTER
+        self._shards.add(upload.row(self._iso_now()))
+        self._done.append((token, upload.xxh3_128))
+
+    def _fail(self, upload: Upload, error: KafkaError) -> None:
+        upload.failure = explain(error)
+        self._report_progress()
+        self._uploads.pop(upload.start.token, None)
+        self._supervisor.send([Undelivered(upload.start.token, upload.failure)])
+
+    def _keep_tables(self, at_once: bool = False) -> None:
+        now = self._clock()
+        if self._unreported and (at_once or now >= self._report_at):
+            self._report_progress()
+        waiting = self._shards.waiting
+        if waiting and (at_once or now >= self._rows_due()):
+            self._write_rows(now)
+            self._hurry_at = self._clock() + _HURRY * (self._clock() - now)
+        elif waiting and self._shards.fills_a_shard and not self._write_failed:
+            self._write_rows(now, whole_shards=True)
+
+    def _rows_due(self) -> float:
+        """Return when the waiting rows are to be written: soon, where nothing else is left to be done."""
+        if self._closing and not self._uploads and not self._write_failed:
+            return min(self._write_at, self._hurry_at)
+        return self._write_at
+
+    def _report_progress(self) -> None:
+        reports = [
+            Progress(upload.start.token, tuple(upload.unreported))
+            for upload in self._unreported
+            if upload.unreported
+        ]
+        for upload in self._unreported:
+            upload.unreported = None
+        self._unreported.clear()
+        self._supervisor.send(reports)
+
+    def _write_rows(self, now: float, whole_shards: bool = False) -> None:
+        try:
+            self._shards.write(whole_shards)
+        except OSError as problem:
+            # Uploading goes on: a repeat is better than a halt. The rows are kept, and written when that works.
+            self._write_at = now + _WRITE_AGAIN_AFTER
+            if not self._write_failed:
+                self._write_failed = True
+                self._note(logging.ERROR, f"the completed table cannot be written: {problem}; it is tried again")
+            self._rows_owed += len(self._done)
+            recorded = False
+        else:
+            recorded = True
+            if self._write_failed:
+                self._write_failed = False
+                self._note(logging.WARNING, "the completed table is written again")
+            if self._rows_owed:
+                self._supervisor.send([Recorded(self._rows_owed - self._shards.rows_lost)])
+                self._rows_owed = self._shards.rows_lost = 0
+            self._write_at = now + _WRITE_AFTER  # of what is left, if anything
+        told = self._done[: len(self._done) - self._shards.waiting] if recorded else self._done
+        if told:
+            self._supervisor.send([Completed(tuple(told), recorded)])
+            del self._done[: len(told)]
+
+    def _note(self, level: int, text: str) -> None:
+        self._supervisor.send([Notice(level, text)])
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger for librdkafka's own lines: what matters in them also comes as an error."""
+    logger = logging.Logger("librdkafka")
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -1,0 +1,280 @@
+"""One run of the upload, put together: the topic looked at, LOGS opened and read, the processes started."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dfud.core.ledger import Ledger
+from dfud.core.memory import MEGABYTE, Shares, divide
+from dfud.core.names import shown
+from dfud.core.tables import InProgressRow, version_of
+from dfud.core.version import FileVersion
+from dfud.errors import UsageError
+from dfud.files import stat_below
+from dfud.kafka.config import ClientConfig
+from dfud.kafka.properties import fit_to_topic, message_bytes_needed, producer_properties
+from dfud.kafka.topic import look_at_topic
+from dfud.logs.consolidate import SetAside, consolidate, keep_aside
+from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
+from dfud.logs.lock import EVERYTHING, UploadLock
+from dfud.logs.logfile import make_log
+from dfud.logs.takeover import find_openmsistream, take_over
+from dfud.logs.times import IsoClock
+from dfud.logs.unfinished import read_unfinished, write_unfinished
+from dfud.processes.aside import call_aside
+from dfud.processes.console import CommandInput, Output
+from dfud.processes.hub import Surroundings
+from dfud.processes.signals import Signals
+from dfud.processes.worker import calm_collector
+from dfud.processes.workers import Workers
+from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
+from dfud.uploading.supervisor import Supervisor
+from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
+from dfud.watch.watcher import WatchOptions
+
+
+class UploadOptions(NamedTuple):
+    """What the user asked for, checked as far as that needs no look at the system."""
+
+    directory: str
+    topic: str
+    upload_existing: bool
+    n_threads: int
+    upload_regex: str
+    chunk_size: int  # bytes
+    queue_max_size: float  # megabytes
+    update_seconds: float
+    once: bool
+    use_polling_observer: bool
+    logger_stream_level: int
+    logger_file_level: int
+    logger_file_path: str | None
+
+
+def upload(options: UploadOptions, config: ClientConfig) -> int:
+    """Upload until told to end; return the exit status. Raises DfudError."""
+    directory = os.path.realpath(options.directory)
+    signals = Signals()
+    properties = _prepare_topic(options, config, signals)
+    folder = _make_logs(directory, options.topic)
+    owner = folder.owner_of_completed()
+    if owner is not None:
+        raise UsageError(
+            f"{folder.completed} belongs to topic {owner}, which has files in the way of topic {options.topic}; "
+            f"run dfud upload for topic {owner} with --once first, or choose another topic name"
+        )
+    lock = UploadLock.take(folder.lock, directory, options.topic)
+    for leftover in folder.leftovers():
+        os.unlink(leftover)
+    output = Output()
+    log = _make_log(options, folder, output)
+    try:
+        return _run(options, directory, properties, WIRE_FORMATS[config.wire], folder, lock, signals, output, log)
+    finally:
+        output.finish(2.0)
+        output.close()
+
+
+def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signals) -> dict[str, str | int | bool]:
+    if len(options.topic) > LONGEST_TOPIC:
+        raise UsageError(
+            f"--topic_name is longer than {LONGEST_TOPIC} characters: its tables would have no room for it"
+        )
+    shares = _shares(options)
+    if shares.ring < 2 * options.chunk_size:
+        raise UsageError(
+            f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "
+            f"{options.chunk_size} in each of --n_threads {options.n_threads}; raise it"
+        )
+    _check_memory(options)
+    properties = producer_properties(config, options.chunk_size, shares.librdkafka)
+    limits = call_aside(signals, look_at_topic, options.topic, properties, config.path)
+    if limits.max_message_bytes is not None:
+        needed = message_bytes_needed(options.chunk_size)
+        if limits.max_message_bytes < needed:
+            raise UsageError(
+                f"topic {options.topic} takes messages of at most max.message.bytes = "
+                f"{limits.max_message_bytes}, too small for --chunk_size {options.chunk_size}; "
+                f"set the topic's max.message.bytes to {needed} or more"
+            )
+        fit_to_topic(properties, config.properties, limits.max_message_bytes)
+    return properties
+
+
+def _shares(options: UploadOptions) -> Shares:
+    return divide(int(options.queue_max_size * MEGABYTE), options.n_threads, options.chunk_size)
+
+
+def _check_memory(options: UploadOptions) -> None:
+    """Have the kernel refuse now what it would refuse later; what is not touched takes no memory."""
+    try:
+        mmap.mmap(-1, int(options.queue_max_size * MEGABYTE)).close()
+    except (OSError, OverflowError, ValueError):
+        raise UsageError(
+            f"--queue_max_size {options.queue_max_size:g} is more memory (in MB) than can be had here; lower it"
+        ) from None
+
+
+def _make_logs(directory: str, topic: str) -> LogsFolder:
+    folder = LogsFolder(directory, topic)
+    try:
+        os.makedirs(folder.path, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(
+            f"{folder.path} can't be made: {problem.strerror}; dfud must be able to write there"
+        ) from None
+    return folder
+
+
+def _make_log(options: UploadOptions, folder: LogsFolder, output: Output) -> logging.Logger:
+    path = options.logger_file_path or folder.log
+    if os.path.isdir(path):
+        path = os.path.join(path, os.path.basename(folder.log))
+    try:
+        return make_log(output.write_line, options.logger_stream_level, path, options.logger_file_level)
+    except OSError as problem:
+        raise UsageError(
+            f"the log file {path} can't be opened: {problem.strerror}; see --logger_file_path"
+        ) from None
+
+
+def _run(
+    options: UploadOptions,
+    directory: str,
+    properties: dict[str, str | int | bool],
+    wire: WireFormat,
+    folder: LogsFolder,
+    lock: UploadLock,
+    signals: Signals,
+    output: Output,
+    log: logging.Logger,
+) -> int:
+    _take_over(folder, directory, options.chunk_size, wire, lock, log)
+    take_all, since_ns = _begin_session(options, lock, log)
+    watch = WatchOptions(
+        os.fsencode(directory),
+        options.upload_regex,
+        take_all,
+        since_ns,
+        options.once,
+        options.use_polling_observer,
+    )
+    shards = folder.shards()  # those of earlier runs
+    rows, bad_rows = _read_rows(folder)
+    calm_collector()
+    workers = Workers(lock)
+    try:
+        watcher = start_watcher(workers, watch)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        largest_chunk = max([options.chunk_size, *(row.chunk_size for row in rows)])
+        ring_bytes = max(_shares(options).ring, 2 * largest_chunk)
+        settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
+        first_shard = folder.next_sequence()
+        lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
+        log.info(f"uploading {directory} to topic {options.topic}")
+        try:
+            consolidated = consolidate(folder, shards)
+        except OSError as problem:
+            raise UsageError(f"the completed tables in {folder.path} can't be read: {problem}") from None
+        if consolidated.trouble is not None:
+            log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
+        _tell_bad_rows(bad_rows + consolidated.bad, log)
+        ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
+        _resume(rows, ledger, descriptor, log)
+        _write_first_table(folder, ledger, bad_rows, log)
+        surroundings = Surroundings(signals, output, CommandInput(), options.update_seconds)
+        supervisor = Supervisor(
+            options.once, watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
+            surroundings, log,
+        )  # fmt: skip
+        return supervisor.run()
+    finally:
+        workers.kill_all()  # whatever came in between: they would outlive us
+
+
+def _take_over(
+    folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, lock: UploadLock, log: logging.Logger
+) -> None:
+    """Make OpenMSIStream's tables ours, if it has left any."""
+    try:
+        found = find_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
+        if found is None:
+            return
+        if found.since_ns is not None:
+            earlier = lock.unfinished_since()
+            lock.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
+        take_over(folder, found)
+    except OSError as problem:
+        raise UsageError(f"OpenMSIStream's tables in {folder.path} can't be taken over: {problem}") from None
+    log.info(found.summary())
+    for note in found.notes:
+        log.warning(note)
+    _tell_bad_rows(found.bad, log)
+
+
+def _begin_session(options: UploadOptions, lock: UploadLock, log: logging.Logger) -> tuple[bool, int]:
+    """Return whether all that is there is to be taken, or else what has changed since when (ns)."""
+    earlier = lock.unfinished_since()
+    take_all = options.upload_existing or options.once
+    try:
+        since_ns = lock.now_ns()
+        if earlier is not None:
+            log.warning(
+                "the last run did not end in an orderly way: what has come since it began is looked at, too"
+            )
+            if earlier > since_ns:
+                log.warning("the clock has been set back since then: all that is there is looked at")
+                earlier = EVERYTHING
+            since_ns = min(since_ns, earlier)
+        lock.begin(EVERYTHING if take_all else since_ns)
+    except OSError as problem:
+        log.error(f"the lock file can't be written: {problem}; uploading goes on")
+        since_ns = EVERYTHING if earlier is None else earlier
+    return take_all or since_ns == EVERYTHING, since_ns
+
+
+def _read_rows(folder: LogsFolder) -> tuple[list[InProgressRow], list[SetAside]]:
+    try:
+        return read_unfinished(folder)
+    except OSError as problem:
+        raise UsageError(f"{folder.in_progress} can't be read: {problem.strerror}") from None
+
+
+def _tell_bad_rows(bad: Iterable[SetAside], log: logging.Logger) -> None:
+    for path, row in bad:
+        log.warning(f"row {row.number} of {path} can't be understood: {row.why}; it is kept in {path}.bad")
+
+
+def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logging.Logger) -> None:
+    for row in rows:
+        version = version_of(row)
+        name = shown(version.path)
+        try:
+            found = stat_below(directory, version.path)
+        except OSError as problem:
+            if row.n_chunks_delivered:
+                ledger.resume_lost(row, f"{problem.strerror}: {row.n_chunks_to_send} of its chunks can't be sent")
+                log.error(f"{name} was uploaded in part and can't be found any more")
+            else:
+                log.warning(f"{name} was to be uploaded and can't be found any more: it is left out")
+            continue
+        present = FileVersion(version.path, found.st_size, found.st_mtime_ns)
+        if present == version:
+            ledger.resume(row, version)
+            log.info(f"{name}: {row.n_chunks_to_send} of {row.n_chunks} chunks are still to be sent")
+        else:
+            ledger.find(present, by_event=False)
+            log.warning(f"{name} has changed since it was uploaded in part: it is uploaded again as a whole")
+
+
+def _write_first_table(folder: LogsFolder, ledger: Ledger, bad: list[SetAside], log: logging.Logger) -> None:
+    """Keep aside what could not be understood before the table is replaced for the first time."""
+    try:
+        keep_aside(bad)
+        write_unfinished(folder, ledger.rows())
+    except OSError as problem:
+        log.error(f"the in-progress table can't be written: {problem}; uploading goes on")

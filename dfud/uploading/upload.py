@@ -1,0 +1,53 @@
+"""What a producer knows of one file that it is sending."""
+
+from __future__ import annotations
+
+import os
+
+from dfud.core.chunks import count_chunks
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import CompletedRow
+from dfud.messages import FileStart
+from dfud.uploading.wire import FileMessages, Outgoing
+
+
+class Upload:
+    """The acknowledgements of one version of one file."""
+
+    __slots__ = ("_messages", "acked", "failure", "n_chunks", "start", "unreported", "xxh3_128")
+
+    def __init__(self, start: FileStart, messages: FileMessages) -> None:
+        self.start = start
+        self.n_chunks = count_chunks(start.version.size, start.chunk_size)
+        self.acked = RangeSet(start.delivered)
+        self.unreported: RangeSet | None = None  # acknowledged since the last report, if any
+        self.xxh3_128 = ""  # of the whole file, once it is read
+        self.failure = ""  # why it is not sent on
+        self._messages = messages
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.xxh3_128) and self.acked.covers(self.n_chunks)
+
+    def message(self, number: int, data: memoryview, digest: bytes) -> Outgoing:
+        """Return the message of chunk `number`; the last chunk's only once the whole file is read."""
+        return self._messages.message(number, data, digest, self.xxh3_128)
+
+    def again(self, number: int, value: bytes) -> Outgoing:
+        """Return the message of chunk `number`, of which `value` was the value."""
+        return self._messages.again(number, value, self.xxh3_128)
+
+    def row(self, completed: str) -> CompletedRow:
+        """Return the file's row of the completed table; `completed` is a time as the table has it."""
+        start = self.start
+        path, size, mtime_ns = start.version
+        return CompletedRow(
+            os.fsdecode(path),
+            size,
+            mtime_ns,
+            self.n_chunks,
+            start.chunk_size,
+            self.xxh3_128,
+            start.started,
+            completed,
+        )

@@ -1,0 +1,132 @@
+"""Channels: batches of any size arrive whole or not at all, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from dfud.messages import Message, Notice, Recorded
+from dfud.processes import channel as module
+from dfud.processes.channel import Channel, PeerGone
+
+PACKET = module._PACKET_BYTES
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Channel, Channel]]:
+    one, other = Channel.pair()
+    yield one, other
+    one.close()
+    other.close()
+
+
+def notice(length: int, letter: str = "x") -> list[Message]:
+    return [Notice(0, letter * length)]
+
+
+def receive_all(end: Channel) -> list[Message]:
+    messages: list[Message] = []
+    while batch := end.receive(wait=False):
+        messages += batch
+    return messages
+
+
+def test_batches_arrive_in_order_and_both_ways(ends: tuple[Channel, Channel]) -> None:
+    one, other = ends
+    one.send([Recorded(1), Recorded(2)])
+    one.send([Recorded(3)])
+    other.send([Recorded(4)])
+    assert other.receive() == [Recorded(1), Recorded(2)]
+    assert receive_all(other) == [Recorded(3)]
+    assert one.receive() == [Recorded(4)]
+    assert one.receive(wait=False) == ()
+
+
+def test_an_empty_batch_is_not_sent(ends: tuple[Channel, Channel]) -> None:
+    """It would look as if there were nothing more."""
+    one, other = ends
+    one.send([])
+    one.post([])
+    one.send([Recorded(1)])
+    assert receive_all(other) == [Recorded(1)]
+
+
+@pytest.mark.parametrize("length", [PACKET - 200, PACKET - 60, PACKET, PACKET + 1, 3 * PACKET, 10 * PACKET + 5])
+def test_a_batch_may_be_larger_than_a_packet(ends: tuple[Channel, Channel], length: int) -> None:
+    one, other = ends
+    one.post(notice(length))
+    received: list[Message] = []
+    while not received:
+        received += other.receive(wait=False)
+        one.flush()
+    assert received == notice(length)
+    assert not one.backlog
+
+
+def test_every_length_around_a_packets_is_cut_right() -> None:
+    overhead = len(b"".join(module._packets(notice(PACKET // 2)))) - PACKET // 2
+    for length in range(PACKET - overhead - 3, PACKET - overhead + 4):
+        packets = module._packets(notice(length))
+        assert all(1 < len(packet) <= PACKET + 1 for packet in packets)
+        assert len(packets) == (1 if len(b"".join(packets)) <= PACKET + 1 else 2)
+
+
+def test_posting_never_waits(ends: tuple[Channel, Channel]) -> None:
+    one, other = ends
+    for number in range(50):
+        one.post(notice(PACKET // 2, chr(65 + number)))
+    assert one.backlog
+    one.flush()
+    received: list[Message] = []
+    while len(received) < 50:
+        received += other.receive(wait=False)
+        one.flush()
+    assert received == [notice(PACKET // 2, chr(65 + number))[0] for number in range(50)]
+    assert not one.backlog
+
+
+def test_a_closed_end_is_told(ends: tuple[Channel, Channel]) -> None:
+    one, other = ends
+    one.send([Recorded(1)])
+    one.close()
+    assert other.receive() == [Recorded(1)]
+    with pytest.raises(PeerGone):
+        other.receive()
+    with pytest.raises(PeerGone):
+        other.send([Recorded(1)])
+    other.post([Recorded(1)])
+    assert other.backlog == 0
+
+
+def test_what_a_peer_left_unread_is_no_obstacle(ends: tuple[Channel, Channel]) -> None:
+    one, other = ends
+    one.send([Recorded(1)])
+    other.close()  # with something unread: the kernel calls that a reset
+    with pytest.raises(PeerGone):
+        one.receive()
+
+
+def test_a_sender_is_killed_in_the_middle_of_a_batch(ends: tuple[Channel, Channel]) -> None:
+    """What it began is as if it had never been; what its successor sends is whole."""
+    one, other = ends
+    killed = os.fork()
+    if not killed:
+        one.send([Recorded(1)])
+        one.send(notice(20 * PACKET))  # more than the socket holds: it waits half-way
+        os._exit(1)
+    assert other.receive() == [Recorded(1)]
+    assert other.receive(wait=False) == ()  # parts of what will never be whole
+    os.kill(killed, signal.SIGKILL)
+    os.waitpid(killed, 0)
+    assert receive_all(other) == []
+    one.send([Recorded(2)])
+    assert other.receive() == [Recorded(2)]
+    one.post(notice(3 * PACKET, "y"))
+    received: list[Message] = []
+    while not received:
+        received += other.receive(wait=False)
+        one.flush()
+    assert received == notice(3 * PACKET, "y")

@@ -1,0 +1,54 @@
+"""Starting processes where there is no room for them, and ending them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dfud.errors import WorkerError
+from dfud.processes.channel import Channel
+from dfud.processes.workers import Workers
+
+
+def sleep(name: str, supervisor: int, channel: Channel) -> None:
+    time.sleep(60)
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_worker_that_cannot_be_started_is_told_in_a_line() -> None:
+    with socket.socket() as lock:
+        workers = Workers(lock)
+    with (
+        no_more_descriptors(),
+        pytest.raises(WorkerError, match=r"^watcher can't be started: Too many open files;"),
+    ):
+        workers.start("watcher", sleep, ())
+
+
+def test_all_that_were_started_can_be_killed() -> None:
+    lock = socket.socket()
+    workers = Workers(lock)
+    started = [workers.start(f"sleeper-{number}", sleep, ()) for number in range(2)]
+    workers.kill_all()
+    for worker in started:
+        assert worker.process.exitcode == -9
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker.process.pid or 0, 0)
+        worker.channel.close()
+    workers.kill_all()
+    lock.close()

@@ -1,0 +1,89 @@
+"""Lines that stay readable, with a clock of the test's."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+
+from dfud.core.ledger import Counts, Entry
+from dfud.core.version import FileVersion
+from dfud.uploading.reports import Reports, summary
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def reports(lines: Lines) -> Reports:
+    log = logging.Logger("test")
+    log.addHandler(lines)
+    return Reports(log)
+
+
+def entry(number: int, chunks: int = 3) -> Entry:
+    return Entry(number, FileVersion(b"folder/file%d" % number, chunks * 10, 0), 10, "now")
+
+
+def test_a_line_a_file_while_they_are_few(reports: Reports, lines: Lines) -> None:
+    reports.enqueued(entry(1), 5.0)
+    reports.done(entry(1), 5.1)
+    assert lines.lines == ["folder/file1: broken into 3 chunks", "folder/file1: all 3 chunks acknowledged"]
+    assert reports.due(busy=False) is None
+
+
+def test_braces_and_percent_signs_in_names(reports: Reports, lines: Lines) -> None:
+    reports.enqueued(Entry(1, FileVersion(b"{}%s{0}", 10, 0), 10, "now"), 5.0)
+    assert lines.lines == ["{}%s{0}: broken into 1 chunks"]
+
+
+def test_many_files_give_few_lines_and_none_is_missing(reports: Reports, lines: Lines) -> None:
+    for number in range(30_000):
+        now = 100 + number / 10_000
+        reports.enqueued(entry(number), now)
+        reports.done(entry(number), now)
+        reports.tick(now, busy=True)
+    assert reports.due(busy=False) == pytest.approx(103.0, abs=0.001)
+    reports.tick(103.1, busy=False)
+    assert reports.due(busy=False) is None
+    assert len(lines.lines) < 150
+    for ending in ("broken into", "all"):
+        single = [line for line in lines.lines if re.match(rf"folder/file\d+: {ending}", line)]
+        summed = [re.match(rf"(\d+) more files: {ending} (\d+) chunks", line) for line in lines.lines]
+        files = sum(int(match[1]) for match in summed if match)
+        chunks = sum(int(match[2]) for match in summed if match)
+        assert len(single) + files == 30_000
+        assert chunks == 3 * files
+
+
+def test_progress_is_told_every_few_seconds_of_work(reports: Reports, lines: Lines) -> None:
+    reports.tick(100.0, busy=True)
+    assert lines.lines == []  # nothing to tell yet
+    reports.acked(10, 5_000_000)
+    assert reports.due(busy=True) == 105.0
+    reports.tick(104.9, busy=True)
+    assert lines.lines == []
+    reports.tick(105.0, busy=True)
+    assert lines.lines == ["10 chunks acknowledged so far, 1.0 MB/s"]
+    reports.tick(200.0, busy=False)
+    reports.tick(204.0, busy=True)
+    assert len(lines.lines) == 1
+
+
+def test_the_answer_to_check() -> None:
+    assert summary(Counts(2, 0, 30, 4)) == (
+        "2 files are enqueued or in progress: 4 of their 30 chunks are acknowledged"
+    )
+    assert summary(Counts(0, 1, 0, 0)).endswith("; 1 files could not be delivered")

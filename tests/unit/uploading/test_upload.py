@@ -1,0 +1,63 @@
+"""What a producer knows of a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xxhash
+
+from dfud.core.tables import CompletedRow
+from dfud.core.version import FileVersion
+from dfud.messages import FileStart, Ranges
+from dfud.uploading.upload import Upload
+from dfud.uploading.wire import NativeMessages, Outgoing
+
+
+def upload(size: int, delivered: Ranges = ()) -> Upload:
+    start = FileStart(1, FileVersion(b"a/\xff", size, 5), 10, delivered, "then", b"")
+    return Upload(start, NativeMessages(start))
+
+
+def test_it_is_complete_with_all_chunks_and_the_digest() -> None:
+    one = upload(25, ((2, 2),))
+    assert one.n_chunks == 3
+    one.acked.add(1)
+    one.acked.add(3)
+    assert not one.is_complete
+    one.xxh3_128 = "d" * 32
+    assert one.is_complete
+    other = upload(25, ((1, 2),))
+    other.xxh3_128 = "d" * 32
+    assert not other.is_complete
+
+
+def headers(message: Outgoing) -> dict[str, Any]:
+    return dict(message[2] or [])
+
+
+def test_only_the_last_chunk_carries_the_digest_of_the_whole() -> None:
+    one = upload(25)
+    one.xxh3_128 = "d" * 32
+    value, key, _ = one.message(2, memoryview(b"x" * 10), b"0" * 16)
+    assert (value, key) == (b"x" * 10, b"a/\xff")
+    first = headers(one.message(2, memoryview(b""), b"0" * 16))
+    assert list(first) == ["upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64"]
+    assert headers(one.message(3, memoryview(b""), b""))["xxh3_128"] == b"d" * 32
+    empty = upload(0)
+    empty.xxh3_128 = "e" * 32
+    last = headers(empty.message(1, memoryview(b""), b""))
+    assert (last["chunk"], last["xxh3_128"]) == (b"1/1", b"e" * 32)
+
+
+def test_a_message_is_the_same_when_it_is_sent_again() -> None:
+    one = upload(25)
+    one.xxh3_128 = "d" * 32
+    data = b"x" * 5
+    digest = xxhash.xxh3_64_hexdigest(data).encode()
+    assert one.again(3, data) == one.message(3, memoryview(data), digest)
+
+
+def test_its_row_keeps_the_bytes_of_the_path() -> None:
+    one = upload(25)
+    one.xxh3_128 = "d" * 32
+    assert one.row("now") == CompletedRow("a/\udcff", 25, 5, 3, 10, "d" * 32, "then", "now")

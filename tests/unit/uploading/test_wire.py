@@ -1,0 +1,55 @@
+"""The messages of both wire formats, as a producer makes them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import xxhash
+
+from dfud.core.openmsistream import Chunk, decode
+from dfud.core.version import FileVersion
+from dfud.messages import FileStart
+from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, Unsendable, WireFormat
+
+DATA = b"data of it"
+WHOLE = "0123456789abcdef" * 2
+
+
+def start(path: bytes = b"sub/a", size: int = 26) -> FileStart:
+    return FileStart(1, FileVersion(path, size, 1_500_000_000), 16, (), "", hashlib.sha512(b"all").digest())
+
+
+def test_the_names_of_the_configuration_are_the_formats() -> None:
+    assert WIRE_FORMATS == {"native": NATIVE, "openmsistream": OPENMSISTREAM}
+
+
+@pytest.mark.parametrize("wire", [NATIVE, OPENMSISTREAM])
+def test_a_message_sent_again_is_the_same(wire: WireFormat) -> None:
+    messages = wire.messages(start())
+    first = messages.message(2, memoryview(DATA), xxhash.xxh3_64_hexdigest(DATA).encode(), WHOLE)
+    assert messages.again(2, first[0], WHOLE) == first
+
+
+def test_a_native_message() -> None:
+    messages = NATIVE.messages(start())
+    value, key, headers = messages.message(2, memoryview(DATA), b"0011223344556677", WHOLE)
+    assert (value, key) == (DATA, b"sub/a")
+    assert headers is not None
+    assert dict(headers)["xxh3_128"] == WHOLE.encode()
+    assert dict(headers)["xxh3_64"] == b"0011223344556677"
+    _, _, headers = messages.message(1, memoryview(DATA), b"0011223344556677", "")
+    assert headers is not None
+    assert "xxh3_128" not in dict(headers)
+
+
+def test_a_message_of_openmsistream() -> None:
+    value, key, headers = OPENMSISTREAM.messages(start()).message(2, memoryview(DATA), b"", WHOLE)
+    assert (key, headers) == (b"sub_a_2_of_2", None)
+    assert decode(value) == Chunk(b"sub/a", 2, 2, 16, hashlib.sha512(b"all").digest(), 1.5, DATA)
+
+
+def test_openmsistream_has_no_message_for_a_name_that_is_not_utf_8() -> None:
+    with pytest.raises(Unsendable, match="not UTF-8"):
+        OPENMSISTREAM.messages(start(b"\xff"))
+    assert NATIVE.messages(start(b"\xff"))
