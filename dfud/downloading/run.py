@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dfud.core.names import LOGS
 from dfud.downloading.fetcher import FetchSettings
 from dfud.downloading.parts import PartsFolder
-from dfud.downloading.supervisor import DownloadRun, Supervisor
+from dfud.downloading.supervisor import Supervisor
 from dfud.downloading.tree import Tree
 from dfud.errors import LockedError, UsageError
 from dfud.kafka.config import ClientConfig
@@ -19,7 +19,10 @@ from dfud.kafka.ends import Partition, look_at_partitions
 from dfud.logs.layout import LONGEST_TOPIC
 from dfud.logs.lock import UploadLock
 from dfud.logs.logfile import make_log
+from dfud.processes.aside import call_aside
 from dfud.processes.console import CommandInput, Output
+from dfud.processes.hub import Surroundings
+from dfud.processes.signals import Signals
 from dfud.processes.workers import Workers
 
 LOG_FILE = "DataFileDownloadDirectory.log"
@@ -48,7 +51,10 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         )
     wanted = group_id(config, options.consumer_group_id)
     properties = consumer_properties(config, wanted or "dfud")
-    partitions = look_at_partitions(options.topic, properties, config.path, committed=wanted is not None)
+    signals = Signals()
+    partitions = call_aside(
+        signals, look_at_partitions, options.topic, properties, config.path, wanted is not None
+    )
     directory = os.path.realpath(options.directory)
     logs = _make_logs(directory)
     lock = _take_lock(logs, directory, options.topic)
@@ -70,15 +76,12 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             options.download_regex,
         )
         log.info(f"downloading topic {options.topic} to {directory}")
-        run = DownloadRun(
-            options.once,
-            options.update_seconds,
-            os.path.join(logs, f"download_from_{options.topic}_incomplete.csv"),
-        )
-        workers = Workers(lock)
-        return Supervisor(run, settings, folder, workers, output, CommandInput(), log).run()
+        listing = os.path.join(logs, f"download_from_{options.topic}_incomplete.csv")
+        surroundings = Surroundings(signals, output, CommandInput(), options.update_seconds)
+        return Supervisor(listing, settings, folder, Workers(lock), surroundings, log).run()
     finally:
         output.finish(2.0)
+        output.close()
 
 
 def _make_logs(directory: str) -> str:

@@ -1,11 +1,9 @@
-"""A look at the partitions of a topic before it is read, in a process of its own that may then fork."""
+"""A look at the partitions of a topic before it is read."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -29,34 +27,9 @@ def look_at_partitions(
 ) -> dict[int, Partition]:
     """Return the partitions of `topic` by number; what is `committed` only where that is asked.
 
-    Raises UsageError if `properties` are no properties of librdkafka, or there is no such topic.
+    To be called aside: it uses librdkafka. Raises UsageError if `properties` are no properties of librdkafka, or
+    there is no such topic.
     """
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, topic, dict(properties), config_path, committed))
-    process.start()
-    theirs.close()
-    try:
-        answer = ours.recv()
-    except EOFError:
-        answer = UsageError(f"librdkafka ended while it looked at topic {topic}; see {config_path}")
-    process.join()
-    if isinstance(answer, UsageError):
-        raise answer
-    found: dict[int, Partition] = answer
-    return found
-
-
-def _answer(
-    to_parent: Connection, topic: str, properties: dict[str, Any], config_path: str, committed: bool
-) -> None:
-    try:
-        to_parent.send(_look(topic, properties, config_path, committed))
-    except UsageError as error:
-        to_parent.send(error)
-
-
-def _look(topic: str, properties: dict[str, Any], config_path: str, committed: bool) -> dict[int, Partition]:
     errors: list[KafkaError] = []
     try:
         consumer = Consumer({**properties, "error_cb": errors.append, "logger": silent_logger()})

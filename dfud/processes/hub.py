@@ -161,13 +161,13 @@ class Hub:
             )
         return cause
 
-    def part(self, workers: Iterable[Worker], take: Callable[[Message], None]) -> None:
-        """Have `workers` end by themselves, and hear what they have to say; some may be left after a while."""
+    def part(self, workers: Iterable[Worker], take: Callable[[Message], None], seconds: float = _PARTING) -> None:
+        """Have `workers` end by themselves, and hear what they have to say; some may be left after so long."""
         staying = set(workers)
         for worker in staying:
             self._unregister(worker.process.sentinel)
             worker.channel.post([Leave()])
-        deadline = self._clock() + _PARTING
+        deadline = self._clock() + seconds
         while staying and self._clock() < deadline:
             for worker in list(staying):
                 if worker.process.exitcode is not None:

@@ -15,14 +15,16 @@ from dfud.core.ranges import RangeSet
 from dfud.core.tables import BadRow, CompletedRow, read_completed, version_of
 from dfud.core.version import FileVersion
 from dfud.downloading.tree import Tree
-from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, InterruptedError, WorkerError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.consumer import consumer_properties
 from dfud.kafka.ends import look_at_partitions
 from dfud.logs.consolidate import read_lines
 from dfud.logs.layout import LogsFolder
 from dfud.messages import BrokerAway, Message, Partial, ReadAll, Verdicts
+from dfud.processes.aside import call_aside
 from dfud.processes.channel import PeerGone
+from dfud.processes.signals import Signals
 from dfud.processes.workers import Worker, Workers
 from dfud.verifying import reader
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, Findings, findings, path_mark, record
@@ -53,12 +55,13 @@ class _Nothing:
 def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.stdout) -> int:
     """Compare the directory with the topic; return the exit status. Raises DfudError."""
     properties = consumer_properties(config, "dfud-verify")
-    found = look_at_partitions(options.topic, properties, config.path, committed=False)
+    signals = Signals()
+    found = call_aside(signals, look_at_partitions, options.topic, properties, config.path, False)
     offsets = {number: (each.start, each.end) for number, each in found.items()}
     directory = os.path.realpath(options.directory)
     settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets)
     collected = _Collected()
-    _read(settings, collected)
+    _read(settings, collected, signals)
     known, partials = collected.conclude(directory)
     report = Report(output, options.json, options.print0)
     for verdict in _look_at_files(options, directory, known, partials):
@@ -149,22 +152,24 @@ def _has_digest(tree: Tree, partial: Partial, size: int) -> bool:
         os.close(descriptor)
 
 
-def _read(settings: ReadSettings, collected: _Collected) -> None:
+def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> None:
     """Have the topic read by reader processes; WorkerError if one of them dies."""
     workers = Workers(_Nothing())
     readers = [workers.start(f"reader-{n}", reader.run, (n, settings)) for n in range(settings.workers)]
     try:
         with selectors.DefaultSelector() as selector:
+            selector.register(signals.fileno(), selectors.EVENT_READ)
             for worker in readers:
                 selector.register(worker.channel.fileno(), selectors.EVENT_READ, worker)
-            while selector.get_map():
+            while len(selector.get_map()) > 1:
                 for key, _ in selector.select():
-                    if _hear(key.data, collected):
+                    if key.data is None:
+                        for number in signals.read():
+                            raise InterruptedError(f"ended by {number.name} before all was compared")
+                    elif _hear(key.data, collected):
                         selector.unregister(key.fileobj)
     finally:
-        for worker in readers:
-            worker.process.kill()
-            worker.process.join()
+        workers.kill_all()
 
 
 def _hear(worker: Worker, collected: _Collected) -> bool:
