@@ -93,7 +93,7 @@ def turn_read_only(scene: Scene, tally: Tally, times: int) -> None:
                 subprocess.run(["sync", "--file-system", directory], check=True)
                 disk.turn_read_only()
                 tally.times += 1
-                upload.wait_for("table can.?not be written|table can't be written")
+                upload.wait_for("table can(not|'t) be written")
                 upload.say("quit")
                 status, text = upload.end()
             tally.require(status == 1 and "some tables could not be written" in text, text)
@@ -186,7 +186,7 @@ def own_logs_by_another(scene: Scene, tally: Tally, times: int) -> None:
 
 FAULTS = [
     Fault("no room for LOGS, then room again", fill_logs, times=3, quick=1),
-    Fault("no room for LOGS to the end", fill_logs_for_good, times=3, quick=1),
+    Fault("no room for LOGS to the end", fill_logs_for_good, times=3),
     Fault("the disk turns read-only", turn_read_only, times=3, quick=1),
     Fault("a disk does not give a file's blocks (EIO)", break_disk, times=2, quick=1),
     Fault("LOGS belongs to another", own_logs_by_another, times=1, quick=1),

@@ -140,6 +140,6 @@ def _check_ages(scene: Scene, tally: Tally, topic: str, killed_at: float) -> Non
 
 
 FAULTS = [
-    Fault("kill -9 of everything at any instant", kill_everything, times=200, quick=4),
+    Fault("kill -9 of everything at any instant", kill_everything, times=200, quick=3),
     Fault("kill -9 of everything at work for 6 to 10 s", kill_after_a_while, times=10),
 ]

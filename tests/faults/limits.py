@@ -15,21 +15,6 @@ from uploading import Upload, command, upload_once, uploading
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-def limit_address_space(scene: Scene, tally: Tally, times: int) -> None:
-    """Take the address space from a chunker or a producer at work: its next allocations fail."""
-    for number in range(times):
-        directory, topic = scene.directory(), scene.topic()
-        scene.fill(directory, 4, 8_000_000)
-        with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
-            upload.wait_for("broken into")
-            victim = upload.workers()[("producer-0", "chunker-1")[number % 2]]
-            resource.prlimit(victim.pid, resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY))
-            tally.times += 1
-            text = upload.quit()
-        tally.require("Traceback" not in text, lambda text=text: text)
-        scene.check(tally, directory, topic)
-
-
 def limit_cgroup(scene: Scene, tally: Tally, times: int) -> None:
     """Put a producer into a control group with too little memory: the kernel kills it."""
     for _ in range(times):
@@ -67,23 +52,29 @@ def _make_group(scene: Scene) -> Path:
 
 
 def start_with_few_descriptors(scene: Scene, tally: Tally, times: int) -> None:
-    """Start it with any small number of file descriptors: it works, or says in a line why not."""
+    """Start it with any small number of file descriptors."""
+    _start_with_little(scene, tally, [f"--nofile={scene.random.randrange(8, 60)}" for _ in range(times)])
+
+
+def start_with_little_memory(scene: Scene, tally: Tally, times: int) -> None:
+    """Start it with an address space of any size that may be too small."""
+    _start_with_little(scene, tally, [f"--as={scene.random.randrange(50, 1500) << 20}" for _ in range(times)])
+
+
+def _start_with_little(scene: Scene, tally: Tally, limits: list[str]) -> None:
+    """Start it with each of these limits: it works, or says in a line or two why it does not."""
     directory, topic = scene.directory(), scene.topic()
-    scene.fill(directory, 10, 40_000)
-    for number in range(times):
-        most = scene.random.randrange(8, 60) if number else 16
-        words = command(directory, scene.config(), topic, "--once")
-        upload = Upload(["prlimit", f"--nofile={most}", *words])
+    for number, limit in enumerate(limits):
+        scene.fill(directory, 3, 100_000, f"new{number}-")
+        upload = Upload(["prlimit", limit, *command(directory, scene.config(), topic, "--once")])
         try:
             status, text = upload.end()
         finally:
             upload.close()
         tally.times += 1
-        tally.require(status in (0, 1, 2), f"{most} descriptors: it ended with {status}")
-        tally.require("Traceback" not in text, lambda most=most, text=text: f"{most} descriptors: {text}")
-        tally.require(
-            not status or len(text.splitlines()) > 0, f"{most} descriptors: it does not say what is wrong"
-        )
+        tally.require(status in (0, 1, 2), f"{limit}: it ended with {status}: {text}")
+        tally.require("Traceback" not in text, f"{limit}: {text}")
+        tally.require(status == 0 or text.strip() != "", f"{limit}: it does not say what is wrong")
     with tally.recovering():
         upload_once(directory, scene.config(), topic)
     scene.check(tally, directory, topic)
@@ -115,8 +106,8 @@ def take_descriptors_away(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("no memory is left for a worker (RLIMIT_AS)", limit_address_space, times=6, quick=2),
     Fault("the kernel kills a worker for its memory", limit_cgroup, times=3, quick=1),
-    Fault("too few file descriptors at the start", start_with_few_descriptors, times=40, quick=3),
+    Fault("too little memory at the start", start_with_little_memory, times=20, quick=1),
+    Fault("too few file descriptors at the start", start_with_few_descriptors, times=20, quick=1),
     Fault("too few file descriptors at work", take_descriptors_away, times=3, quick=1),
 ]

@@ -58,7 +58,7 @@ def close_all(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("a full pipe on standard output", fill_pipe, times=5, quick=1),
+    Fault("a full pipe on standard output", fill_pipe, times=5),
     Fault("standard output is closed at work", close_pipe, times=5, quick=1),
     Fault("no standard files at all", close_all, times=3, quick=1),
 ]

@@ -104,8 +104,8 @@ def close_terminal(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("SIGTERM, SIGINT or SIGHUP at work", end_once, times=12, quick=3),
-    Fault("SIGTERM, SIGINT or SIGHUP at the start", end_at_start, times=30, quick=3),
-    Fault("SIGINT twice", interrupt_twice, times=5, quick=1),
+    Fault("SIGTERM, SIGINT or SIGHUP at work", end_once, times=12, quick=1),
+    Fault("SIGTERM, SIGINT or SIGHUP at the start", end_at_start, times=30, quick=2),
+    Fault("SIGINT twice", interrupt_twice, times=5),
     Fault("the terminal is closed", close_terminal, times=3, quick=1),
 ]

@@ -68,7 +68,7 @@ def kill_again_and_again(scene: Scene, tally: Tally, times: int) -> None:
 
 def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
     """Stop one worker in each of several uploads for so long; the others and the console go on."""
-    seconds = 2.0 if scene.is_quick else 30.0
+    seconds = 1.0 if scene.is_quick else 30.0
     chosen = _WORKERS[:times]
     places = [(scene.directory(), scene.topic()) for _ in chosen]
     with ExitStack() as stack:
@@ -96,5 +96,5 @@ def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
 FAULTS = [
     Fault("kill -9 of a worker at any instant", kill_workers, times=50, quick=5),
     Fault("kill -9 of a worker again and again", kill_again_and_again, times=6, quick=1),
-    Fault("SIGSTOP of a worker, for 30 s", stop_workers, times=5, quick=3),
+    Fault("SIGSTOP of a worker, for 30 s", stop_workers, times=5, quick=2),
 ]
