@@ -24,7 +24,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 def main(arguments: list[str]) -> int:
     """Do as the command line says; return the exit status."""
     options = _parser().parse_args(arguments)
-    chosen = [fault for fault in all_faults() if not options.names or _matches(fault, options.names)]
+    chosen = _choose(options.names)
     if options.list:
         for fault in chosen:
             print(f"{fault.name}: {fault.times} times{f', {fault.quick} with --quick' if fault.quick else ''}")
@@ -48,8 +48,16 @@ def main(arguments: list[str]) -> int:
     return 0 if all(row.verdict != "FAILED" for row in rows) else 1
 
 
-def _matches(fault: Fault, names: list[str]) -> bool:
-    return any(name.lower() in fault.name.lower() for name in names)
+def _choose(names: list[str]) -> list[Fault]:
+    """Return the faults whose name, or whose section's title, has one of `names` in it; all if there are none."""
+    if not names:
+        return all_faults()
+    return [
+        fault
+        for section in SECTIONS
+        for fault in section.faults
+        if any(name.lower() in f"{section.title}\n{fault.name}".lower() for name in names)
+    ]
 
 
 def _perform_all(faults: list[Fault], seed: int, is_quick: bool) -> list[Row]:
@@ -88,7 +96,7 @@ def _report(rows: list[Row], seed: int, minutes: float) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="FAULT", help="parts of the names of the faults to cause")
+    parser.add_argument("names", nargs="*", metavar="FAULT", help="parts of the names of faults or sections")
     parser.add_argument("--list", action="store_true", help="list the faults, and cause none")
     parser.add_argument("--quick", action="store_true", help="cause the quick ones, a few times each")
     parser.add_argument("--seed", type=int, help="have the instants and bytes of an earlier run")
