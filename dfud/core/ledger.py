@@ -92,6 +92,10 @@ class Ledger:
             self._wait(entry)
         return entry
 
+    def is_recorded(self, version: FileVersion) -> bool:
+        """Tell whether the completed table has this version."""
+        return self._known_digest(version.identity()) is not None
+
     def resume(self, row: InProgressRow, version: FileVersion) -> Entry:
         """Go on with a file that an earlier run left, of which `version` is what `row` says."""
         entry = self._add_row(row, version)

@@ -256,14 +256,20 @@ def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logg
         try:
             found = stat_below(directory, version.path)
         except OSError as problem:
-            if row.n_chunks_delivered:
+            if ledger.is_recorded(version):
+                log.info(f"{name} is uploaded, and can't be found any more")
+            elif row.n_chunks_delivered:
                 ledger.resume_lost(row, f"{problem.strerror}: {row.n_chunks_to_send} of its chunks can't be sent")
                 log.error(f"{name} was uploaded in part and can't be found any more")
             else:
                 log.warning(f"{name} was to be uploaded and can't be found any more: it is left out")
             continue
         present = FileVersion(version.path, found.st_size, found.st_mtime_ns)
-        if present == version:
+        if present == version and ledger.is_recorded(version):
+            # The crash came between the completed table and this one; or the file was rewritten and kept its time.
+            ledger.find(version, by_event=True)
+            log.info(f"{name} is uploaded: its content is compared with what was sent")
+        elif present == version:
             ledger.resume(row, version)
             log.info(f"{name}: {row.n_chunks_to_send} of {row.n_chunks} chunks are still to be sent")
         else:

@@ -183,6 +183,29 @@ def slow_config(tmp_path: Path, kafka: KafkaNode) -> Path:
     return client_config.write(tmp_path / "slow.config", kafka.bootstrap, producer=one_by_one)
 
 
+def test_a_file_in_both_tables_is_not_sent_again(
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
+) -> None:
+    """The completed table is written first: a crash before the other one leaves the file in both."""
+    fill(directory, 1, 3)
+    upload_once(directory, config_file, topic)
+    (directory / "big2").unlink()
+    columns = (
+        "rel_filepath,size,mtime_ns,chunk_size,n_chunks,n_chunks_delivered,n_chunks_to_send,chunks_to_send,started"
+    )
+    rows = [columns]
+    for row in completed(directory, topic):
+        path, n = row["rel_filepath"], row["n_chunks"]
+        rows.append(f"{path},{row['size']},{row['mtime_ns']},16384,{n},1,{int(n) - 1},2-{n},{row['started']}")
+    (directory / "LOGS" / f"upload_to_{topic}_in_progress.csv").write_text("\n".join(rows) + "\n")
+    with uploading(directory, config_file, topic) as upload:
+        text = upload.quit()
+    assert "big2 is uploaded, and can't be found any more" in text
+    files = files_on(kafka.bootstrap, topic)
+    assert [version.duplicates for versions in files.values() for version in versions.values()] == [0, 0, 0]
+    assert in_progress(directory, topic) == []
+
+
 def test_a_kill_of_everything_costs_nothing(
     directory: Path, config_file: Path, slow_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
