@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from dfud.downloading.assembler import Assembler, Snapshot
 from dfud.downloading.parts import PartsFolder
+from dfud.downloading.shelf import Shelf, Snapshot
 
 _EVERY = 2.0  # s between checkpoints, at the least
 _SHARE = 4  # and so many times what a checkpoint takes
@@ -57,14 +57,16 @@ class Checkpoints:
 
     def __init__(
         self,
-        assembler: Assembler,
+        snapshot: Callable[[], Snapshot],
+        shelf: Shelf,
         folder: PartsFolder,
         sync: Callable[[], None],
         commit: Callable[[dict[int, int]], None],
         tell_trouble: Callable[[str], None],
     ) -> None:
         """`commit` takes offsets by partition; `tell_trouble` why the disk fails, or "" when it is well."""
-        self._assembler = assembler
+        self._snapshot = snapshot
+        self._shelf = shelf
         self._folder = folder
         self._sync = sync
         self._commit = commit
@@ -92,21 +94,21 @@ class Checkpoints:
         return self._end()
 
     def _begin(self, positions: dict[int, int]) -> None:
-        self._running = Checkpoint(self._assembler.snapshot(), dict(positions), self._folder, self._sync)
+        self._running = Checkpoint(self._snapshot(), dict(positions), self._folder, self._sync)
 
     def _end(self) -> bool:
         done, self._running = self._running, None
         assert done is not None
         self._next = time.monotonic() + max(_EVERY, _SHARE * done.seconds)
         if done.error is not None:
-            self._assembler.not_saved(done.snapshot)
+            self._shelf.not_saved(done.snapshot)
             self._in_trouble = True
             self._tell_trouble(done.error.strerror or str(done.error))
             return False
         if self._in_trouble:
             self._in_trouble = False
             self._tell_trouble("")
-        self._assembler.saved(done.snapshot)
+        self._shelf.saved(done.snapshot)
         fresh = {number: at for number, at in done.positions.items() if self._committed.get(number) != at}
         if fresh:
             self._commit(fresh)

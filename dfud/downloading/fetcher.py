@@ -14,7 +14,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from dfud.core.names import LOGS, path_filter
 from dfud.downloading.assembler import Assembler
 from dfud.downloading.checkpoint import Checkpoints
+from dfud.downloading.disk import Disk
 from dfud.downloading.parts import PartsFolder
+from dfud.downloading.shelf import Shelf
 from dfud.downloading.sync import FileSystemSync
 from dfud.downloading.tree import Tree
 from dfud.kafka.topic import silent_logger
@@ -86,17 +88,14 @@ class Fetcher:
         folder = PartsFolder(parts)
         self._tree = tree
         self._outbox: list[Message] = []
-        self._assembler = Assembler(
-            tree,
-            folder,
-            number,
-            settings.workers == 1,
-            path_filter(settings.download_regex),
-            self._tell,
-            self._endure,
-        )
+        disk = Disk(self._endure)
+        self._shelf = Shelf(tree, folder, number, disk, self._tell)
+        accepts = path_filter(settings.download_regex)
+        alone = settings.workers == 1
+        self._assembler = Assembler(tree, folder, self._shelf, disk, alone, accepts, self._tell)
+        sync = FileSystemSync(parts)
         self._checkpoints = Checkpoints(
-            self._assembler, folder, FileSystemSync(parts), self._commit, self._tell_disk_trouble
+            self._assembler.snapshot, self._shelf, folder, sync, self._commit, self._tell_disk_trouble
         )
         self._positions: dict[int, int] = {}  # by partition: the offset of the next message
         self._reading: set[int] = set()  # partitions, with --once those that are not at their end
@@ -157,7 +156,8 @@ class Fetcher:
         self._checkpoints.tick(self._positions)
         if self._is_done and not self._caught_up:
             self._caught_up = True
-            self._outbox.extend(self._assembler.held())
+            if self._settings.workers > 1:
+                self._outbox.extend(self._shelf.held())
             self._outbox.append(CaughtUp())
             now = self._next_report
         if now >= self._next_report:
@@ -198,7 +198,8 @@ class Fetcher:
             for number in {message.partition() for message in good}:
                 if self._positions[number] >= ends.get(number, 0):
                     self._reading.discard(number)
-        self._outbox.extend(self._assembler.spread())
+        if self._settings.workers > 1:
+            self._outbox.extend(self._shelf.spread())
 
     def _on_message_error(self, error: KafkaError, number: int, offset: int) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
@@ -280,14 +281,15 @@ class Fetcher:
             if isinstance(message, Leave):
                 self._leaving = True
             elif isinstance(message, Give):
-                self._outbox.append(self._assembler.give(message.part))
+                self._outbox.append(self._shelf.give(message.part))
             elif isinstance(message, Merge):
                 self._assembler.merge(message.part, message.donors)
                 self._next_report = 0.0
 
     def _report(self, now: float) -> None:
         self._next_report = now + _REPORT_EVERY
-        self._outbox.extend(self._assembler.held())
+        if self._settings.workers > 1:
+            self._outbox.extend(self._shelf.held())
         counts = self._assembler.tally.take()
         if any(counts):
             self._outbox.append(Fetched(counts))
