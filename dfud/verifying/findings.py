@@ -57,20 +57,39 @@ class Findings(NamedTuple):
         return False
 
 
-def findings(batches: Iterable[bytes], paths: Iterable[bytes]) -> Findings:
-    """Put together what the readers have sent, in the order of their sending: the last of a version holds."""
-    records = [each for batch in batches for each in _cut(batch, RECORD)]
-    records.sort(key=lambda each: each[:16])  # a stable sort: of one version the last comes last
-    last = [
-        each
-        for number, each in enumerate(records)
-        if number + 1 == len(records) or records[number + 1][:16] != each[:16]
-    ]
-    same = [each[32:48] + _NOTHING for each in last if each[48:] == SAME]
-    differing = [each[32:48] + _NOTHING for each in last if each[48:] in (DIFFERS, WRONG)]
-    whole = [each[:32] for each in last if each[48:] != WRONG]
+def findings(batches: list[bytes], paths: Iterable[bytes]) -> Findings:
+    """Put together what the readers have sent, in the order of their sending: the last of a version holds.
+
+    `batches` is emptied on the way, so that nothing is there twice.
+    """
+    whole, same, differing = bytearray(), bytearray(), bytearray()
+    for bucket in _sorted_out(batches):
+        last = {each[:16]: each for each in _cut(bytes(bucket), RECORD)}
+        bucket.clear()
+        for each in last.values():
+            state = each[48:]
+            if state != WRONG:
+                whole += each[:32]
+            if state == SAME:
+                same += each[32:48] + _NOTHING
+            elif state != NOT_HERE and each[32:48] != _NOTHING:
+                differing += each[32:48] + _NOTHING
     marks = frozenset(mark for batch in paths for mark in _cut(batch, 8))
-    return Findings(CompletedIndex(whole), CompletedIndex(same), CompletedIndex(differing), marks)
+    return Findings(_index(whole), _index(same), _index(differing), marks)
+
+
+def _sorted_out(batches: list[bytes]) -> list[bytearray]:
+    """Deal the records out by the first byte of their identity, in their order."""
+    buckets = [bytearray() for _ in range(256)]
+    batches.reverse()
+    while batches:
+        for each in _cut(batches.pop(), RECORD):
+            buckets[each[0]] += each
+    return buckets
+
+
+def _index(records: bytearray) -> CompletedIndex:
+    return CompletedIndex(_cut(bytes(records), 32))
 
 
 def _cut(data: bytes, length: int) -> Iterator[bytes]:
