@@ -188,6 +188,7 @@ class BrokerAway(NamedTuple):
     """No broker can be reached, for this reason; or, with an empty one, deliveries go on again."""
 
     why: str
+    is_cause: bool = False  # what is to be done is told by it: worth a line though the broker is away already
 
 
 class GivenUp(NamedTuple):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
@@ -17,6 +19,10 @@ from dfud.errors import UsageError
 
 _PATIENCE = 15.0  # s for the broker to answer
 HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+_ADVICE = {
+    KafkaError._AUTHENTICATION: "; check sasl.username, sasl.password and sasl.mechanism",
+    KafkaError._SSL: "; check ssl.ca.location and security.protocol",
+}
 
 
 class TopicLimits(NamedTuple):
@@ -46,7 +52,7 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             metadata = producer.list_topics(topic, timeout=1.0).topics[topic]
             error = metadata.error
             if error is None and metadata.partitions:
-                return TopicLimits(len(metadata.partitions), _max_message_bytes(topic, properties, logger))
+                return _limits(topic, len(metadata.partitions), properties, config_path, logger)
             if error is not None and error.code() in HOPELESS:
                 raise UsageError(
                     f"topic {topic} can't be had: {error.str()}; have the user of {config_path} allowed"
@@ -67,7 +73,7 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             servers = properties.get("bootstrap.servers", properties.get("metadata.broker.list"))
             raise UsageError(
                 f"topic {topic} can't be had from bootstrap.servers = {servers} of {config_path}: "
-                f"{told.str() if told else problem_text}"
+                f"{told.str() if told else problem_text}{_ADVICE.get(told.code(), '') if told else ''}"
             )
         time.sleep(0.1)
 
@@ -107,18 +113,26 @@ def _create(topic: str, properties: Mapping[str, Any], logger: Any) -> None:
         ) from None
 
 
-def _max_message_bytes(topic: str, properties: Mapping[str, Any], logger: Any) -> int | None:
+def _limits(
+    topic: str, partitions: int, properties: Mapping[str, Any], config_path: str, logger: Any
+) -> TopicLimits:
+    """Ask what the topic takes, and whether it takes anything of ours; UsageError if it does not."""
     resource = ConfigResource(ResourceType.TOPIC, topic)
     admin = _admin(properties, logger)  # to be kept: without it its futures fail
-    try:
-        entries = admin.describe_configs([resource])[resource].result(15)
-        return int(entries["max.message.bytes"].value)
-    except (
-        KafkaException,
-        KeyError,
-        FutureTimeout,
-    ):  # not allowed, too old a broker or a slow one: a refusal tells
-        return None
+    described = admin.describe_topics(TopicCollection([topic]), include_authorized_operations=True)[topic]
+    configured = admin.describe_configs([resource])[resource]
+    max_message_bytes = None
+    # Not allowed to ask, too old a broker or a slow one: a refusal will tell.
+    with contextlib.suppress(KafkaException, KeyError, FutureTimeout):
+        allowed = described.result(15).authorized_operations
+        if allowed and AclOperation.WRITE not in allowed:
+            raise UsageError(
+                f"topic {topic} can't be written to: its ACLs do not allow the user of {config_path} to; "
+                "have the operation Write allowed"
+            )
+    with contextlib.suppress(KafkaException, KeyError, FutureTimeout):
+        max_message_bytes = int(configured.result(15)["max.message.bytes"].value)
+    return TopicLimits(partitions, max_message_bytes)
 
 
 def _admin(properties: Mapping[str, Any], logger: Any) -> AdminClient:

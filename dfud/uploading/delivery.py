@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 
 from confluent_kafka import KafkaError
 
@@ -29,6 +30,8 @@ _REFUSED = frozenset(
         KafkaError._INVALID_ARG,
     )
 )
+_WHEN = re.compile(r" \(after \d+ms in state [^)]*\)")  # which librdkafka adds
+
 _SMALLER = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE))
 _RENEW = frozenset((KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE))
 
@@ -50,7 +53,13 @@ def explain(error: KafkaError) -> str:
         KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes or lower --chunk_size",
         KafkaError.RECORD_LIST_TOO_LARGE: "raise the topic's max.message.bytes or lower batch.size",
         KafkaError.TOPIC_AUTHORIZATION_FAILED: "have the user allowed to write to the topic",
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED: "have the user allowed to write to the topic",
         KafkaError._MSG_TIMED_OUT: "the broker did not acknowledge it within message.timeout.ms",
     }.get(error.code())
-    reason = f"{error.str()} ({error.name()})"
+    reason = f"{plain(error)} ({error.name()})"
     return f"{reason}; {advice}" if advice else reason
+
+
+def plain(error: KafkaError) -> str:
+    """Return what an error says, without librdkafka's stopwatch: the same error reads the same each time."""
+    return _WHEN.sub("", str(error.str()))

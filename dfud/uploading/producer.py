@@ -36,7 +36,7 @@ from dfud.messages import (
 )
 from dfud.processes.channel import Channel, PeerGone
 from dfud.processes.worker import become_worker, keep_memory
-from dfud.uploading.delivery import Verdict, explain, judge
+from dfud.uploading.delivery import Verdict, explain, judge, plain
 from dfud.uploading.ring import Ring
 from dfud.uploading.silence import Silence
 from dfud.uploading.upload import Upload
@@ -51,6 +51,8 @@ _WRITE_AGAIN_AFTER = 2.0  # s after a failed writing
 _HURRY = 20  # where the program waits for rows to end, they wait so many times what a writing takes
 _POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
 _POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
+_MOST_RENEWALS_IN_VAIN = 8  # while all is to end; with the pauses between them, some 20 s
+_STALE_AFTER = 1.0  # s; a refusal out of librdkafka's memory is not believed if that may be older
 _RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
 
 
@@ -105,15 +107,19 @@ class ProducerLane:
         self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
         self._timeout = message_timeout(properties)
         self._producer = producer_factory(self._properties)
+        self._made_at = clock()
         self._uploads: dict[int, Upload] = {}
         self._retries: deque[tuple[Upload, int, bytes]] = deque()
         self._retry_at = 0.0
         self._retry_pause = _RETRY_FIRST
         self._sending_again = False
         self._renew = False
-        self._renew_why = ""
-        self._renewed_in_vain = False  # nothing has been acknowledged since
+        self._renew_why: KafkaError | None = None
+        self._renews_quietly = False  # what is amiss is told of each file that it fails
+        self._renewals_in_vain = 0  # without any acknowledgement since
+        self._refusal: KafkaError | None = None  # what the producer failed for, if the broker refuses all it has
         self._smaller_batches = 0  # bytes, of the producer that is to be made next; 0 for as they are
+        self._batches_are_smaller = False  # than at the start
         self._closing = False
         self._given_up = False
         self._leaving = False
@@ -147,7 +153,7 @@ class ProducerLane:
             readable, _, _ = select.select([self._supervisor], [], [], seconds)
             ready = [(self._supervisor.fileno(), select.POLLIN)] if readable else []
         acked = self._last_ack
-        self._producer.poll(0)
+        self._hear(self._producer)
         self._poll_after = (
             _POLL_FASTEST if ready or acked != self._last_ack else min(2 * self._poll_after, _POLL_SLOWEST)
         )
@@ -160,8 +166,7 @@ class ProducerLane:
                     self._from_supervisor(message)
         self._send_again()
         self._keep_tables()
-        if not self._away:
-            self._tell_silence()
+        self._tell_silence()
 
     def _pause(self) -> float:
         """Return the seconds until there is something to do without anybody's asking."""
@@ -259,10 +264,14 @@ class ProducerLane:
                 verdict = judge(error)
                 if verdict is Verdict.SMALLER:  # librdkafka itself finds it too large
                     verdict = Verdict.REFUSED
+                if verdict is Verdict.REFUSED and self._clock() - self._made_at > _STALE_AFTER:
+                    # It goes by what it has learned of the topic, and asks again in minutes only.
+                    self._renew = self._renews_quietly = True
+                    continue
                 if self._is_final(verdict):
-                    self._fail(upload, error)
+                    self._fail(upload, (self._renew_why or error) if verdict is Verdict.RENEW else error)
                 else:
-                    self._wait(self._retry_pause if self._renewed_in_vain else _RETRY_FIRST)
+                    self._wait(self._retry_pause if self._renewals_in_vain else _RETRY_FIRST)
                     if verdict is Verdict.RENEW:
                         self._want_renewal(error)
 
@@ -272,7 +281,7 @@ class ProducerLane:
             self._not_delivered(upload, number, error, message)
             return
         self._last_ack = self._clock()
-        self._renewed_in_vain = False
+        self._renewals_in_vain = 0
         if self._away:
             self._away = False
             self._supervisor.send([BrokerAway("")])
@@ -294,8 +303,10 @@ class ProducerLane:
             return
         if verdict is Verdict.SMALLER:
             verdict = self._want_smaller_batches(message, error)
+        elif verdict is Verdict.RENEW and self._refusal:
+            verdict, error = Verdict.REFUSED, self._refusal
         if self._is_final(verdict):
-            self._fail(upload, error)
+            self._fail(upload, (self._renew_why or error) if verdict is Verdict.RENEW else error)
             if verdict is Verdict.REFUSED:
                 return
             if not self._given_up and self._clock() - self._last_ack >= 0.9 * self._timeout:
@@ -305,7 +316,7 @@ class ProducerLane:
             if verdict is Verdict.RENEW:
                 self._want_renewal(error)
             if not self._retries:
-                at_once = self._renew and (self._smaller_batches or not self._renewed_in_vain)
+                at_once = self._renew and (self._smaller_batches or not self._renewals_in_vain)
                 self._retry_at = self._clock() + (0 if at_once else self._retry_pause)
                 self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
             self._retries.append((upload, number, message.value() or b""))
@@ -313,7 +324,8 @@ class ProducerLane:
     def _is_final(self, verdict: Verdict) -> bool:
         """Tell whether a message is not sent again: for good, or because all is to end."""
         if verdict is Verdict.RENEW:
-            return self._closing and self._renewed_in_vain and not self._smaller_batches
+            in_vain = self._renewals_in_vain >= _MOST_RENEWALS_IN_VAIN
+            return self._closing and in_vain and not self._smaller_batches
         return verdict is Verdict.REFUSED or self._closing
 
     def _send_again(self) -> None:
@@ -336,9 +348,9 @@ class ProducerLane:
         self._sending_again = False
 
     def _want_renewal(self, error: KafkaError) -> None:
-        if not self._renew:
-            self._renew = True
-            self._renew_why = explain(error)
+        if not self._renew or (error.fatal() and self._renew_why and not self._renew_why.fatal()):
+            self._renew_why = error
+        self._renew = True
 
     def _want_smaller_batches(self, message: Any, error: KafkaError) -> Verdict:
         """Take the refusal of a batch that was too large: its messages may fit one by one, or in smaller ones."""
@@ -352,37 +364,53 @@ class ProducerLane:
 
     def _renew_producer(self) -> None:
         """Replace a producer that is of no use any more; all that it still held comes back to be sent again."""
-        why = self._renew_why
+        why = explain(self._renew_why) if self._renew_why else ""
         old = self._producer
         old.purge()
         while len(old):
-            old.poll(0.1)
+            self._hear(old, 0.1)
         self._renew = False  # the purge's own reports have asked for it once more
+        quietly = self._renews_quietly or self._refusal is not None
+        self._renews_quietly, self._refusal = False, None
         if self._smaller_batches:
             self._properties["batch.size"] = self._smaller_batches
-            self._note(
-                logging.WARNING,
-                f"the topic does not take batches of messages as large as at the start ({why}): "
-                f"from now on they are of {self._smaller_batches} bytes at the most",
-            )
+            if not self._batches_are_smaller:
+                self._batches_are_smaller = True
+                self._note(
+                    logging.WARNING,
+                    "the topic's max.message.bytes is lower than at the start: batches are made smaller until it "
+                    "takes them",
+                )
+            self._note(logging.DEBUG, f"batches are of at most {self._smaller_batches} bytes now")
             self._smaller_batches = 0
-            self._producer = self._factory(self._properties)
-            return
+            quietly = True
         self._producer = self._factory(self._properties)
-        if not self._renewed_in_vain:
+        self._made_at = self._clock()
+        if quietly:
+            return
+        if not self._renewals_in_vain:
             self._note(
                 logging.WARNING,
                 f"the producer failed for good ({why}) and was replaced; what it held is sent again",
             )
-        self._renewed_in_vain = True  # until the new one has something acknowledged
+        self._renewals_in_vain += 1  # until the new one has something acknowledged
+
+    def _hear(self, producer: Producer, seconds: float = 0.0) -> None:
+        """Have librdkafka call us with what it has to tell, waiting for it for so long at the most."""
+        try:
+            producer.poll(seconds)
+        except KafkaException as problem:  # how a fatal error comes, whatever function there is to be called
+            self._on_error(problem.args[0])
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:
+            if judge(error) is Verdict.REFUSED:
+                self._refusal = error
             self._want_renewal(error)
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._silence.is_down(error.str(), self._clock())
         elif error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
-            self._silence.is_down(f"it refuses the connection: {error.str()}", self._clock(), is_cause=True)
+            self._silence.is_down(f"it refuses the connection: {plain(error)}", self._clock(), is_cause=True)
         else:
             self._note(logging.DEBUG, f"librdkafka: {error.str()}")
 
@@ -390,11 +418,13 @@ class ProducerLane:
         """Say once that nothing is acknowledged any more, and why if that can be found out."""
         is_waiting = bool(self._retries) or len(self._producer) > 0
         why = self._silence.why(self._clock(), self._last_ack, is_waiting)
-        if why:
-            self._away = True
-            if not self._silence.down:
-                why = f"{why}: {topic_trouble(self._producer, self._topic)}"
-            self._supervisor.send([BrokerAway(why)])
+        if not why or (self._away and not self._silence.has_new_cause):
+            return
+        if not self._silence.down:
+            why = f"{why}: {topic_trouble(self._producer, self._topic)}"
+        self._away = True
+        self._supervisor.send([BrokerAway(why, self._silence.has_new_cause)])
+        self._silence.has_new_cause = False
 
     # -- what is told and recorded
 

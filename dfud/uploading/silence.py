@@ -16,17 +16,20 @@ class Silence:
         self._waiting_since: float | None = None
         self._down_at = 0.0
         self.down = ""  # why there is no connection to any broker
+        self.has_new_cause = False  # `down` is a cause, and nobody was told
 
     def is_down(self, why: str, now: float, is_cause: bool = False) -> None:
         """There is no connection to any broker, as far as librdkafka knows; a cause that it has named is kept."""
-        if is_cause or not self.down:
+        if (is_cause and why != self.down) or not self.down:
             self.down = why
+            self.has_new_cause = is_cause
         self._down_at = now
 
     def why(self, now: float, last_ack: float, is_waiting: bool) -> str:
         """Return why the broker is to be called away, or "" while it is not; `is_waiting` for acknowledgements."""
         if last_ack > self._down_at:
             self.down = ""
+            self.has_new_cause = False
         if not is_waiting:
             self._waiting_since = None
             return ""

@@ -90,7 +90,7 @@ class Supervisor:
         self._swept = False
         self._left_over = False  # files came after the last sweep, or lie where it could not look
         self._abandoned = False
-        self._away = False
+        self._away = ""  # why the broker is
         self._unrecorded = 0  # rows of the completed table that are not on disk
 
     # -- the run
@@ -183,7 +183,7 @@ class Supervisor:
             for entry in ledger.give_up(message.why):
                 self._tell_failure(entry)
         elif isinstance(message, BrokerAway):
-            self._broker_away(message.why)
+            self._broker_away(message)
         elif isinstance(message, Recorded):
             self._unrecorded -= message.rows
         elif isinstance(message, Swept):
@@ -235,10 +235,11 @@ class Supervisor:
         else:
             self._log.warning(f"{shown(entry.version.path)} can't be read: {message.why}; it is tried again")
 
-    def _broker_away(self, why: str) -> None:
-        if bool(why) == self._away:
+    def _broker_away(self, message: BrokerAway) -> None:
+        why = message.why
+        if bool(why) == bool(self._away) and not (message.is_cause and why != self._away):
             return
-        self._away = bool(why)
+        self._away = why
         if why:
             self._log.warning(f"the broker is away ({why}): dfud waits for it, nothing is lost")
         else:
@@ -285,6 +286,7 @@ class Supervisor:
             for each in lane.workers:
                 self._hub.watch(each, self._take, self._on_death)
             again = self._ledger.lane_died(lane.number, producer=True)
+            self._away = ""  # whether it is, the new producer finds out for itself
             if self._draining:
                 lane.producer.channel.post([Closing()])
         self._log.debug(f"{again} files are begun again")

@@ -1,1 +1,253 @@
-FAULTS = []
+"""A broker that wants to know who one is: SASL/SCRAM, ACLs, and TLS with a CA of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
+
+from dfud.broker import client_config
+from dfud.broker.node import KafkaNode
+from dfud.broker.ports import HOST
+from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_recorded
+from faults.scene import Fault, Scene, Skipped
+from faults.tally import Tally
+from topics import create_topic
+from uploading import WAIT_S, command, in_progress, tree, upload_once, uploading
+
+_USER, _PASSWORD = "instrument", "a secret"
+_ANSWER_S = 30.0
+
+
+class Authority:
+    """A certificate authority that the test makes by OpenSSL's command line, and what it has signed."""
+
+    def __init__(self, folder: Path) -> None:
+        if shutil.which("openssl") is None:
+            raise Skipped("there is no openssl")
+        folder.mkdir()
+        self._folder = folder
+        self.certificate = folder / "ca.pem"
+        self._openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA",
+            "-keyout", "ca.key", "-out", "ca.pem",
+        )  # fmt: skip
+
+    def server(self) -> Path:
+        """Return a file with the key and the certificate of a server on this machine."""
+        (self._folder / "extensions").write_text(f"subjectAltName=IP:{HOST}\n")
+        self._openssl(
+            "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=broker", "-keyout", "key.pem", "-out", "request"
+        )
+        self._openssl(
+            "x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-days", "2", "-extfile", "extensions", "-out", "server.pem",
+        )  # fmt: skip
+        both = self._folder / "both.pem"
+        both.write_bytes((self._folder / "key.pem").read_bytes() + (self._folder / "server.pem").read_bytes())
+        return both
+
+    def _openssl(self, *words: str) -> None:
+        done = subprocess.run(
+            ["openssl", *words], cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+
+class Fortress:
+    """A broker that lets in who knows the password, by TLS alone, to what the ACLs allow."""
+
+    def __init__(self, scene: Scene, node: KafkaNode, authority: Authority) -> None:
+        self.scene, self.node, self.authority = scene, node, authority
+
+    @property
+    def _admin(self) -> AdminClient:
+        """A client of the administrator's; it must be kept until its futures are done."""
+        return AdminClient({"bootstrap.servers": self.node.internal_bootstrap})
+
+    def set_password(self, password: str | None) -> None:
+        """Give the user a password, or take it away."""
+        mechanism = ScramMechanism.SCRAM_SHA_256
+        change = (
+            UserScramCredentialDeletion(_USER, mechanism)
+            if password is None
+            else UserScramCredentialUpsertion(_USER, ScramCredentialInfo(mechanism, 4096), password.encode())
+        )
+        admin = self._admin
+        admin.alter_user_scram_credentials([change])[_USER].result(_ANSWER_S)
+
+    def allow(self, topic: str, *operations: AclOperation) -> None:
+        """Allow the user to do so with a topic."""
+        bindings = [
+            AclBinding(
+                ResourceType.TOPIC, topic, ResourcePatternType.LITERAL,
+                f"User:{_USER}", "*", operation, AclPermissionType.ALLOW,
+            )
+            for operation in operations
+        ]  # fmt: skip
+        admin = self._admin
+        for made in admin.create_acls(bindings).values():
+            made.result(_ANSWER_S)
+
+    def forbid(self, topic: str, operation: AclOperation = AclOperation.ANY) -> None:
+        """Take back what was allowed."""
+        which = AclBindingFilter(
+            ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, None, None, operation, AclPermissionType.ANY
+        )
+        admin = self._admin
+        for removed in admin.delete_acls([which]).values():
+            assert removed.result(_ANSWER_S), "there was nothing to take back"
+
+    def config(self, password: str = _PASSWORD, ca: Path | None = None, **producer: str) -> Path:
+        """Write a configuration file of the user's."""
+        client = {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-256",
+            "sasl.username": _USER,
+            "sasl.password": password,
+            "ssl.ca.location": str(ca or self.authority.certificate),
+        }
+        properties = {name.replace("_", "."): value for name, value in producer.items()}
+        path = self.scene.path("kafka.config")
+        return client_config.write(path, self.node.bootstrap, broker=client, producer=properties)
+
+
+_WRITER = (AclOperation.WRITE, AclOperation.DESCRIBE)
+
+
+@contextmanager
+def _fortress(scene: Scene) -> Iterator[Fortress]:
+    authority = Authority(scene.path("authority"))
+    properties: Mapping[str, str] = {
+        "listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-256",
+        "listener.name.client.scram-sha-256.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        "listener.name.client.ssl.keystore.type": "PEM",
+        "listener.name.client.ssl.keystore.location": str(authority.server()),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",  # whoever comes by the plain-text listener
+    }
+    with KafkaNode(scene.path("kafka"), heap_mb=256, properties=properties) as node:
+        fortress = Fortress(scene, node, authority)
+        fortress.set_password(_PASSWORD)
+        yield fortress
+
+
+def refused_at_start(scene: Scene, tally: Tally, times: int) -> None:
+    """Come with a wrong password, a wrong CA, as a stranger, and without being allowed to write."""
+    with _fortress(scene) as fortress:
+        topic, secret_topic, readable = (create_topic(fortress.node.internal_bootstrap) for _ in range(3))
+        fortress.allow(topic, *_WRITER)
+        fortress.allow(readable, AclOperation.READ, AclOperation.DESCRIBE)
+        stranger = Authority(scene.path("authority")).certificate
+        cases = [
+            (fortress.config(password="wrong"), topic, ("uthentication", "sasl.password")),
+            (fortress.config(ca=stranger), topic, ("certificate", "ssl.ca.location")),
+            (fortress.config(ca=Path("/nowhere/ca.pem")), topic, ("ssl.ca.location",)),
+            (fortress.config(), secret_topic, ("authorization failed", secret_topic)),
+            (fortress.config(), readable, ("ACLs", readable)),
+            (fortress.config(), "there_is_none", ("there_is_none",)),
+        ]
+        for config, name, words in cases[: 99 if times > 1 else 5]:
+            directory = scene.directory()
+            scene.fill(directory, 3, 100_000)
+            done = subprocess.run(
+                command(directory, config, name, "--once"),
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False,
+            )  # fmt: skip
+            tally.times += 1
+            text = done.stderr.decode()
+            tally.require(done.returncode == 2, f"it ended with {done.returncode}: {text}")
+            tally.require(len(text.splitlines()) == 1, text)
+            for word in (*words, str(config)):
+                tally.require(word in text, f"no {word!r} in: {text}")
+            tally.require(not (directory / "LOGS").exists(), "something was written")
+        with tally.recovering():
+            upload_once(directory, fortress.config(), topic)
+        scene.check(tally, directory, topic, fortress.node.internal_bootstrap)
+
+
+def revoke_credentials(scene: Scene, tally: Tally, times: int) -> None:
+    """Take the user's password away and restart the broker, so that it asks for it; then give it back."""
+    with _fortress(scene) as fortress:
+        for _ in range(times):
+            directory, topic = scene.directory(), create_topic(fortress.node.internal_bootstrap)
+            fortress.allow(topic, *_WRITER)
+            with uploading(directory, fortress.config(batch_num_messages="1"), topic) as upload:
+                scene.fill(directory, 3, 4_000_000, "before")
+                upload.wait_for("broken into")
+                fortress.set_password(None)
+                fortress.node.kill()
+                fortress.node.start()
+                tally.times += 1
+                scene.fill(directory, 10, 100_000, "meanwhile")
+                upload.wait_for(f"{AWAY} .*refuses the connection.*uthentication", TOLD_WITHIN)
+                fortress.set_password(_PASSWORD)
+                with tally.recovering():
+                    upload.wait_for(BACK)
+                    wait_until_recorded(directory, topic)
+                text = upload.quit()
+            tally.require(text.count("refuses") == 1, text)
+            scene.check(tally, directory, topic, fortress.node.internal_bootstrap)
+
+
+def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
+    """Take the right to write away in the middle, and give it back: what comes then is taken."""
+    with _fortress(scene) as fortress:
+        for number in range(times):
+            directory, topic = scene.directory(), create_topic(fortress.node.internal_bootstrap)
+            fortress.allow(topic, *_WRITER)
+            operation = (AclOperation.WRITE, AclOperation.ANY)[number % 2]
+            with uploading(directory, fortress.config(), topic) as upload:
+                scene.fill(directory, 3, 1_000_000, "before")
+                wait_until_recorded(directory, topic)
+                fortress.forbid(topic, operation)
+                tally.times += 1
+                scene.fill(directory, 3, 100_000, "meanwhile")
+                for _ in range(3):
+                    upload.wait_for(r"meanwhile\d is not delivered: .*authorization failed.*have the user allowed")
+                fortress.allow(topic, *_WRITER)
+                time.sleep(1.5)  # for a second, a refusal is believed without asking again
+                scene.fill(directory, 3, 100_000, "after")
+                with tally.recovering():
+                    for _ in range(3):
+                        upload.wait_for(r"after\d: all")
+                upload.say("quit")
+                status, text = upload.end()
+            tally.require(status == 1, f"it ended with {status}: {text}")
+            for each in range(3):
+                told = text.count(f"meanwhile{each} is not delivered")
+                tally.require(told == 1, lambda told=told, text=text: f"told {told} times: {text}")
+            left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
+            tally.require(left == {b"meanwhile0", b"meanwhile1", b"meanwhile2"}, f"left are {left}: {text}")
+            upload_once(directory, fortress.config(), topic)
+            tally.require(not in_progress(directory, topic), "the next run has left something")
+            tally.require(len(tree(directory)) == 9, "files are missing")
+            scene.check(tally, directory, topic, fortress.node.internal_bootstrap)
+
+
+FAULTS = [
+    Fault("wrong password, CA or rights at the start", refused_at_start, times=6, quick=1),
+    Fault("the password is revoked", revoke_credentials, times=2),
+    Fault("the right to write is revoked", forbid_writing, times=2),
+]

@@ -14,7 +14,7 @@ from dfud.broker.node import KafkaNode
 from faults.scene import Fault, Scene
 from faults.tally import Tally
 from topics import create_topic
-from uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
+from uploading import Upload, completed, in_progress, tree, upload_once, uploading, wait_until
 
 AWAY, BACK = "the broker is away", "the broker is back"
 TOLD_WITHIN = 10.0  # s
@@ -48,7 +48,7 @@ def kill_broker(scene: Scene, tally: Tally, times: int) -> None:
                 node.start()
                 with tally.recovering():
                     upload.wait_for(BACK)
-                    wait_until_all_done(upload)
+                    wait_until_recorded(directory, topic)
             text = upload.quit()
         tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, node.bootstrap)
@@ -70,7 +70,7 @@ def outlive_messages(scene: Scene, tally: Tally, times: int) -> None:
                 node.start()
                 with tally.recovering():
                     upload.wait_for(BACK)
-                    wait_until_all_done(upload)
+                    wait_until_recorded(directory, topic)
             text = upload.quit()
         tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
         tally.require("not delivered" not in text, text)
@@ -135,7 +135,7 @@ def flood(scene: Scene, tally: Tally, times: int) -> None:
             config = scene.config(node.bootstrap, message_timeout_ms=f"{_MESSAGE_TIMEOUT * 1000:.0f}")
             with uploading(directory, config, topic, "--queue_max_size", str(megabytes)) as upload:
                 scene.fill(directory, 30, 2_000_000, "first")
-                wait_until_all_done(upload)
+                wait_until_recorded(directory, topic)
                 idle = _memory(upload)
                 node.kill()
                 tally.times += 1
@@ -162,14 +162,10 @@ def _write_many(directory: Path, files: int) -> None:
         (directory / f"flood{number}").write_bytes(os.urandom(20_000))
 
 
-def wait_until_all_done(upload: Upload) -> None:
-    """Wait until nothing is on its way any more."""
-
-    def is_idle() -> bool:
-        upload.say("check")
-        return upload.wait_for(r"(\d+) files are enqueued or in progress")[1] == "0"
-
-    wait_until(is_idle)
+def wait_until_recorded(directory: Path, topic: str) -> None:
+    """Wait until each file of the directory has a row in the completed table."""
+    names = {os.fsdecode(path) for path in tree(directory)}
+    wait_until(lambda: names <= {row["rel_filepath"] for row in completed(directory, topic)})
 
 
 FAULTS = [

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import free_ports
-from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_all_done
+from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_recorded
 from faults.scene import Fault, Scene
 from faults.tally import Tally
 from proxy import Proxy
@@ -52,7 +52,7 @@ def stall(scene: Scene, tally: Tally, times: int) -> None:
                 proxy.heal()
                 with tally.recovering():
                     upload.wait_for(BACK)
-                    wait_until_all_done(upload)
+                    wait_until_recorded(directory, topic)
             text = upload.quit()
         tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, node.internal_bootstrap)

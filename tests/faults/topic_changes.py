@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
@@ -16,7 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from faults.broker_away import AWAY, TOLD_WITHIN, wait_until_all_done
+from faults.broker_away import AWAY, TOLD_WITHIN, wait_until_recorded
 from faults.scene import Fault, Scene
 from faults.tally import Tally
 from uploading import in_progress, tree, uploading
@@ -56,7 +58,7 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
                 upload.wait_for(AWAY, TOLD_WITHIN + 10)
             _create(admin, topic)
             with tally.recovering():
-                wait_until_all_done(upload)
+                wait_until_recorded(directory, topic)
             scene.fill(directory, 5, 100_000, "after")
             text = upload.quit()
         tally.require("NOT delivered" not in text, text)
@@ -93,7 +95,7 @@ def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 10, 1_000_000, "meanwhile")
             scene.fill(directory, 200, 1_000, "small")
             with tally.recovering():
-                wait_until_all_done(upload)
+                wait_until_recorded(directory, topic)
             _set_topic(bootstrap, topic, {"max.message.bytes": "6000"})
             tally.times += 1
             time.sleep(0.5)  # until the broker goes by it: nothing tells when
@@ -113,7 +115,35 @@ def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
         tally.check_recorded(directory, topic, on_topic)
 
 
+def fail_for_good(scene: Scene, tally: Tally, times: int) -> None:
+    """Have the idempotent producer meet a fatal error again and again."""
+    program = Path(__file__).with_name("failing_producer.py")
+    each = 2 if scene.is_quick else 10
+    for number in range(0, times, 2 * each):
+        directory, topic = scene.directory(), scene.topic()
+        scene.fill(directory, 10, 4_000_000)
+        scene.fill(directory, 200, 1_000, "small")
+        by = [sys.executable, str(program), str(scene.random.randint(20, 80)), str(each)]
+        with uploading(directory, scene.config(), topic, "--upload_existing", by=by) as upload:
+            if number % 4:  # also while all is to end
+                wait_until_recorded(directory, topic)
+            tally.times += 2 * each
+            with tally.recovering():
+                text = upload.quit()
+        told = text.count("the producer failed for good")
+        tally.require(2 <= told <= 2 * each, lambda told=told, text=text: f"told {told} times: {text}")
+        tally.require("internal error" not in text and "another one takes over" not in text, text)
+        scene.check(tally, directory, topic)
+
+
 FAULTS = [
+    Fault(
+        "a fatal error of the idempotent producer",
+        fail_for_good,
+        times=80,
+        quick=4,
+        injected="by librdkafka's own test function",
+    ),
     Fault("the topic is deleted and made again", delete_topic, times=4, quick=1),
     Fault("max.message.bytes is lowered", lower_limit, times=4, quick=2),
 ]

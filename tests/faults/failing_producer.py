@@ -1,0 +1,50 @@
+"""Run dfud with producers that meet fatal errors: ``failing_producer.py EVERY TIMES python -m dfud ARGUMENT...``.
+
+The error is librdkafka's own, as its ``rd_kafka_test_fatal_error`` raises it, after so many messages and so many
+times in each process; what follows from it is real.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+from confluent_kafka import KafkaError, Producer
+
+from dfud.commands import main
+from dfud.uploading import producer
+
+EVERY, TIMES = int(sys.argv[1]), int(sys.argv[2])
+_left = TIMES
+
+
+class FailingProducer(Producer):
+    """Fails for good after so many messages."""
+
+    def __init__(self, properties: dict[str, Any]) -> None:
+        super().__init__(properties)
+        self._until = EVERY
+
+    def produce(self, *arguments: Any, **named: Any) -> None:
+        global _left
+        super().produce(*arguments, **named)
+        self._until -= 1
+        if self._until == 0 and _left:
+            _left -= 1
+            _fail_for_good(self)
+
+
+def _fail_for_good(client: Producer) -> None:
+    with open("/proc/self/maps") as maps:
+        library = ctypes.CDLL(next(line.split()[-1] for line in maps if "librdkafka" in line))
+    # The handle is the first thing in the object of the C extension.
+    handle = ctypes.c_void_p.from_address(id(client) + object.__basicsize__)
+    library.rd_kafka_test_fatal_error.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p]
+    library.rd_kafka_test_fatal_error(handle, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, b"injected")
+
+
+if __name__ == "__main__":
+    producer.Producer = FailingProducer  # type: ignore[misc]
+    sys.argv = ["dfud", *sys.argv[sys.argv.index("dfud") + 1 :]]
+    main()
