@@ -21,7 +21,7 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("Ourselves", ("killing", "workers", "signals", "outputs", "limits", "clock")),
-    Section("Kafka", ("broker_away",)),
+    Section("Kafka", ("broker_away", "network", "topic_changes", "access", "cluster_nodes")),
     Section("Files", ("changing", "odd_files", "vanishing")),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),

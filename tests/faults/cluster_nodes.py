@@ -94,7 +94,7 @@ def kill_too_many(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def starve_of_copies(scene: Scene, tally: Tally, times: int) -> None:
-    """Ask for three copies in sync where one node of three is dead: the brokers are there and refuse to take it."""
+    """Ask for three copies in sync where one node of three is dead: the brokers refuse to take it."""
     with Cluster(scene.path("cluster")) as cluster:
         topic = create_topic(cluster.bootstrap, 4, _COPIES, min_insync_replicas=_COPIES)
         cluster.wait_in_sync(topic)
