@@ -64,5 +64,5 @@ class Entry:
         if self.known_digest:
             to_send = ()
         elif self.acked:
-            to_send = tuple(self.acked.missing(self.n_chunks))
+            to_send = self.acked.missing(self.n_chunks).ranges()
         return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest)

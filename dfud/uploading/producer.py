@@ -464,7 +464,7 @@ class ProducerLane:
 
     def _report_progress(self) -> None:
         reports = [
-            Progress(upload.start.token, tuple(upload.unreported))
+            Progress(upload.start.token, upload.unreported.ranges())
             for upload in self._unreported
             if upload.unreported
         ]

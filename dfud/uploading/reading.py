@@ -139,7 +139,7 @@ class Reading:
         self._is_announced = True
         token, version, chunk_size, to_send, started, _ = self.task
         delivered = RangeSet(to_send).missing(count_chunks(version.size, chunk_size))
-        return FileStart(token, version, chunk_size, tuple(delivered), started, self.sha512)
+        return FileStart(token, version, chunk_size, delivered.ranges(), started, self.sha512)
 
     def _whole(self) -> str:
         """Return the xxh3_128 of the whole file, which has been read; VersionLost if it changed meanwhile."""
