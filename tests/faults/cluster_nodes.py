@@ -121,7 +121,7 @@ def starve_of_copies(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("a node of three is killed, one after another", kill_nodes, times=6, quick=1),
+    Fault("a node of three is killed, one after another", kill_nodes, times=6),
     Fault("a rolling restart of three nodes", restart_nodes, times=6),
     Fault("two nodes of three are killed", kill_too_many, times=3),
     Fault("not enough replicas in sync", starve_of_copies, times=2),

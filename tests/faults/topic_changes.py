@@ -145,5 +145,5 @@ FAULTS = [
         injected="by librdkafka's own test function",
     ),
     Fault("the topic is deleted and made again", delete_topic, times=4, quick=1),
-    Fault("max.message.bytes is lowered", lower_limit, times=4, quick=2),
+    Fault("max.message.bytes is lowered", lower_limit, times=4, quick=1),
 ]

@@ -96,5 +96,5 @@ def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
 FAULTS = [
     Fault("kill -9 of a worker at any instant", kill_workers, times=50, quick=5),
     Fault("kill -9 of a worker again and again", kill_again_and_again, times=6, quick=1),
-    Fault("SIGSTOP of a worker, for 30 s", stop_workers, times=5, quick=2),
+    Fault("SIGSTOP of a worker, for 30 s", stop_workers, times=5, quick=1),
 ]
