@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollectio
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
@@ -78,22 +79,29 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
         time.sleep(0.1)
 
 
-def topic_trouble(producer: Producer, topic: str) -> str:
-    """Return why the topic may take nothing at the moment; this waits for the broker, a second at the most."""
+def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
+    """Return why the topic may take nothing at the moment, "" if there seems to be no reason.
+
+    This waits for the broker, 3 s at the most, and uses a client of its own: on a connection where the broker has
+    not answered a message, nothing else is answered either.
+    """
+    admin = _admin(properties, silent_logger())
     try:
-        metadata = producer.list_topics(topic, timeout=1.0).topics[topic]
+        return trouble_in(admin.list_topics(topic, timeout=3.0).topics[topic])
     except KafkaException as problem:
         return reason(problem)
-    if metadata.error is not None:
-        return str(metadata.error.str())
-    partitions = metadata.partitions.values()
+
+
+def trouble_in(found: TopicMetadata) -> str:
+    """Return why a topic that is described so may take nothing, or ""."""
+    if found.error is not None:
+        return str(found.error.str())
+    partitions = found.partitions.values()
     leaderless = sum(each.leader < 0 for each in partitions)
     if leaderless:
         return f"{leaderless} of its {len(partitions)} partitions have no leader"
     behind = sum(len(each.isrs) < len(each.replicas) for each in partitions)
-    return (
-        f"{behind} of its {len(partitions)} partitions have too few replicas in sync" if behind else "it is there"
-    )
+    return f"{behind} of its {len(partitions)} partitions have too few replicas in sync" if behind else ""
 
 
 def _create(topic: str, properties: Mapping[str, Any], logger: Any) -> None:

@@ -104,6 +104,7 @@ class ProducerLane:
         self._clock = clock
         self._iso_now = IsoClock()
         self._factory = producer_factory
+        self._given = properties
         self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
         self._timeout = message_timeout(properties)
         self._producer = producer_factory(self._properties)
@@ -421,7 +422,8 @@ class ProducerLane:
         if not why or (self._away and not self._silence.has_new_cause):
             return
         if not self._silence.down:
-            why = f"{why}: {topic_trouble(self._producer, self._topic)}"
+            trouble = topic_trouble(self._topic, self._given)
+            why = f"{why}: {trouble}" if trouble else why
         self._away = True
         self._supervisor.send([BrokerAway(why, self._silence.has_new_cause)])
         self._silence.has_new_cause = False
