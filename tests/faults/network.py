@@ -86,7 +86,7 @@ def delay(scene: Scene, tally: Tally, times: int) -> None:
             directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
             scene.fill(directory, 3, 1_000_000)
             scene.fill(directory, 30, 1_000, "small")
-            proxy.delay((0.2, 1.0, 3.0)[number % 3])
+            proxy.delay((0.2, 0.5, 1.5)[number % 3])
             tally.times += 1
             with uploading(directory, scene.config(proxy.address), topic, "--upload_existing") as upload:
                 upload.wait_for("broken into")
