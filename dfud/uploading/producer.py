@@ -265,8 +265,7 @@ class ProducerLane:
                 verdict = judge(error)
                 if verdict is Verdict.SMALLER:  # librdkafka itself finds it too large
                     verdict = Verdict.REFUSED
-                if verdict is Verdict.REFUSED and self._clock() - self._made_at > _STALE_AFTER:
-                    # It goes by what it has learned of the topic, and asks again in minutes only.
+                if self._may_be_stale(error):
                     self._renew = self._renews_quietly = True
                     continue
                 if self._is_final(verdict):
@@ -275,6 +274,11 @@ class ProducerLane:
                     self._wait(self._retry_pause if self._renewals_in_vain else _RETRY_FIRST)
                     if verdict is Verdict.RENEW:
                         self._want_renewal(error)
+
+    def _may_be_stale(self, error: KafkaError) -> bool:
+        """Tell whether librdkafka refuses by what it has learned of the topic: it asks again in minutes only."""
+        is_remembered = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        return is_remembered and self._clock() - self._made_at > _STALE_AFTER
 
     def _reported(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
         """Take the delivery report of one message; called by librdkafka from within `poll`."""

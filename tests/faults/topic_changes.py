@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
@@ -21,7 +22,7 @@ from confluent_kafka.admin import (
 from faults.broker_away import AWAY, TOLD_WITHIN, wait_until_recorded
 from faults.scene import Fault, Scene
 from faults.tally import Tally
-from uploading import in_progress, tree, uploading
+from uploading import Upload, in_progress, tree, uploading
 
 _ANSWER_S = 30.0
 
@@ -56,6 +57,9 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 20, 100_000, "meanwhile")
             if number % 2 == 0:  # else it is back before anybody misses it
                 upload.wait_for(AWAY, TOLD_WITHIN + 10)
+                if not scene.is_quick:
+                    share = upload_cpu(upload, 5.0)
+                    tally.require(share < 0.2, f"{share:.0%} of a core while there is no topic")
             _create(admin, topic)
             with tally.recovering():
                 wait_until_recorded(directory, topic)
@@ -67,6 +71,14 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
         }
         tally.check(expected, scene.on_topic(topic))
         tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
+
+
+def upload_cpu(upload: Upload, seconds: float) -> float:
+    """Return the share of a core that the program and its workers take for so long."""
+    members = [psutil.Process(upload.process.pid), *upload.workers().values()]
+    before = sum(sum(member.cpu_times()[:2]) for member in members)
+    time.sleep(seconds)
+    return (sum(sum(member.cpu_times()[:2]) for member in members) - before) / seconds
 
 
 def _create(admin: AdminClient, topic: str) -> None:

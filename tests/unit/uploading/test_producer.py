@@ -417,6 +417,9 @@ def test_a_refusal_out_of_memory_is_believed_for_a_second(bench: Bench) -> None:
     told = bench.turn(*bench.file(2, b"s")) + bench.turn() + bench.turn(seconds=1.1)
     assert Completed(((2, digest(b"s")),), True) in told
     assert len(bench.producers) == 2
+    bench.producer.refuses.append(TOO_LARGE)  # what is wrong with a message is no matter of time
+    assert Undelivered in {type(message) for message in bench.turn(*bench.file(3, b"s"))}
+    assert len(bench.producers) == 2
 
 
 # Ending
