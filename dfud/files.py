@@ -1,9 +1,15 @@
-"""Files below an open directory, at paths of any length: the kernel takes only PATH_MAX bytes at a time."""
+"""Files below an open directory: opened at paths of any length, without ever waiting, and asked for their writers.
+
+The kernel takes only PATH_MAX bytes of a path at a time.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
+import stat
 from collections.abc import Iterator
 
 _LONGEST = 4095  # bytes; PATH_MAX counts the final NUL
@@ -35,3 +41,31 @@ def _nearer(folder: int, path: bytes) -> Iterator[tuple[int, bytes]]:
             opened.callback(os.close, step)
             folder, path = step, path[cut + 1 :]
         yield folder, path
+
+
+def open_to_read(path: bytes, folder: int) -> tuple[int, os.stat_result]:
+    """Open a regular file below the open directory `folder`, and look at it; OSError if there is none.
+
+    The open never waits, even if a FIFO has taken the file's place.
+    """
+    descriptor = open_below(folder, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
+    return descriptor, found
+
+
+def is_being_written(descriptor: int) -> bool | None:
+    """Tell whether anybody has the open file open for writing; None where the kernel does not tell.
+
+    A read lease (fcntl(2), F_SETLEASE) is only granted on a file that nobody writes, to its owner, on a local
+    file system. It is given back at once; a process that wants to write meanwhile is held up for microseconds,
+    and the kernel's SIGIO about it is to be ignored by the caller's process.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

@@ -7,10 +7,7 @@ in the ring, so that it is also what is sent, whatever happens to the file.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterator
 
 import xxhash
@@ -18,7 +15,7 @@ import xxhash
 from dfud.core.chunks import Run, count_chunks, plan_reading
 from dfud.core.ranges import RangeSet
 from dfud.core.version import FileVersion
-from dfud.files import open_below
+from dfud.files import is_being_written, open_to_read
 from dfud.messages import FileStart, FileTask, RunReady
 from dfud.uploading.ring import Ring
 
@@ -179,31 +176,3 @@ def lost_version(descriptor: int, version: FileVersion) -> VersionLost:
     found = os.fstat(descriptor)
     present = FileVersion(version.path, found.st_size, found.st_mtime_ns)
     return VersionLost(present, bool(is_being_written(descriptor)))
-
-
-def open_to_read(path: bytes, folder: int) -> tuple[int, os.stat_result]:
-    """Open a regular file below the open directory `folder`, and look at it; OSError if there is none.
-
-    The open never waits, even if a FIFO has taken the file's place.
-    """
-    descriptor = open_below(folder, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
-    return descriptor, found
-
-
-def is_being_written(descriptor: int) -> bool | None:
-    """Tell whether anybody has the open file open for writing; None where the kernel does not tell.
-
-    A read lease (fcntl(2), F_SETLEASE) is only granted on a file that nobody writes, to its owner, on a local
-    file system. It is given back at once; a process that wants to write meanwhile is held up for microseconds,
-    and the kernel's SIGIO about it is to be ignored by the caller's process.
-    """
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError as error:
-        return True if error.errno == errno.EAGAIN else None
-    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    return False

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from dfud.core.names import LOGS, shown
 from dfud.core.version import FileVersion
-from dfud.files import open_below, stat_below
-from dfud.uploading.reading import is_being_written, open_to_read
+from dfud.files import is_being_written, open_below, open_to_read, stat_below
 
 
 class Seen(NamedTuple):

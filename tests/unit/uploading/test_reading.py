@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from dfud.core.chunks import count_chunks
 from dfud.core.version import FileVersion
+from dfud.files import is_being_written, open_to_read
 from dfud.messages import FileTask, Ranges, RunReady
-from dfud.uploading.reading import Reading, VersionLost, is_being_written, open_to_read
+from dfud.uploading.reading import Reading, VersionLost
 from dfud.uploading.reading_ahead import ReadingAhead
 from dfud.uploading.ring import Ring
 
