@@ -16,11 +16,9 @@ from dfud.core.ranges import RangeSet
 from dfud.kafka.properties import batch_limit, message_timeout
 from dfud.kafka.topic import topic_trouble
 from dfud.logs.shards import ShardWriter
-from dfud.logs.times import IsoClock
 from dfud.messages import (
     BrokerAway,
     Closing,
-    Completed,
     FileDropped,
     FileStart,
     GivenUp,
@@ -28,7 +26,6 @@ from dfud.messages import (
     Message,
     Notice,
     Progress,
-    Recorded,
     RoomAbandoned,
     RoomFree,
     RunReady,
@@ -37,6 +34,7 @@ from dfud.messages import (
 from dfud.processes.channel import Channel, PeerGone
 from dfud.processes.worker import become_worker, keep_memory
 from dfud.uploading.delivery import Verdict, explain, judge, plain
+from dfud.uploading.records import Records
 from dfud.uploading.ring import Ring
 from dfud.uploading.silence import Silence
 from dfud.uploading.upload import Upload
@@ -44,11 +42,7 @@ from dfud.uploading.wire import Outgoing, Unsendable, WireFormat
 
 ProducerFactory = Callable[[dict[str, Any]], Producer]
 
-# Together well under the 5 s that the tables may be behind the acknowledgements.
-_WRITE_AFTER = 1.0  # s from a row's first wait to its writing
 _REPORT_AFTER = 0.5  # s between reports of progress
-_WRITE_AGAIN_AFTER = 2.0  # s after a failed writing
-_HURRY = 20  # where the program waits for rows to end, they wait so many times what a writing takes
 _POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
 _POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
 _MOST_RENEWALS_IN_VAIN = 8  # while all is to end; with the pauses between them, some 20 s
@@ -98,11 +92,9 @@ class ProducerLane:
         self._supervisor = to_supervisor
         self._chunker = to_chunker
         self._ring = ring
-        self._shards = shards
         self._topic = topic
         self._wire = wire
         self._clock = clock
-        self._iso_now = IsoClock()
         self._factory = producer_factory
         self._given = properties
         self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
@@ -129,11 +121,7 @@ class ProducerLane:
         self._last_ack = clock()
         self._unreported: list[Upload] = []  # some of them complete since
         self._report_at = 0.0
-        self._done: list[tuple[int, str]] = []  # token and xxh3_128; their rows wait in the shard writer
-        self._write_at = 0.0
-        self._hurry_at = 0.0
-        self._write_failed = False
-        self._rows_owed = 0  # completed and told as not recorded
+        self._records = Records(shards, to_supervisor.send, clock)
         self._poll_after = _POLL_FASTEST
         self._poller = select.poll()
         self._poller.register(to_supervisor, select.POLLIN)
@@ -179,8 +167,9 @@ class ProducerLane:
             due.append(self._retry_at - now)
         if self._unreported:
             due.append(self._report_at - now)
-        if self._shards.waiting:
-            due.append(self._rows_due() - now)
+        rows_due = self._records.due(self._is_ending)
+        if rows_due is not None:
+            due.append(rows_due - now)
         return max(0.0, min(due))
 
     def _from_supervisor(self, message: Message) -> None:
@@ -440,10 +429,7 @@ class ProducerLane:
             return  # dropped; or complete already, where a second chunker has handed the file on once more
         del self._uploads[token]
         upload.unreported = None
-        if not self._shards.waiting:
-            self._write_at = self._clock() + _WRITE_AFTER
-        self._shards.add(upload.row(self._iso_now()))
-        self._done.append((token, upload.xxh3_128))
+        self._records.add(upload)
 
     def _fail(self, upload: Upload, error: KafkaError) -> None:
         upload.failure = explain(error)
@@ -455,18 +441,12 @@ class ProducerLane:
         now = self._clock()
         if self._unreported and (at_once or now >= self._report_at):
             self._report_progress()
-        waiting = self._shards.waiting
-        if waiting and (at_once or now >= self._rows_due()):
-            self._write_rows(now)
-            self._hurry_at = self._clock() + _HURRY * (self._clock() - now)
-        elif waiting and self._shards.fills_a_shard and not self._write_failed:
-            self._write_rows(now, whole_shards=True)
+        self._records.keep(now, self._is_ending, at_once)
 
-    def _rows_due(self) -> float:
-        """Return when the waiting rows are to be written: soon, where nothing else is left to be done."""
-        if self._closing and not self._uploads and not self._write_failed:
-            return min(self._write_at, self._hurry_at)
-        return self._write_at
+    @property
+    def _is_ending(self) -> bool:
+        """Whether nothing but rows is left to be done."""
+        return self._closing and not self._uploads
 
     def _report_progress(self) -> None:
         reports = [
@@ -478,31 +458,6 @@ class ProducerLane:
             upload.unreported = None
         self._unreported.clear()
         self._supervisor.send(reports)
-
-    def _write_rows(self, now: float, whole_shards: bool = False) -> None:
-        try:
-            self._shards.write(whole_shards)
-        except OSError as problem:
-            # Uploading goes on: a repeat is better than a halt. The rows are kept, and written when that works.
-            self._write_at = now + _WRITE_AGAIN_AFTER
-            if not self._write_failed:
-                self._write_failed = True
-                self._note(logging.ERROR, f"the completed table cannot be written: {problem}; it is tried again")
-            self._rows_owed += len(self._done)
-            recorded = False
-        else:
-            recorded = True
-            if self._write_failed:
-                self._write_failed = False
-                self._note(logging.WARNING, "the completed table is written again")
-            if self._rows_owed:
-                self._supervisor.send([Recorded(self._rows_owed - self._shards.rows_lost)])
-                self._rows_owed = self._shards.rows_lost = 0
-            self._write_at = now + _WRITE_AFTER  # of what is left, if anything
-        told = self._done[: len(self._done) - self._shards.waiting] if recorded else self._done
-        if told:
-            self._supervisor.send([Completed(tuple(told), recorded)])
-            del self._done[: len(told)]
 
     def _note(self, level: int, text: str) -> None:
         self._supervisor.send([Notice(level, text)])
