@@ -17,6 +17,7 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
+from cluster import Cluster
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST, free_ports
 from dfud.errors import BrokerError, UsageError
@@ -90,6 +91,15 @@ def test_properties_make_other_brokers(tmp_path: Path) -> None:
         produce(node.bootstrap, topic, b"key", b"value", **sasl)
         messages = read_topic(node.bootstrap, topic, **sasl)
         assert [message.value for message in messages] == [b"value"]
+
+
+def test_three_nodes_are_a_cluster_that_survives_one_of_them(tmp_path: Path) -> None:
+    with Cluster(tmp_path) as cluster:
+        topic = create_topic(cluster.bootstrap, 1, replicas=3)
+        cluster.wait_in_sync(topic)
+        cluster.nodes[0].kill()
+        produce(cluster.bootstrap, topic, b"key", b"value", acks="all")
+        assert [message.value for message in read_topic(cluster.bootstrap, topic)] == [b"value"]
 
 
 def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None:
