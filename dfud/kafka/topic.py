@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -41,6 +42,8 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
     """
     errors: list[KafkaError] = []
     logger = silent_logger()
+    hang_ups = _HangUps()
+    logger.addHandler(hang_ups)
     try:
         producer = Producer({**properties, "error_cb": errors.append, "logger": logger})
     except (KafkaException, ValueError, TypeError) as problem:
@@ -65,7 +68,8 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             problem_text = error.str() if error else "it has no partitions"
         except KafkaException as problem:
             problem_text = reason(problem)
-        producer.poll(0)
+        with contextlib.suppress(KafkaException):  # a fatal error: what it is of is told by the topic
+            producer.poll(0)
         hopeless = next((error for error in errors if error.code() in HOPELESS), None)
         if hopeless or time.monotonic() > deadline:
             told = hopeless or next(
@@ -74,9 +78,24 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             servers = properties.get("bootstrap.servers", properties.get("metadata.broker.list"))
             raise UsageError(
                 f"topic {topic} can't be had from bootstrap.servers = {servers} of {config_path}: "
-                f"{told.str() if told else problem_text}{_ADVICE.get(told.code(), '') if told else ''}"
+                f"{told.str() if told else problem_text}{_advice(told, hang_ups)}"
             )
         time.sleep(0.1)
+
+
+class _HangUps(logging.Handler):
+    """Notices in librdkafka's log that a server takes connections and closes them."""
+
+    there_are = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.there_are = self.there_are or "Disconnected" in record.getMessage()
+
+
+def _advice(told: KafkaError | None, hang_ups: _HangUps) -> str:
+    if told is not None and told.code() in _ADVICE:
+        return _ADVICE[told.code()]
+    return "; it takes connections and hangs up: check security.protocol" if hang_ups.there_are else ""
 
 
 def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
@@ -154,8 +173,6 @@ def reason(problem: Exception) -> str:
 
 def silent_logger() -> Any:
     """Return a logger that keeps librdkafka's own lines off the console."""
-    import logging
-
     logger = logging.Logger("librdkafka")
     logger.addHandler(logging.NullHandler())
     return logger

@@ -167,6 +167,9 @@ def refused_at_start(scene: Scene, tally: Tally, times: int) -> None:
             (fortress.config(), secret_topic, ("authorization failed", secret_topic)),
             (fortress.config(), readable, ("ACLs", readable)),
             (fortress.config(), "there_is_none", ("there_is_none",)),
+            (fortress.config(security_protocol="PLAINTEXT"), topic, ("hangs up", "security.protocol")),
+            (fortress.config(security_protocol="SSL"), topic, ("hangs up", "security.protocol")),
+            (fortress.config(sasl_mechanism="PLAIN"), topic, ("sasl.mechanism",)),
         ]
         for config, name, words in cases[: 99 if times > 1 else 5]:
             directory = scene.directory()
@@ -247,7 +250,7 @@ def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("wrong password, CA or rights at the start", refused_at_start, times=6, quick=1),
+    Fault("wrong password, CA or rights at the start", refused_at_start, times=9, quick=1),
     Fault("the password is revoked", revoke_credentials, times=2),
     Fault("the right to write is revoked", forbid_writing, times=2),
 ]

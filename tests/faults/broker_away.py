@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from confluent_kafka import KafkaException
 
 from dfud.broker.node import KafkaNode
 from faults.scene import Fault, Scene
-from faults.tally import Tally
+from faults.tally import Files, Tally
 from topics import create_topic
-from uploading import Upload, completed, in_progress, tree, upload_once, uploading, wait_until
+from uploading import WAIT_S, Upload, completed, in_progress, tree, upload_once, uploading, wait_until
 
 AWAY, BACK = "the broker is away", "the broker is back"
 TOLD_WITHIN = 10.0  # s
@@ -107,7 +108,7 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
                     lambda name=name, text=text: f"{name!r} is not named: {text}",
                 )
             node.start()
-            before = scene.on_topic(topic, node.bootstrap)
+            before = _read_after_start(scene, topic, node)
             whole = {
                 path for path in tree(directory) if any(each.complete for each in before.get(path, {}).values())
             }
@@ -117,6 +118,18 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
                 upload_once(directory, config, topic)
             tally.require(not in_progress(directory, topic), "the next run has left something")
             scene.check(tally, directory, topic, node.bootstrap)
+
+
+def _read_after_start(scene: Scene, topic: str, node: KafkaNode) -> Files:
+    """Read a topic of a broker that has just been started, and may not lead all partitions yet."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return scene.on_topic(topic, node.bootstrap)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _memory(upload: Upload) -> int:
