@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
         static rd_kafka_message_t *batch[1000];
         size_t messages = 0, bytes = 0;
         while (open) {
-                ssize_t count = rd_kafka_consume_batch_queue(queue, 1000, batch, 1000);
+                ssize_t count = rd_kafka_consume_batch_queue(queue, 5, batch, 1000);
                 if (count < 0)
                         die("consume", rd_kafka_err2str(rd_kafka_last_error()));
                 for (ssize_t i = 0; i < count; i++) {

@@ -50,6 +50,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             f"--topic_name is longer than {LONGEST_TOPIC} characters: its files in LOGS would have no room for it"
         )
     wanted = group_id(config, options.consumer_group_id)
+    is_explicit = options.consumer_group_id is not None
     properties = consumer_properties(config, wanted or "dfud")
     signals = Signals()
     partitions = call_aside(
@@ -64,7 +65,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         folder = PartsFolder(_open_parts(directory, options.topic))
         folder.tidy()
         folder.hand_over(options.n_threads)
-        properties["group.id"] = _settle_group(folder, wanted, partitions, log)
+        properties["group.id"] = _settle_group(folder, wanted, is_explicit, partitions, log)
         ends = {number: found.end for number, found in partitions.items()} if options.once else None
         settings = FetchSettings(
             directory,
@@ -136,25 +137,35 @@ def _open_parts(directory: str, topic: str) -> int:
 
 
 def _settle_group(
-    folder: PartsFolder, wanted: str | None, partitions: dict[int, Partition], log: logging.Logger
+    folder: PartsFolder,
+    wanted: str | None,
+    is_explicit: bool,
+    partitions: dict[int, Partition],
+    log: logging.Logger,
 ) -> str:
     """Return the consumer group: the one asked for, or one of this directory's own, made at its first download.
 
-    A group that has read on where this directory has not been is told of: what it has passed will not come.
+    A configuration file may serve several directories. Where its group has read already, not into this one, what
+    it has passed would not come: this directory gets a group of its own, called after it. A group that the command
+    line names is taken as it is, and that is told.
     """
     names = folder.groups()
-    if wanted is None:
-        own = next((name for name in sorted(names) if name.startswith("dfud-")), None)
-        if own is None:
-            own = f"dfud-{secrets.token_hex(8)}"
-            folder.add_group(own)
-        return own
-    if wanted not in names:
-        passed = sum(max(0, found.committed - found.start) for found in partitions.values())
+    if wanted in names:
+        return str(wanted)
+    passed = sum(max(0, found.committed - found.start) for found in partitions.values())
+    if wanted is not None and (is_explicit or not passed):
         if passed:
             log.warning(
                 f"consumer group {wanted} has read {passed} messages of the topic, not into this directory: "
                 "they don't come again; give another --consumer_group_id to begin at the start"
             )
         folder.add_group(wanted)
-    return wanted
+        return wanted
+    prefix = f"{wanted or 'dfud'}-"
+    own = next((name for name in sorted(names) if name.startswith(prefix)), None)
+    if own is None:
+        own = f"{prefix}{secrets.token_hex(8)}"
+        folder.add_group(own)
+        if wanted is not None:
+            log.info(f"consumer group {wanted} has read the topic, not into this directory, which reads as {own}")
+    return own

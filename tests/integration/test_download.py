@@ -67,6 +67,20 @@ def test_a_tree_of_odd_names_comes_back(tmp_path: Path, config_file: Path, topic
     assert "0 messages read" in download_once(target, config_file, topic)
 
 
+def test_each_directory_gets_all_with_one_configuration(tmp_path: Path, config_file: Path, topic: str) -> None:
+    """The file names one consumer group, which the first directory has moved on for the second."""
+    source = tmp_path / "source"
+    files(source, {b"one": 100_000, b"sub/two": 5})
+    upload_once(source, config_file, topic)
+    for name in ("first", "second", "third"):
+        download_once(tmp_path / name, config_file, topic)
+        assert contents(tmp_path / name) == contents(source)
+        assert "0 messages read" in download_once(tmp_path / name, config_file, topic)
+    named = ("--consumer_group_id", "dfud")
+    assert "not into this directory" in download_once(tmp_path / "fourth", config_file, topic, *named)
+    assert contents(tmp_path / "fourth") == {}
+
+
 def test_it_runs_until_quit_and_answers_check(
     tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
