@@ -68,6 +68,7 @@ def outlive_messages(scene: Scene, tally: Tally, times: int) -> None:
                 scene.fill(directory, 10, 1_000_000, f"meanwhile{number}-")
                 upload.wait_for(AWAY, TOLD_WITHIN)
                 time.sleep(2 * _MESSAGE_TIMEOUT)  # the fault itself
+                must_be_idle(tally, upload)
                 node.start()
                 with tally.recovering():
                     upload.wait_for(BACK)
@@ -87,8 +88,6 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
         for number in range(times):
             directory, topic = scene.directory(), create_topic(node.bootstrap)
             once = ["--once"] if number % 2 == 0 else []
-            with uploading(directory, config, topic, "--upload_existing") as upload:
-                pass
             scene.fill(directory, 12, 4_000_000)
             (directory / "small").write_bytes(b"x")
             with uploading(directory, config, topic, "--upload_existing", *once) as upload:
@@ -130,6 +129,15 @@ def _read_after_start(scene: Scene, topic: str, node: KafkaNode) -> Files:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+def must_be_idle(tally: Tally, upload: Upload) -> None:
+    """Check for 5 s that the program and its workers do not spin while they wait."""
+    members = [psutil.Process(upload.process.pid), *upload.workers().values()]
+    before = sum(sum(member.cpu_times()[:2]) for member in members)
+    time.sleep(5.0)
+    share = (sum(sum(member.cpu_times()[:2]) for member in members) - before) / 5.0
+    tally.require(share < 0.2, f"{share:.0%} of a core while there is nothing to be done")
 
 
 def _memory(upload: Upload) -> int:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
@@ -19,10 +18,10 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from faults.broker_away import AWAY, TOLD_WITHIN, wait_until_recorded
+from faults.broker_away import AWAY, TOLD_WITHIN, must_be_idle, wait_until_recorded
 from faults.scene import Fault, Scene
 from faults.tally import Tally
-from uploading import Upload, in_progress, tree, uploading
+from uploading import in_progress, tree, uploading
 
 _ANSWER_S = 30.0
 
@@ -58,8 +57,7 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             if number % 2 == 0:  # else it is back before anybody misses it
                 upload.wait_for(AWAY, TOLD_WITHIN + 10)
                 if not scene.is_quick:
-                    share = upload_cpu(upload, 5.0)
-                    tally.require(share < 0.2, f"{share:.0%} of a core while there is no topic")
+                    must_be_idle(tally, upload)
             _create(admin, topic)
             with tally.recovering():
                 wait_until_recorded(directory, topic)
@@ -71,14 +69,6 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
         }
         tally.check(expected, scene.on_topic(topic))
         tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
-
-
-def upload_cpu(upload: Upload, seconds: float) -> float:
-    """Return the share of a core that the program and its workers take for so long."""
-    members = [psutil.Process(upload.process.pid), *upload.workers().values()]
-    before = sum(sum(member.cpu_times()[:2]) for member in members)
-    time.sleep(seconds)
-    return (sum(sum(member.cpu_times()[:2]) for member in members) - before) / seconds
 
 
 def _create(admin: AdminClient, topic: str) -> None:
