@@ -50,10 +50,12 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
         raise UsageError(f"{config_path} can't be used: {reason(problem)}") from None
     deadline = time.monotonic() + _PATIENCE
     asked_to_create = False
+    patience = 0.5  # s; little at first, so that what is hopeless is told soon
     while True:
+        patience = min(2 * patience, max(1.0, deadline - time.monotonic()))
         problem_text = ""
         try:
-            metadata = producer.list_topics(topic, timeout=1.0).topics[topic]
+            metadata = producer.list_topics(topic, timeout=patience).topics[topic]
             error = metadata.error
             if error is None and metadata.partitions:
                 return _limits(topic, len(metadata.partitions), properties, config_path, logger)
