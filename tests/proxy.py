@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import struct
 import threading
@@ -12,6 +13,7 @@ from types import TracebackType
 from dfud.broker.ports import HOST, free_ports
 
 _PIECE = 256 * 1024  # bytes
+_MOST_UNDER_WAY = 64  # pieces, in one direction of a connection
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # for SO_LINGER: the peer sees a reset, not an orderly end
 
 
@@ -59,7 +61,7 @@ class Proxy:
             _reset(end)
 
     def delay(self, seconds: float) -> None:
-        """Hold back each piece of at most 256 KiB, in both directions, for so long."""
+        """Have everything arrive so much later, in both directions."""
         self._delay = seconds
 
     def heal(self) -> None:
@@ -106,14 +108,28 @@ class Proxy:
             self._start(self._pump, pair, server, client)
 
     def _pump(self, pair: _Pair, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := source.recv(_PIECE):
-                self._passing.wait()
-                time.sleep(self._delay)
-                sink.sendall(piece)
+        under_way: queue.Queue[tuple[float, bytes]] = queue.Queue(_MOST_UNDER_WAY)
+        self._start(self._deliver, under_way, sink)
+        piece = b"some"
+        while piece:
+            try:
+                piece = source.recv(_PIECE)
+            except OSError:
+                piece = b""
+            under_way.put((time.monotonic() + self._delay, piece))
         with self._lock:
             self._open -= {source, sink}
         pair.one_ended()
+
+    def _deliver(self, under_way: queue.Queue[tuple[float, bytes]], sink: socket.socket) -> None:
+        """Send each piece when its time has come, up to the empty one; what can't be sent is dropped."""
+        piece = b"some"
+        while piece:
+            due, piece = under_way.get()
+            self._passing.wait()
+            time.sleep(max(0.0, due - time.monotonic()))
+            with contextlib.suppress(OSError):
+                sink.sendall(piece)
 
 
 class _Pair:

@@ -278,6 +278,7 @@ class ProducerLane:
         self._renewals_in_vain = 0
         if self._away:
             self._away = False
+            self._silence.is_over(self._last_ack)
             self._supervisor.send([BrokerAway("")])
         upload.acked.add(number)
         if upload.is_complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_SILENT_FOR = 5.0  # s
+_SILENT_FOR, _SILENT_AT_MOST = 5.0, 60.0  # s; the more where the network turns out to be slow
 _DOWN_FOR = 1.0  # s; where librdkafka says that there is no connection: most are there again at once
 
 
@@ -14,6 +14,8 @@ class Silence:
 
     def __init__(self) -> None:
         self._waiting_since: float | None = None
+        self._silent_for = _SILENT_FOR
+        self._began = 0.0
         self._down_at = 0.0
         self.down = ""  # why there is no connection to any broker
         self.has_new_cause = False  # `down` is a cause, and nobody was told
@@ -25,6 +27,11 @@ class Silence:
             self.has_new_cause = is_cause
         self._down_at = now
 
+    def is_over(self, now: float) -> None:
+        """Something is acknowledged, after it was told. A short silence was a slow network: be slower to tell."""
+        if not self.down and now - self._began < 2 * self._silent_for:
+            self._silent_for = min(2 * self._silent_for, _SILENT_AT_MOST)
+
     def why(self, now: float, last_ack: float, is_waiting: bool) -> str:
         """Return why the broker is to be called away, or "" while it is not; `is_waiting` for acknowledgements."""
         if last_ack > self._down_at:
@@ -35,7 +42,8 @@ class Silence:
             return ""
         if self._waiting_since is None:
             self._waiting_since = now
-        silent = now - max(last_ack, self._waiting_since)
+        self._began = max(last_ack, self._waiting_since)
+        silent = now - self._began
         if self.down and silent >= _DOWN_FOR:
             return self.down
-        return f"nothing has been acknowledged for {silent:.0f} s" if silent >= _SILENT_FOR else ""
+        return f"nothing has been acknowledged for {silent:.0f} s" if silent >= self._silent_for else ""

@@ -86,15 +86,14 @@ def delay(scene: Scene, tally: Tally, times: int) -> None:
             directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
             scene.fill(directory, 3, 1_000_000)
             scene.fill(directory, 30, 1_000, "small")
-            seconds = (0.2, 0.5, 1.5)[number % 3]
-            proxy.delay(seconds)
+            proxy.delay((0.2, 0.5, 1.5)[number % 3])
             tally.times += 1
             with uploading(directory, scene.config(proxy.address), topic, "--upload_existing") as upload:
                 upload.wait_for("broken into")
                 with tally.recovering():
                     text = upload.quit()
             proxy.heal()
-            tally.require(seconds > 1 or AWAY not in text, text)  # only the longest is silence, too
+            tally.require(text.count(AWAY) <= 1 + number % 3, text)  # what is slow is silent, too, but told seldom
             on_topic = scene.check(tally, directory, topic, node.internal_bootstrap)
             repeated = sum(each.duplicates for versions in on_topic.values() for each in versions.values())
             tally.require(not repeated, f"{repeated} chunks were sent twice, though nothing was cut")

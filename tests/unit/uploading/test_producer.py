@@ -586,6 +586,29 @@ def test_a_broker_that_acknowledges_nothing_is_away_too(
     assert bench.turn(seconds=60) == []
 
 
+def test_a_slow_network_is_not_called_away_again_and_again(bench: Bench) -> None:
+    bench.producer.acks_on_its_own = False
+    bench.turn(*bench.file(1, bytes(300)))
+    told = []
+    for _ in range(20):  # an acknowledgement every 8 s
+        told += [message for message in bench.turn(seconds=7) if isinstance(message, BrokerAway)]
+        bench.producer.answers.append(None)
+        told += [message for message in bench.turn(seconds=1) if isinstance(message, BrokerAway)]
+    assert [bool(message.why) for message in told] == [True, False]
+    told = events(bench.turn(seconds=20))
+    assert any(isinstance(message, BrokerAway) for message in told)
+
+
+def test_after_a_long_silence_the_next_is_told_as_soon(bench: Bench) -> None:
+    bench.producer.acks_on_its_own = False
+    bench.turn(*bench.file(1, bytes(300)))
+    for _ in range(3):
+        assert BrokerAway in {type(message) for message in bench.turn(seconds=6)}
+        bench.turn(seconds=60)
+        bench.producer.answers.append(None)
+        assert BrokerAway("") in bench.turn(seconds=1)
+
+
 def test_a_refused_connection_is_told_once_with_its_cause(bench: Bench) -> None:
     tell = bench.producer.properties["error_cb"]
     bench.producer.acks_on_its_own = False
