@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +8,7 @@ from pathlib import Path
 import pytest
 
 from dfud.logs.atomic import replace_file, sync_folder
-
-
-@pytest.fixture
-def most_bytes() -> Iterator[None]:
-    """No file can have more than 1,000 bytes, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+from full_disk import full_disk
 
 
 def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
@@ -39,10 +27,10 @@ def test_it_is_another_file_so_that_a_copy_under_way_stays_whole(tmp_path: Path)
         assert copying.read() == b"old"
 
 
-def test_a_full_disk_leaves_the_old_one(tmp_path: Path, most_bytes: None) -> None:
+def test_a_full_disk_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "table"
     replace_file(str(path), [b"old"])
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large"), full_disk(1000):
         replace_file(str(path), [b"x" * 5000])
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["table"]

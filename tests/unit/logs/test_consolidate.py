@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from dfud.core.tables import BadRow, CompletedRow, format_table, read_completed,
 from dfud.logs import consolidate as module
 from dfud.logs.consolidate import Consolidated, consolidate, read_lines
 from dfud.logs.layout import LogsFolder
+from full_disk import full_disk
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 
@@ -176,27 +174,12 @@ def test_of_a_version_that_was_recorded_twice_the_last_digest_counts(logs: LogsF
         assert done.known.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
 
 
-def full_disk() -> Callable[[], None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
-
-    def end() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-
-    return end
-
-
 def test_a_full_disk_leaves_all_as_it_was_and_knows_all(logs: LogsFolder) -> None:
     write(logs.completed, "old", more="garbage\r\n")
     write(logs.shard(0, 1), *(f"file {number}" for number in range(50)))
     before = {name: Path(logs.path, name).read_bytes() for name in os.listdir(logs.path)}
-    end = full_disk()
-    try:
+    with full_disk(300):
         done = run(logs)
-    finally:
-        end()
     assert done.trouble is not None
     assert knows(done, "old", *(f"file {number}" for number in range(50)))
     left = {
