@@ -17,6 +17,7 @@ import pytest
 
 from dfud.broker.node import KafkaNode
 from dfud.core.openmsistream import Chunk, decode
+from downloading import download_once
 from openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
 from reader import Message, read_topic
 from topics import create_topic
@@ -129,6 +130,18 @@ def test_our_messages_are_those_of_openmsistream(
     assert mine.keys() == others.keys()
     assert all(mine[key].value == others[key].value and not mine[key].headers for key in mine)
     assert_rebuilt(chunks_on(kafka, theirs), tree(directory), once=False)
+
+
+def test_we_rebuild_what_openmsistream_sends(
+    directory: Path, tmp_path: Path, peer: OpenMSIStream, kafka: KafkaNode, topic: str
+) -> None:
+    write_tree(directory, 60, sizes=SIZES[1:-1])  # it sends nothing for an empty file
+    chunks = sum(-(-len(content) // CHUNK) for content in tree(directory).values())
+    peer.upload_until(
+        directory, topic, lambda: len(read_topic(kafka.bootstrap, topic)) >= chunks, "--chunk_size", CHUNK
+    )
+    download_once(tmp_path / "rebuilt", peer.config, topic)
+    assert tree(tmp_path / "rebuilt") == tree(directory)
 
 
 def peer_rows(directory: Path, pattern: str) -> list[dict[str, str]]:
