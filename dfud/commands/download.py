@@ -9,7 +9,7 @@ import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.options import MOST_THREADS, check_finite, check_level, check_regex, check_topic, option
+from dfud.commands.options import MOST_THREADS, check_finite, check_regex, check_topic, logger_options, option
 from dfud.downloading.run import DownloadOptions
 from dfud.downloading.run import download as run_download
 from dfud.errors import UsageError
@@ -49,21 +49,7 @@ from dfud.processes.console import open_standard_files
     help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
 )
 @option("--once", is_flag=True, help="Read what is on the topic at the start, then leave: for cron.")
-@option(
-    "--logger_stream_level",
-    default="info",
-    callback=check_level,
-    show_default=True,
-    help="Level of the console.",
-)
-@option(
-    "--logger_file_level",
-    default="info",
-    callback=check_level,
-    show_default=True,
-    help="Level of the log file.",
-)
-@option("--logger_file_path", metavar="FILE", help="Log file; DIR/LOGS/DataFileDownloadDirectory.log by default.")
+@logger_options("DataFileDownloadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")
 def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Rebuild the files of a Kafka topic below DIR.

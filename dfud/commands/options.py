@@ -54,3 +54,19 @@ def check_finite(context: click.Context, parameter: click.Parameter, value: floa
     if not math.isfinite(value) or value == 0:
         raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")
     return value
+
+
+def logger_options(log_file: str) -> Callable[[Command], Command]:
+    """Return the three options of what is told where, of a command whose log is `log_file` in LOGS."""
+
+    def add(command: Command) -> Command:
+        level = {"default": "info", "callback": check_level, "show_default": True}
+        for decorate in (
+            option("--logger_file_path", metavar="FILE", help=f"Log file; DIR/LOGS/{log_file} by default."),
+            option("--logger_file_level", help="Level of the log file.", **level),
+            option("--logger_stream_level", help="Level of the console.", **level),
+        ):
+            command = decorate(command)
+        return command
+
+    return add

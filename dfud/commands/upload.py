@@ -10,7 +10,7 @@ import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.options import MOST_THREADS, check_finite, check_level, check_regex, check_topic, option
+from dfud.commands.options import MOST_THREADS, check_finite, check_regex, check_topic, logger_options, option
 from dfud.core.chunks import is_chunk_size
 from dfud.core.names import DEFAULT_UPLOAD_REGEX
 from dfud.errors import UsageError
@@ -83,21 +83,7 @@ def _check_positive(context: click.Context, parameter: click.Parameter, value: f
     is_flag=True,
     help="Look for new files from time to time: for file systems without inotify, such as NFS and CIFS.",
 )
-@option(
-    "--logger_stream_level",
-    default="info",
-    callback=check_level,
-    show_default=True,
-    help="Level of the console.",
-)
-@option(
-    "--logger_file_level",
-    default="info",
-    callback=check_level,
-    show_default=True,
-    help="Level of the log file.",
-)
-@option("--logger_file_path", metavar="FILE", help="Log file; DIR/LOGS/DataFileUploadDirectory.log by default.")
+@logger_options("DataFileUploadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")
 def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Upload the files that are added to DIR to a Kafka topic.
