@@ -209,8 +209,9 @@ def test_a_file_in_both_tables_is_not_sent_again(
 def test_a_kill_of_everything_costs_nothing(
     directory: Path, config_file: Path, slow_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    fill(directory, 100, 3)
-    with uploading(directory, slow_config, topic, "--upload_existing") as upload:
+    fill(directory, 60, 3)
+    chunks = ("--chunk_size", 2048)  # so many that it is in the middle when the table is first written
+    with uploading(directory, slow_config, topic, "--upload_existing", *chunks) as upload:
         wait_until(lambda: any(int(row["n_chunks_delivered"]) for row in in_progress(directory, topic)))
         upload.kill()
     before = files_on(kafka.bootstrap, topic)
@@ -218,7 +219,7 @@ def test_a_kill_of_everything_costs_nothing(
     assert any(recorded.values()), "it was not in the middle"
     assert_on_topic(recorded, before)
 
-    upload_once(directory, config_file, topic)
+    upload_once(directory, config_file, topic, *chunks)
     files = assert_all_there(directory, kafka.bootstrap, topic, once=False)
     for path, versions in files.items():
         (version,) = versions.values()
