@@ -95,7 +95,7 @@ def take_descriptors_away(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 20, 100_000, "more")
             (directory / "folder").mkdir()
             scene.fill(directory / "folder", 20, 100_000)
-            upload.wait_for("can't be read|can't be written|can't be opened")
+            upload.wait_for("can't be written")
             for member in family:
                 resource.prlimit(member.pid, resource.RLIMIT_NOFILE, before)
             with tally.recovering():
