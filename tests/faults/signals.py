@@ -50,7 +50,7 @@ def end_at_start(scene: Scene, tally: Tally, times: int) -> None:
         tally.require("Traceback" not in text, lambda text=text: text)
         told = f"ended by {asked.name} before anything was uploaded" in text
         # Before dfud is there at all, Python's own answer is a death by the signal, or an interruption.
-        early = (status == -asked and not text) or (status == 1 and text.strip() == "dfud: interrupted")
+        early = status in (1, -asked) and text.strip() in ("", "dfud: interrupted")
         expected = status == 0 or told or early
         tally.require(expected, lambda asked=asked, status=status, text=text: f"{asked.name}, {status}: {text}")
         with tally.recovering():
