@@ -31,7 +31,7 @@ class Entry:
 
     __slots__ = (
         "acked", "attempts", "chunk_size", "failure", "identity", "known_digest", "lane", "mixed",
-        "n_chunks", "read", "recheck", "resume_at", "started", "state", "token", "version",
+        "n_chunks", "read", "recheck", "resume_at", "seen_again", "started", "state", "token", "version",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +48,7 @@ class Entry:
         self.state = State.BEHIND  # until it is put somewhere
         self.lane = -1
         self.read = False  # the producer has all of it
+        self.seen_again = False  # since it was given to a chunker: should that not find it, it has come back
         self.recheck = False  # the kernel reported it again: what was read of it before may be no more
         self.mixed = False  # only a part is read for the topic, the rest of it was acknowledged before
         self.known_digest = ""  # for a file that is only compared with what is on the topic already

@@ -67,6 +67,7 @@ class Ledger:
         latest = self._latest.get(version.path)
         same = latest is not None and latest.version == version
         if latest is not None and same and not (by_event and latest.state in ENDED):
+            latest.seen_again = True
             if by_event:
                 latest.recheck = True
                 if latest.state is State.PAUSED and latest.attempts <= 1:
@@ -192,6 +193,9 @@ class Ledger:
         """The file can't be read; return its entry if that is news to be told."""
         entry = self._entries.get(token)
         if entry is None or entry.state is not State.ACTIVE:
+            return None
+        if gone and entry.seen_again and not self._is_superseded(entry):
+            self._pause(entry, entry.attempts, now)  # its folder was moved away and back
             return None
         if self._is_superseded(entry) or (gone and not entry.acked):
             self._forget(entry)  # a newer version is on its way, or there is nothing on the topic to be finished
@@ -361,6 +365,7 @@ class Ledger:
         entry.state = State.ACTIVE
         entry.lane = lane
         entry.read = False
+        entry.seen_again = False
         entry.mixed = bool(entry.acked)
         self._active[entry.version.path] = entry
         self._unread[lane][not entry.is_small] += 1

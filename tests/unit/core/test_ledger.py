@@ -260,3 +260,18 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
             assert ledger.stop_pausing() == []
         costs.append(time.process_time() - began)
     assert costs[1] < 10 * costs[0] + 0.01
+
+
+@pytest.mark.parametrize("by_event", [False, True])
+def test_a_file_that_was_away_and_is_back_is_tried_again(by_event: bool) -> None:
+    """Its folder was moved out and in again: that it is there again is told before that it was not."""
+    ledger = make()
+    ledger.find(V1, by_event=False)
+    task = send(ledger)
+    assert ledger.find(V1, by_event) is None
+    assert ledger.is_unreadable(task.token, True, "gone", NOW) is None
+    ledger.resume_paused(NOW + 10)
+    again = send(ledger)
+    assert again.version == V1
+    assert ledger.is_unreadable(again.token, True, "gone", NOW + 10) is not None
+    assert ledger.open_files == 0
