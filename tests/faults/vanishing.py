@@ -98,7 +98,7 @@ def _must_be_told(tally: Tally, upload: Upload) -> None:
 
 FAULTS = [
     Fault("a folder is renamed while it is uploaded", rename_folder, times=10, quick=1),
-    Fault("a tree is moved in and out", move_trees, times=200, quick=20),
+    Fault("a tree is moved in and out", move_trees, times=200),
     Fault("the directory is removed", remove_directory, times=3, quick=1),
     Fault("the directory is unmounted", unmount_directory, times=3),
 ]
