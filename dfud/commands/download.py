@@ -9,7 +9,14 @@ import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.options import MOST_THREADS, check_finite, check_regex, check_topic, logger_options, option
+from dfud.commands.options import (
+    check_regex,
+    check_topic,
+    logger_options,
+    option,
+    threads_option,
+    update_option,
+)
 from dfud.downloading.run import DownloadOptions
 from dfud.downloading.run import download as run_download
 from dfud.errors import UsageError
@@ -21,13 +28,7 @@ from dfud.processes.console import open_standard_files
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to read.")
-@option(
-    "--n_threads",
-    type=click.IntRange(1, MOST_THREADS),
-    default=2,
-    show_default=True,
-    help="Number of processes that share the topic's partitions.",
-)
+@threads_option("Number of processes that share the topic's partitions.")
 @option(
     "--download_regex",
     default="",
@@ -40,14 +41,7 @@ from dfud.processes.console import open_standard_files
     help="Consumer group to keep the place in the topic by; group.id of [consumer] by default, else, or with "
     '"create_new", one of this DIR\'s own.',
 )
-@option(
-    "--update_seconds",
-    type=float,
-    default=300,
-    callback=check_finite,
-    show_default=True,
-    help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
-)
+@update_option()
 @option("--once", is_flag=True, help="Read what is on the topic at the start, then leave: for cron.")
 @logger_options("DataFileDownloadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-MOST_THREADS = 64
+from dfud.core.names import DEFAULT_UPLOAD_REGEX
+
+_MOST_THREADS = 64
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -54,6 +56,30 @@ def check_finite(context: click.Context, parameter: click.Parameter, value: floa
     if not math.isfinite(value) or value == 0:
         raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")
     return value
+
+
+def threads_option(what: str) -> Callable[[Command], Command]:
+    """Return the option of how many processes there are; `what` is its help."""
+    return option("--n_threads", type=click.IntRange(1, _MOST_THREADS), default=2, show_default=True, help=what)
+
+
+def upload_regex_option(what: str) -> Callable[[Command], Command]:
+    """Return the option of which files count, by their names; `what` is its help."""
+    return option(
+        "--upload_regex", default=DEFAULT_UPLOAD_REGEX, callback=check_regex, show_default=True, help=what
+    )
+
+
+def update_option() -> Callable[[Command], Command]:
+    """Return the option of how often a sign of life is given."""
+    return option(
+        "--update_seconds",
+        type=float,
+        default=300,
+        callback=check_finite,
+        show_default=True,
+        help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
+    )
 
 
 def logger_options(log_file: str) -> Callable[[Command], Command]:

@@ -10,9 +10,15 @@ import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.options import MOST_THREADS, check_finite, check_regex, check_topic, logger_options, option
+from dfud.commands.options import (
+    check_topic,
+    logger_options,
+    option,
+    threads_option,
+    update_option,
+    upload_regex_option,
+)
 from dfud.core.chunks import is_chunk_size
-from dfud.core.names import DEFAULT_UPLOAD_REGEX
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
@@ -39,20 +45,8 @@ def _check_positive(context: click.Context, parameter: click.Parameter, value: f
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to produce to.")
 @option("--upload_existing", is_flag=True, help="Upload the files that are there already, too.")
-@option(
-    "--n_threads",
-    type=click.IntRange(1, MOST_THREADS),
-    default=2,
-    show_default=True,
-    help="Number of chunkers and producers that work side by side.",
-)
-@option(
-    "--upload_regex",
-    default=DEFAULT_UPLOAD_REGEX,
-    callback=check_regex,
-    show_default=True,
-    help="Only files whose names match this regular expression are uploaded.",
-)
+@threads_option("Number of chunkers and producers that work side by side.")
+@upload_regex_option("Only files whose names match this regular expression are uploaded.")
 @option(
     "--chunk_size",
     type=int,
@@ -69,14 +63,7 @@ def _check_positive(context: click.Context, parameter: click.Parameter, value: f
     show_default=True,
     help="Most memory in MB that the internal queue and librdkafka's own queues take together.",
 )
-@option(
-    "--update_seconds",
-    type=float,
-    default=300,
-    callback=check_finite,
-    show_default=True,
-    help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
-)
+@update_option()
 @option("--once", is_flag=True, help="Upload what is there and what is unfinished, then leave: for cron.")
 @option(
     "--use_polling_observer",

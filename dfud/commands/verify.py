@@ -9,8 +9,12 @@ import click
 
 from dfud import __version__
 from dfud.commands import CONTEXT
-from dfud.commands.options import MOST_THREADS, check_regex, check_topic, option
-from dfud.core.names import DEFAULT_UPLOAD_REGEX
+from dfud.commands.options import (
+    check_topic,
+    option,
+    threads_option,
+    upload_regex_option,
+)
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
 from dfud.processes.console import open_standard_files
@@ -22,20 +26,8 @@ from dfud.verifying.run import verify as run_verify
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to compare with.")
-@option(
-    "--n_threads",
-    type=click.IntRange(1, MOST_THREADS),
-    default=2,
-    show_default=True,
-    help="Number of processes that share the topic's partitions.",
-)
-@option(
-    "--upload_regex",
-    default=DEFAULT_UPLOAD_REGEX,
-    callback=check_regex,
-    show_default=True,
-    help="Only files whose names match this regular expression are looked at.",
-)
+@threads_option("Number of processes that share the topic's partitions.")
+@upload_regex_option("Only files whose names match this regular expression are looked at.")
 @option("--json", is_flag=True, help="Put out one JSON object, for machines.")
 @option(
     "--print0",

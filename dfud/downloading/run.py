@@ -18,7 +18,7 @@ from dfud.kafka.consumer import consumer_properties, group_id
 from dfud.kafka.ends import Partition, look_at_partitions
 from dfud.logs.layout import LONGEST_TOPIC
 from dfud.logs.lock import UploadLock
-from dfud.logs.logfile import make_log
+from dfud.logs.logfile import open_log
 from dfud.processes.aside import call_aside
 from dfud.processes.console import CommandInput, Output
 from dfud.processes.hub import Surroundings
@@ -60,7 +60,13 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     logs = _make_logs(directory)
     lock = _take_lock(logs, directory, options.topic)
     output = Output()
-    log = _make_log(options, logs, output)
+    log = open_log(
+        output.write_line,
+        options.logger_stream_level,
+        options.logger_file_path,
+        os.path.join(logs, LOG_FILE),
+        options.logger_file_level,
+    )
     try:
         folder = PartsFolder(_open_parts(directory, options.topic))
         folder.tidy()
@@ -102,18 +108,6 @@ def _take_lock(logs: str, directory: str, topic: str) -> UploadLock:
         return UploadLock.take(os.path.join(logs, ".download.lock"), directory, topic)
     except LockedError:
         raise LockedError(f"another dfud is already downloading to {directory}") from None
-
-
-def _make_log(options: DownloadOptions, logs: str, output: Output) -> logging.Logger:
-    path = options.logger_file_path or os.path.join(logs, LOG_FILE)
-    if os.path.isdir(path):
-        path = os.path.join(path, LOG_FILE)
-    try:
-        return make_log(output.write_line, options.logger_stream_level, path, options.logger_file_level)
-    except OSError as problem:
-        raise UsageError(
-            f"the log file {path} can't be opened: {problem.strerror}; see --logger_file_path"
-        ) from None
 
 
 def _parts_name(topic: str) -> str:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from dfud.core.plain_rows import HEADER, plain_records
-from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
+from dfud.core.tables import BadRow, CompletedRow, Row, format_rows, read_completed, version_of
 from dfud.logs.atomic import replace_file, sync_folder
 from dfud.logs.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
@@ -30,6 +30,15 @@ def read_lines(path: str) -> Iterator[str]:
     """Give the lines of a table with their line ends; OSError if it can't be read."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         yield from file
+
+
+def good_rows(rows: Iterable[Row | BadRow], table: str, bad: list[SetAside]) -> Iterator[Row]:
+    """Give the rows that could be understood; the others of `table` are added to `bad`."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            bad.append(SetAside(table, row))
+        else:
+            yield row
 
 
 class Consolidated(NamedTuple):
@@ -132,11 +141,8 @@ def _records(path: str, bad: list[SetAside]) -> Iterator[bytes]:
             yield from records
             number += block.count(b"\n")
         with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            for row in read_completed(lines, number):
-                if isinstance(row, BadRow):
-                    bad.append(SetAside(path, row))
-                else:
-                    yield version_of(row).identity() + bytes.fromhex(row.xxh3_128)
+            for row in good_rows(read_completed(lines, number), path, bad):
+                yield version_of(row).identity() + bytes.fromhex(row.xxh3_128)
 
 
 def _whole_lines(file: BinaryIO) -> bytes:
@@ -146,11 +152,7 @@ def _whole_lines(file: BinaryIO) -> bytes:
 
 def _rows(paths: Iterable[str], bad: list[SetAside]) -> Iterator[CompletedRow]:
     for path in paths:
-        for row in read_completed(read_lines(path)):
-            if isinstance(row, BadRow):
-                bad.append(SetAside(path, row))
-            else:
-                yield row
+        yield from good_rows(read_completed(read_lines(path)), path, bad)
 
 
 def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+
+from dfud.errors import UsageError
 
 FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -47,3 +50,21 @@ def make_log(write_line: Callable[[str], None], stream_level: int, path: str, fi
     log.addHandler(stream)
     log.addHandler(file)
     return log
+
+
+def open_log(
+    write_line: Callable[[str], None], stream_level: int, given: str | None, usual: str, file_level: int
+) -> logging.Logger:
+    """Return a logger as `make_log` does, to the file or in the folder `given`, or to `usual`.
+
+    Raises UsageError, which names the file, if that can't be opened.
+    """
+    path = given or usual
+    if os.path.isdir(path):
+        path = os.path.join(path, os.path.basename(usual))
+    try:
+        return make_log(write_line, stream_level, path, file_level)
+    except OSError as problem:
+        raise UsageError(
+            f"the log file {path} can't be opened: {problem.strerror}; see --logger_file_path"
+        ) from None

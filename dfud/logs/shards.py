@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dfud.core.tables import CompletedRow, format_row, format_rows
+from dfud.core.plain_rows import HEADER
+from dfud.core.tables import CompletedRow, format_row
 from dfud.logs.atomic import replace_file
 from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
 
@@ -20,7 +21,6 @@ class ShardWriter:
         self._sequence = first_sequence
         self._written: list[bytes] = []  # rows of the present shard that are on disk
         self._waiting: list[bytes] = []
-        self._header = _encode(format_rows([CompletedRow._fields]))
         self.rows_lost = 0
 
     @property
@@ -32,7 +32,7 @@ class ShardWriter:
         if len(self._waiting) >= MOST_ROWS_WAITING:
             del self._waiting[0]
             self.rows_lost += 1
-        self._waiting.append(_encode(format_row(row)))
+        self._waiting.append(format_row(row).encode("utf-8", "surrogateescape"))
 
     @property
     def fills_a_shard(self) -> bool:
@@ -54,10 +54,6 @@ class ShardWriter:
                 self._sequence += 1
                 continue
             rows = self._written + self._waiting[:room]
-            replace_file(self._folder.shard(self._producer, self._sequence), [self._header, *rows])
+            replace_file(self._folder.shard(self._producer, self._sequence), [HEADER, *rows])
             self._written = rows
             del self._waiting[:room]
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

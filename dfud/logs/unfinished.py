@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dfud.core.tables import BadRow, InProgressRow, format_row, format_rows, read_in_progress
+import contextlib
+
+from dfud.core.tables import InProgressRow, format_row, format_rows, read_in_progress
 from dfud.logs.atomic import replace_file
-from dfud.logs.consolidate import SetAside, read_lines
+from dfud.logs.consolidate import SetAside, good_rows, read_lines
 from dfud.logs.layout import LogsFolder
 
 
@@ -12,14 +14,8 @@ def read_unfinished(folder: LogsFolder) -> tuple[list[InProgressRow], list[SetAs
     """Return the in-progress table's rows, and those that can't be understood; OSError if it can't be read."""
     rows: list[InProgressRow] = []
     bad: list[SetAside] = []
-    try:
-        for row in read_in_progress(read_lines(folder.in_progress)):
-            if isinstance(row, BadRow):
-                bad.append(SetAside(folder.in_progress, row))
-            else:
-                rows.append(row)
-    except FileNotFoundError:
-        pass
+    with contextlib.suppress(FileNotFoundError):
+        rows.extend(good_rows(read_in_progress(read_lines(folder.in_progress)), folder.in_progress, bad))
     return rows, bad
 
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud.core.ranges import RangeSet
 from dfud.kafka.properties import batch_limit, message_timeout
-from dfud.kafka.topic import topic_trouble
+from dfud.kafka.topic import silent_logger, topic_trouble
 from dfud.logs.shards import ShardWriter
 from dfud.messages import (
     BrokerAway,
@@ -97,7 +97,7 @@ class ProducerLane:
         self._clock = clock
         self._factory = producer_factory
         self._given = properties
-        self._properties = {**properties, "error_cb": self._on_error, "logger": _quiet_logger()}
+        self._properties = {**properties, "error_cb": self._on_error, "logger": silent_logger()}
         self._timeout = message_timeout(properties)
         self._producer = producer_factory(self._properties)
         self._made_at = clock()
@@ -462,10 +462,3 @@ class ProducerLane:
 
     def _note(self, level: int, text: str) -> None:
         self._supervisor.send([Notice(level, text)])
-
-
-def _quiet_logger() -> logging.Logger:
-    """Return a logger for librdkafka's own lines: what matters in them also comes as an error."""
-    logger = logging.Logger("librdkafka")
-    logger.addHandler(logging.NullHandler())
-    return logger

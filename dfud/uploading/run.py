@@ -21,7 +21,7 @@ from dfud.kafka.topic import look_at_topic
 from dfud.logs.consolidate import SetAside, consolidate, keep_aside
 from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
 from dfud.logs.lock import EVERYTHING, UploadLock
-from dfud.logs.logfile import make_log
+from dfud.logs.logfile import open_log
 from dfud.logs.takeover import find_openmsistream, take_over
 from dfud.logs.times import IsoClock
 from dfud.logs.unfinished import read_unfinished, write_unfinished
@@ -71,7 +71,13 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     for leftover in folder.leftovers():
         os.unlink(leftover)
     output = Output()
-    log = _make_log(options, folder, output)
+    log = open_log(
+        output.write_line,
+        options.logger_stream_level,
+        options.logger_file_path,
+        folder.log,
+        options.logger_file_level,
+    )
     try:
         return _run(options, directory, properties, WIRE_FORMATS[config.wire], folder, lock, signals, output, log)
     finally:
@@ -128,18 +134,6 @@ def _make_logs(directory: str, topic: str) -> LogsFolder:
             f"{folder.path} can't be made: {problem.strerror}; dfud must be able to write there"
         ) from None
     return folder
-
-
-def _make_log(options: UploadOptions, folder: LogsFolder, output: Output) -> logging.Logger:
-    path = options.logger_file_path or folder.log
-    if os.path.isdir(path):
-        path = os.path.join(path, os.path.basename(folder.log))
-    try:
-        return make_log(output.write_line, options.logger_stream_level, path, options.logger_file_level)
-    except OSError as problem:
-        raise UsageError(
-            f"the log file {path} can't be opened: {problem.strerror}; see --logger_file_path"
-        ) from None
 
 
 def _run(
