@@ -4,7 +4,8 @@ Every message is a small frozen tuple; `dfud.processes.channel` carries them in 
 that the supervisor gives to one upload of one version of one file; it is never used again in a run.
 
     watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ──────RunReady, FileDropped──────▶ producer
-       ▲     (DirectoryGone)         │  ▲  ▲                 │ ▲  (RoomAbandoned)                       │  │
+       ▲    (Watching, MovedIn,      │  ▲  ▲                 │ ▲  (RoomAbandoned)                       │  │
+       │     DirectoryGone)          │  │  │                 │ │                                        │  │
        └───────Allowance, Sweep──────┘  │  └─FilesRead, FileUnreadable, FileChanged, FileUnchanged      │  │
                                         │                      └───────────────RoomFree─────────────────┘  │
                                         └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
@@ -31,6 +32,16 @@ class Notice(NamedTuple):
 
 
 # watcher → supervisor
+
+
+class Watching(NamedTuple):
+    """From now on nothing that is moved into the directory goes unseen; what is below is still being looked at."""
+
+
+class MovedIn(NamedTuple):
+    """A whole folder has come: all in it is wanted, however old it looks."""
+
+    path: bytes
 
 
 class Found(NamedTuple):
@@ -301,6 +312,8 @@ class Leave(NamedTuple):
 
 Message = Union[
     Notice,
+    Watching,
+    MovedIn,
     Found,
     Swept,
     DirectoryGone,

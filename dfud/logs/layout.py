@@ -22,6 +22,7 @@ class LogsFolder:
     """The names in LOGS that belong to one topic."""
 
     def __init__(self, directory: str, topic: str) -> None:
+        self.directory = directory
         self.path = os.path.join(directory, os.fsdecode(LOGS))
         self.topic = topic
 

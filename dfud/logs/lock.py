@@ -2,7 +2,8 @@
 
 The lock is an flock, which the kernel frees with the process, however that ends. The locked file holds the time
 at which a run began, for as long as that run has not ended in an orderly way: a run that finds such a time
-after itself knows that files which came since then may not have been written into any table.
+after itself knows that files which came since then may not have been written into any table. Below the time stand
+the folders that were moved in, a line each: what is in them looks older than it is to us.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import fcntl
 import os
 import time
 from enum import Enum
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from dfud.errors import LockedError, UsageError
 
 EVERYTHING = 0  # a time before all files
+_MOST_MOVED_IN = 10_000  # folders; after more, the next run looks at everything
 _DIGITS = 24  # of a time, always, so that one is written over the other in one piece
 
 # Whoever only looks whether the lock is held has a share in it for some microseconds.
@@ -28,6 +31,7 @@ class UploadLock:
     def __init__(self, path: str, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+        self._moved_in = dict.fromkeys(_moved_in(descriptor))
 
     @classmethod
     def take(cls, path: str, directory: str, topic: str) -> UploadLock:
@@ -66,10 +70,33 @@ class UploadLock:
 
     def begin(self, since_ns: int) -> None:
         """Note that what changes from `since_ns` on is to be uploaded; OSError where LOGS can't be written."""
-        self._write(b"%0*d\n" % (_DIGITS, since_ns))
+        if since_ns == EVERYTHING:
+            self._moved_in.clear()
+        lines = [b"%0*d" % (_DIGITS, since_ns), *map(_line, self._moved_in)]
+        self._write(b"".join(line + b"\n" for line in lines))
+
+    @property
+    def moved_in(self) -> tuple[bytes, ...]:
+        """The folders that have come since the time noted."""
+        return tuple(self._moved_in)
+
+    def add_moved_in(self, path: bytes) -> None:
+        """Note that a folder has come, once a beginning is noted; OSError where LOGS can't be written."""
+        parts = path.split(b"/")
+        if any(b"/".join(parts[:end]) in self._moved_in for end in range(1, len(parts) + 1)):
+            return
+        if self.unfinished_since() == EVERYTHING:
+            return
+        if len(self._moved_in) >= _MOST_MOVED_IN:
+            self.begin(EVERYTHING)
+            return
+        self._moved_in[path] = None
+        os.pwrite(self._descriptor, _line(path) + b"\n", os.fstat(self._descriptor).st_size)
+        os.fsync(self._descriptor)
 
     def end(self) -> None:
         """Note that the run has ended in an orderly way; OSError where LOGS can't be written."""
+        self._moved_in.clear()
         self._write(b"")
 
     def _write(self, text: bytes) -> None:
@@ -107,13 +134,23 @@ def look(path: str) -> RunState:
 
 
 def _begun_at(descriptor: int) -> int | None:
-    text = os.pread(descriptor, 64, 0).strip()
+    text = os.pread(descriptor, 64, 0).partition(b"\n")[0].strip()
     if not text:
         return None
     try:
         return int(text)
     except ValueError:  # cut off by a power cut: it did begin
         return EVERYTHING
+
+
+def _line(path: bytes) -> bytes:
+    return quote_from_bytes(path).encode()  # whatever a name is made of, it stands in one line
+
+
+def _moved_in(descriptor: int) -> list[bytes]:
+    text = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    whole, _, _ = text.rpartition(b"\n")  # a line without an end is one that a power cut has kept from us
+    return [unquote_to_bytes(line) for line in whole.split(b"\n")[1:]]
 
 
 def _lock(descriptor: int) -> None:

@@ -156,6 +156,7 @@ def _run(
         since_ns,
         options.once,
         options.use_polling_observer,
+        lock.moved_in,
     )
     shards = folder.shards()  # those of earlier runs
     rows, bad_rows = _read_rows(folder)
@@ -169,7 +170,6 @@ def _run(
         settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
         first_shard = folder.next_sequence()
         lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
-        log.info(f"uploading {directory} to topic {options.topic}")
         try:
             consolidated = consolidate(folder, shards)
         except OSError as problem:

@@ -31,12 +31,14 @@ from dfud.messages import (
     Found,
     GivenUp,
     Message,
+    MovedIn,
     Notice,
     Progress,
     Recorded,
     Sweep,
     Swept,
     Undelivered,
+    Watching,
 )
 from dfud.processes.hub import Hub, Surroundings, Wishes
 from dfud.processes.workers import Worker, Workers
@@ -86,6 +88,7 @@ class Supervisor:
         self._reports = Reports(log)
         self._most_open = _OPEN_FILES + _OPEN_FILES_A_LANE * len(lanes)
         self._allowed = 0  # files that the watcher may still report
+        self._told_uploading = False
         self._draining = False
         self._swept = False
         self._left_over = False  # files came after the last sweep, or lie where it could not look
@@ -192,8 +195,23 @@ class Supervisor:
         elif isinstance(message, DirectoryGone):
             self._log.error(f"{message.why}: dfud delivers what it can, and ends")
             self._quit("nothing more can be found")
+        elif isinstance(message, Watching):
+            self._tell_uploading()
+        elif isinstance(message, MovedIn):
+            self._note_moved_in(message)
         elif isinstance(message, Notice):
             self._log.log(message.level, message.text)
+
+    def _tell_uploading(self) -> None:
+        if not self._told_uploading:
+            self._told_uploading = True
+            self._log.info(f"uploading {self._folder.directory} to topic {self._folder.topic}")
+
+    def _note_moved_in(self, message: MovedIn) -> None:
+        try:
+            self._lock.add_moved_in(message.path)
+        except OSError as problem:
+            self._log.error(f"the lock file can't be written: {problem}; uploading goes on")
 
     def _found(self, message: Found, now: float) -> None:
         self._allowed -= 1
@@ -300,6 +318,7 @@ class Supervisor:
     def _replace_watcher(self) -> None:
         """Start another watcher; what happened meanwhile it finds by its first scan."""
         self._workers.let_go(self._watcher.channel)
+        self._watch = self._watch._replace(moved_in=self._lock.moved_in)
         self._watcher = start_watcher(self._workers, self._watch)
         self._hub.watch(self._watcher, self._take, self._on_death)
         self._allowed = 0

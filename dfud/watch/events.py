@@ -37,7 +37,7 @@ class EventSource:
         """Watch `tree`; WatchLimitReached if the kernel does not let us.
 
         What changed before and while it was being watched is found by a first scan, all files of it if
-        `take_all`, else those that changed since the run began.
+        `take_all`, else those that changed since the run began. The top folder is watched at once.
         """
         self._tree = tree
         self._take_all = take_all
@@ -61,6 +61,7 @@ class EventSource:
         self._read_again_at = 0.0
         self._first_scan_done = False
         self._scans[b""] = take_all
+        self._enter(Folder(b"", take_all), tree.top)
 
     def close(self) -> None:
         self._inotify.close()
@@ -235,6 +236,8 @@ class EventSource:
                 with contextlib.suppress(OSError):  # removed meanwhile, with its watch
                     self._inotify.rm_watch(watch)
         elif mask & (flags.MOVED_TO | flags.CREATE):
+            if mask & flags.MOVED_TO:
+                self._tree.note_moved_in(path)
             # Even one that is watched: it may have taken the place of one that was removed but is still in use.
             self._scan_later(path, take_all=True)
 

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from dfud.core.names import LOGS, shown
@@ -36,18 +36,40 @@ def join(folder: bytes, name: bytes) -> bytes:
 class Tree:
     """Looks at the files below one directory, by paths relative to it."""
 
-    def __init__(self, directory: bytes, accepts: Callable[[bytes], bool], since_ns: int) -> None:
-        """Accept the files that `accepts` does; those that changed before `since_ns` only if all are wanted."""
+    def __init__(
+        self, directory: bytes, accepts: Callable[[bytes], bool], since_ns: int, moved_in: Iterable[bytes] = ()
+    ) -> None:
+        """Accept the files that `accepts` does; those that changed before `since_ns` only if all are wanted.
+
+        All are in the folders `moved_in`, which are known to have come since.
+        """
         self.directory = directory
         self.accepts = accepts
         self._since_ns = since_ns
         self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._moved_in = set(moved_in)
+        self._newly_moved_in: list[bytes] = []
         self._unread: dict[bytes, Folder] = {}
         self.is_gone = False  # the directory itself has been removed, renamed or unmounted
         self._notices: list[tuple[int, str]] = []
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+    @property
+    def top(self) -> int:
+        """The descriptor of the directory itself."""
+        return self._descriptor
+
+    def note_moved_in(self, path: bytes) -> None:
+        """Remember that the folder at `path` has come as a whole."""
+        self._moved_in.add(path)
+        self._newly_moved_in.append(path)
+
+    def newly_moved_in(self) -> list[bytes]:
+        """Return the folders that have come since the last call."""
+        told, self._newly_moved_in = self._newly_moved_in, []
+        return told
 
     def notices(self) -> list[tuple[int, str]]:
         """Return what is to be told since the last call, each with its level."""
@@ -170,8 +192,11 @@ class Tree:
     def _was_moved_in(self, path: bytes) -> bool:
         """Tell whether a folder has been renamed or moved since the run began: then its files have come with it.
 
-        A rename changes the folder's ctime and not its mtime; a change of what is in it changes both.
+        A rename changes the folder's ctime and not its mtime; a change of what is in it changes both, and then
+        only who saw it come can know.
         """
+        if path in self._moved_in:
+            return True
         try:
             found = stat_below(self._descriptor, path)
         except OSError:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dfud.core.names import name_filter, shown
-from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, Notice, Sweep, Swept
+from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, MovedIn, Notice, Sweep, Swept, Watching
 from dfud.processes.channel import Channel, PeerGone
 from dfud.processes.worker import become_worker
 from dfud.watch.events import EventSource, WatchLimitReached
@@ -34,6 +34,7 @@ class WatchOptions(NamedTuple):
     since_ns: int  # else what has changed since then (ns since 1970, by the file system's clock)
     once: bool  # one look, no watching
     polling: bool
+    moved_in: tuple[bytes, ...] = ()  # folders that are known to have come since then
 
 
 def run(name: str, supervisor: int, to_supervisor: Channel, options: WatchOptions) -> None:
@@ -56,13 +57,15 @@ class Watcher:
         self._supervisor = to_supervisor
         self._options = options
         self._clock = clock
-        self._tree = Tree(options.directory, name_filter(options.upload_regex), options.since_ns)
+        accepts = name_filter(options.upload_regex)
+        self._tree = Tree(options.directory, accepts, options.since_ns, options.moved_in)
         self._allowance = 0
         self._sweeps: list[int] = []
         self._remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
         self._look_at_top_at = clock() + _LOOK_AT_TOP_EVERY
         self._told_gone = False
         self._source = self._make_source()
+        self._supervisor.send([Watching()])
 
     def _make_source(self) -> Source:
         options = self._options
@@ -100,6 +103,7 @@ class Watcher:
                     return False
         try:
             self._source.take_in()
+            self._supervisor.send([MovedIn(path) for path in self._tree.newly_moved_in()])
             if self._allowance:
                 self._report()
         except WatchLimitReached as problem:

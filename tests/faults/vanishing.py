@@ -42,7 +42,6 @@ def move_trees(scene: Scene, tally: Tally, times: int) -> None:
     (away / "a" / "b").mkdir(parents=True)
     scene.fill(away / "a" / "b", 20, 20_000)
     with uploading(directory, scene.config(), topic) as upload:
-        upload.wait_for("watching")  # a tree that comes before, and is changed in, looks like one that was there
         for number in range(times):
             away.rename(inside)
             (inside / "a" / f"written{number}").write_bytes(scene.random.randbytes(1_000))
@@ -55,6 +54,33 @@ def move_trees(scene: Scene, tally: Tally, times: int) -> None:
         with tally.recovering():
             upload.quit()
     scene.check(tally, directory, topic)
+
+
+def kill_after_moving_in(scene: Scene, tally: Tally, times: int) -> None:
+    """Move a tree in, write into it, and kill the program long before all of it is sent.
+
+    By its times the tree could have been there before: only that somebody saw it come tells that all is wanted.
+    """
+    for _ in range(times):
+        directory, topic, outside = scene.directory(), scene.topic(), scene.directory()
+        for name in ("came", "stayed"):
+            (outside / name / "sub").mkdir(parents=True)
+            scene.fill(outside / name / "sub", 50, 1_000)
+        scene.fill(outside / "came" / "sub", 8_000, 20, "small")  # more than are taken in hand at once
+        (outside / "stayed").rename(directory / "stayed")
+        old = tree(directory)
+        with uploading(directory, scene.slow_config(), topic) as upload:
+            (outside / "came").rename(directory / "came")
+            for name in ("came", "stayed"):
+                (directory / name / "written").write_bytes(scene.random.randbytes(1_000))
+            upload.wait_for(": all . chunks")
+            upload.kill()
+            tally.times += 1
+        with tally.recovering(), uploading(directory, scene.config(), topic) as upload:
+            upload.quit()
+        on_topic = scene.on_topic(topic)
+        tally.check({path: content for path, content in tree(directory).items() if path not in old}, on_topic)
+        tally.require(not old.keys() & on_topic.keys(), "files were sent that were there before")
 
 
 def remove_directory(scene: Scene, tally: Tally, times: int) -> None:
@@ -100,6 +126,7 @@ def _must_be_told(tally: Tally, upload: Upload) -> None:
 FAULTS = [
     Fault("a folder is renamed while it is uploaded", rename_folder, times=10, quick=1),
     Fault("a tree is moved in and out", move_trees, times=200, quick=20),
+    Fault("kill -9 after a tree was moved in and changed", kill_after_moving_in, times=10, quick=1),
     Fault("the directory is removed", remove_directory, times=3, quick=1),
     Fault("the directory is unmounted", unmount_directory, times=3),
 ]

@@ -76,6 +76,56 @@ def test_a_longer_content_is_replaced_as_a_whole(tmp_path: Path) -> None:
     lock.close()
 
 
+def test_folders_that_were_moved_in_are_remembered_until_an_orderly_end(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = take(path)
+    lock.begin(7)
+    for folder in (b"a", b"b/c", b"a/inside", b"a", b"two\nlines \xff", b"an"):
+        lock.add_moved_in(folder)
+    told = (b"a", b"b/c", b"two\nlines \xff", b"an")
+    assert lock.moved_in == told
+    lock.close()
+    lock = take(path)
+    assert (lock.unfinished_since(), lock.moved_in) == (7, told)
+    lock.begin(6)
+    lock.close()
+    lock = take(path)
+    assert (lock.unfinished_since(), lock.moved_in) == (6, told)
+    lock.end()
+    assert lock.moved_in == ()
+    lock.close()
+    lock = take(path)
+    assert (lock.unfinished_since(), lock.moved_in) == (None, ())
+    lock.close()
+
+
+def test_where_everything_is_looked_at_no_folder_need_be_remembered(tmp_path: Path) -> None:
+    lock = take(tmp_path / "lock")
+    lock.begin(EVERYTHING)
+    lock.add_moved_in(b"a")
+    assert lock.moved_in == ()
+    lock.close()
+
+
+def test_after_too_many_folders_everything_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfud.logs.lock._MOST_MOVED_IN", 3)
+    lock = take(tmp_path / "lock")
+    lock.begin(7)
+    for folder in (b"a", b"b", b"c"):
+        lock.add_moved_in(folder)
+    assert lock.unfinished_since() == 7
+    lock.add_moved_in(b"d")
+    assert (lock.unfinished_since(), lock.moved_in) == (EVERYTHING, ())
+    lock.close()
+
+
+def test_a_folder_that_a_power_cut_left_half_written_is_none(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_bytes(b"%024d\nwhole\nhal" % 7)
+    lock = take(tmp_path / "lock")
+    assert (lock.unfinished_since(), lock.moved_in) == (7, (b"whole",))
+    lock.close()
+
+
 def test_the_time_is_that_of_the_file_system(tmp_path: Path) -> None:
     lock = take(tmp_path / "lock")
     (tmp_path / "before").touch()

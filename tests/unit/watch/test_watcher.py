@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, Notice, Sweep, Swept
+from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, MovedIn, Notice, Sweep, Swept, Watching
 from dfud.processes.channel import Channel
 from dfud.watch import scan
 from dfud.watch import watcher as module
@@ -85,14 +85,31 @@ def test_a_sweep_is_answered_after_all_that_is_there(
     watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
     for number in range(600):
         (tmp_path / f"{number}").write_bytes(b"x")
-    ours.post([Allowance(1000), Sweep(7)])
+    ours.post([Allowance(2000), Sweep(7)])  # a file can be told twice
     messages: list[Message] = []
     while Swept(7) not in messages:
         assert watcher.turn()
         messages += heard(ours)
-    told = [message for message in messages if not isinstance(message, Notice)]
-    assert told[-1] == Swept(7)
-    assert len(told) == 601
+    assert messages[-1] == Swept(7)
+    paths = {message.version.path for message in messages if isinstance(message, Found)}
+    assert paths == {b"%d" % number for number in range(600)}
+
+
+def test_a_folder_that_is_moved_in_is_told_before_its_files(
+    channels: tuple[Channel, Channel], watch: Callable[[WatchOptions], Watcher], tmp_path: Path
+) -> None:
+    top, stage = tmp_path / "top", tmp_path / "stage"
+    top.mkdir()
+    stage.mkdir()
+    (stage / "file").write_bytes(b"x")
+    ours, _ = channels
+    watcher = watch(options(top))
+    assert heard(ours) == [Watching()]
+    stage.rename(top / "in")
+    ours.post([Allowance(10), Sweep(1)])
+    told = [message for message in sweep(watcher, ours, 1) if isinstance(message, (MovedIn, Found))]
+    assert told[0] == MovedIn(b"in")
+    assert {message.version.path for message in told[1:] if isinstance(message, Found)} == {b"in/file"}
 
 
 def test_polling_does_not_spin_while_there_is_no_room(
@@ -114,7 +131,8 @@ def test_remote_file_systems_are_polled(
     mounts = f"1 1 0:1 / {tmp_path} rw - nfs4 server:/ rw\n"
     monkeypatch.setattr(module, "read_mountinfo", lambda: mounts)
     watcher = watch(options(tmp_path))
-    assert heard(ours) == [Notice(30, "a nfs4 file system does not report all changes: it is polled")]
+    text = "a nfs4 file system does not report all changes: it is polled"
+    assert heard(ours) == [Notice(30, text), Watching()]
     assert watcher._source.fileno() == -1
 
 
@@ -138,7 +156,7 @@ def test_a_sweep_looks_once_more_into_what_could_not_be_read(
     monkeypatch.undo()
     ours.post([Sweep(2)])
     *found, swept = sweep(watcher, ours, 2)
-    assert [message.version.path for message in found if isinstance(message, Found)] == [b"folder/file"]
+    assert {message.version.path for message in found if isinstance(message, Found)} == {b"folder/file"}
     assert swept == Swept(2)
 
 
@@ -183,5 +201,5 @@ def test_the_end_of_the_directory_is_told_once(
             clock.now += 10
             ours.post([Allowance(1)])  # or it would wait for something to happen
             assert watcher.turn()
-        told = [message for message in heard(ours) if not isinstance(message, Notice)]
+        told = [message for message in heard(ours) if not isinstance(message, (Notice, Watching))]
         assert told == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
