@@ -260,8 +260,9 @@ class ProducerLane:
                 if self._is_final(verdict):
                     self._fail(upload, (self._renew_why or error) if verdict is Verdict.RENEW else error)
                 else:
+                    failed = self._producer
                     self._wait(self._retry_pause if self._renewals_in_vain else _RETRY_FIRST)
-                    if verdict is Verdict.RENEW:
+                    if verdict is Verdict.RENEW and self._producer is failed:  # else it is replaced already
                         self._want_renewal(error)
 
     def _may_be_stale(self, error: KafkaError) -> bool:

@@ -322,6 +322,25 @@ def test_a_fatal_error_that_produce_raises(bench: Bench, monkeypatch: pytest.Mon
     assert bench.producer.sent == [("1/1", bytes(5))]
 
 
+def test_a_fatal_error_that_is_told_twice_makes_one_new_producer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one message it is reported, for the next one `produce` raises it: the same producer has failed."""
+    first = bench.producer
+    first.answers.append(FATAL)
+    produce = first.produce
+
+    def fail_at_the_second(*arguments: Any, **named: Any) -> None:
+        produce(*arguments, **named)
+        first.refuses.append(FATAL)
+
+    monkeypatch.setattr(first, "produce", fail_at_the_second)
+    data = bytes(15)
+    told = bench.turn(*bench.file(1, data)) + bench.turn() + bench.turn(seconds=1.1)
+    assert len(bench.producers) == 2
+    assert Completed(((1, digest(data)),), True) in told
+
+
 def fail_always(bench: Bench) -> None:
     """Have every producer, this one and those that follow, fail for good."""
     make = bench.make
