@@ -13,6 +13,8 @@ from dfud.core.names import LOGS, shown
 from dfud.core.version import FileVersion
 from dfud.files import is_being_written, open_below, open_to_read, stat_below
 
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # or no longer what it was
+
 
 class Seen(NamedTuple):
     """A file as a scan or a poll sees it."""
@@ -82,13 +84,26 @@ class Tree:
         return list(self._unread.values())
 
     def look(self, path: bytes) -> Seen | None:
-        """Return what is at `path` if that is a file to be uploaded; a link to a file counts as one."""
+        """Return what is at `path` if that is a file to be uploaded; a link to a file counts as one.
+
+        Where the file can't be looked at, its folder is told and kept in `unread`.
+        """
+        try:
+            return self._see(path)
+        except OSError as problem:
+            self._pass_over(Folder(path.rpartition(b"/")[0], take_all=False), problem)
+            return None
+
+    def _see(self, path: bytes) -> Seen | None:
+        """Do as `look` does; OSError where it can't be looked at."""
         if not self.accepts(path):
             return None
         try:
             found = stat_below(self._descriptor, path)
-        except OSError:  # gone already, or a link to nowhere
-            return None
+        except OSError as problem:
+            if problem.errno in _GONE or self.is_link(path):  # a link to where nobody may look is left alone
+                return None
+            raise OSError(problem.errno, f"{problem.strerror} ({shown(path)})") from None
         if not stat.S_ISREG(found.st_mode):
             return None
         return Seen(FileVersion(path, found.st_size, found.st_mtime_ns), found.st_ctime_ns)
@@ -147,7 +162,11 @@ class Tree:
     def _list(
         self, folder: bytes, take_all: bool, descriptor: int, folders: list[Folder]
     ) -> Iterator[tuple[Seen, bool] | None]:
-        """Give the files of one open folder, None for others, and add the folders in it to `folders`."""
+        """Give the files of one open folder, None for others, and add the folders in it to `folders`.
+
+        OSError at the end of all if any of them could not be looked at.
+        """
+        trouble: OSError | None = None
         if not folder and not os.fstat(descriptor).st_nlink:
             self.is_gone = True
         with os.scandir(descriptor) as items:
@@ -158,8 +177,13 @@ class Tree:
                 if item.is_dir(follow_symlinks=False):
                     folders.append(Folder(path, take_all or self._was_moved_in(path)))
                     continue
-                seen = self.look(path)
+                try:
+                    seen = self._see(path)
+                except OSError as problem:
+                    trouble, seen = trouble or problem, None
                 yield None if seen is None else (seen, take_all)
+        if trouble is not None:
+            raise trouble
 
     def look_at_top(self, trust_inode: bool = True) -> None:
         """See whether the directory is still where it was; we hold it open, so that no event need tell of its end.
@@ -178,7 +202,7 @@ class Tree:
             )
 
     def _pass_over(self, folder: Folder, problem: OSError) -> None:
-        if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # it is no folder any more
+        if problem.errno in _GONE:
             self._unread.pop(folder.path, None)
             return
         known = self._unread.get(folder.path)

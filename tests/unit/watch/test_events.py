@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
-from dfud.watch import events
+from dfud.watch import events, scan
 from dfud.watch.events import EventSource
 from dfud.watch.scan import Tree
 
@@ -427,6 +427,28 @@ def test_a_folder_whose_listing_fails_is_told_and_tried_again(
 
     monkeypatch.setattr(os, "scandir", failing)
     check_unreadable_folder(watch(take_all=True), monkeypatch.undo)
+
+
+def test_a_file_that_cannot_be_looked_at_is_told_with_its_folder_and_tried_again(
+    watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / "locked").mkdir()
+    (top / "locked" / "file").write_bytes(b"x")
+    (top / "locked" / "link").symlink_to("file")  # to where nobody may look, as far as can be told
+    real = scan.stat_below
+
+    def failing(folder: int, path: bytes, follow_symlinks: bool = True) -> os.stat_result:  # injected: a bad disk
+        if path.endswith(b"/file") or (path.endswith(b"/link") and follow_symlinks):
+            raise OSError(5, "Input/output error")
+        return real(folder, path, follow_symlinks)
+
+    monkeypatch.setattr(scan, "stat_below", failing)
+    (top / "whole").write_bytes(b"x")
+    watched = watch(take_all=True)
+    assert watched.found() == ["whole"]
+    assert [text for text in watched.notices if "locked/file" in text]
+    (top / "locked" / "link").unlink()
+    check_unreadable_folder(watched, monkeypatch.undo)
 
 
 def check_unreadable_folder(watched: Watched, mend: Callable[[], object]) -> None:
