@@ -186,7 +186,7 @@ class Tree:
             raise trouble
 
     def look_at_top(self, trust_inode: bool = True) -> None:
-        """See whether the directory is still where it was; we hold it open, so that no event need tell of its end.
+        """See whether the directory is still where it was.
 
         Where inode numbers may change by themselves (remote file systems), they are not to be trusted.
         """

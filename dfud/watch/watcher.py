@@ -19,10 +19,10 @@ from dfud.watch.polling import PollingSource
 from dfud.watch.remote import read_mountinfo, remote_file_system
 from dfud.watch.scan import Tree
 from dfud.watch.source import Source
+from dfud.watch.top import TopWatch
 
 _BATCH_FILES = 256
 _LONGEST_STEP = 0.05  # s between looks at the kernel's events and the supervisor
-_LOOK_AT_TOP_EVERY = 5.0  # s, to see whether the directory itself is still there
 
 
 class WatchOptions(NamedTuple):
@@ -62,7 +62,8 @@ class Watcher:
         self._allowance = 0
         self._sweeps: list[int] = []
         self._remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
-        self._look_at_top_at = clock() + _LOOK_AT_TOP_EVERY
+        self._top = TopWatch(options.directory, not (options.once or options.polling or self._remote), clock)
+        self._tree.look_at_top(trust_inode=not self._remote)  # nobody has told of what happened before
         self._told_gone = False
         self._source = self._make_source()
         self._supervisor.send([Watching()])
@@ -87,11 +88,12 @@ class Watcher:
 
     def close(self) -> None:
         self._source.close()
+        self._top.close()
         self._tree.close()
 
     def turn(self) -> bool:
         """Wait for something to do and do a bit of it; False when told to leave."""
-        readable = self._wait()
+        readable, mounts_changed = self._wait()
         if self._supervisor.fileno() in readable:
             for message in self._supervisor.receive(wait=False):
                 if isinstance(message, Allowance):
@@ -113,7 +115,7 @@ class Watcher:
             if self._sweeps:
                 self._source.sweep()
         self._tell_notices()
-        self._look_at_top()
+        self._look_at_top(mounts_changed)
         if self._sweeps and self._source.is_swept:
             self._source.take_in()
             if self._source.is_swept:
@@ -122,18 +124,18 @@ class Watcher:
                 self._sweeps.clear()
         return True
 
-    def _wait(self) -> list[int]:
-        timeout = self._source.due(self._clock())
-        if not self._told_gone:
-            look = max(0.0, self._look_at_top_at - self._clock())
-            timeout = look if timeout is None else min(timeout, look)
+    def _wait(self) -> tuple[list[int], bool]:
+        """Return the descriptors that are readable, and whether mounts have changed."""
+        now = self._clock()
+        times = [self._source.due(now), None if self._told_gone else self._top.due(now)]
+        timeout = min((time for time in times if time is not None), default=None)
         if self._source.has_more and self._allowance:
             timeout = 0
-        descriptors = [self._supervisor.fileno()]
+        descriptors = [self._supervisor.fileno(), *self._top.readable]
         if self._source.fileno() >= 0:
             descriptors.append(self._source.fileno())
-        readable, _, _ = select.select(descriptors, [], [], timeout)
-        return readable
+        readable, _, mounts = select.select(descriptors, [], self._top.exceptional, timeout)
+        return readable, bool(mounts)
 
     def _report(self) -> None:
         batch: list[Message] = []
@@ -148,11 +150,9 @@ class Watcher:
         finally:
             self._supervisor.send(batch)
 
-    def _look_at_top(self) -> None:
+    def _look_at_top(self, mounts_changed: bool) -> None:
         """Tell once when the directory itself is gone."""
-        now = self._clock()
-        if now >= self._look_at_top_at:
-            self._look_at_top_at = now + _LOOK_AT_TOP_EVERY
+        if self._top.is_time(mounts_changed):
             self._tree.look_at_top(trust_inode=not self._remote)
         if self._tree.is_gone and not self._told_gone:
             self._told_gone = True

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -160,6 +164,11 @@ def test_a_sweep_looks_once_more_into_what_could_not_be_read(
     assert swept == Swept(2)
 
 
+def sweep_to_the_end(watcher: Watcher, ours: Channel) -> None:
+    ours.post([Sweep(1)])
+    sweep(watcher, ours, 1)
+
+
 def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
     """Return what a watcher reports up to the answer to a sweep."""
     messages: list[Message] = []
@@ -170,7 +179,7 @@ def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
 
 
 def remove(top: Path) -> None:
-    top.rmdir()
+    shutil.rmtree(top)
 
 
 def rename(top: Path) -> None:
@@ -180,6 +189,56 @@ def rename(top: Path) -> None:
 def replace(top: Path) -> None:
     rename(top)
     top.mkdir()
+
+
+def move_what_is_above(top: Path) -> None:
+    top.parent.rename(top.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("end", [remove, rename, replace, move_what_is_above])
+def test_the_end_of_the_directory_is_told_at_once(
+    channels: tuple[Channel, Channel],
+    watch: Callable[[WatchOptions], Watcher],
+    tmp_path: Path,
+    end: Callable[[Path], None],
+) -> None:
+    ours, _ = channels
+    top = tmp_path / "above" / "top"
+    (top / "LOGS").mkdir(parents=True)
+    watcher = watch(options(top))
+    ours.post([Allowance(10)])
+    sweep_to_the_end(watcher, ours)
+    assert watcher._top.due(0.0) is None, "it looks now and then, for no reason"
+    end(top)
+    told: list[Message] = []
+    while not told:
+        assert watcher.turn()
+        told = [message for message in heard(ours) if not isinstance(message, Notice)]
+    assert told == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
+
+
+def test_a_change_of_mounts_is_a_reason_to_look(tmp_path: Path) -> None:
+    """In a mount namespace of its own."""
+    program = textwrap.dedent("""
+        import os, select, subprocess, sys
+        from dfud.watch.top import TopWatch
+        os.makedirs(sys.argv[1] + "/LOGS")
+        top = TopWatch(os.fsencode(sys.argv[1]))
+        changed = lambda: bool(select.select([], [], top.exceptional, 0)[2])
+        assert (top.due(0.0), changed()) == (None, False)
+        subprocess.run(["mount", "-t", "tmpfs", "none", sys.argv[1]], check=True)
+        assert top.is_time(changed())
+        assert not top.is_time(changed())
+        """)
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", program, tmp_path / "top"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if "unshare failed" in done.stderr:
+        pytest.skip("no user namespace can be made here")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("kind", ["events", "polling"])
