@@ -56,16 +56,18 @@ def open_to_read(path: bytes, folder: int) -> tuple[int, os.stat_result]:
     return descriptor, found
 
 
-def is_being_written(descriptor: int) -> bool | None:
+def is_being_written(descriptor: int, closed_next: bool = False) -> bool | None:
     """Tell whether anybody has the open file open for writing; None where the kernel does not tell.
 
     A read lease (fcntl(2), F_SETLEASE) is only granted on a file that nobody writes, to its owner, on a local
-    file system. It is given back at once; a process that wants to write meanwhile is held up for microseconds,
-    and the kernel's SIGIO about it is to be ignored by the caller's process.
+    file system. It is given back at once, by the caller's closing the file if that comes next (`closed_next`); a
+    process that wants to write meanwhile is held up for microseconds, and the kernel's SIGIO about it is to be
+    ignored by the caller's process.
     """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
         return True if error.errno == errno.EAGAIN else None
-    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    if not closed_next:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False

@@ -12,9 +12,9 @@ TITLE = "Chunks of 1 KiB, 128 KiB and 1 MiB"
 
 def ask(stage: Stage, plan: Plan) -> Answer:
     settings = [
-        Setting("chunks of 1 KiB", KIB, dataset=Dataset(8, 8 * MIB)),
-        Setting("chunks of 128 KiB", 128 * KIB, dataset=Dataset(8, 64 * MIB)),
-        Setting("chunks of 1 MiB", MIB, dataset=Dataset(8, 64 * MIB)),
+        Setting("chunks of 1 KiB", KIB, dataset=Dataset(4, 64 * MIB)),
+        Setting("chunks of 128 KiB", 128 * KIB),
+        Setting("chunks of 1 MiB", MIB),
     ]
     return answer_pairs(stage, plan, TITLE, settings)
 

@@ -11,7 +11,7 @@ TITLE = "lz4 and zstd"
 
 
 def ask(stage: Stage, plan: Plan) -> Answer:
-    data = Dataset(8, 32 * MIB, compressible=True)
+    data = Dataset(4, 128 * MIB, compressible=True)
     settings = [
         Setting(codec, properties=(("compression.type", codec),), dataset=data) for codec in ("lz4", "zstd")
     ]

@@ -24,7 +24,7 @@ class Setting(NamedTuple):
     threads: int = 2  # of dfud, and producers of the C loop
     partitions: int = 4
     properties: tuple[tuple[str, str], ...] = ()
-    dataset: Dataset = Dataset(8, 32 * MIB)
+    dataset: Dataset = Dataset(4, 128 * MIB)  # that of "large": less, and it is the start that is measured
 
 
 def answer_pairs(stage: Stage, plan: Plan, title: str, settings: Sequence[Setting]) -> Answer:

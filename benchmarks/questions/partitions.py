@@ -11,7 +11,7 @@ TITLE = "1, 4 and 64 partitions"
 
 
 def ask(stage: Stage, plan: Plan) -> Answer:
-    data = Dataset(256, MIB)  # many files, for a file lies in one partition
+    data = Dataset(512, MIB)  # many files, for a file lies in one partition
     settings = [
         Setting(f"{number} partition{'s' * (number > 1)}", partitions=number, dataset=data)
         for number in (1, 4, 64)

@@ -12,7 +12,7 @@ TITLE = "1, 2, 4 and 8 producers"
 
 def ask(stage: Stage, plan: Plan) -> Answer:
     settings = [
-        Setting(f"{number} producer{'s' * (number > 1)}", threads=number, dataset=Dataset(16, 16 * MIB))
+        Setting(f"{number} producer{'s' * (number > 1)}", threads=number, dataset=Dataset(16, 32 * MIB))
         for number in (1, 2, 4, 8)
     ]
     return answer_pairs(stage, plan, TITLE, settings)

@@ -118,7 +118,7 @@ class Tree:
         except OSError:
             return None
         try:
-            return is_being_written(descriptor)
+            return is_being_written(descriptor, closed_next=True)
         finally:
             os.close(descriptor)
 

@@ -32,7 +32,7 @@ class Polled:
 @pytest.fixture
 def unknown_writers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the kernel not tell who writes, as it is on NFS and CIFS (injected: there is none here)."""
-    monkeypatch.setattr("dfud.watch.scan.is_being_written", lambda descriptor: None)
+    monkeypatch.setattr("dfud.watch.scan.is_being_written", lambda descriptor, closed_next: None)
 
 
 def test_a_whole_file_is_taken_at_once_where_the_kernel_tells(tmp_path: Path) -> None:
