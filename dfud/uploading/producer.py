@@ -13,8 +13,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud.core.ranges import RangeSet
-from dfud.kafka.properties import batch_limit, message_timeout
-from dfud.kafka.topic import silent_logger, topic_trouble
+from dfud.kafka.properties import message_timeout
+from dfud.kafka.topic import topic_trouble
 from dfud.logs.shards import ShardWriter
 from dfud.messages import (
     BrokerAway,
@@ -33,6 +33,7 @@ from dfud.messages import (
 )
 from dfud.processes.channel import Channel, PeerGone
 from dfud.processes.worker import become_worker, keep_memory
+from dfud.uploading.client import Client, ProducerFactory
 from dfud.uploading.delivery import Verdict, explain, judge, plain
 from dfud.uploading.records import Records
 from dfud.uploading.ring import Ring
@@ -40,13 +41,9 @@ from dfud.uploading.silence import Silence
 from dfud.uploading.upload import Upload
 from dfud.uploading.wire import Outgoing, Unsendable, WireFormat
 
-ProducerFactory = Callable[[dict[str, Any]], Producer]
-
 _REPORT_AFTER = 0.5  # s between reports of progress
 _POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
 _POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
-_MOST_RENEWALS_IN_VAIN = 8  # while all is to end; with the pauses between them, some 20 s
-_STALE_AFTER = 1.0  # s; a refusal out of librdkafka's memory is not believed if that may be older
 _RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
 
 
@@ -95,24 +92,14 @@ class ProducerLane:
         self._topic = topic
         self._wire = wire
         self._clock = clock
-        self._factory = producer_factory
-        self._given = properties
-        self._properties = {**properties, "error_cb": self._on_error, "logger": silent_logger()}
+        self._properties = properties
         self._timeout = message_timeout(properties)
-        self._producer = producer_factory(self._properties)
-        self._made_at = clock()
+        self._client = Client(producer_factory, properties, self._on_error, self._note, clock)
         self._uploads: dict[int, Upload] = {}
         self._retries: deque[tuple[Upload, int, bytes]] = deque()
         self._retry_at = 0.0
         self._retry_pause = _RETRY_FIRST
         self._sending_again = False
-        self._renew = False
-        self._renew_why: KafkaError | None = None
-        self._renews_quietly = False  # what is amiss is told of each file that it fails
-        self._renewals_in_vain = 0  # without any acknowledgement since
-        self._refusal: KafkaError | None = None  # what the producer failed for, if the broker refuses all it has
-        self._smaller_batches = 0  # bytes, of the producer that is to be made next; 0 for as they are
-        self._batches_are_smaller = False  # than at the start
         self._closing = False
         self._given_up = False
         self._leaving = False
@@ -142,7 +129,7 @@ class ProducerLane:
             readable, _, _ = select.select([self._supervisor], [], [], seconds)
             ready = [(self._supervisor.fileno(), select.POLLIN)] if readable else []
         acked = self._last_ack
-        self._hear(self._producer)
+        self._client.hear()
         self._poll_after = (
             _POLL_FASTEST if ready or acked != self._last_ack else min(2 * self._poll_after, _POLL_SLOWEST)
         )
@@ -161,7 +148,7 @@ class ProducerLane:
         """Return the seconds until there is something to do without anybody's asking."""
         now = self._clock()
         due = [_POLL_IDLE]
-        if len(self._producer):
+        if len(self._client):
             due.append(self._poll_after)
         if self._retries:
             due.append(self._retry_at - now)
@@ -178,8 +165,8 @@ class ProducerLane:
         elif isinstance(message, Leave):
             self._leaving = True
             self._keep_tables(at_once=True)
-            if len(self._producer):  # what is left has been told as undelivered
-                self._producer.purge()
+            if len(self._client):  # what is left has been told as undelivered
+                self._client.producer.purge()
 
     # -- the chunker's side
 
@@ -235,11 +222,12 @@ class ProducerLane:
     def _send(self, upload: Upload, number: int, message: Outgoing) -> None:
         """Hand one message to librdkafka, waiting while its queue is full."""
         value, key, headers = message
+        client = self._client
         while not upload.failure and not self._leaving:
-            if self._renew:
-                self._renew_producer()
+            if client.is_spent:
+                client.renew()
             try:
-                self._producer.produce(
+                client.producer.produce(
                     self._topic,
                     value,
                     key,
@@ -254,21 +242,16 @@ class ProducerLane:
                 verdict = judge(error)
                 if verdict is Verdict.SMALLER:  # librdkafka itself finds it too large
                     verdict = Verdict.REFUSED
-                if self._may_be_stale(error):
-                    self._renew = self._renews_quietly = True
+                if client.may_be_stale(error):
+                    client.knows_too_little()
                     continue
                 if self._is_final(verdict):
-                    self._fail(upload, (self._renew_why or error) if verdict is Verdict.RENEW else error)
+                    self._fail(upload, (client.why or error) if verdict is Verdict.RENEW else error)
                 else:
-                    failed = self._producer
-                    self._wait(self._retry_pause if self._renewals_in_vain else _RETRY_FIRST)
-                    if verdict is Verdict.RENEW and self._producer is failed:  # else it is replaced already
-                        self._want_renewal(error)
-
-    def _may_be_stale(self, error: KafkaError) -> bool:
-        """Tell whether librdkafka refuses by what it has learned of the topic: it asks again in minutes only."""
-        is_remembered = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-        return is_remembered and self._clock() - self._made_at > _STALE_AFTER
+                    failed = client.producer
+                    self._wait(self._retry_pause if client.is_failing else _RETRY_FIRST)
+                    if verdict is Verdict.RENEW and client.producer is failed:  # else it is replaced already
+                        client.has_failed(error)
 
     def _reported(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
         """Take the delivery report of one message; called by librdkafka from within `poll`."""
@@ -276,7 +259,7 @@ class ProducerLane:
             self._not_delivered(upload, number, error, message)
             return
         self._last_ack = self._clock()
-        self._renewals_in_vain = 0
+        self._client.has_acked()
         if self._away:
             self._away = False
             self._silence.is_over(self._last_ack)
@@ -294,15 +277,15 @@ class ProducerLane:
             upload.unreported.add(number)
 
     def _not_delivered(self, upload: Upload, number: int, error: KafkaError, message: Any) -> None:
-        verdict = judge(error)
+        client, verdict = self._client, judge(error)
         if upload.failure or self._leaving:
             return
         if verdict is Verdict.SMALLER:
-            verdict = self._want_smaller_batches(message, error)
-        elif verdict is Verdict.RENEW and self._refusal:
-            verdict, error = Verdict.REFUSED, self._refusal
+            verdict = client.batch_was_too_large(len(message.value() or b"") + len(message.key() or b""))
+        elif verdict is Verdict.RENEW and client.refusal:
+            verdict, error = Verdict.REFUSED, client.refusal
         if self._is_final(verdict):
-            self._fail(upload, (self._renew_why or error) if verdict is Verdict.RENEW else error)
+            self._fail(upload, (client.why or error) if verdict is Verdict.RENEW else error)
             if verdict is Verdict.REFUSED:
                 return
             if not self._given_up and self._clock() - self._last_ack >= 0.9 * self._timeout:
@@ -310,18 +293,16 @@ class ProducerLane:
                 self._supervisor.send([GivenUp(explain(error))])
         else:
             if verdict is Verdict.RENEW:
-                self._want_renewal(error)
+                client.has_failed(error)
             if not self._retries:
-                at_once = self._renew and (self._smaller_batches or not self._renewals_in_vain)
-                self._retry_at = self._clock() + (0 if at_once else self._retry_pause)
+                self._retry_at = self._clock() + (0 if client.works_next else self._retry_pause)
                 self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
             self._retries.append((upload, number, message.value() or b""))
 
     def _is_final(self, verdict: Verdict) -> bool:
         """Tell whether a message is not sent again: for good, or because all is to end."""
         if verdict is Verdict.RENEW:
-            in_vain = self._renewals_in_vain >= _MOST_RENEWALS_IN_VAIN
-            return self._closing and in_vain and not self._smaller_batches
+            return self._closing and self._client.is_hopeless
         return verdict is Verdict.REFUSED or self._closing
 
     def _send_again(self) -> None:
@@ -330,8 +311,8 @@ class ProducerLane:
             return
         if self._clock() < self._retry_at:
             return
-        if self._renew:
-            self._renew_producer()
+        if self._client.is_spent:
+            self._client.renew()
         if not self._retries or self._clock() < self._retry_at:
             return
         self._sending_again = True
@@ -343,67 +324,8 @@ class ProducerLane:
             self._retry_pause = _RETRY_FIRST
         self._sending_again = False
 
-    def _want_renewal(self, error: KafkaError) -> None:
-        if not self._renew or (error.fatal() and self._renew_why and not self._renew_why.fatal()):
-            self._renew_why = error
-        self._renew = True
-
-    def _want_smaller_batches(self, message: Any, error: KafkaError) -> Verdict:
-        """Take the refusal of a batch that was too large: its messages may fit one by one, or in smaller ones."""
-        if self._smaller_batches:  # a batch of the same producer
-            return Verdict.RENEW
-        limit = batch_limit(self._properties)
-        if limit <= len(message.value() or b"") + len(message.key() or b""):  # it was alone
-            return Verdict.REFUSED
-        self._smaller_batches = limit // 2
-        return Verdict.RENEW
-
-    def _renew_producer(self) -> None:
-        """Replace a producer that is of no use any more; all that it still held comes back to be sent again."""
-        why = explain(self._renew_why) if self._renew_why else ""
-        old = self._producer
-        old.purge()
-        while len(old):
-            self._hear(old, 0.1)
-        self._renew = False  # the purge's own reports have asked for it once more
-        quietly = self._renews_quietly or self._refusal is not None
-        self._renews_quietly, self._refusal = False, None
-        if self._smaller_batches:
-            self._properties["batch.size"] = self._smaller_batches
-            if not self._batches_are_smaller:
-                self._batches_are_smaller = True
-                self._note(
-                    logging.WARNING,
-                    "the topic's max.message.bytes is lower than at the start: batches are made smaller until it "
-                    "takes them",
-                )
-            self._note(logging.DEBUG, f"batches are of at most {self._smaller_batches} bytes now")
-            self._smaller_batches = 0
-            quietly = True
-        self._producer = self._factory(self._properties)
-        self._made_at = self._clock()
-        if quietly:
-            return
-        if not self._renewals_in_vain:
-            self._note(
-                logging.WARNING,
-                f"the producer failed for good ({why}) and was replaced; what it held is sent again",
-            )
-        self._renewals_in_vain += 1  # until the new one has something acknowledged
-
-    def _hear(self, producer: Producer, seconds: float = 0.0) -> None:
-        """Have librdkafka call us with what it has to tell, waiting for it for so long at the most."""
-        try:
-            producer.poll(seconds)
-        except KafkaException as problem:  # how a fatal error comes, whatever function there is to be called
-            self._on_error(problem.args[0])
-
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == KafkaError._FATAL:
-            if judge(error) is Verdict.REFUSED:
-                self._refusal = error
-            self._want_renewal(error)
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._silence.is_down(error.str(), self._clock())
         elif error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
             self._silence.is_down(f"it refuses the connection: {plain(error)}", self._clock(), is_cause=True)
@@ -412,12 +334,12 @@ class ProducerLane:
 
     def _tell_silence(self) -> None:
         """Say once that nothing is acknowledged any more, and why if that can be found out."""
-        is_waiting = bool(self._retries) or len(self._producer) > 0
+        is_waiting = bool(self._retries) or len(self._client) > 0
         why = self._silence.why(self._clock(), self._last_ack, is_waiting)
         if not why or (self._away and not self._silence.has_new_cause):
             return
         if not self._silence.down:
-            trouble = topic_trouble(self._topic, self._given)
+            trouble = topic_trouble(self._topic, self._properties)
             why = f"{why}: {trouble}" if trouble else why
         self._away = True
         self._supervisor.send([BrokerAway(why, self._silence.has_new_cause)])

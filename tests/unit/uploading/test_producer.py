@@ -350,7 +350,7 @@ def fail_always(bench: Bench) -> None:
         made.answers.extend([FATAL] * 100)
         return made
 
-    bench.lane._factory = make_bad  # type: ignore[assignment]
+    bench.lane._client._factory = make_bad  # type: ignore[assignment]
     bench.producer.answers.extend([FATAL] * 100)
 
 
