@@ -330,6 +330,8 @@ class ProducerLane:
         elif error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
             self._silence.is_down(f"it refuses the connection: {plain(error)}", self._clock(), is_cause=True)
         else:
+            if error.code() == KafkaError._TRANSPORT:
+                self._silence.is_disturbed(self._clock())
             self._note(logging.DEBUG, f"librdkafka: {error.str()}")
 
     def _tell_silence(self) -> None:

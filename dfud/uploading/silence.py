@@ -17,6 +17,7 @@ class Silence:
         self._silent_for = _SILENT_FOR
         self._began = 0.0
         self._down_at = 0.0
+        self._disturbed_at = 0.0
         self.down = ""  # why there is no connection to any broker
         self.has_new_cause = False  # `down` is a cause, and nobody was told
 
@@ -27,9 +28,17 @@ class Silence:
             self.has_new_cause = is_cause
         self._down_at = now
 
+    def is_disturbed(self, now: float) -> None:
+        """The connection to a broker is lost, of which there may be others."""
+        self._disturbed_at = now
+
     def is_over(self, now: float) -> None:
-        """Something is acknowledged, after it was told. A short silence was a slow network: be slower to tell."""
-        if not self.down and now - self._began < 2 * self._silent_for:
+        """Something is acknowledged, after it was told.
+
+        A short silence with all connections in order was a slow network: be slower to tell.
+        """
+        is_short = now - self._began < 2 * self._silent_for
+        if is_short and not self.down and self._disturbed_at < self._began - _DOWN_FOR:
             self._silent_for = min(2 * self._silent_for, _SILENT_AT_MOST)
 
     def why(self, now: float, last_ack: float, is_waiting: bool) -> str:

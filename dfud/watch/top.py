@@ -1,8 +1,8 @@
 """When to look whether the watched directory itself is still where it was.
 
 We hold it open, so that the kernel does not tell of its end. What it tells of is that the directory or one above
-it is renamed, that mounts change, and that LOGS is removed, without which the directory can't be: whatever ends it
-begins with one of these. Where the kernel can't be asked for them, a look now and then takes their place.
+it is renamed, that mounts change, and that LOGS is removed from it, as it must be before the directory can be.
+Where the kernel can't be asked for these, a look now and then takes their place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ class TopWatch:
         self._clock = clock
         self._inotify: INotify | None = None
         self._mounts = -1  # descriptor
-        self._logs = -1  # the watch of LOGS
         self._look_at: float | None = clock() + _LOOK_EVERY  # None while the kernel tells
         if by_events:
             with contextlib.suppress(OSError):  # limits, missing rights, no /proc
@@ -43,9 +42,9 @@ class TopWatch:
         self._inotify = INotify(nonblocking=True)
         for folder in _above(directory):
             self._inotify.add_watch(folder, flags.MOVE_SELF | flags.ONLYDIR)
-        # Last: it takes LOGS for gone if it is gone by now.
-        logs = os.path.join(directory, LOGS)
-        self._logs = self._inotify.add_watch(logs, flags.MOVE_SELF | flags.DELETE_SELF | flags.ONLYDIR)
+        # Not LOGS itself, whose end is not told while a file in it is open: its name in the directory.
+        self._inotify.add_watch(directory, flags.MOVE_SELF | flags.DELETE | flags.MOVED_FROM | flags.ONLYDIR)
+        os.stat(os.path.join(directory, LOGS))  # it may be gone by now
 
     def close(self) -> None:
         if self._inotify is not None:
@@ -71,12 +70,13 @@ class TopWatch:
         """Tell whether to look now; `mounts_changed` is whether `exceptional` was so."""
         now = self._clock()
         events = self._inotify.read(timeout=0) if self._inotify is not None else []
-        if any(event.wd == self._logs for event in events) and self._look_at is None:
+        moved = any(not event.name for event in events)
+        if any(os.fsencode(event.name) == LOGS for event in events) and self._look_at is None:
             self._look_at = now + _FOLLOWS_LOGS  # the directory may, which no event will tell
         timed = self._look_at is not None and now >= self._look_at
         if timed:
             self._look_at = now + _LOOK_EVERY
-        return bool(events) or mounts_changed or timed
+        return moved or mounts_changed or timed
 
 
 def _above(directory: bytes) -> Iterator[bytes]:

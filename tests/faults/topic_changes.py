@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 from faults.broker_away import AWAY, TOLD_WITHIN, must_be_idle, wait_until_recorded
 from faults.scene import Fault, Scene
 from faults.tally import Tally
-from uploading import in_progress, tree, uploading
+from uploading import in_progress, tree, uploading, wait_until
 
 _ANSWER_S = 30.0
 
@@ -52,6 +52,9 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 3, 8_000_000, "during")
             upload.wait_for("during")
             admin.delete_topics([topic])[topic].result(_ANSWER_S)
+            wait_until(
+                lambda topic=topic: not _has_logs(scene, topic)
+            )  # till then the broker takes messages for it
             tally.times += 1
             scene.fill(directory, 20, 100_000, "meanwhile")
             if number % 2 == 0:  # else it is back before anybody misses it
@@ -69,6 +72,11 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
         }
         tally.check(expected, scene.on_topic(topic))
         tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
+
+
+def _has_logs(scene: Scene, topic: str) -> bool:
+    """Tell whether the broker still has a partition of the topic; one that is deleted is renamed first."""
+    return any(path.name.rpartition("-")[0] == topic for path in scene.kafka.folder.data.iterdir())
 
 
 def _create(admin: AdminClient, topic: str) -> None:

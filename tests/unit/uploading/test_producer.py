@@ -618,6 +618,18 @@ def test_a_slow_network_is_not_called_away_again_and_again(bench: Bench) -> None
     assert any(isinstance(message, BrokerAway) for message in told)
 
 
+def test_nodes_that_die_again_and_again_are_told_each_time(bench: Bench) -> None:
+    bench.producer.acks_on_its_own = False
+    bench.turn(*bench.file(1, bytes(300)))
+    told = []
+    for _ in range(4):
+        bench.producer.properties["error_cb"](KafkaError(KafkaError._TRANSPORT, "disconnected"))
+        told += [message for message in bench.turn(seconds=7) if isinstance(message, BrokerAway)]
+        bench.producer.answers.append(None)
+        told += [message for message in bench.turn(seconds=1) if isinstance(message, BrokerAway)]
+    assert [bool(message.why) for message in told] == [True, False] * 4
+
+
 def test_after_a_long_silence_the_next_is_told_as_soon(bench: Bench) -> None:
     bench.producer.acks_on_its_own = False
     bench.turn(*bench.file(1, bytes(300)))
