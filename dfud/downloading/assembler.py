@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 import xxhash
 
+from dfud.core.assembly import new_hasher
 from dfud.core.decode import read_piece
 from dfud.core.names import shown
-from dfud.core.piece import SHA512, BadMessage, Foreign, Piece
+from dfud.core.piece import BadMessage, Foreign, Piece
 from dfud.downloading.counts import Tally
 from dfud.downloading.disk import Disk
 from dfud.downloading.part import Part
@@ -69,7 +70,8 @@ class Assembler:
         self._refused: dict[bytes, None] = {}  # versions that can't be written
         self._run: list[bytes] = []  # chunks that follow one another and are not written yet, of `shelf.busy`
         self._run_start = self._run_end = 0  # byte offsets
-        self._lock = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=folder.descriptor)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._lock = os.open(".lock", flags, 0o644, dir_fd=folder.descriptor)
 
     def close(self) -> None:
         """Close all files."""
@@ -138,14 +140,16 @@ class Assembler:
         if not piece.digest:
             self._refuse(piece.path, "its only chunk does not tell the digest of the whole")
             return
-        if piece.algorithm != SHA512 and xxhash.xxh3_128_hexdigest(piece.data) != piece.digest:
+        hasher = new_hasher(piece.algorithm)
+        hasher.update(piece.data)
+        if hasher.hexdigest() != piece.digest:
             self._refuse(piece.path, "its bytes are not those of the digest of the whole")
             return
         identity = piece.identity()
         part = self._shelf.find(identity)
-        if part is not None:  # it could not be put in its place
-            self._place(part)
-            return
+        if part is not None:  # chunks of another size, or a whole that could not be put in its place
+            self.flush()
+            self._shelf.drop(part, remove=True)
         found = self._tree.look(piece.path)
         if found is not None and piece.mtime_ns is not None:
             if found.st_mtime_ns > piece.mtime_ns:
@@ -230,6 +234,8 @@ class Assembler:
 
     def _read(self, part: Part, length: int, offset: int) -> bytes:
         self.flush()
+        if part.name.identity not in self._shelf:
+            return b""
         try:
             return os.pread(self._shelf.descriptor(part), length, offset)
         except OSError:  # the file in its place is gone

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from dfud.core.names import path_fault
 from dfud.core.piece import SHA512, XXH3_128
 from dfud.core.ranges import RangeSet
 
@@ -69,10 +70,15 @@ class Note(NamedTuple):
             fields["path"] = os.fsencode(fields["path"])
             fields["spans"] = RangeSet.parse(fields["spans"])
             note = cls(**fields)
-            if note.algorithm not in (XXH3_128, SHA512):
-                raise ValueError(note.algorithm)
-        except (KeyError, TypeError, AttributeError) as problem:
+        except (KeyError, TypeError, AttributeError, RecursionError) as problem:
             raise ValueError(str(problem)) from None
+        numbers = note.size, note.mtime_ns, note.chunk_size
+        if not all(number is None or type(number) is int for number in numbers) or note.chunk_size is None:
+            raise ValueError("a number is none")
+        if not all(isinstance(text, str) for text in (note.digest, note.trouble)):
+            raise ValueError("a text is none")
+        if note.algorithm not in (XXH3_128, SHA512) or path_fault(note.path):
+            raise ValueError("its algorithm or its path can't be")
         return note
 
 

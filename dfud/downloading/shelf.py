@@ -12,7 +12,7 @@ from dfud.core.piece import SHA512, Piece
 from dfud.core.ranges import RangeSet
 from dfud.downloading.disk import Disk
 from dfud.downloading.part import Part
-from dfud.downloading.parts import PART, PartName, PartsFolder
+from dfud.downloading.parts import PART, Note, PartName, PartsFolder
 from dfud.downloading.tree import Tree
 from dfud.messages import Given, Holds, Ranges
 
@@ -90,13 +90,8 @@ class Shelf:
         for name, note in self._folder.notes():
             if name.worker != self._worker:
                 continue
-            there = self._tree.look(note.path)
-            if (
-                there is not None
-                and (note.mtime_ns, note.trouble) == (there.st_mtime_ns, "")
-                and note.size in (None, there.st_size)
-            ):
-                self._folder.remove(name)  # it was put in its place just before a crash
+            if self._is_in_place(note):
+                self._folder.remove(name)
                 continue
             self._saved.setdefault(name.identity, []).append(name)
             self._found.append((name.identity, note.size, note.spans.ranges()))
@@ -105,6 +100,14 @@ class Shelf:
         several = [identity for identity, names in self._saved.items() if len(names) > 1]
         parts = [self.find(identity) for identity in dict.fromkeys(whole + several)]
         return [part for part in parts if part is not None and part.assembly.is_whole]
+
+    def _is_in_place(self, note: Note) -> bool:
+        """Tell whether what a part went into was put in its place just before a crash."""
+        there = self._tree.look(note.path)
+        if there is None or (note.mtime_ns, note.trouble) != (there.st_mtime_ns, ""):
+            return False
+        # A part with all bytes is a copy of the file in its place, and has got other bytes since.
+        return note.size in (None, there.st_size) and not note.spans.covers(there.st_size)
 
     def _load(self, names: list[PartName]) -> Part | None:
         """Return the part of these names; None if its files were removed."""
@@ -230,6 +233,7 @@ class Shelf:
             part = self._parts.get(name.identity)
             if part is not None and part.name == name:
                 self._dirty[name.identity] = part
+                part.has_note = True  # it may have been put in its place before the failure
             elif name in self._away:
                 self._given.append((name, text))
         self._rubbish += snapshot.rubbish
