@@ -110,7 +110,9 @@ def _read(consumer: Consumer, topic: str, deadline: float) -> list[Message]:
                 # (a transaction's marker).
                 if error.code() != KafkaError._PARTITION_EOF:
                     raise KafkaException(error)
-                ends.pop(number, None)
+                # A leader that is new may for a moment not know yet how far the partition may be read.
+                if number in ends and offset >= ends[number]:
+                    del ends[number]
             elif number in ends:
                 if offset < ends[number]:
                     messages.append(_message(record))

@@ -88,6 +88,9 @@ def kill_too_many(scene: Scene, tally: Tally, times: int) -> None:
                     upload.wait_for(BACK)
                     wait_until_recorded(directory, topic)
                 cluster.wait_in_sync(topic)
+            # A new leader lets a partition be read up to where it knows all copies to be, and that is only certain
+            # of what is acknowledged to itself: something is, in each partition.
+            scene.fill(directory, 40, 1_000, "after")
             text = upload.quit()
         tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, cluster.bootstrap)
