@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -77,6 +78,8 @@ def download_main(arguments: Sequence[str] | None = None) -> None:
 def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
     """Run `command` with `arguments` (those of the process by default); return the exit status."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # while modules were imported: dfud.__main__
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         status = command.main(arguments, prog_name=name, standalone_mode=False)
     except DfudError as error:
         print(f"{name}: {_line(str(error)) if isinstance(error, UsageError) else error}", file=sys.stderr)
@@ -94,7 +97,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
             raise
         print(f"{name}: the limits of this process are too low ({error.strerror}); see ulimit -a", file=sys.stderr)
         return EXIT_USAGE
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         print(f"{name}: interrupted", file=sys.stderr)
         return 1
     return status if isinstance(status, int) else 0

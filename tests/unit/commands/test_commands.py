@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -75,3 +78,18 @@ def test_used_up_descriptors_are_one_line(capsys: pytest.CaptureFixture[str]) ->
     assert run(needy, [], "dfud") == EXIT_USAGE
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "dfud: the limits of this process are too low (Too many open files); see ulimit -a"
+
+
+def test_an_interruption_while_modules_are_imported_leaves_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "dfud", "status"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_where_interruptions_are_ignored_they_stay_so(tmp_path: Path) -> None:
+    program = "import dfud.__main__, signal; print(repr(signal.getsignal(signal.SIGINT)))"
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{signal.SIG_IGN!r}\n"
