@@ -1,0 +1,180 @@
+"""What one small file costs each process in Python: python -m benchmarks.micro.roles
+
+The real parts of an upload are driven one after another by one thread, each given what the one before it has made.
+librdkafka is left out: in its place a producer that takes every message and acknowledges it.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.datasets import KIB, Dataset, make
+from benchmarks.micro.timing import show
+from dfud.core.ledger import Ledger
+from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
+from dfud.logs.index import CompletedIndex
+from dfud.logs.layout import LogsFolder
+from dfud.logs.shards import ShardWriter
+from dfud.logs.times import IsoClock
+from dfud.messages import Completed, FilesRead, FileTask, Found, Message
+from dfud.processes.packing import pack, unpack
+from dfud.uploading.chunker import Chunker
+from dfud.uploading.producer import ProducerLane
+from dfud.uploading.reports import Reports
+from dfud.uploading.ring import Ring
+from dfud.uploading.wire import NATIVE
+from dfud.watch.once import OnceSource
+from dfud.watch.scan import Tree
+
+_FILES = 20_000
+_CHUNK = 16384
+_BATCH = 256  # messages, as the watcher sends them
+
+
+class _Sink:
+    """A channel whose other end nobody reads: it packs what is sent, and keeps it."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+        self._socket = socket.socket()
+
+    def send(self, batch: Sequence[Message]) -> None:
+        if batch:
+            self.packets.append(pack(batch))
+
+    post = send
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self, wait: bool = True) -> Sequence[Message]:
+        return ()
+
+
+class _Acknowledger:
+    """Takes every message, and acknowledges all of them at the next poll."""
+
+    def __init__(self) -> None:
+        self._reports: list[Callable[..., None]] = []
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+    def produce(
+        self, topic: str, value: bytes, key: bytes, on_delivery: Callable[..., None], headers: Any
+    ) -> None:
+        self._reports.append(on_delivery)
+
+    def poll(self, seconds: float) -> int:
+        reports, self._reports = self._reports, []
+        for report in reports:
+            report(None, None)
+        return len(reports)
+
+
+def _timed(name: str, do: Callable[[], Any]) -> Any:
+    began = time.thread_time()
+    made = do()
+    show(name, (time.thread_time() - began) / _FILES * 1e6)
+    return made
+
+
+def _watch(tree: Tree) -> list[bytes]:
+    sink, batch = _Sink(), []
+    for ready in OnceSource(tree).ready():
+        if ready is not None:
+            batch.append(Found(ready.version, ready.by_event))
+        if len(batch) >= _BATCH:
+            sink.send(batch)
+            batch = []
+    sink.send(batch)
+    return sink.packets
+
+
+def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]:
+    """Recognise the files, and give each a task, as far as a chunker may have them."""
+    sink = _Sink()
+    for packet in packets:
+        for message in unpack(packet):
+            assert isinstance(message, Found)
+            entry = ledger.find(message.version, message.by_event)
+            if entry is not None:
+                reports.enqueued(entry, time.monotonic())
+        tasks = [task for _, task in ledger.dispatch()]
+        sink.send(tasks)
+        for task in tasks:
+            ledger.was_read(task.token)
+    return sink.packets
+
+
+def _read(chunker: Chunker, packets: list[bytes]) -> None:
+    for packet in packets:
+        for task in unpack(packet):
+            assert isinstance(task, FileTask)
+            chunker._do_small(task)
+    chunker._flush()
+
+
+def _produce(lane: ProducerLane, packets: list[bytes]) -> None:
+    for packet in packets:
+        for message in unpack(packet):
+            lane._from_chunker(message)
+        lane._client.hear()
+        lane._keep_tables()
+    lane._keep_tables(at_once=True)
+
+
+def _complete(ledger: Ledger, reports: Reports, packets: list[bytes]) -> int:
+    index, count = CompletedIndex(), 0
+    for packet in packets:
+        for message in unpack(packet):
+            if isinstance(message, FilesRead):
+                for token in message.tokens:
+                    ledger.was_read(token)
+            elif isinstance(message, Completed):
+                for token, xxh3_128 in message.files:
+                    entry = ledger.entry(token)
+                    assert entry is not None
+                    index.add(entry.identity, bytes.fromhex(xxh3_128))
+                    ledger.is_complete(token)
+                    reports.done(entry, time.monotonic())
+                    count += 1
+    return count
+
+
+def main() -> None:
+    gc.disable()  # as in the processes of an upload, nearly
+    with tempfile.TemporaryDirectory() as work:
+        folder = make(Dataset(_FILES, KIB), Path(work))
+        logs = LogsFolder(work, "topic")
+        os.makedirs(logs.path)
+        tree = Tree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
+        ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
+        reports = Reports(logging.getLogger("nobody"))
+        ring = Ring(2 * _FILES * KIB)
+        to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
+        chunker = Chunker(to_supervisor, to_producer, ring, tree.top, NATIVE)  # type: ignore[arg-type]
+        lane = ProducerLane(
+            from_producer, _Sink(), ring, ShardWriter(logs, 0, 1), "topic", {}, NATIVE,  # type: ignore[arg-type]
+            lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]
+        )  # fmt: skip
+
+        found = _timed("watcher: list, stat, open, lease, close, tell", lambda: _watch(tree))
+        tasks = _timed("supervisor: recognise, enqueue, hand out", lambda: _find(ledger, reports, found))
+        _timed("chunker: open, read, hash, close, tell", lambda: _read(chunker, tasks))
+        _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
+        packets = to_supervisor.packets + from_producer.packets
+        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reports, packets))
+        assert done == _FILES, done
+
+
+if __name__ == "__main__":
+    main()
