@@ -1,16 +1,14 @@
 /* The floor of reading: every message of a topic that is there, taken by a C program and counted.
  *
- *   floor_consume BROKERS TOPIC [output=FILE] [PROPERTY=VALUE...]
+ *   floor_consume BROKERS TOPIC [PROPERTY=VALUE...]
  *
- * Each partition is read from its beginning to its end as it is at the start. With "output" all values are written
- * to FILE, one after another as they come, and synced to disk. Prints "messages bytes".
+ * Each partition is read from its beginning to its end as it is at the start. Prints "messages bytes".
  */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void die(const char *what, const char *why) {
         fprintf(stderr, "floor_consume: %s: %s\n", what, why);
@@ -28,7 +26,6 @@ int main(int argc, char **argv) {
                 die("usage", "floor_consume BROKERS TOPIC [PROPERTY=VALUE...]");
         char why[512];
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
-        FILE *output = NULL;
         set(conf, "bootstrap.servers", argv[1]);
         set(conf, "group.id", "floor_consume");
         set(conf, "enable.auto.commit", "false");
@@ -38,10 +35,7 @@ int main(int argc, char **argv) {
                 if (!value)
                         die(argv[i], "is not PROPERTY=VALUE");
                 *value = 0;
-                if (strcmp(argv[i], "output"))
-                        set(conf, argv[i], value + 1);
-                else if (!(output = fopen(value + 1, "wb")))
-                        die(value + 1, "can't be opened");
+                set(conf, argv[i], value + 1);
         }
         rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
         if (!kafka)
@@ -65,11 +59,8 @@ int main(int argc, char **argv) {
                 if (count < 0)
                         die("consume", rd_kafka_err2str(rd_kafka_last_error()));
                 for (ssize_t i = 0; i < count; i++) {
-                        if (!batch[i]->err) {
+                        if (!batch[i]->err)
                                 messages++, bytes += batch[i]->len;
-                                if (output && fwrite(batch[i]->payload, 1, batch[i]->len, output) != batch[i]->len)
-                                        die("output", "can't be written");
-                        }
                         else if (batch[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
                                 open--;
                         else
@@ -77,8 +68,6 @@ int main(int argc, char **argv) {
                         rd_kafka_message_destroy(batch[i]);
                 }
         }
-        if (output && (fflush(output) || fsync(fileno(output)) || fclose(output)))
-                die("output", "can't be written");
         printf("%zu %zu\n", messages, bytes);
         rd_kafka_queue_destroy(queue);
         rd_kafka_consumer_close(kafka);
