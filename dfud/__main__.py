@@ -11,27 +11,9 @@ import signal
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it is not ignored, as under nohup
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+from dfud.commands import download_main, main, upload_main
 
-def main() -> None:
-    """Run ``dfud``."""
-    from dfud import commands
-
-    commands.main()
-
-
-def upload_main() -> None:
-    """Run ``DataFileUploadDirectory``, which is ``dfud upload``."""
-    from dfud import commands
-
-    commands.upload_main()
-
-
-def download_main() -> None:
-    """Run ``DataFileDownloadDirectory``, which is ``dfud download``."""
-    from dfud import commands
-
-    commands.download_main()
-
+__all__ = ["download_main", "main", "upload_main"]
 
 if __name__ == "__main__":
     main()

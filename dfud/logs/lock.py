@@ -72,8 +72,7 @@ class UploadLock:
         """Note that what changes from `since_ns` on is to be uploaded; OSError where LOGS can't be written."""
         if since_ns == EVERYTHING:
             self._moved_in.clear()
-        lines = [b"%0*d" % (_DIGITS, since_ns), *map(_line, self._moved_in)]
-        self._write(b"".join(line + b"\n" for line in lines))
+        self._write(b"%0*d\n" % (_DIGITS, since_ns) + b"".join(map(_line, self._moved_in)))
 
     @property
     def moved_in(self) -> tuple[bytes, ...]:
@@ -91,7 +90,7 @@ class UploadLock:
             self.begin(EVERYTHING)
             return
         self._moved_in[path] = None
-        os.pwrite(self._descriptor, _line(path) + b"\n", os.fstat(self._descriptor).st_size)
+        os.pwrite(self._descriptor, _line(path), os.fstat(self._descriptor).st_size)
         os.fsync(self._descriptor)
 
     def end(self) -> None:
@@ -144,7 +143,7 @@ def _begun_at(descriptor: int) -> int | None:
 
 
 def _line(path: bytes) -> bytes:
-    return quote_from_bytes(path).encode()  # whatever a name is made of, it stands in one line
+    return quote_from_bytes(path).encode() + b"\n"  # whatever a name is made of, it stands in one line
 
 
 def _moved_in(descriptor: int) -> list[bytes]:

@@ -80,7 +80,6 @@ class TopWatch:
 
 
 def _above(directory: bytes) -> Iterator[bytes]:
-    """Give `directory` and those above it, but the root."""
-    while os.path.dirname(directory) != directory:
+    """Give the folders above `directory`, but the root."""
+    while (directory := os.path.dirname(directory)) != os.path.dirname(directory):
         yield directory
-        directory = os.path.dirname(directory)

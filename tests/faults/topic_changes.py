@@ -52,9 +52,8 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 3, 8_000_000, "during")
             upload.wait_for("during")
             admin.delete_topics([topic])[topic].result(_ANSWER_S)
-            wait_until(
-                lambda topic=topic: not _has_logs(scene, topic)
-            )  # till then the broker takes messages for it
+            # Till then the broker takes messages for it.
+            wait_until(lambda topic=topic: not _has_logs(scene, topic))
             tally.times += 1
             scene.fill(directory, 20, 100_000, "meanwhile")
             if number % 2 == 0:  # else it is back before anybody misses it

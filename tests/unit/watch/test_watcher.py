@@ -6,8 +6,6 @@ import contextlib
 import errno
 import os
 import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from dfud.processes.channel import Channel
 from dfud.watch import scan
 from dfud.watch import watcher as module
 from dfud.watch.watcher import Watcher, WatchOptions
+from namespaces import run_in_namespace
 
 
 @pytest.fixture
@@ -164,11 +163,6 @@ def test_a_sweep_looks_once_more_into_what_could_not_be_read(
     assert swept == Swept(2)
 
 
-def sweep_to_the_end(watcher: Watcher, ours: Channel) -> None:
-    ours.post([Sweep(1)])
-    sweep(watcher, ours, 1)
-
-
 def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
     """Return what a watcher reports up to the answer to a sweep."""
     messages: list[Message] = []
@@ -206,8 +200,8 @@ def test_the_end_of_the_directory_is_told_at_once(
     top = tmp_path / "above" / "top"
     (top / "LOGS").mkdir(parents=True)
     watcher = watch(options(top))
-    ours.post([Allowance(10)])
-    sweep_to_the_end(watcher, ours)
+    ours.post([Allowance(10), Sweep(1)])
+    sweep(watcher, ours, 1)
     assert watcher._top.due(0.0) is None, "it looks now and then, for no reason"
     end(top)
     told: list[Message] = []
@@ -230,15 +224,7 @@ def test_a_change_of_mounts_is_a_reason_to_look(tmp_path: Path) -> None:
         assert top.is_time(changed())
         assert not top.is_time(changed())
         """)
-    done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", program, tmp_path / "top"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    if "unshare failed" in done.stderr:
-        pytest.skip("no user namespace can be made here")
-    assert done.returncode == 0, done.stderr
+    run_in_namespace(program, tmp_path / "top", mounts=True)
 
 
 @pytest.mark.parametrize("kind", ["events", "polling"])
