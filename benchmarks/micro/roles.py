@@ -27,7 +27,7 @@ from dfud.logs.times import IsoClock
 from dfud.messages import Completed, FilesRead, FileTask, Found, Message
 from dfud.processes.packing import pack, unpack
 from dfud.uploading.chunker import Chunker
-from dfud.uploading.producer import ProducerLane
+from dfud.uploading.producer import ProducerLane, ProducerSettings
 from dfud.uploading.reports import Reports
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE
@@ -163,7 +163,8 @@ def main() -> None:
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.top, NATIVE)  # type: ignore[arg-type]
         lane = ProducerLane(
-            from_producer, _Sink(), ring, ShardWriter(logs, 0, 1), "topic", {}, NATIVE,  # type: ignore[arg-type]
+            from_producer, _Sink(), ring, ShardWriter(logs, 0, 1),  # type: ignore[arg-type]
+            ProducerSettings("topic", {}, True, NATIVE),
             lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]
         )  # fmt: skip
 

@@ -23,6 +23,7 @@ _NOT_IDEMPOTENT: dict[str, Callable[[str], bool]] = {
     "message.send.max.retries": lambda value: int(value) < 1,
     "queuing.strategy": lambda value: value != "fifo",
 }
+_LINGER_ALIAS = "queue.buffering.max.ms"
 _ALL = ("all", "-1")
 
 _REFUSED = {
@@ -44,7 +45,7 @@ def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int)
     needed = chunk_size + _LONGEST_MESSAGE_OVERHEAD
     defaults: dict[str, str | int | bool] = {
         "client.id": "dfud",
-        "linger.ms": 1,
+        "linger.ms": 20,  # at the most: see lingers_by_load
         "batch.size": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
         "message.max.bytes": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
         "queue.buffering.max.kbytes": queue_bytes // 1024,
@@ -58,13 +59,18 @@ def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int)
         defaults["enable.idempotence"] = True
     if not acks_given(given):
         defaults["acks"] = "all"
-    aliases = {"linger.ms": "queue.buffering.max.ms", "acks": "request.required.acks"}
+    aliases = {"linger.ms": _LINGER_ALIAS, "acks": "request.required.acks"}
     properties = {
         name: value for name, value in defaults.items() if name not in given and aliases.get(name) not in given
     }
     properties.update(given)
     _check_message_max(config, chunk_size, properties)
     return properties
+
+
+def lingers_by_load(config: ClientConfig) -> bool:
+    """Tell whether we may have messages sent before ``linger.ms`` is over: the user has not set it."""
+    return "linger.ms" not in config.properties and _LINGER_ALIAS not in config.properties
 
 
 def fit_to_topic(properties: dict[str, str | int | bool], given: dict[str, str], max_message_bytes: int) -> None:

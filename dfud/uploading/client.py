@@ -15,6 +15,7 @@ from dfud.uploading.delivery import Verdict, explain, judge
 
 ProducerFactory = Callable[[dict[str, Any]], Producer]
 
+_PUSH = 0.001  # s for librdkafka's threads to hear of it
 _MOST_RENEWALS_IN_VAIN = 8  # while all is to end; with the pauses between them, some 20 s
 _STALE_AFTER = 1.0  # s; a refusal out of librdkafka's memory is not believed if that may be older
 
@@ -55,6 +56,16 @@ class Client:
         try:
             self.producer.poll(seconds)
         except KafkaException as problem:  # how a fatal error comes, whatever function there is to be called
+            self._take_error(problem.args[0])
+
+    def push(self) -> None:
+        """Have librdkafka send what it keeps back for fuller batches, and hear it.
+
+        While its flush lasts, ``linger.ms`` does not count; should its threads be too slow to see that, it does.
+        """
+        try:
+            self.producer.flush(_PUSH)
+        except KafkaException as problem:
             self._take_error(problem.args[0])
 
     def has_acked(self) -> None:

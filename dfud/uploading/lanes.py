@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dfud.logs.layout import LogsFolder
 from dfud.logs.shards import ShardWriter
 from dfud.processes.channel import Channel
 from dfud.processes.workers import Worker, Workers
 from dfud.uploading import chunker, producer
+from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.ring import Ring
-from dfud.uploading.wire import WireFormat
 from dfud.watch import watcher
 
 
@@ -21,8 +20,7 @@ class LaneSettings(NamedTuple):
     folder: LogsFolder
     directory: int  # descriptor of the open directory
     ring_bytes: int
-    properties: Mapping[str, Any]  # of librdkafka
-    wire: WireFormat
+    producer: ProducerSettings
 
 
 class Lane:
@@ -47,7 +45,7 @@ class Lane:
         self.chunker = self._workers.start(
             f"chunker-{self.number}",
             chunker.run,
-            (self._chunker_end, self._ring, self._settings.directory, self._settings.wire),
+            (self._chunker_end, self._ring, self._settings.directory, self._settings.producer.wire),
             theirs=[self._chunker_end],
         )
 
@@ -57,7 +55,7 @@ class Lane:
         self.producer = self._workers.start(
             f"producer-{self.number}",
             producer.run,
-            (self._producer_end, self._ring, shards, settings.folder.topic, settings.properties, settings.wire),
+            (self._producer_end, self._ring, shards, settings.producer),
             theirs=[self._producer_end],
         )
 

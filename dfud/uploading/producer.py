@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -35,6 +35,7 @@ from dfud.processes.channel import Channel, PeerGone
 from dfud.processes.worker import become_worker, keep_memory
 from dfud.uploading.client import Client, ProducerFactory
 from dfud.uploading.delivery import Verdict, explain, judge, plain
+from dfud.uploading.linger import Linger
 from dfud.uploading.records import Records
 from dfud.uploading.ring import Ring
 from dfud.uploading.silence import Silence
@@ -47,6 +48,15 @@ _POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
 _RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
 
 
+class ProducerSettings(NamedTuple):
+    """What is the same for all producers."""
+
+    topic: str
+    properties: Mapping[str, Any]  # of librdkafka
+    lingers_by_load: bool  # or by the time that the user has set
+    wire: WireFormat
+
+
 def run(
     name: str,
     supervisor: int,
@@ -54,16 +64,12 @@ def run(
     to_chunker: Channel,
     ring: Ring,
     shards: ShardWriter,
-    topic: str,
-    properties: Mapping[str, Any],
-    wire: WireFormat,
+    settings: ProducerSettings,
 ) -> None:
     """Be the producer process until told to leave."""
     become_worker(name, supervisor)
     keep_memory()
-    lane = ProducerLane(
-        to_supervisor, to_chunker, ring, shards, topic, properties, wire, lambda properties: Producer(properties)
-    )
+    lane = ProducerLane(to_supervisor, to_chunker, ring, shards, settings, lambda properties: Producer(properties))
     try:
         while lane.turn():
             pass
@@ -80,21 +86,19 @@ class ProducerLane:
         to_chunker: Channel,
         ring: Ring,
         shards: ShardWriter,
-        topic: str,
-        properties: Mapping[str, Any],
-        wire: WireFormat,
+        settings: ProducerSettings,
         producer_factory: ProducerFactory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._supervisor = to_supervisor
         self._chunker = to_chunker
         self._ring = ring
-        self._topic = topic
-        self._wire = wire
+        self._topic = settings.topic
+        self._wire = settings.wire
         self._clock = clock
-        self._properties = properties
-        self._timeout = message_timeout(properties)
-        self._client = Client(producer_factory, properties, self._on_error, self._note, clock)
+        self._properties = settings.properties
+        self._timeout = message_timeout(settings.properties)
+        self._client = Client(producer_factory, settings.properties, self._on_error, self._note, clock)
         self._uploads: dict[int, Upload] = {}
         self._retries: deque[tuple[Upload, int, bytes]] = deque()
         self._retry_at = 0.0
@@ -103,6 +107,7 @@ class ProducerLane:
         self._closing = False
         self._given_up = False
         self._leaving = False
+        self._linger = Linger(settings.lingers_by_load)
         self._away = False
         self._silence = Silence()
         self._last_ack = clock()
@@ -129,12 +134,16 @@ class ProducerLane:
             readable, _, _ = select.select([self._supervisor], [], [], seconds)
             ready = [(self._supervisor.fileno(), select.POLLIN)] if readable else []
         acked = self._last_ack
-        self._client.hear()
+        if not ready and self._linger.cut():
+            self._client.push()
+        else:
+            self._client.hear()
         self._poll_after = (
             _POLL_FASTEST if ready or acked != self._last_ack else min(2 * self._poll_after, _POLL_SLOWEST)
         )
         for descriptor, _ in ready:
             if descriptor == chunker:
+                self._linger.has_come(self._clock())
                 for message in self._chunker.receive():
                     self._from_chunker(message)
             else:
@@ -150,6 +159,8 @@ class ProducerLane:
         due = [_POLL_IDLE]
         if len(self._client):
             due.append(self._poll_after)
+        if self._linger.left is not None:
+            due.append(self._linger.left)
         if self._retries:
             due.append(self._retry_at - now)
         if self._unreported:
@@ -234,8 +245,11 @@ class ProducerLane:
                     on_delivery=partial(self._reported, upload, number),
                     headers=headers,
                 )
+                self._linger.has_sent()
                 return
             except BufferError:
+                if self._linger.cut():
+                    client.push()
                 self._wait(self._poll_after)
             except KafkaException as problem:
                 error = problem.args[0]

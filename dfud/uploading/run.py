@@ -16,7 +16,7 @@ from dfud.core.version import FileVersion
 from dfud.errors import UsageError
 from dfud.files import stat_below
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.properties import fit_to_topic, message_bytes_needed, producer_properties
+from dfud.kafka.properties import fit_to_topic, lingers_by_load, message_bytes_needed, producer_properties
 from dfud.kafka.topic import look_at_topic
 from dfud.logs.consolidate import SetAside, consolidate, keep_aside
 from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
@@ -32,6 +32,7 @@ from dfud.processes.signals import Signals
 from dfud.processes.worker import calm_collector
 from dfud.processes.workers import Workers
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
+from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.supervisor import Supervisor
 from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
 from dfud.watch.watcher import WatchOptions
@@ -79,7 +80,9 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         options.logger_file_level,
     )
     try:
-        return _run(options, directory, properties, WIRE_FORMATS[config.wire], folder, lock, signals, output, log)
+        wire = WIRE_FORMATS[config.wire]
+        producer = ProducerSettings(options.topic, properties, lingers_by_load(config), wire)
+        return _run(options, directory, producer, folder, lock, signals, output, log)
     finally:
         output.finish(2.0)
         output.close()
@@ -139,15 +142,14 @@ def _make_logs(directory: str, topic: str) -> LogsFolder:
 def _run(
     options: UploadOptions,
     directory: str,
-    properties: dict[str, str | int | bool],
-    wire: WireFormat,
+    producer: ProducerSettings,
     folder: LogsFolder,
     lock: UploadLock,
     signals: Signals,
     output: Output,
     log: logging.Logger,
 ) -> int:
-    _take_over(folder, directory, options.chunk_size, wire, lock, log)
+    _take_over(folder, directory, options.chunk_size, producer.wire, lock, log)
     take_all, since_ns = _begin_session(options, lock, log)
     watch = WatchOptions(
         os.fsencode(directory),
@@ -167,7 +169,7 @@ def _run(
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         largest_chunk = max([options.chunk_size, *(row.chunk_size for row in rows)])
         ring_bytes = max(_shares(options).ring, 2 * largest_chunk)
-        settings = LaneSettings(folder, descriptor, ring_bytes, properties, wire)
+        settings = LaneSettings(folder, descriptor, ring_bytes, producer)
         first_shard = folder.next_sequence()
         lanes = [Lane(number, first_shard, workers, settings) for number in range(options.n_threads)]
         try:

@@ -13,6 +13,7 @@ from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import (
     fit_to_topic,
+    lingers_by_load,
     message_bytes_needed,
     message_timeout,
     producer_properties,
@@ -56,6 +57,12 @@ def test_no_default_where_the_user_used_the_other_name(name: str, value: str, ou
     assert found[name] == value
     assert ours not in found
     assert found["enable.idempotence"] is True
+
+
+@pytest.mark.parametrize("name", ["linger.ms", "queue.buffering.max.ms"])
+def test_a_linger_of_the_users_is_not_cut_short(name: str) -> None:
+    assert lingers_by_load(ClientConfig("file", {}))
+    assert not lingers_by_load(ClientConfig("file", {name: "20"}))
 
 
 @pytest.mark.parametrize(

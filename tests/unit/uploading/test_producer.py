@@ -36,7 +36,7 @@ from dfud.messages import (
 )
 from dfud.processes.channel import Channel
 from dfud.uploading import producer
-from dfud.uploading.producer import ProducerLane
+from dfud.uploading.producer import ProducerLane, ProducerSettings
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE
 
@@ -69,6 +69,7 @@ class FakeProducer:
         self.answers: deque[KafkaError | None] = deque()  # of the next reports; None for an acknowledgement
         self.refuses: deque[KafkaError] = deque()  # raised by the next calls of produce
         self.acks_on_its_own = True
+        self.flushed: list[int] = []  # messages that were there when it was told to keep nothing back
 
     def __len__(self) -> int:
         return len(self.queue)
@@ -92,6 +93,11 @@ class FakeProducer:
             count += 1
         return count
 
+    def flush(self, timeout: float) -> int:
+        self.flushed.append(len(self.queue))
+        self.poll(timeout)
+        return len(self)
+
     def purge(self) -> None:
         self.acks_on_its_own = True
         self.answers = deque([KafkaError(KafkaError._PURGE_QUEUE)] * len(self.queue))
@@ -100,7 +106,7 @@ class FakeProducer:
 class Bench:
     """A lane with the test in the supervisor's and the chunker's places."""
 
-    def __init__(self, top: Path, **properties: Any) -> None:
+    def __init__(self, top: Path, lingers_by_load: bool = True, **properties: Any) -> None:
         self.now = 1000.0
         self.supervisor, self._to_supervisor = Channel.pair()
         self.chunker, self._to_chunker = Channel.pair()
@@ -113,9 +119,7 @@ class Bench:
             self._to_chunker,
             self.ring,
             ShardWriter(self.folder, 0, 1),
-            "topic",
-            properties,
-            NATIVE,
+            ProducerSettings("topic", properties, lingers_by_load, NATIVE),
             self.make,  # type: ignore[arg-type]
             lambda: self.now,
         )
@@ -226,6 +230,41 @@ def test_a_full_queue_of_librdkafka_is_waited_for(bench: Bench) -> None:
     assert len(bench.producer.sent) == 10
     bench.turn()
     assert events(bench.turn(seconds=1.1)) == [Completed(((1, digest(data)),), True)]
+
+
+def test_what_comes_after_a_pause_is_sent_at_once(bench: Bench) -> None:
+    bench.turn(*bench.file(1, bytes(25)))
+    assert bench.producer.flushed == []
+    bench.lane.turn()  # which waits for nothing
+    assert bench.producer.flushed == [3]
+
+
+def test_a_stream_is_sent_when_it_halts(bench: Bench) -> None:
+    bench.producer.acks_on_its_own = False
+    for token in range(1, 5):
+        bench.turn(*bench.file(token, bytes(25)), seconds=0.01)
+    assert bench.producer.flushed == []
+    bench.lane.turn()
+    assert bench.producer.flushed == [12]
+    bench.producer.acks_on_its_own = True
+    bench.turn(seconds=0.01)
+    assert bench.producer.flushed == [12]
+
+
+def test_a_full_queue_is_sent_though_the_stream_goes_on(bench: Bench) -> None:
+    bench.producer.room = 2
+    bench.producer.acks_on_its_own = False
+    bench.turn(*bench.file(1, bytes(50)))
+    assert bench.producer.flushed == [2, 2]
+    assert len(bench.producer.sent) == 5
+
+
+def test_a_linger_that_the_user_has_set_is_kept(tmp_path: Path) -> None:
+    with contextlib.closing(Bench(tmp_path, lingers_by_load=False)) as bench:
+        bench.producer.acks_on_its_own = False
+        bench.turn(*bench.file(1, bytes(25)))
+        bench.lane.turn()
+        assert bench.producer.flushed == []
 
 
 def test_the_chunker_is_woken_only_if_it_waits(bench: Bench) -> None:
