@@ -56,7 +56,6 @@ class Ledger:
         self._last_tries: dict[int, Entry] = {}  # paused and tried twice or more, by token
         self._unread = [[0, 0] for _ in range(n_lanes)]  # small and large files that a chunker has
         self._bytes = [0] * n_lanes  # on their way in each lane
-        self._n_lanes = n_lanes
         self._ended = 0  # entries that are failed or held
         self.changed = False  # since the table was last written; whoever writes it sets it back
 
@@ -120,15 +119,22 @@ class Ledger:
             (self._waiting_large, 1, _LARGE_AT_ONCE),
         ):
             while waiting:
-                lanes = [lane for lane in range(self._n_lanes) if self._unread[lane][kind] < most]
-                if not lanes:
+                lane = self._lane_for_more(kind, most)
+                if lane is None:
                     break
                 entry = next(iter(waiting.values()))
                 if entry.recheck:
                     entry = self._renew(entry)
-                lane = min(lanes, key=self._bytes.__getitem__)
                 self._enter_lane(entry, lane)
                 yield lane, entry.task()
+
+    def _lane_for_more(self, kind: int, most: int) -> int | None:
+        """Return the lane with the least to do of those whose chunker has fewer than `most` files of a kind."""
+        best = None
+        for lane, unread in enumerate(self._unread):
+            if unread[kind] < most and (best is None or self._bytes[lane] < self._bytes[best]):
+                best = lane
+        return best
 
     def resume_paused(self, now: float) -> None:
         """Let those files wait for a chunker whose pause is over at `now` (s, monotonic)."""
@@ -401,6 +407,8 @@ class Ledger:
     def _leave(self, entry: Entry) -> None:
         """Take an entry out of what its state has it in; what was behind it has its turn."""
         state, entry.state = entry.state, State.BEHIND  # which is in nothing
+        if state is State.BEHIND:
+            return
         if state is State.WAITING:
             self._queue(entry).pop(entry.token, None)
         elif state is State.PAUSED:

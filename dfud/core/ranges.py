@@ -94,10 +94,14 @@ class RangeSet:
             last = first
         lasts = self._lasts
         # Acknowledgements come nearly in order: the common case only moves the end of the last range.
-        if lasts and lasts[-1] + 1 == first:
+        firsts = self._firsts
+        if not lasts:
+            firsts.append(first)
+            lasts.append(last)
+            return
+        if lasts[-1] + 1 == first:
             lasts[-1] = last
             return
-        firsts = self._firsts
         low = bisect_left(lasts, first - 1)  # the first range that touches or follows
         high = bisect_right(firsts, last + 1)  # one past the last range that touches
         if low < high:

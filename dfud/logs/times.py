@@ -10,19 +10,25 @@ from datetime import datetime, timezone
 class IsoClock:
     """Gives the present local time in ISO 8601 with the UTC offset, to the millisecond.
 
-    What is the same within a second is formatted once: a time may be wanted for each of many thousand files.
+    What is the same is formatted once: a time may be wanted for each of many thousand files a second.
     """
 
     def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
         """`clock_ns` gives nanoseconds since 1970-01-01 UTC."""
         self._clock_ns = clock_ns
-        self._second = -1
+        self._second = self._millisecond = -1
         self._before, self._after = "", ""  # the milliseconds
+        self._text = ""
 
     def __call__(self) -> str:
-        second, rest = divmod(self._clock_ns(), 1_000_000_000)
+        millisecond = self._clock_ns() // 1_000_000
+        if millisecond == self._millisecond:
+            return self._text
+        self._millisecond = millisecond
+        second, rest = divmod(millisecond, 1000)
         if second != self._second:
             self._second = second
             text = datetime.fromtimestamp(second, timezone.utc).astimezone().isoformat()
             self._before, self._after = text[:19], text[19:]
-        return f"{self._before}.{rest // 1_000_000:03d}{self._after}"
+        self._text = f"{self._before}.{rest:03d}{self._after}"
+        return self._text

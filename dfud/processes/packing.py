@@ -15,6 +15,7 @@ from typing import Any
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart, FileTask, Found, Message, RunReady
 
+_new = tuple.__new__  # what a named tuple's `_make` does, without its call
 _FOUND, _TASK, _RUN, _OTHER = range(4)
 
 
@@ -44,7 +45,7 @@ def _pack_found(message: Any) -> tuple[Any, ...]:
 
 def _unpack_found(packed: tuple[Any, ...]) -> Message:
     _, version, by_event = packed
-    return Found(FileVersion._make(version), by_event)
+    return _new(Found, (_new(FileVersion, version), by_event))
 
 
 def _pack_task(message: Any) -> tuple[Any, ...]:
@@ -54,7 +55,7 @@ def _pack_task(message: Any) -> tuple[Any, ...]:
 
 def _unpack_task(packed: tuple[Any, ...]) -> Message:
     _, token, version, *rest = packed
-    return FileTask(token, FileVersion._make(version), *rest)
+    return _new(FileTask, (token, _new(FileVersion, version), *rest))
 
 
 def _pack_run(message: Any) -> tuple[Any, ...]:
@@ -68,9 +69,9 @@ def _pack_run(message: Any) -> tuple[Any, ...]:
 def _unpack_run(packed: tuple[Any, ...]) -> Message:
     _, *run, file = packed
     if file is None:
-        return RunReady._make((*run, None))
+        return _new(RunReady, packed[1:])
     token, version, *rest = file
-    return RunReady._make((*run, FileStart(token, FileVersion._make(version), *rest)))
+    return _new(RunReady, (*run, _new(FileStart, (token, _new(FileVersion, version), *rest))))
 
 
 _PACKERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {

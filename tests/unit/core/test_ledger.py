@@ -24,7 +24,7 @@ def make(known: dict[bytes, bytes] | None = None, lanes: int = 2) -> Ledger:
 
 def sent(ledger: Ledger) -> list[tuple[int, FileTask]]:
     found = list(ledger.dispatch())
-    check_books(ledger, ledger._n_lanes)
+    check_books(ledger, len(ledger._unread))
     return found
 
 
