@@ -23,6 +23,7 @@ from dfud.processes.aside import call_aside
 from dfud.processes.console import CommandInput, Output
 from dfud.processes.hub import Surroundings
 from dfud.processes.signals import Signals
+from dfud.processes.worker import calm_collector
 from dfud.processes.workers import Workers
 
 LOG_FILE = "DataFileDownloadDirectory.log"
@@ -85,6 +86,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         log.info(f"downloading topic {options.topic} to {directory}")
         listing = os.path.join(logs, f"download_from_{options.topic}_incomplete.csv")
         surroundings = Surroundings(signals, output, CommandInput(), options.update_seconds)
+        calm_collector()
         return Supervisor(listing, settings, folder, Workers(lock), surroundings, log).run()
     finally:
         output.finish(2.0)

@@ -25,6 +25,7 @@ from dfud.messages import BrokerAway, Message, Partial, ReadAll, Verdicts
 from dfud.processes.aside import call_aside
 from dfud.processes.channel import PeerGone
 from dfud.processes.signals import Signals
+from dfud.processes.worker import calm_collector
 from dfud.processes.workers import Worker, Workers
 from dfud.verifying import reader
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, Findings, findings, path_mark, record
@@ -154,6 +155,7 @@ def _has_digest(tree: Tree, partial: Partial, size: int) -> bool:
 
 def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> None:
     """Have the topic read by reader processes; WorkerError if one of them dies."""
+    calm_collector()
     workers = Workers(_Nothing())
     readers = [workers.start(f"reader-{n}", reader.run, (n, settings)) for n in range(settings.workers)]
     try:
