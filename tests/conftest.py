@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from topics import create_topic
+
+
+# A run of the tests under nohup would hand on that the signal is ignored, which dfud goes by.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
