@@ -12,7 +12,6 @@ from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from topics import create_topic
 
-
 # A run of the tests under nohup would hand on that the signal is ignored, which dfud goes by.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

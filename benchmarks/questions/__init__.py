@@ -9,6 +9,7 @@ from benchmarks.questions import (
     idle,
     large,
     latency,
+    linger,
     memory,
     openmsi,
     partitions,
@@ -21,7 +22,7 @@ from benchmarks.questions import (
 )
 
 _MODULES = (
-    large, small, chunks, threads, partitions, compression, tls,
+    large, small, linger, chunks, threads, partitions, compression, tls,
     openmsi, reading, latency, start, idle, memory, scaling,
 )  # fmt: skip
 
