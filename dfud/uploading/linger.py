@@ -8,7 +8,7 @@ else when it has been silent for a moment. What that gains is told in docs/perfo
 
 from __future__ import annotations
 
-_STREAM = 0.05  # s; what comes within this time after something else is part of a stream
+_STREAM = 0.02  # s; what comes within this time after something else is part of a stream
 _MOMENT = 0.004  # s without anything new in a stream until what is kept back goes
 
 

@@ -35,6 +35,7 @@ class Reports:
         self._acked_bytes = 0
         self._acked_chunks = 0
         self._last_acked = (0.0, 0)  # when, bytes
+        self._lines: list[str] = []  # not put out yet: the files themselves go first
 
     def enqueued(self, entry: Entry, now: float) -> None:
         """A file was recognised."""
@@ -55,17 +56,23 @@ class Reports:
             self._window_ends = now + 1.0
         if self._shown[kind] < _LINES_A_SECOND:
             self._shown[kind] += 1
-            self._log.info(kind.one.format(shown(entry.version.path), entry.n_chunks))
+            self._lines.append(kind.one.format(shown(entry.version.path), entry.n_chunks))
         else:
             self._files[kind] += 1
             self._chunks[kind] += entry.n_chunks
 
     def flush(self) -> None:
-        """Put out the sums of what was not shown."""
+        """Put out all that waits, and the sums of what was not shown."""
+        self._put_out()
         for kind in (_ENQUEUED, _DONE):
             if self._files[kind]:
                 self._log.info(kind.more.format(self._files[kind], self._chunks[kind]))
             self._shown[kind] = self._files[kind] = self._chunks[kind] = 0
+
+    def _put_out(self) -> None:
+        for line in self._lines:
+            self._log.info(line)
+        self._lines.clear()
 
     def due(self, busy: bool) -> float | None:
         """Return when there is something to be put out (s, monotonic), or None."""
@@ -77,7 +84,8 @@ class Reports:
         return min(times, default=None)
 
     def tick(self, now: float, busy: bool) -> None:
-        """Put out what is due; `busy` while files are on their way."""
+        """Put out what is due; `busy` while files are on their way. To be called after what is urgent."""
+        self._put_out()
         if now >= self._window_ends and any(self._files.values()):
             self.flush()
             self._window_ends = now + 1.0

@@ -40,12 +40,15 @@ def entry(number: int, chunks: int = 3) -> Entry:
 def test_a_line_a_file_while_they_are_few(reports: Reports, lines: Lines) -> None:
     reports.enqueued(entry(1), 5.0)
     reports.done(entry(1), 5.1)
+    assert lines.lines == []  # what is urgent goes first
+    reports.tick(5.1, busy=False)
     assert lines.lines == ["folder/file1: broken into 3 chunks", "folder/file1: all 3 chunks acknowledged"]
     assert reports.due(busy=False) is None
 
 
 def test_braces_and_percent_signs_in_names(reports: Reports, lines: Lines) -> None:
     reports.enqueued(Entry(1, FileVersion(b"{}%s{0}", 10, 0), 10, "now"), 5.0)
+    reports.tick(5.0, busy=True)
     assert lines.lines == ["{}%s{0}: broken into 1 chunks"]
 
 
