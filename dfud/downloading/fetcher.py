@@ -32,7 +32,7 @@ from dfud.messages import (
     Uncommitted,
 )
 from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker
+from dfud.processes.worker import become_worker, keep_memory
 
 ConsumerFactory = Callable[[dict[str, Any]], Consumer]
 
@@ -66,6 +66,7 @@ class FetchSettings(NamedTuple):
 def run(name: str, supervisor: int, to_supervisor: Channel, number: int, settings: FetchSettings) -> None:
     """Be the fetcher `number` until told to leave."""
     become_worker(name, supervisor)
+    keep_memory()
     fetcher = Fetcher(to_supervisor, number, settings, lambda properties: Consumer(properties))
     try:
         fetcher.run()

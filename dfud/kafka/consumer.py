@@ -41,6 +41,7 @@ def consumer_properties(config: ClientConfig, group: str) -> dict[str, Any]:
         "fetch.message.max.bytes": 4 << 20,
         # What is fetched ahead is taken quickly: a full queue is looked at again soon, not after a second.
         "fetch.queue.backoff.ms": 5,
+        "reconnect.backoff.ms": 20,  # librdkafka connects twice at the start: to the bootstrap address, and anew
         "reconnect.backoff.max.ms": 2_000,
     }
     if "max.partition.fetch.bytes" in given:

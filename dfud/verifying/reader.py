@@ -16,7 +16,7 @@ from dfud.downloading.tree import Tree
 from dfud.kafka.topic import silent_logger
 from dfud.messages import BrokerAway, Message, ReadAll, Verdicts
 from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker
+from dfud.processes.worker import become_worker, keep_memory
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, path_mark, record
 from dfud.verifying.witness import Witness
 
@@ -41,6 +41,7 @@ class ReadSettings(NamedTuple):
 def run(name: str, supervisor: int, to_supervisor: Channel, number: int, settings: ReadSettings) -> None:
     """Be the reader `number`: read all of its partitions, tell what was found, and end."""
     become_worker(name, supervisor)
+    keep_memory()
     try:
         Reader(to_supervisor, number, settings).run()
     except PeerGone:

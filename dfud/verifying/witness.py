@@ -15,6 +15,22 @@ from dfud.messages import Partial
 _MOST_BAD = 100  # chunks that are named
 
 
+class _Window:
+    """Memory that a piece of a file is read into to be compared, and the next one after it."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def shows(self, descriptor: int, offset: int, data: bytes) -> bool:
+        """Tell whether the open file has `data` at `offset`."""
+        if len(self._bytes) != len(data):  # which is seldom: chunks are of one size
+            self._bytes = bytearray(len(data))
+        return os.preadv(descriptor, [self._bytes], offset) == len(data) and self._bytes == data
+
+
+_window = _Window()
+
+
 class Witness:
     """Compares chunk by chunk; where there is no file to compare with, the digest of the whole has to do.
 
@@ -50,7 +66,7 @@ class Witness:
         """Compare a chunk with the file here; of one that comes again the last one counts."""
         again = bool(data) and self.assembly.has(offset, len(data))
         if self.here is not None:
-            if os.pread(self.descriptor, len(data), offset) == data:
+            if _window.shows(self.descriptor, offset, data):
                 if again and number not in self.bad:
                     return
                 self.bad.pop(number, None)
