@@ -15,7 +15,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Callable
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import msgpack
 
@@ -25,8 +25,6 @@ from dfud.core.version import FileVersion
 DIGEST_BYTES = 64  # of a SHA-512
 _ITEMS = 10
 _MOST = (1 << 63) - 1  # of an offset or a number of chunks
-
-Bytes = Union[bytes, memoryview]
 
 
 class Chunk(NamedTuple):
@@ -56,7 +54,7 @@ def message_key(path: bytes, number: int, n_chunks: int) -> bytes:
     return b"%b_%b_%d_of_%d" % (folder.replace(b"/", b"_"), name, number, n_chunks)
 
 
-def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callable[[int, bytes, Bytes], bytes]:
+def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callable[[int, bytes, bytes], bytes]:
     """Return a function of (chunk number, SHA-512 of the chunk, its bytes) that gives the message's value."""
     n_chunks = count_chunks(version.size, chunk_size)
     folder, _, name = version.path.rpartition(b"/")
@@ -64,7 +62,7 @@ def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callab
     middle = _whole(n_chunks) + _text(folder) + _text(b"")
     tail = b"\xcb" + struct.pack(">d", mtime_seconds(version.mtime_ns))
 
-    def encode(number: int, sha512: bytes, data: Bytes) -> bytes:
+    def encode(number: int, sha512: bytes, data: bytes) -> bytes:
         place = _whole((number - 1) * chunk_size) + _whole(number)
         return b"".join((head, sha512, place, middle, _binary_header(len(data)), data, tail))
 

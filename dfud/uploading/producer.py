@@ -222,8 +222,8 @@ class ProducerLane:
             if upload.failure:
                 return
             start = run.start + at * chunk_size
-            with self._ring.view(start, min(chunk_size, end - start)) as view:
-                message = upload.message(run.first + at, view, run.xxh3_64[16 * at : 16 * at + 16])
+            data = self._ring.copy(start, min(chunk_size, end - start))
+            message = upload.message(run.first + at, data, run.xxh3_64[16 * at : 16 * at + 16])
             self._send(upload, run.first + at, message)
         if upload.is_complete:  # nothing was missing but the digest of the whole
             self._complete(upload)

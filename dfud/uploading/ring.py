@@ -59,6 +59,10 @@ class Ring:
         """Return the bytes at `start`; to be released before the map can be closed."""
         return self._bytes[start : start + length]
 
+    def copy(self, start: int, length: int) -> bytes:
+        """Return a copy of the bytes at `start`."""
+        return bytes(self._bytes[start : start + length])
+
     def free(self, end: int) -> bool:
         """Free all before position `end`; return whether the chunker waits for room. For the producer."""
         # An end that holds no bytes of its own (an empty file's) may have been freed with the one before; by now

@@ -29,7 +29,7 @@ class Upload:
     def is_complete(self) -> bool:
         return bool(self.xxh3_128) and self.acked.covers(self.n_chunks)
 
-    def message(self, number: int, data: memoryview, digest: bytes) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes) -> Outgoing:
         """Return the message of chunk `number`; the last chunk's only once the whole file is read."""
         return self._messages.message(number, data, digest, self.xxh3_128)
 

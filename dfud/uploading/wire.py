@@ -28,10 +28,10 @@ class Unsendable(Exception):
 class FileMessages(Protocol):
     """The messages of one version of one file."""
 
-    def message(self, number: int, data: memoryview, digest: bytes, whole: str) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> Outgoing:
         """Return the message of chunk `number`: its bytes, what the chunker computed of it, and of the file.
 
-        Nothing of `data` is kept. `whole` is the xxh3_128 of the file, which is only known for the last chunk.
+        `whole` is the xxh3_128 of the file, which is only known for the last chunk.
         """
         ...
 
@@ -57,14 +57,14 @@ class NativeMessages:
         self._last = count_chunks(start.version.size, start.chunk_size)
         self._headers = header_maker(start.version, start.chunk_size)
 
-    def message(self, number: int, data: memoryview, digest: bytes, whole: str) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> Outgoing:
         headers = self._headers(number, digest)
         if number == self._last:
             headers.append(("xxh3_128", whole.encode()))
-        return bytes(data), self._key, headers
+        return data, self._key, headers
 
     def again(self, number: int, value: bytes, whole: str) -> Outgoing:
-        return self.message(number, memoryview(value), xxhash.xxh3_64_hexdigest(value).encode(), whole)
+        return self.message(number, value, xxhash.xxh3_64_hexdigest(value).encode(), whole)
 
 
 class OpenMSIStreamMessages:
@@ -81,7 +81,7 @@ class OpenMSIStreamMessages:
         except UnicodeDecodeError:
             raise Unsendable("its name is not UTF-8, and no OpenMSIStream could read its messages") from None
 
-    def message(self, number: int, data: memoryview, digest: bytes, whole: str) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> Outgoing:
         value = self._encode(number, hashlib.sha512(data).digest(), data)
         return value, message_key(self._path, number, self._n_chunks), None
 

@@ -61,7 +61,7 @@ def test_encodes_as_the_library_does_and_reads_it_back(
     n_chunks = count_chunks(size, chunk_size)
     for number in {1, n_chunks, (n_chunks + 1) // 2}:
         data = os.urandom(chunk_length(number, size, chunk_size))
-        value = encoder(version, chunk_size, sha512(b"all"))(number, sha512(data), memoryview(data))
+        value = encoder(version, chunk_size, sha512(b"all"))(number, sha512(data), data)
         offset = (number - 1) * chunk_size
         seconds = mtime_seconds(mtime_ns)
         expected = [name, sha512(b"all"), sha512(data), offset, number, n_chunks, folder, "", data, seconds]

@@ -27,24 +27,24 @@ def test_the_names_of_the_configuration_are_the_formats() -> None:
 @pytest.mark.parametrize("wire", [NATIVE, OPENMSISTREAM])
 def test_a_message_sent_again_is_the_same(wire: WireFormat) -> None:
     messages = wire.messages(start())
-    first = messages.message(2, memoryview(DATA), xxhash.xxh3_64_hexdigest(DATA).encode(), WHOLE)
+    first = messages.message(2, DATA, xxhash.xxh3_64_hexdigest(DATA).encode(), WHOLE)
     assert messages.again(2, first[0], WHOLE) == first
 
 
 def test_a_native_message() -> None:
     messages = NATIVE.messages(start())
-    value, key, headers = messages.message(2, memoryview(DATA), b"0011223344556677", WHOLE)
+    value, key, headers = messages.message(2, DATA, b"0011223344556677", WHOLE)
     assert (value, key) == (DATA, b"sub/a")
     assert headers is not None
     assert dict(headers)["xxh3_128"] == WHOLE.encode()
     assert dict(headers)["xxh3_64"] == b"0011223344556677"
-    _, _, headers = messages.message(1, memoryview(DATA), b"0011223344556677", "")
+    _, _, headers = messages.message(1, DATA, b"0011223344556677", "")
     assert headers is not None
     assert "xxh3_128" not in dict(headers)
 
 
 def test_a_message_of_openmsistream() -> None:
-    value, key, headers = OPENMSISTREAM.messages(start()).message(2, memoryview(DATA), b"", WHOLE)
+    value, key, headers = OPENMSISTREAM.messages(start()).message(2, DATA, b"", WHOLE)
     assert (key, headers) == (b"sub_a_2_of_2", None)
     assert decode(value) == Chunk(b"sub/a", 2, 2, 16, hashlib.sha512(b"all").digest(), 1.5, DATA)
 
