@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from topics import create_topic
+from uploading import start_children_without_nohup
 
-# A run of the tests under nohup would hand on that the signal is ignored, which dfud goes by.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+start_children_without_nohup()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from faults import report
 from faults.catalogue import SECTIONS, all_faults
 from faults.performance import Row, perform
 from faults.scene import Fault
+from uploading import start_children_without_nohup
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
@@ -24,6 +25,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 def main(arguments: list[str]) -> int:
     """Do as the command line says; return the exit status."""
     options = _parser().parse_args(arguments)
+    start_children_without_nohup()
     chosen = _choose(options.names)
     if options.list:
         for fault in chosen:
