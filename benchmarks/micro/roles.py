@@ -59,6 +59,13 @@ class _Sink:
         return ()
 
 
+class _Delivered:
+    """The message that a report is about."""
+
+    def offset(self) -> int:
+        return 0
+
+
 class _Acknowledger:
     """Takes every message, and acknowledges all of them at the next poll."""
 
@@ -76,7 +83,7 @@ class _Acknowledger:
     def poll(self, seconds: float) -> int:
         reports, self._reports = self._reports, []
         for report in reports:
-            report(None, None)
+            report(None, _Delivered())
         return len(reports)
 
 

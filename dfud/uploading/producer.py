@@ -45,6 +45,8 @@ from dfud.uploading.wire import Outgoing, Unsendable, WireFormat
 _REPORT_AFTER = 0.5  # s between reports of progress
 _POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
 _POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
+# A broker that tells no offsets at all is believed without them after so many acknowledgements.
+_BELIEVED_AFTER = 1000
 _RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
 
 
@@ -111,6 +113,8 @@ class ProducerLane:
         self._away = False
         self._silence = Silence()
         self._last_ack = clock()
+        self._tells_offsets = False  # the broker, with what it acknowledges
+        self._without_offset = 0  # acknowledgements, before the first one with an offset
         self._unreported: list[Upload] = []  # some of them complete since
         self._report_at = 0.0
         self._records = Records(shards, to_supervisor.send, clock)
@@ -278,6 +282,10 @@ class ProducerLane:
             self._away = False
             self._silence.is_over(self._last_ack)
             self._supervisor.send([BrokerAway("")])
+        if not self._is_proven(message):
+            if not upload.failure and not self._leaving:
+                self._send_later(upload, number, message)
+            return
         upload.acked.add(number)
         if upload.is_complete:
             self._complete(upload)
@@ -289,6 +297,18 @@ class ProducerLane:
             self._unreported.append(upload)
         else:
             upload.unreported.add(number)
+
+    def _is_proven(self, message: Any) -> bool:
+        """Tell whether the broker itself has acknowledged a message.
+
+        librdkafka concludes from the acknowledgement of a later batch that an earlier one, which failed, has been
+        written, too. It has not where the topic was made (again) between the two; such a message has no offset.
+        """
+        if message.offset() is not None:
+            self._tells_offsets = True
+            return True
+        self._without_offset += 1
+        return not self._tells_offsets and self._without_offset > _BELIEVED_AFTER
 
     def _not_delivered(self, upload: Upload, number: int, error: KafkaError, message: Any) -> None:
         client, verdict = self._client, judge(error)
@@ -308,10 +328,14 @@ class ProducerLane:
         else:
             if verdict is Verdict.RENEW:
                 client.has_failed(error)
-            if not self._retries:
-                self._retry_at = self._clock() + (0 if client.works_next else self._retry_pause)
-                self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
-            self._retries.append((upload, number, message.value() or b""))
+            self._send_later(upload, number, message)
+
+    def _send_later(self, upload: Upload, number: int, message: Any) -> None:
+        """Have a message sent again after a pause."""
+        if not self._retries:
+            self._retry_at = self._clock() + (0 if self._client.works_next else self._retry_pause)
+            self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
+        self._retries.append((upload, number, message.value() or b""))
 
     def _is_final(self, verdict: Verdict) -> bool:
         """Tell whether a message is not sent again: for good, or because all is to end."""

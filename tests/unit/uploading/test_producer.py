@@ -44,12 +44,17 @@ CHUNK = 10
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT, "timed out")
 FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed")
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large")
+CONCLUDED = KafkaError(KafkaError.NO_ERROR, "stands for an acknowledgement without an offset")
 FATAL = KafkaError(KafkaError._FATAL, "epoch gone", fatal=True)
 
 
 class FakeMessage:
     def __init__(self, value: bytes) -> None:
         self._value = value
+        self.has_offset = True
+
+    def offset(self) -> int | None:
+        return 7 if self.has_offset else None
 
     def value(self) -> bytes | None:
         return self._value or None  # as librdkafka's has it for an empty one
@@ -89,7 +94,9 @@ class FakeProducer:
         count = 0
         while self.queue and (self.answers or self.acks_on_its_own):
             message, _, report = self.queue.popleft()
-            report(self.answers.popleft() if self.answers else None, message)
+            answer = self.answers.popleft() if self.answers else None
+            message.has_offset = answer is not CONCLUDED
+            report(None if answer is CONCLUDED else answer, message)
             count += 1
         return count
 
@@ -312,6 +319,30 @@ def test_what_librdkafka_gives_up_on_is_sent_again_and_again(bench: Bench) -> No
     assert Progress(1, ((1, 1), (3, 3))) in bench.turn(seconds=0.3)
     bench.turn(seconds=0.6)
     assert len(bench.producer.sent) == 5
+    bench.turn()
+    assert Completed(((1, digest(data)),), True) in bench.turn(seconds=1.1)
+
+
+def test_what_librdkafka_only_concludes_to_be_written_is_sent_again(bench: Bench) -> None:
+    """A later batch was acknowledged: librdkafka takes the ones before, which had failed, as written, too."""
+    data = bytes(range(25))
+    bench.producer.answers.extend([CONCLUDED, None, None])
+    bench.turn(*bench.file(1, data))
+    bench.turn()
+    bench.turn(seconds=0.3)
+    assert bench.producer.sent[3:] == [("1/3", data[:10])]
+    bench.turn()
+    assert Completed(((1, digest(data)),), True) in bench.turn(seconds=1.1)
+
+
+def test_a_broker_without_offsets_is_believed_in_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "_BELIEVED_AFTER", 3)
+    data = bytes(range(25))
+    bench.producer.answers.extend([CONCLUDED] * 6)
+    bench.turn(*bench.file(1, data))
+    bench.turn()
+    bench.turn(seconds=0.3)
+    assert len(bench.producer.sent) == 6
     bench.turn()
     assert Completed(((1, digest(data)),), True) in bench.turn(seconds=1.1)
 
