@@ -21,7 +21,6 @@ from dfud.broker import client_config
 TITLE = "Reading 2 GiB back"
 # A partition's end is told by an empty answer, for which a broker waits half a second unless asked for less.
 _QUICK_END = "fetch.wait.max.ms=10"
-_DISK = "dd to the same disk"
 TARGET = 0.8  # of the C loop's speed
 
 
@@ -44,7 +43,7 @@ def ask(stage: Stage, plan: Plan) -> Answer:
         entries = [
             Entry(
                 "dfud download",
-                partial(_download, stage, target, Command([str(DFUD), "download", str(target), *where, "--once"])),
+                partial(_into_new, stage, target, Command([str(DFUD), "download", str(target), *where, "--once"])),
                 data.files,
                 data.bytes,
                 lacks("download"),
@@ -82,12 +81,10 @@ def ask(stage: Stage, plan: Plan) -> Answer:
                 data.bytes,
                 "" if shutil.which("kcat") else "there is no kcat (Debian: apt install kcat)",
             ),
-        ]
-        entries.append(
             Entry(
-                _DISK,
+                "dd to the same disk",
                 partial(
-                    _download,
+                    _into_new,
                     stage,
                     target,
                     Command(
@@ -99,8 +96,8 @@ def ask(stage: Stage, plan: Plan) -> Answer:
                 ),
                 data.files,
                 data.bytes,
-            )
-        )
+            ),
+        ]
         rows = in_turn(entries, plan.rounds, stage.say)
     finally:
         shutil.rmtree(target, ignore_errors=True)
@@ -117,7 +114,8 @@ def ask(stage: Stage, plan: Plan) -> Answer:
     return contest_answer(TITLE, rows, "MB/s", verdicts, notes)
 
 
-def _download(stage: Stage, target: Path, command: Command) -> Measured:
+def _into_new(stage: Stage, target: Path, command: Command) -> Measured:
+    """Measure a command that writes into `target`, which is made anew."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     return stage.measure(command)

@@ -92,13 +92,12 @@ class RangeSet:
         """Add every number from `first` to `last`, both included (only `first` without a `last`)."""
         if last is None:
             last = first
-        lasts = self._lasts
-        # Acknowledgements come nearly in order: the common case only moves the end of the last range.
-        firsts = self._firsts
+        firsts, lasts = self._firsts, self._lasts
         if not lasts:
             firsts.append(first)
             lasts.append(last)
             return
+        # Acknowledgements come nearly in order: the common case only moves the end of the last range.
         if lasts[-1] + 1 == first:
             lasts[-1] = last
             return

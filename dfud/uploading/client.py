@@ -53,19 +53,20 @@ class Client:
 
     def hear(self, seconds: float = 0.0) -> None:
         """Have librdkafka call us with what it has to tell, waiting for it for so long at the most."""
-        try:
-            self.producer.poll(seconds)
-        except KafkaException as problem:  # how a fatal error comes, whatever function there is to be called
-            self._take_error(problem.args[0])
+        self._serve(self.producer.poll, seconds)
 
     def push(self) -> None:
         """Have librdkafka send what it keeps back for fuller batches, and hear it.
 
         While its flush lasts, ``linger.ms`` does not count; should its threads be too slow to see that, it does.
         """
+        self._serve(self.producer.flush, _PUSH)
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> None:
+        """Call into librdkafka, which calls us back."""
         try:
-            self.producer.flush(_PUSH)
-        except KafkaException as problem:
+            call(seconds)
+        except KafkaException as problem:  # how a fatal error comes, whatever function there is to be called
             self._take_error(problem.args[0])
 
     def has_acked(self) -> None:
