@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-_LOOK_EVERY = 0.1  # s
-_PATIENCE = 900.0  # s; a command that takes longer is ended, and counts as failed
+_CHECK_INTERVAL_S = 0.1  # s
+_BROKER_TIMEOUT_S = 900.0  # s; a command that takes longer is ended, and counts as failed
 
 
 class CommandFailed(Exception):
@@ -57,14 +57,14 @@ def run(command: Command, log: Path, broker: int = 0, done: Callable[[], bool] =
         try:
             if process.stdin is not None:
                 _bid_farewell(process, process.stdin, command.farewell, done)
-            usage = wait(process, _PATIENCE)
+            usage = wait(process, _BROKER_TIMEOUT_S)
         except BaseException:
             process.kill()
             process.wait()
             raise
         seconds = time.monotonic() - started
     if usage is None:
-        raise CommandFailed(f"{command.argv[0]} did not end in {_PATIENCE:.0f} s")
+        raise CommandFailed(f"{command.argv[0]} did not end in {_BROKER_TIMEOUT_S:.0f} s")
     if process.returncode:
         tail = log.read_text(errors="replace")[-2000:]
         raise CommandFailed(f"{command.argv[0]} ended with status {process.returncode}:\n{tail}")
@@ -76,9 +76,9 @@ def _bid_farewell(
     process: subprocess.Popen[bytes], stdin: IO[bytes], farewell: bytes, done: Callable[[], bool]
 ) -> None:
     """Have `process` end when it has done its work, or does not get it done."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BROKER_TIMEOUT_S
     while not exited(process) and not done() and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_CHECK_INTERVAL_S)
     with contextlib.suppress(BrokenPipeError):
         stdin.write(farewell)
         stdin.close()

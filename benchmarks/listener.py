@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-_PATIENCE = 30.0  # s
+_BROKER_TIMEOUT_S = 30.0  # s
 _CHUNK_NUMBER = re.compile(rb"_chunk_\d+_of_\d+$")
 
 
@@ -29,7 +29,7 @@ class Listener:
                 "fetch.wait.max.ms": 100,
             }
         )
-        partitions = self._consumer.list_topics(topic, timeout=_PATIENCE).topics[topic].partitions
+        partitions = self._consumer.list_topics(topic, timeout=_BROKER_TIMEOUT_S).topics[topic].partitions
         self._consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         self._mark = mark
         self._times: defaultdict[bytes, list[float]] = defaultdict(list)
@@ -43,7 +43,7 @@ class Listener:
         self._thread.join()
         self._consumer.close()
 
-    def wait_for(self, name: bytes, messages: int, seconds: float = _PATIENCE) -> float | None:
+    def wait_for(self, name: bytes, messages: int, seconds: float = _BROKER_TIMEOUT_S) -> float | None:
         """Return when the last of so many messages of a file came, or None if they don't within `seconds`."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._times[name]) >= messages, seconds):

@@ -17,7 +17,7 @@ from benchmarks.command import Command, Run
 from benchmarks.datasets import Dataset
 from dfud.broker.node import KafkaNode
 
-_PATIENCE = 30.0  # s for the broker to do what it is asked
+_BROKER_TIMEOUT_S = 30.0  # s for the broker to do what it is asked
 _DEFAULT_MAX_MESSAGE = 1_048_588  # bytes, Kafka's own
 _OVERHEAD = 2048
 
@@ -87,14 +87,14 @@ class Stage:
         config = {name.replace("_", "."): value for name, value in settings.items()}
         config["max.message.bytes"] = str(max(_DEFAULT_MAX_MESSAGE, chunk_size + _OVERHEAD))
         admin = self._admin()
-        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(_PATIENCE)
+        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(_BROKER_TIMEOUT_S)
         self._wait(lambda: self._is_ready(admin, name, partitions), f"topic {name} has no leaders")
         return name
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic and its files."""
         admin = self._admin()
-        admin.delete_topics([name])[name].result(_PATIENCE)
+        admin.delete_topics([name])[name].result(_BROKER_TIMEOUT_S)
         data = self.node.folder.data
         self._wait(lambda: not any(data.glob(f"{name}-*")), f"topic {name} was not deleted")
 
@@ -109,8 +109,11 @@ class Stage:
     def _offsets(self, topic: str) -> list[tuple[int, int]]:
         consumer = Consumer({"bootstrap.servers": self.node.internal_bootstrap, "group.id": "bench"})
         try:
-            partitions = consumer.list_topics(topic, timeout=_PATIENCE).topics[topic].partitions
-            return [consumer.get_watermark_offsets(TopicPartition(topic, each), _PATIENCE) for each in partitions]
+            partitions = consumer.list_topics(topic, timeout=_BROKER_TIMEOUT_S).topics[topic].partitions
+            return [
+                consumer.get_watermark_offsets(TopicPartition(topic, each), _BROKER_TIMEOUT_S)
+                for each in partitions
+            ]
         finally:
             consumer.close()
 
@@ -119,7 +122,7 @@ class Stage:
 
     def _is_ready(self, admin: AdminClient, name: str, partitions: int) -> bool:
         """Tell whether every partition has a leader that knows it."""
-        found = admin.list_topics(timeout=_PATIENCE).topics.get(name)
+        found = admin.list_topics(timeout=_BROKER_TIMEOUT_S).topics.get(name)
         if found is None or sum(each.leader >= 0 for each in found.partitions.values()) != partitions:
             return False
         try:
@@ -130,7 +133,7 @@ class Stage:
 
     @staticmethod
     def _wait(is_so: Callable[[], bool], else_say: str) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _BROKER_TIMEOUT_S
         while not is_so():
             if time.monotonic() > deadline:
                 raise command.CommandFailed(else_say)

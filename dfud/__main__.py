@@ -11,7 +11,7 @@ import signal
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it is not ignored, as under nohup
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from dfud.commands import download_main, main, upload_main
+from dfud.commands.main import download_main, main, upload_main
 
 __all__ = ["download_main", "main", "upload_main"]
 

@@ -18,13 +18,13 @@ from dfud.core.assembly import Assembly
 from dfud.errors import EXIT_LOCKED, EXIT_USAGE, DfudError, LockedError, UsageError
 
 if TYPE_CHECKING:
-    from dfud.core.piece import Piece
+    from dfud.core.chunk import Chunk
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 _SPOOL_BYTES = 8 << 20  # of a file in memory; what is larger goes to a temporary file
 _BATCH = 500
-_IDLE = 0.25  # s
+_IDLE_TIMEOUT_S = 0.25  # s
 _ERRORS: dict[int, type[DfudError]] = {EXIT_USAGE: UsageError, EXIT_LOCKED: LockedError}
 
 
@@ -173,15 +173,15 @@ def read_files(
     >>> for path, size, mtime_ns, digest, file in read_files("kafka.config", "scans"):  # doctest: +SKIP
     ...     print(path, size, file.read(4))
     """
+    from dfud.core.chunk import BadMessageError, ForeignMessageError
     from dfud.core.decode import read_piece
-    from dfud.core.piece import BadMessage, Foreign
 
     files: dict[bytes, _Gathered] = {}
     try:
         for message in _messages(config, topic, follow, consumer_group_id):
             try:
                 piece = read_piece(message.key(), message.value(), message.headers())
-            except (Foreign, BadMessage):
+            except (ForeignMessageError, BadMessageError):
                 continue
             identity = piece.identity()
             gathered = files.get(identity)
@@ -207,11 +207,11 @@ def read_files(
 class _Gathered:
     """The chunks of one version of a file."""
 
-    def __init__(self, piece: Piece, spool_bytes: int) -> None:
+    def __init__(self, piece: Chunk, spool_bytes: int) -> None:
         self.file = tempfile.SpooledTemporaryFile(spool_bytes)  # noqa: SIM115 (closed by whoever holds us)
         self.assembly = Assembly(piece.algorithm, piece.size)
 
-    def add(self, piece: Piece) -> bool:
+    def add(self, piece: Chunk) -> bool:
         """Add a chunk; tell whether all are there."""
         assembly = self.assembly
         assembly.digest = piece.digest or assembly.digest
@@ -235,7 +235,7 @@ class _Gathered:
 
         return self.assembly.is_right(read)
 
-    def result(self, piece: Piece) -> TopicFile:
+    def result(self, piece: Chunk) -> TopicFile:
         self.file.seek(0)
         size = self.assembly.size or 0
         digest = f"{piece.algorithm}:{self.assembly.digest}"
@@ -248,14 +248,14 @@ def _messages(config: Path, topic: str, follow: bool, group: str | None) -> Iter
 
     from dfud.kafka.config import read_config
     from dfud.kafka.consumer import consumer_properties
-    from dfud.kafka.ends import find_partitions
     from dfud.kafka.topic import silent_logger
+    from dfud.kafka.watermarks import retry_query_partitions
 
     where = os.fsdecode(config)
     properties = consumer_properties(read_config(where, "consumer"), group or "dfud-read")
     consumer = Consumer({**properties, "enable.partition.eof": not follow, "logger": silent_logger()})
     try:
-        found = find_partitions(consumer, topic, properties, where, committed=group is not None, errors=[])
+        found = retry_query_partitions(consumer, topic, properties, where, committed=group is not None, errors=[])
         reading = {number: each.end for number, each in found.items()}
         starts = {number: max(each.start, each.committed) for number, each in found.items()}
         consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
@@ -264,7 +264,7 @@ def _messages(config: Path, topic: str, follow: bool, group: str | None) -> Iter
         while reading:
             messages = consumer.consume(_BATCH, 0)
             if not messages:
-                message = consumer.poll(_IDLE)
+                message = consumer.poll(_IDLE_TIMEOUT_S)
                 messages = [] if message is None else [message]
             for message in messages:
                 number: int = message.partition()  # type: ignore[assignment]

@@ -1,6 +1,6 @@
 """The errors that a user sees, each with the exit status that it ends the program with.
 
-A message says what happened, to which file or setting, and what to do about it. ``dfud.commands``
+A message says what happened, to which file or setting, and what to do about it. ``dfud.commands.main``
 is the one place that turns these classes into exit statuses; nothing else calls ``sys.exit``.
 """
 
@@ -30,7 +30,7 @@ class LockedError(DfudError):
     exit_status = EXIT_LOCKED
 
 
-class InterruptedError(DfudError):
+class StoppedError(DfudError):
     """A signal asked for the end before anything was recognised."""
 
 

@@ -34,24 +34,24 @@ class Notice(NamedTuple):
 # watcher → supervisor
 
 
-class Watching(NamedTuple):
+class WatchStarted(NamedTuple):
     """From now on nothing that is moved into the directory goes unseen; what is below is still being looked at."""
 
 
-class MovedIn(NamedTuple):
+class FolderMovedIn(NamedTuple):
     """A whole folder has come: all in it is wanted, however old it looks."""
 
     path: bytes
 
 
-class Found(NamedTuple):
+class FileFound(NamedTuple):
     """A file is ready: closed after writing, moved in, or found by a scan."""
 
     version: FileVersion
     by_event: bool  # the kernel reported it: its content may be new though its size and mtime are not
 
 
-class Swept(NamedTuple):
+class SweepDone(NamedTuple):
     """All that was there when the sweep of this number was asked for has been reported."""
 
     number: int
@@ -74,7 +74,7 @@ class Allowance(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """Report all that is pending, then answer with `Swept`; watch on."""
+    """Report all that is pending, then answer with `SweepDone`; watch on."""
 
     number: int
 
@@ -152,7 +152,7 @@ class RunReady(NamedTuple):
     file: FileStart | None  # with the first run of a file
 
 
-class RoomAbandoned(NamedTuple):
+class SpaceAbandoned(NamedTuple):
     """What a chunker that died had reserved in the ring and not handed on is nobody's."""
 
     end: int  # ring position that is free again once all that came before is handed to librdkafka
@@ -167,49 +167,49 @@ class FileDropped(NamedTuple):
 # producer → chunker
 
 
-class RoomFree(NamedTuple):
+class SpaceFreed(NamedTuple):
     """The ring has room again; sent to a chunker that waits for it."""
 
 
 # producer → supervisor
 
 
-class Progress(NamedTuple):
+class ChunksAcked(NamedTuple):
     """These chunks have been acknowledged since the last report."""
 
     token: int
     chunks: Ranges
 
 
-class Completed(NamedTuple):
+class FilesCompleted(NamedTuple):
     """Every chunk of these files is acknowledged, and their rows are in the shard on disk."""
 
     files: tuple[tuple[int, str], ...]  # token and xxh3_128 of the whole file
     recorded: bool  # False where the rows could not be written
 
 
-class Undelivered(NamedTuple):
+class FileUndelivered(NamedTuple):
     """A chunk will not be delivered in this run; what was acknowledged was reported before."""
 
     token: int
     why: str
 
 
-class BrokerAway(NamedTuple):
+class BrokerOutage(NamedTuple):
     """No broker can be reached, for this reason; or, with an empty one, deliveries go on again."""
 
     why: str
     is_cause: bool = False  # what is to be done is told by it: worth a line though the broker is away already
 
 
-class GivenUp(NamedTuple):
+class DeliveryGivenUp(NamedTuple):
     """While closing, nothing was acknowledged for the whole of message.timeout.ms: the broker is away."""
 
     why: str
 
 
-class Recorded(NamedTuple):
-    """Rows that could not be written earlier (`Completed.recorded` false) are on disk now."""
+class RowsRecorded(NamedTuple):
+    """Rows that could not be written earlier (`FilesCompleted.recorded` false) are on disk now."""
 
     rows: int
 
@@ -217,14 +217,14 @@ class Recorded(NamedTuple):
 # supervisor → producer
 
 
-class Closing(NamedTuple):
+class Drain(NamedTuple):
     """From now on a message that librdkafka gives up on is undelivered, and is not sent again."""
 
 
 # fetcher → supervisor of a download
 
 
-class Holds(NamedTuple):
+class PartReport(NamedTuple):
     """These bytes of a version of a file are in a part of this fetcher."""
 
     part: bytes  # its identity
@@ -232,7 +232,7 @@ class Holds(NamedTuple):
     spans: Ranges  # of bytes, counted from 1; empty: the part is there no longer
 
 
-class Given(NamedTuple):
+class Released(NamedTuple):
     """A part that this fetcher will not touch any more."""
 
     part: bytes
@@ -243,7 +243,7 @@ class Given(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What was counted since the last report: the fields of `dfud.downloading.counts.Counts`."""
+    """What was counted since the last report: the fields of `dfud.downloading.counts.LedgerCounts`."""
 
     counts: tuple[int, ...]
 
@@ -252,7 +252,7 @@ class CaughtUp(NamedTuple):
     """All that was on the partitions of this fetcher at the start has been read."""
 
 
-class Uncommitted(NamedTuple):
+class CommitFailed(NamedTuple):
     """Offsets could not be committed, for this reason; or, with an empty one, they can be again."""
 
     why: str
@@ -261,8 +261,8 @@ class Uncommitted(NamedTuple):
 # supervisor → fetcher
 
 
-class Give(NamedTuple):
-    """Let go of a part, and answer with `Given`."""
+class Release(NamedTuple):
+    """Let go of a part, and answer with `Released`."""
 
     part: bytes
 
@@ -271,20 +271,20 @@ class Merge(NamedTuple):
     """Take over what others have given of a part."""
 
     part: bytes
-    donors: tuple[Given, ...]
+    donors: tuple[Released, ...]
 
 
 # reader → main process of a verification
 
 
-class Verdicts(NamedTuple):
+class VersionVerdicts(NamedTuple):
     """Versions that are whole on the topic, and paths that it has in other versions than the directory."""
 
     records: bytes  # of `dfud.verifying.findings.RECORD` bytes each
     paths: bytes  # 8 bytes each
 
 
-class Partial(NamedTuple):
+class PartialVersion(NamedTuple):
     """A version of which this reader has found a part only."""
 
     path: bytes
@@ -298,7 +298,7 @@ class Partial(NamedTuple):
     is_here: bool  # the directory has a file of this path and size
 
 
-class ReadAll(NamedTuple):
+class ReaderDone(NamedTuple):
     """This reader has read its partitions."""
 
     messages: int
@@ -306,16 +306,16 @@ class ReadAll(NamedTuple):
     refused: int
 
 
-class Leave(NamedTuple):
+class Stop(NamedTuple):
     """To any worker: all is done; write what is unwritten and end."""
 
 
 Message = Union[
     Notice,
-    Watching,
-    MovedIn,
-    Found,
-    Swept,
+    WatchStarted,
+    FolderMovedIn,
+    FileFound,
+    SweepDone,
     DirectoryGone,
     Allowance,
     Sweep,
@@ -325,25 +325,25 @@ Message = Union[
     FileChanged,
     FileUnreadable,
     RunReady,
-    RoomAbandoned,
+    SpaceAbandoned,
     FileDropped,
-    RoomFree,
-    Progress,
-    Completed,
-    Undelivered,
-    BrokerAway,
-    GivenUp,
-    Recorded,
-    Closing,
-    Holds,
-    Given,
+    SpaceFreed,
+    ChunksAcked,
+    FilesCompleted,
+    FileUndelivered,
+    BrokerOutage,
+    DeliveryGivenUp,
+    RowsRecorded,
+    Drain,
+    PartReport,
+    Released,
     Fetched,
     CaughtUp,
-    Uncommitted,
-    Give,
+    CommitFailed,
+    Release,
     Merge,
-    Verdicts,
-    Partial,
-    ReadAll,
-    Leave,
+    VersionVerdicts,
+    PartialVersion,
+    ReaderDone,
+    Stop,
 ]

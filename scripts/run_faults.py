@@ -12,9 +12,9 @@ def main(arguments: list[str]) -> None:
     """Cause the faults on the newest Python here; this process becomes them."""
     version, python = find_pythons()[-1]
     folder = environment(f"{version[0]}.{version[1]}", version, python, "dev")
-    os.environ["PYTHONPATH"] = str(ROOT / "tests")
+    os.environ["PYTHONPATH"] = str(ROOT)
     program = str(folder / "python")
-    os.execv(program, [program, "-m", "faults", *arguments])
+    os.execv(program, [program, "-m", "tests.faults", *arguments])
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import pytest
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
-from topics import create_topic
-from uploading import start_children_without_nohup
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import start_children_without_nohup
 
 start_children_without_nohup()
 

@@ -18,21 +18,21 @@ from typing import Any
 
 from benchmarks.datasets import KIB, Dataset, make
 from benchmarks.micro.timing import show
-from dfud.core.ledger import Ledger
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
-from dfud.logs.index import CompletedIndex
+from dfud.files.scan import ScanTree
+from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
-from dfud.logs.shards import ShardWriter
 from dfud.logs.times import IsoClock
-from dfud.messages import Completed, FilesRead, FileTask, Found, Message
+from dfud.messages import FileFound, FilesCompleted, FilesRead, FileTask, Message
 from dfud.processes.packing import pack, unpack
 from dfud.uploading.chunker import Chunker
-from dfud.uploading.producer import ProducerLane, ProducerSettings
+from dfud.uploading.ledger import Ledger
+from dfud.uploading.producer import ProducerSettings, ProducerWorker
 from dfud.uploading.reports import Reports
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE
 from dfud.watch.once import OnceSource
-from dfud.watch.scan import Tree
 
 _FILES = 20_000
 _CHUNK = 16384
@@ -94,11 +94,11 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
     return made
 
 
-def _watch(tree: Tree) -> list[bytes]:
+def _watch(tree: ScanTree) -> list[bytes]:
     sink, batch = _Sink(), []
     for ready in OnceSource(tree).ready():
         if ready is not None:
-            batch.append(Found(ready.version, ready.by_event))
+            batch.append(FileFound(ready.version, ready.by_event))
         if len(batch) >= _BATCH:
             sink.send(batch)
             batch = []
@@ -111,7 +111,7 @@ def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]
     sink = _Sink()
     for packet in packets:
         for message in unpack(packet):
-            assert isinstance(message, Found)
+            assert isinstance(message, FileFound)
             entry = ledger.find(message.version, message.by_event)
             if entry is not None:
                 reports.enqueued(entry, time.monotonic())
@@ -130,11 +130,11 @@ def _read(chunker: Chunker, packets: list[bytes]) -> None:
     chunker._flush()
 
 
-def _produce(lane: ProducerLane, packets: list[bytes]) -> None:
+def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     for packet in packets:
         for message in unpack(packet):
             lane._from_chunker(message)
-        lane._client.hear()
+        lane._client.poll()
         lane._keep_tables()
     lane._keep_tables(at_once=True)
 
@@ -146,7 +146,7 @@ def _complete(ledger: Ledger, reports: Reports, packets: list[bytes]) -> int:
             if isinstance(message, FilesRead):
                 for token in message.tokens:
                     ledger.was_read(token)
-            elif isinstance(message, Completed):
+            elif isinstance(message, FilesCompleted):
                 for token, xxh3_128 in message.files:
                     entry = ledger.entry(token)
                     assert entry is not None
@@ -163,13 +163,13 @@ def main() -> None:
         folder = make(Dataset(_FILES, KIB), Path(work))
         logs = LogsFolder(work, "topic")
         os.makedirs(logs.path)
-        tree = Tree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
+        tree = ScanTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
         ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
         reports = Reports(logging.getLogger("nobody"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.top, NATIVE)  # type: ignore[arg-type]
-        lane = ProducerLane(
+        lane = ProducerWorker(
             from_producer, _Sink(), ring, ShardWriter(logs, 0, 1),  # type: ignore[arg-type]
             ProducerSettings("topic", {}, True, NATIVE),
             lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]

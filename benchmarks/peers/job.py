@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 from benchmarks.command import Command
 from benchmarks.datasets import Dataset
-from dfud.core.memory import MEGABYTE, divide
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, producer_properties
+from dfud.uploading.memory import MEGABYTE, divide
 
 QUEUE_MB = 500  # the default of --queue_max_size
 DEFAULT_CHUNK = 16384

@@ -17,8 +17,8 @@ from benchmarks.stage import Stage
 from benchmarks.watching import dfud_command, running
 
 TITLE = "Memory with --queue_max_size 64: a sparse file of 20 GB, then 100,000 files"
-_EVERY = 0.5  # s
-_PATIENCE = 900.0  # s
+_MIN_INTERVAL_S = 0.5  # s
+_BROKER_TIMEOUT_S = 900.0  # s
 
 
 def ask(stage: Stage, plan: Plan) -> Answer:
@@ -40,9 +40,9 @@ def ask(stage: Stage, plan: Plan) -> Answer:
 
             def sample_until(is_done: Callable[[], bool]) -> None:
                 while not is_done():
-                    time.sleep(_EVERY)
+                    time.sleep(_MIN_INTERVAL_S)
                     samples.append((time.monotonic() - began, pss(tree(process.pid)) / 1e6))
-                    if time.monotonic() - began > _PATIENCE or process.poll() is not None:
+                    if time.monotonic() - began > _BROKER_TIMEOUT_S or process.poll() is not None:
                         raise CommandFailed("not all was sent in a quarter of an hour")
 
             wait_until_started(process, stage, topic, folder)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from dfud.broker import leash
+from dfud.broker import pdeathsig
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 
@@ -41,7 +41,7 @@ class Jvm(NamedTuple):
         The kernel kills it when the thread that spawned it ends. It inherits the descriptors ``inherit``.
         """
         command = [
-            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+            *(sys.executable, "-I", "-S", pdeathsig.__file__, str(os.getpid())),
             *(str(self.java), f"-Xmx{self.heap_mb}m", f"-Xms{self.heap_mb // 2}m", *_OPTIONS),
             f"-Dlog4j2.configurationFile={_LOG_CONFIG.as_uri()}",
             *arguments,

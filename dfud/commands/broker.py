@@ -14,7 +14,7 @@ from dfud.errors import BrokerError
 
 CONFIG_NAME = "dfud.config"
 
-_LEAST_HEAP_MB = 128
+_MIN_HEAP_MB = 128
 
 
 def default_data_dir() -> Path:
@@ -41,7 +41,7 @@ def default_data_dir() -> Path:
 @click.option(
     "--heap_mb",
     "--heap-mb",
-    type=click.IntRange(_LEAST_HEAP_MB),
+    type=click.IntRange(_MIN_HEAP_MB),
     default=512,
     show_default=True,
     help="The most memory for the broker's heap, in MB.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dfud.commands import CONTEXT
+from dfud.commands.main import CONTEXT
 from dfud.commands.stop import StopRequested, signals_raise
 from dfud.demo.show import show
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED

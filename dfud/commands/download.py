@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dfud import __version__
-from dfud.commands import CONTEXT
+from dfud.commands.main import CONTEXT
 from dfud.commands.options import (
     check_regex,
     check_topic,

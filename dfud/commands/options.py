@@ -12,7 +12,7 @@ import click
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX
 
-_MOST_THREADS = 64
+_MAX_THREADS = 64
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,7 +60,7 @@ def check_finite(context: click.Context, parameter: click.Parameter, value: floa
 
 def threads_option(what: str) -> Callable[[Command], Command]:
     """Return the option of how many processes there are; `what` is its help."""
-    return option("--n_threads", type=click.IntRange(1, _MOST_THREADS), default=2, show_default=True, help=what)
+    return option("--n_threads", type=click.IntRange(1, _MAX_THREADS), default=2, show_default=True, help=what)
 
 
 def upload_regex_option(what: str) -> Callable[[Command], Command]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from dfud.commands import CONTEXT
+from dfud.commands.main import CONTEXT
 from dfud.commands.options import check_topic, option
 from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder, topics
@@ -21,7 +21,7 @@ _RUNS = {
     RunState.UNFINISHED: "no uploader is running; start it again, for the last one may have left something",
 }
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-_MOST_BAD_ROWS = 10
+_MAX_BAD_ROWS = 10
 
 
 @click.command(context_settings=CONTEXT)
@@ -72,10 +72,10 @@ def _lines(topic: TopicStatus) -> Iterator[str]:
     yield f"  in progress: {_amount(in_progress.files, in_progress.size)}{chunks if in_progress.files else ''}"
     if bad:
         yield f"  bad rows:    {len(bad):,}, which the next upload keeps aside"
-        for table, row in bad[:_MOST_BAD_ROWS]:
+        for table, row in bad[:_MAX_BAD_ROWS]:
             yield f"    row {row.number} of {os.path.basename(table)}: {row.why}"
-        if len(bad) > _MOST_BAD_ROWS:
-            yield f"    and {len(bad) - _MOST_BAD_ROWS:,} more"
+        if len(bad) > _MAX_BAD_ROWS:
+            yield f"    and {len(bad) - _MAX_BAD_ROWS:,} more"
     if topic.to_take_over:
         names = ", ".join(map(os.path.basename, topic.to_take_over))
         yield f"  OpenMSIStream's tables, which the next upload takes over, are not counted: {names}"

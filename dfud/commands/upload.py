@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dfud import __version__
-from dfud.commands import CONTEXT
+from dfud.commands.main import CONTEXT
 from dfud.commands.options import (
     check_topic,
     logger_options,
@@ -18,19 +18,19 @@ from dfud.commands.options import (
     update_option,
     upload_regex_option,
 )
-from dfud.core.chunks import is_chunk_size
+from dfud.core.chunking import is_chunk_size
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
 from dfud.uploading.run import UploadOptions
 from dfud.uploading.run import upload as run_upload
 
-_LARGEST_CHUNK = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
+_MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
 
 
 def _check_chunk_size(context: click.Context, parameter: click.Parameter, value: int) -> int:
-    if not is_chunk_size(value) or value > _LARGEST_CHUNK:
-        raise click.BadParameter(f"{value} is not a nonzero power of two of at most {_LARGEST_CHUNK}")
+    if not is_chunk_size(value) or value > _MAX_CHUNK_SIZE:
+        raise click.BadParameter(f"{value} is not a nonzero power of two of at most {_MAX_CHUNK_SIZE}")
     return value
 
 

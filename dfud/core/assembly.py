@@ -8,7 +8,7 @@ from typing import Protocol
 
 import xxhash
 
-from dfud.core.piece import SHA512
+from dfud.core.chunk import SHA512
 from dfud.core.ranges import RangeSet
 
 _BLOCK = 1 << 20  # bytes read back at once

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 LOGS = b"LOGS"
 _NO_NAMES = (b"", b".", b"..")
-_LONGEST_NAME = 255  # bytes, NAME_MAX
-_LONGEST_PATH = 4095  # bytes, PATH_MAX without the NUL
+_MAX_NAME_BYTES = 255  # bytes, NAME_MAX
+_MAX_PATH_BYTES = 4095  # bytes, PATH_MAX without the NUL
 DEFAULT_UPLOAD_REGEX = r"^(?!\.)(?!.*\.log$).*"
 
 
@@ -53,14 +53,14 @@ def path_fault(path: bytes) -> str:
         return "it has a NUL in it"
     if path.startswith(b"/"):
         return "it is absolute"
-    if len(path) > _LONGEST_PATH:
-        return f"it is longer than {_LONGEST_PATH} bytes"
+    if len(path) > _MAX_PATH_BYTES:
+        return f"it is longer than {_MAX_PATH_BYTES} bytes"
     parts = path.split(b"/")
     for part in parts:
         if part in _NO_NAMES:
             return f"it has {os.fsdecode(part)!r} for a name in it"
-        if len(part) > _LONGEST_NAME:
-            return f"it has a name of more than {_LONGEST_NAME} bytes in it"
+        if len(part) > _MAX_NAME_BYTES:
+            return f"it has a name of more than {_MAX_NAME_BYTES} bytes in it"
     if parts[0] == LOGS:
         return "it lies in LOGS"
     return ""

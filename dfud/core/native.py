@@ -11,8 +11,8 @@ from typing import Union
 
 import xxhash
 
-from dfud.core.chunks import count_chunks
-from dfud.core.piece import XXH3_128, BadMessage, Piece
+from dfud.core.chunk import XXH3_128, BadMessageError, Chunk
+from dfud.core.chunking import count_chunks
 from dfud.core.version import FileVersion
 
 Headers = list[tuple[str, Union[str, bytes, None]]]  # as confluent_kafka takes them
@@ -23,7 +23,7 @@ MESSAGE_OVERHEAD = 1024
 
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
 _DIGEST = re.compile(rb"[0-9a-f]{32}")
-_MOST = (1 << 63) - 1  # of a size, an offset or a time
+_INT64_MAX = (1 << 63) - 1  # of a size, an offset or a time
 _NEEDED = ("upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64")
 
 
@@ -33,37 +33,37 @@ def is_native(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     return "upload_id" in names and "chunk" in names
 
 
-def read_native(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Piece:
-    """Return the chunk that a message holds; BadMessage, which says why, if what it states can't be true.
+def read_native(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Chunk:
+    """Return the chunk that a message holds; BadMessageError, which says why, if what it states can't be true.
 
     Nothing is known of whether the key is a safe path. What the headers claim costs nothing here.
     """
     given = dict(headers)
     if len(given) != len(headers):
-        raise BadMessage("it has a header twice")
+        raise BadMessageError("it has a header twice")
     for name in _NEEDED:
         if not isinstance(given.get(name), bytes):
-            raise BadMessage(f"it has no header {name}")
+            raise BadMessageError(f"it has no header {name}")
     size = _number("size", given["size"], 0)
-    mtime_ns = _number("mtime_ns", given["mtime_ns"], -_MOST)
+    mtime_ns = _number("mtime_ns", given["mtime_ns"], -_INT64_MAX)
     offset = _number("offset", given["offset"], 0)
     first, slash, last = (given["chunk"] or b"").partition(b"/")
     if not slash:
-        raise BadMessage("its header chunk is not i/n")
+        raise BadMessageError("its header chunk is not i/n")
     number, n_chunks = _number("chunk", first, 1), _number("chunk", last, 1)
     digest = given.get("xxh3_128") or b""
     if digest and _DIGEST.fullmatch(digest) is None:
-        raise BadMessage("its header xxh3_128 is not 32 hex digits")
+        raise BadMessageError("its header xxh3_128 is not 32 hex digits")
     if given["upload_id"] != FileVersion(key, size, mtime_ns).upload_id():
-        raise BadMessage("its upload_id is not that of its key, size and mtime_ns")
+        raise BadMessageError("its upload_id is not that of its key, size and mtime_ns")
     if given["xxh3_64"] != xxhash.xxh3_64_hexdigest(value).encode():
-        raise BadMessage("its value is not that of its xxh3_64")
-    return Piece(key, size, mtime_ns, number, n_chunks, offset, XXH3_128, digest.decode(), value).checked()
+        raise BadMessageError("its value is not that of its xxh3_64")
+    return Chunk(key, size, mtime_ns, number, n_chunks, offset, XXH3_128, digest.decode(), value).checked()
 
 
 def _number(name: str, text: bytes | None, least: int) -> int:
-    if text is None or _NUMBER.fullmatch(text) is None or not least <= int(text) <= _MOST:
-        raise BadMessage(f"its header {name} is no number that a file can have")
+    if text is None or _NUMBER.fullmatch(text) is None or not least <= int(text) <= _INT64_MAX:
+        raise BadMessageError(f"its header {name} is no number that a file can have")
     return int(text)
 
 

@@ -19,15 +19,15 @@ from typing import NamedTuple
 
 import msgpack
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.core.version import FileVersion
 
 DIGEST_BYTES = 64  # of a SHA-512
 _ITEMS = 10
-_MOST = (1 << 63) - 1  # of an offset or a number of chunks
+_INT64_MAX = (1 << 63) - 1  # of an offset or a number of chunks
 
 
-class Chunk(NamedTuple):
+class OpenMSIChunk(NamedTuple):
     """One message, understood and found intact; nothing is known of whether its path is a safe one."""
 
     path: bytes  # relative, "/"-separated, as the sender wrote it
@@ -69,7 +69,7 @@ def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callab
     return encode
 
 
-def decode(value: bytes) -> Chunk:
+def decode(value: bytes) -> OpenMSIChunk:
     """Read a message's value; ValueError, which says why, for anything that OpenMSIStream would not have sent.
 
     No value takes more memory than a few times its own length, whatever it claims.
@@ -85,7 +85,7 @@ def decode(value: bytes) -> Chunk:
     mtime = items[9] if len(items) == _ITEMS else 0.0
     if not all(type(item) is bytes for item in (name, file_sha512, sha512, folder, append, data)):
         raise ValueError("a name, a digest or the data is of the wrong type")
-    if not all(type(item) is int and 0 <= item <= _MOST for item in (offset, number, n_chunks)):
+    if not all(type(item) is int and 0 <= item <= _INT64_MAX for item in (offset, number, n_chunks)):
         raise ValueError("an offset or a number of chunks is none")
     if not 1 <= number <= n_chunks:
         raise ValueError(f"there is no chunk {number} of {n_chunks}")
@@ -96,7 +96,7 @@ def decode(value: bytes) -> Chunk:
     path = _appended(name, append)
     if folder not in (b"", b"."):
         path = folder + b"/" + path
-    return Chunk(path, number, n_chunks, offset, file_sha512, float(mtime), data)
+    return OpenMSIChunk(path, number, n_chunks, offset, file_sha512, float(mtime), data)
 
 
 def mtime_seconds(mtime_ns: int) -> float:

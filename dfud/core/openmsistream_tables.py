@@ -25,7 +25,7 @@ _DELIMITER = ";"
 _EXCEL = "sep=;"  # a first line that it writes on Windows
 
 
-class Left(NamedTuple):
+class OpenMSIInProgressRow(NamedTuple):
     """A file of which OpenMSIStream has had some chunks acknowledged, but not all."""
 
     rel_filepath: str
@@ -34,7 +34,7 @@ class Left(NamedTuple):
     started: datetime  # local time, when the first chunk was acknowledged
 
 
-class Finished(NamedTuple):
+class OpenMSICompletedRow(NamedTuple):
     """A file of which it has had all chunks acknowledged."""
 
     rel_filepath: str
@@ -43,7 +43,7 @@ class Finished(NamedTuple):
     completed: datetime  # local time, in whole seconds, rounded down
 
 
-Row = TypeVar("Row", Left, Finished)
+Row = TypeVar("Row", OpenMSIInProgressRow, OpenMSICompletedRow)
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TIME = re.compile(r"'\w+ (\w{3}) (\d{1,2}), (\d{4}) at (\d{2}):(\d{2}):(\d{2})'", re.ASCII)
@@ -62,12 +62,12 @@ def is_openmsistream(lines: Iterable[str]) -> bool:
     return False
 
 
-def read_left(lines: Iterable[str]) -> Iterator[Left | BadRow]:
+def read_openmsi_in_progress(lines: Iterable[str]) -> Iterator[OpenMSIInProgressRow | BadRow]:
     """Read an in-progress table from its lines."""
     return _read(lines, IN_PROGRESS_FIELDS, _left)
 
 
-def read_finished(lines: Iterable[str]) -> Iterator[Finished | BadRow]:
+def read_openmsi_completed(lines: Iterable[str]) -> Iterator[OpenMSICompletedRow | BadRow]:
     """Read a completed table, or several that were put one after another."""
     return _read(lines, COMPLETED_FIELDS, _finished)
 
@@ -90,7 +90,7 @@ def _read(
             yield BadRow(number, text, str(problem))
 
 
-def _left(cells: Sequence[str]) -> Left:
+def _left(cells: Sequence[str]) -> OpenMSIInProgressRow:
     _, path, n_chunks, _, _, started, delivered, to_send = cells
     count = _count(n_chunks)
     missing = _numbers(to_send)
@@ -98,12 +98,12 @@ def _left(cells: Sequence[str]) -> Left:
     done = RangeSet(
         (first, min(last, count)) for first, last in _without(_numbers(delivered), missing) if first <= count
     )
-    return Left(checked_path(_string(path)), count, done, _time(started))
+    return OpenMSIInProgressRow(checked_path(_string(path)), count, done, _time(started))
 
 
-def _finished(cells: Sequence[str]) -> Finished:
+def _finished(cells: Sequence[str]) -> OpenMSICompletedRow:
     _, path, n_chunks, started, completed = cells
-    return Finished(checked_path(_string(path)), _count(n_chunks), _time(started), _time(completed))
+    return OpenMSICompletedRow(checked_path(_string(path)), _count(n_chunks), _time(started), _time(completed))
 
 
 def _without(numbers: RangeSet, others: RangeSet) -> RangeSet:

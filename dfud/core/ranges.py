@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-_MOST_DIGITS = 20  # converting a text of millions of them takes minutes
+_MAX_DIGITS = 20  # converting a text of millions of them takes minutes
 
 
 class RangeSet:
@@ -147,6 +147,6 @@ class RangeSet:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise ValueError(f"{text!r} is not a chunk number")
     return int(text)

@@ -13,12 +13,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar, Union
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
 from dfud.core.version import FileVersion
 
 # A quoted field holds at most one path, PATH_MAX bytes long, each of which might be a line break.
-_MOST_LINES_OF_A_ROW = 4096
+_MAX_LINES_PER_ROW = 4096
 
 
 class InProgressRow(NamedTuple):
@@ -199,7 +199,7 @@ class _Lines:
         for following in self:
             self.taken.append(following)
             yield following
-            if len(self.taken) >= _MOST_LINES_OF_A_ROW:
+            if len(self.taken) >= _MAX_LINES_PER_ROW:
                 return
 
 

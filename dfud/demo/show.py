@@ -30,7 +30,7 @@ DFUD = (sys.executable, "-m", "dfud")
 PARTITIONS = 4
 _HEAP_MB = 512
 _CREATE_S = 30.0
-_MOST_TROUBLES = 10
+_MAX_TROUBLES = 10
 
 Say = Callable[[str], None]
 
@@ -92,7 +92,7 @@ def there_and_back(say: Say, place: Place, dfud: Sequence[str] = DFUD) -> bool:
         say(f"FAILED: a message is not as it is described: {problem}")
         return False
     compared = compare(os.fsencode(place.data), on_topic)
-    for trouble in compared.troubles[:_MOST_TROUBLES]:
+    for trouble in compared.troubles[:_MAX_TROUBLES]:
         say(f"FAILED: {trouble}")
     say(
         f"{len(messages):,} messages; {compared.same:,} of {compared.files:,} files are byte for byte the same, "

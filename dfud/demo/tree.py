@@ -21,7 +21,7 @@ ODD_NAMES = (
     b"no ending",
 )
 CHUNK = 16384  # bytes, the default of --chunk_size
-_LONGEST_NAME = b"n" * 251 + b".dat"
+_MAX_NAME_BYTES = b"n" * 251 + b".dat"
 _EDGES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1)
 
 _RUNS, _SCANS, _FRAMES = 12, 4, 24
@@ -47,7 +47,7 @@ def plan(seed: int = 1) -> Iterator[PlannedFile]:
         yield PlannedFile(b"detector/image_%d.raw" % number, size)
     for size in _EDGES:
         yield PlannedFile(b"edges/%d bytes.dat" % size, size)
-    yield PlannedFile(b"edges/" + _LONGEST_NAME, 1)
+    yield PlannedFile(b"edges/" + _MAX_NAME_BYTES, 1)
     for name in ODD_NAMES:
         yield PlannedFile(name, sizes.randrange(CHUNK))
         yield PlannedFile(b"odd; 'names' \xe9/" + name, sizes.randrange(3 * CHUNK))

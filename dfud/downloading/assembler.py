@@ -11,20 +11,20 @@ from typing import Any, Protocol
 import xxhash
 
 from dfud.core.assembly import new_hasher
+from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import read_piece
 from dfud.core.names import shown
-from dfud.core.piece import BadMessage, Foreign, Piece
 from dfud.downloading.counts import Tally
 from dfud.downloading.disk import Disk
 from dfud.downloading.part import Part
+from dfud.downloading.part_store import MAX_PARTS, PartStore, Snapshot
 from dfud.downloading.parts import PART, PartsFolder
-from dfud.downloading.shelf import MOST_PARTS, Shelf, Snapshot
-from dfud.downloading.tree import Tree
-from dfud.messages import Given
+from dfud.files.confined import ConfinedTree
+from dfud.messages import Released
 
-_MOST_CURRENT = 1_000  # files of which the next chunk is expected
-_MOST_RUN = 512  # chunks written at once; the kernel takes 1,024
-_MOST_NAMED = 100  # refusals that are named in one run
+_MAX_CURRENT_PARTS = 1_000  # files of which the next chunk is expected
+_MAX_RUN_CHUNKS = 512  # chunks written at once; the kernel takes 1,024
+_MAX_NAMED = 100  # refusals that are named in one run
 
 
 class KafkaMessage(Protocol):
@@ -49,9 +49,9 @@ class Assembler:
 
     def __init__(
         self,
-        tree: Tree,
+        tree: ConfinedTree,
         folder: PartsFolder,
-        shelf: Shelf,
+        shelf: PartStore,
         disk: Disk,
         alone: bool,
         accepts: Callable[[bytes], bool],
@@ -98,7 +98,7 @@ class Assembler:
                     if len(value) == length and offset + length < part.assembly.size:  # type: ignore[operator]
                         part.next_number = number + 1
                         part.assembly.add(offset, value)
-                        if part is shelf.busy and offset == self._run_end and len(run) < _MOST_RUN:
+                        if part is shelf.busy and offset == self._run_end and len(run) < _MAX_RUN_CHUNKS:
                             run.append(value)
                             self._run_end += length
                         else:
@@ -113,10 +113,10 @@ class Assembler:
     def _take(self, key: bytes | None, value: bytes | None, headers: Any, message: KafkaMessage) -> int:
         try:
             piece = read_piece(key, value, headers)
-        except Foreign:
+        except ForeignMessageError:
             self.tally.add("foreign")
             return 0
-        except BadMessage as fault:
+        except BadMessageError as fault:
             self._refuse(key, f"{fault} (partition {message.partition()}, offset {message.offset()})")
             return 0
         if not self._accepts(piece.path):
@@ -130,12 +130,12 @@ class Assembler:
     def _refuse(self, path: bytes | None, why: str) -> None:
         self.tally.add("refused")
         self._named += 1
-        if self._named <= _MOST_NAMED:
+        if self._named <= _MAX_NAMED:
             self._tell(logging.WARNING, f"{shown(path or b'a message without a key')} is refused: {why}")
-        if self._named == _MOST_NAMED:
+        if self._named == _MAX_NAMED:
             self._tell(logging.WARNING, "further messages that are refused are only counted")
 
-    def _take_whole(self, piece: Piece) -> None:
+    def _take_whole(self, piece: Chunk) -> None:
         """Take a file that is one chunk."""
         if not piece.digest:
             self._refuse(piece.path, "its only chunk does not tell the digest of the whole")
@@ -165,7 +165,7 @@ class Assembler:
             part.assembly.add(0, piece.data)
         self._place(part)
 
-    def _is_there(self, piece: Piece) -> bool:
+    def _is_there(self, piece: Chunk) -> bool:
         """Tell whether the file in its place has the bytes of `piece`, and no others."""
         try:
             descriptor = self._tree.open(piece.path)
@@ -178,7 +178,7 @@ class Assembler:
         finally:
             os.close(descriptor)
 
-    def _take_piece(self, piece: Piece, key: bytes) -> None:
+    def _take_piece(self, piece: Chunk, key: bytes) -> None:
         """Take one chunk of several."""
         identity = piece.identity()
         if identity in self._refused:
@@ -206,13 +206,13 @@ class Assembler:
         self._shelf.wrote(part)
         part.expect(piece)
         if part.next_number:
-            if len(self._current) >= _MOST_CURRENT:
+            if len(self._current) >= _MAX_CURRENT_PARTS:
                 self._current.clear()
             self._current[key] = part
         if part.assembly.is_whole and (not part.trouble or (part.changed and piece.number == piece.n_chunks)):
             self._finish(part)
 
-    def _begin(self, identity: bytes, piece: Piece) -> Part | None:
+    def _begin(self, identity: bytes, piece: Chunk) -> Part | None:
         """Return a new part, or None if a newer version is in its place."""
         found = self._tree.look(piece.path)
         if found is not None and piece.mtime_ns is not None:
@@ -222,7 +222,7 @@ class Assembler:
                 return self._shelf.begin_in_place(identity, piece, found.st_size)
         return self._shelf.begin(identity, piece)
 
-    def _replace(self, part: Part, piece: Piece) -> bool:
+    def _replace(self, part: Part, piece: Chunk) -> bool:
         """Put other bytes in the place of some that are there: the last to come are held for right."""
         if part.in_place:
             self._shelf.start_from_place(part)
@@ -243,7 +243,7 @@ class Assembler:
 
     def _write(self, part: Part, offset: int, data: bytes) -> bool:
         """Write a chunk, soon; False if it was found that what came before can't be written to this part."""
-        if part is not self._shelf.busy or offset != self._run_end or len(self._run) >= _MOST_RUN:
+        if part is not self._shelf.busy or offset != self._run_end or len(self._run) >= _MAX_RUN_CHUNKS:
             self.flush()
             if part.name.identity not in self._shelf:
                 return False
@@ -265,7 +265,7 @@ class Assembler:
             self._disk.write(self._shelf.descriptor(part), run, self._run_start)
         except OSError as problem:
             self._refuse(part.path, f"its chunks can't be written: {problem.strerror}")
-            if len(self._refused) >= MOST_PARTS:
+            if len(self._refused) >= MAX_PARTS:
                 self._refused.clear()
             self._refused[part.name.identity] = None
             self._shelf.drop(part, remove=True)
@@ -337,7 +337,7 @@ class Assembler:
         self.flush()
         return self._shelf.snapshot()
 
-    def merge(self, identity: bytes, donors: Iterable[Given]) -> None:
+    def merge(self, identity: bytes, donors: Iterable[Released]) -> None:
         """Take over what other fetchers have of a file, and put it in its place if it is whole."""
         part = self._shelf.merge(identity, donors)
         if part is not None and part.assembly.is_whole:

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from dfud.downloading.part_store import PartStore, Snapshot
 from dfud.downloading.parts import PartsFolder
-from dfud.downloading.shelf import Shelf, Snapshot
 
-_EVERY = 2.0  # s between checkpoints, at the least
-_SHARE = 4  # and so many times what a checkpoint takes
+_MIN_INTERVAL_S = 2.0  # s between checkpoints, at the least
+_COST_FACTOR = 4  # and so many times what a checkpoint takes
 
 
 class Checkpoint:
@@ -58,7 +58,7 @@ class Checkpoints:
     def __init__(
         self,
         snapshot: Callable[[], Snapshot],
-        shelf: Shelf,
+        shelf: PartStore,
         folder: PartsFolder,
         sync: Callable[[], None],
         commit: Callable[[dict[int, int]], None],
@@ -73,7 +73,7 @@ class Checkpoints:
         self._tell_trouble = tell_trouble
         self._running: Checkpoint | None = None
         self._committed: dict[int, int] = {}
-        self._next = time.monotonic() + _EVERY
+        self._next = time.monotonic() + _MIN_INTERVAL_S
         self._in_trouble = False
 
     def tick(self, positions: dict[int, int]) -> None:
@@ -99,7 +99,7 @@ class Checkpoints:
     def _end(self) -> bool:
         done, self._running = self._running, None
         assert done is not None
-        self._next = time.monotonic() + max(_EVERY, _SHARE * done.seconds)
+        self._next = time.monotonic() + max(_MIN_INTERVAL_S, _COST_FACTOR * done.seconds)
         if done.error is not None:
             self._shelf.not_saved(done.snapshot)
             self._in_trouble = True

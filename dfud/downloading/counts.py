@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Counts(NamedTuple):
+class DownloadCounts(NamedTuple):
     """Sums since a start, or since the last report."""
 
     messages: int = 0
@@ -19,27 +19,27 @@ class Counts(NamedTuple):
     wrong: int = 0  # files with all their bytes, which are not those of their digest
     unplaced: int = 0  # files that are whole and could not be put in their place
 
-    def plus(self, more: Counts) -> Counts:
-        return Counts(*(one + other for one, other in zip(self, more)))
+    def plus(self, more: DownloadCounts) -> DownloadCounts:
+        return DownloadCounts(*(one + other for one, other in zip(self, more)))
 
 
 class Tally:
     """Counts that are being made."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(Counts._fields, 0)
+        self._counts = dict.fromkeys(DownloadCounts._fields, 0)
 
     def add(self, name: str, number: int = 1) -> None:
         self._counts[name] += number
 
-    def take(self) -> Counts:
+    def take(self) -> DownloadCounts:
         """Return what was counted since the last time."""
-        counts = Counts(**self._counts)
-        self._counts = dict.fromkeys(Counts._fields, 0)
+        counts = DownloadCounts(**self._counts)
+        self._counts = dict.fromkeys(DownloadCounts._fields, 0)
         return counts
 
 
-def summary(counts: Counts) -> str:
+def summary(counts: DownloadCounts) -> str:
     """Return one line of what there was, without what there was none of."""
     text = f"{counts.messages} messages read, {counts.bytes / 1e6:.1f} MB, {counts.files} files put in their place"
     for number, what in (

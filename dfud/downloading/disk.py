@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from dfud.downloading.sync import begin_writing
+from dfud.files.sync import begin_writing
 
 _BLOCK = 1 << 20  # bytes copied at once
 _WORTH_BEGINNING = 1 << 18  # bytes; of less the kernel makes more when it writes them by itself

@@ -15,39 +15,39 @@ from dfud.core.names import LOGS, path_filter
 from dfud.downloading.assembler import Assembler
 from dfud.downloading.checkpoint import Checkpoints
 from dfud.downloading.disk import Disk
+from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts import PartsFolder
-from dfud.downloading.shelf import Shelf
-from dfud.downloading.sync import FileSystemSync
-from dfud.downloading.tree import Tree
+from dfud.files.confined import ConfinedTree
+from dfud.files.sync import FileSystemSync
 from dfud.kafka.topic import silent_logger
 from dfud.messages import (
-    BrokerAway,
+    BrokerOutage,
     CaughtUp,
+    CommitFailed,
     Fetched,
-    Give,
-    Leave,
     Merge,
     Message,
     Notice,
-    Uncommitted,
+    Release,
+    Stop,
 )
-from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker, keep_memory
+from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.worker import init_worker, tune_malloc
 
 ConsumerFactory = Callable[[dict[str, Any]], Consumer]
 
 _BATCH = 500  # messages taken at once
-_IDLE = 0.25  # s to wait for the first message
-_MOMENT = 0.01  # s to wait when nothing is to come any more
-_REPORT_EVERY = 0.5  # s
-_LOOK_AGAIN = 60.0  # s between looks at how many partitions there are
-_PATIENCE = 5.0  # s for the broker to answer
-_COMMIT_PATIENCE = 10.0  # s at the end
+_IDLE_TIMEOUT_S = 0.25  # s to wait for the first message
+_PAUSE_S = 0.01  # s to wait when nothing is to come any more
+_REPORT_INTERVAL_S = 0.5  # s
+_PARTITION_CHECK_INTERVAL_S = 60.0  # s between looks at how many partitions there are
+_BROKER_TIMEOUT_S = 5.0  # s for the broker to answer
+_COMMIT_TIMEOUT_S = 10.0  # s at the end
 _EARLIEST = ("earliest", "smallest", "beginning", "")
-_ROOM_AGAIN = 1.0  # s before a full disk is tried again
+_DISK_RETRY_S = 1.0  # s before a full disk is tried again
 
 
-class Abandoned(Exception):
+class AbandonedError(Exception):
     """We are to leave while the disk won't take what we have."""
 
 
@@ -65,12 +65,12 @@ class FetchSettings(NamedTuple):
 
 def run(name: str, supervisor: int, to_supervisor: Channel, number: int, settings: FetchSettings) -> None:
     """Be the fetcher `number` until told to leave."""
-    become_worker(name, supervisor)
-    keep_memory()
+    init_worker(name, supervisor)
+    tune_malloc()
     fetcher = Fetcher(to_supervisor, number, settings, lambda properties: Consumer(properties))
     try:
         fetcher.run()
-    except PeerGone:
+    except PeerGoneError:
         return  # the supervisor sees which of us ended, and decides
 
 
@@ -83,14 +83,14 @@ class Fetcher:
         self._channel = channel
         self._number = number
         self._settings = settings
-        tree = Tree(settings.directory)
+        tree = ConfinedTree(settings.directory)
         logs = tree.folder(LOGS, logs=True)
         parts = os.open(settings.parts, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)
         folder = PartsFolder(parts)
         self._tree = tree
         self._outbox: list[Message] = []
         disk = Disk(self._endure)
-        self._shelf = Shelf(tree, folder, number, disk, self._tell)
+        self._shelf = PartStore(tree, folder, number, disk, self._tell)
         accepts = path_filter(settings.download_regex)
         alone = settings.workers == 1
         self._assembler = Assembler(tree, folder, self._shelf, disk, alone, accepts, self._tell)
@@ -128,29 +128,29 @@ class Fetcher:
         try:
             self._assembler.start()
             while not self._leaving:
-                self.turn()
+                self.run_once()
             done = self._checkpoints.finish(self._positions)
             self._await_commits()
-        except Abandoned:
+        except AbandonedError:
             done = False
         if not done:
             self._uncommitted = self._uncommitted or "the disk did not take what was read last"
         self._outbox.append(Fetched(self._assembler.tally.take()))
         if self._uncommitted:
-            self._outbox.append(Uncommitted(self._uncommitted))
+            self._outbox.append(CommitFailed(self._uncommitted))
         self._send()
         self._assembler.close()
         os._exit(0)  # closing the consumer would wait for a broker that may be away; all is committed
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Take one batch of messages."""
         now = time.monotonic()
         if now >= self._next_look:
             self._assign()
-            self._next_look = now + (_LOOK_AGAIN if self._assigned_all else 1.0)
+            self._next_look = now + (_PARTITION_CHECK_INTERVAL_S if self._assigned_all else 1.0)
         messages = self._consumer.consume(_BATCH, 0)
         if not messages:
-            message = self._consumer.poll(_IDLE if not self._is_done else _MOMENT)
+            message = self._consumer.poll(_IDLE_TIMEOUT_S if not self._is_done else _PAUSE_S)
             messages = [] if message is None else [message]
         if messages:
             self._take(messages)
@@ -216,7 +216,7 @@ class Fetcher:
         topic, ends = self._settings.topic, self._settings.ends
         try:
             # First, whatever we ask: with the leaders known, nothing after it waits for librdkafka's timers.
-            found = self._consumer.list_topics(topic, _PATIENCE).topics[topic]
+            found = self._consumer.list_topics(topic, _BROKER_TIMEOUT_S).topics[topic]
             if found.error is not None:
                 raise KafkaException(found.error)
             numbers = set(found.partitions if ends is None else ends)
@@ -224,7 +224,7 @@ class Fetcher:
             fresh = sorted(ours - self._assigned)
             if fresh:
                 asked = [TopicPartition(topic, number) for number in fresh]
-                starts = self._consumer.committed(asked, _PATIENCE)
+                starts = self._consumer.committed(asked, _BROKER_TIMEOUT_S)
                 for start in starts:
                     if start.error is not None:
                         raise KafkaException(start.error)
@@ -242,7 +242,7 @@ class Fetcher:
 
     def _beginning(self, partition: TopicPartition) -> int:
         """Return where a group begins that has committed nothing: a number, which is fetched from at once."""
-        low, high = self._consumer.get_watermark_offsets(partition, _PATIENCE)
+        low, high = self._consumer.get_watermark_offsets(partition, _BROKER_TIMEOUT_S)
         reset = str(self._settings.properties.get("auto.offset.reset", ""))
         return int(low if reset in _EARLIEST else high)
 
@@ -263,10 +263,10 @@ class Fetcher:
         why = failed.str() if failed is not None else ""
         if why != self._uncommitted:
             self._uncommitted = why
-            self._outbox.append(Uncommitted(why))
+            self._outbox.append(CommitFailed(why))
 
     def _await_commits(self) -> None:
-        deadline = time.monotonic() + _COMMIT_PATIENCE
+        deadline = time.monotonic() + _COMMIT_TIMEOUT_S
         self._consumer.incremental_unassign([TopicPartition(self._settings.topic, n) for n in self._assigned])
         while self._commits_waiting and time.monotonic() < deadline:
             self._consumer.poll(0.05)
@@ -279,16 +279,16 @@ class Fetcher:
         messages = [*self._later, *self._channel.receive(wait=False)]
         self._later = []
         for message in messages:
-            if isinstance(message, Leave):
+            if isinstance(message, Stop):
                 self._leaving = True
-            elif isinstance(message, Give):
+            elif isinstance(message, Release):
                 self._outbox.append(self._shelf.give(message.part))
             elif isinstance(message, Merge):
                 self._assembler.merge(message.part, message.donors)
                 self._next_report = 0.0
 
     def _report(self, now: float) -> None:
-        self._next_report = now + _REPORT_EVERY
+        self._next_report = now + _REPORT_INTERVAL_S
         if self._settings.workers > 1:
             self._outbox.extend(self._shelf.held())
         counts = self._assembler.tally.take()
@@ -308,13 +308,13 @@ class Fetcher:
         self._tell_disk_trouble(error.strerror or str(error))
         self._disk_waited = True
         self._send()
-        if select.select([self._channel], [], [], _ROOM_AGAIN)[0]:
+        if select.select([self._channel], [], [], _DISK_RETRY_S)[0]:
             self._obey_only_leave()
 
     def _obey_only_leave(self) -> None:
         for message in self._channel.receive(wait=False):
-            if isinstance(message, Leave):
-                raise Abandoned
+            if isinstance(message, Stop):
+                raise AbandonedError
             self._later.append(message)
 
     def _tell_disk_trouble(self, why: str) -> None:
@@ -334,5 +334,5 @@ class Fetcher:
 
     def _tell_away(self, why: str) -> None:
         if bool(why) != bool(self._away):
-            self._outbox.append(BrokerAway(why))
+            self._outbox.append(BrokerOutage(why))
         self._away = why

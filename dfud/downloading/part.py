@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from dfud.core.assembly import Assembly
-from dfud.core.chunks import count_chunks
+from dfud.core.chunk import XXH3_128, Chunk
+from dfud.core.chunking import count_chunks
 from dfud.core.native import Headers, header_maker
-from dfud.core.piece import XXH3_128, Piece
 from dfud.core.version import FileVersion
-from dfud.downloading.parts import Note, PartName
+from dfud.downloading.parts import PartMetadata, PartName
 
 
 class Part:
@@ -32,7 +32,7 @@ class Part:
         "trouble",
     )
 
-    def __init__(self, name: PartName, piece: Piece | Note, spans: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, name: PartName, piece: Chunk | PartMetadata, spans: Iterable[tuple[int, int]] = ()) -> None:
         self.name = name
         self.path = piece.path
         self.mtime_ns = piece.mtime_ns
@@ -51,7 +51,7 @@ class Part:
         self.headers: Callable[[int, bytes], Headers] | None = None
 
     @classmethod
-    def from_note(cls, name: PartName, note: Note) -> Part:
+    def from_note(cls, name: PartName, note: PartMetadata) -> Part:
         part = cls(name, note, note.spans)
         part.chunk_size = note.chunk_size
         part.trouble = note.trouble
@@ -61,7 +61,7 @@ class Part:
     def note(self) -> bytes:
         """Return the part's note as it is written."""
         assembly = self.assembly
-        return Note(
+        return PartMetadata(
             self.path,
             assembly.size,
             self.mtime_ns,
@@ -72,7 +72,7 @@ class Part:
             self.trouble,
         ).to_json()
 
-    def learn(self, piece: Piece) -> None:
+    def learn(self, piece: Chunk) -> None:
         """Take what this chunk tells of the whole."""
         if piece.digest:
             self.assembly.digest = piece.digest
@@ -81,7 +81,7 @@ class Part:
         if not self.chunk_size and piece.number < piece.n_chunks:
             self.chunk_size = len(piece.data)
 
-    def expect(self, piece: Piece) -> None:
+    def expect(self, piece: Chunk) -> None:
         """Have the chunk after `piece` known by its headers, if all before it are there."""
         self.next_number = 0
         size = piece.size

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from dfud.core.chunk import SHA512, XXH3_128
 from dfud.core.names import path_fault
-from dfud.core.piece import SHA512, XXH3_128
 from dfud.core.ranges import RangeSet
 
 PART, NOTE, _NEW_NOTE = ".part", ".json", ".new"
@@ -44,7 +44,7 @@ class PartName(NamedTuple):
         return cls(identity, worker, os.urandom(4).hex())
 
 
-class Note(NamedTuple):
+class PartMetadata(NamedTuple):
     """What is known of a part."""
 
     path: bytes  # relative, of the file that it is of
@@ -63,7 +63,7 @@ class Note(NamedTuple):
         return json.dumps(fields).encode()
 
     @classmethod
-    def from_json(cls, text: bytes) -> Note:
+    def from_json(cls, text: bytes) -> PartMetadata:
         """Read a note; ValueError if it is none."""
         try:
             fields = json.loads(text)
@@ -122,7 +122,7 @@ class PartsFolder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
-    def notes(self) -> Iterator[tuple[PartName, Note]]:
+    def notes(self) -> Iterator[tuple[PartName, PartMetadata]]:
         """Give the parts that have a note, one at a time; a note that can't be read is passed over."""
         for text in os.listdir(self.descriptor):
             name = PartName.parse(text[: -len(NOTE)]) if text.endswith(NOTE) else None
@@ -132,11 +132,11 @@ class PartsFolder:
                 except (OSError, ValueError):
                     continue
 
-    def note(self, name: PartName) -> Note:
+    def note(self, name: PartName) -> PartMetadata:
         """Return a part's note; OSError or ValueError if there is none that can be read."""
         descriptor = os.open(f"{name}{NOTE}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor)
         with open(descriptor, "rb") as file:
-            return Note.from_json(file.read())
+            return PartMetadata.from_json(file.read())
 
     def tidy(self) -> None:
         """Remove what a crash has left over: parts without a note, notes without a part, unpublished notes.

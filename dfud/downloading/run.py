@@ -10,20 +10,20 @@ from typing import NamedTuple
 from dfud.core.names import LOGS
 from dfud.downloading.fetcher import FetchSettings
 from dfud.downloading.parts import PartsFolder
-from dfud.downloading.supervisor import Supervisor
-from dfud.downloading.tree import Tree
+from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import LockedError, UsageError
+from dfud.files.confined import ConfinedTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.consumer import consumer_properties, group_id
-from dfud.kafka.ends import Partition, look_at_partitions
-from dfud.logs.layout import LONGEST_TOPIC
-from dfud.logs.lock import UploadLock
+from dfud.kafka.watermarks import Partition, query_partitions
+from dfud.logs.layout import MAX_TOPIC_CHARS
+from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import open_log
-from dfud.processes.aside import call_aside
+from dfud.processes.child import run_in_child
 from dfud.processes.console import CommandInput, Output
-from dfud.processes.hub import Surroundings
+from dfud.processes.event_loop import RunContext
 from dfud.processes.signals import Signals
-from dfud.processes.worker import calm_collector
+from dfud.processes.worker import tune_gc
 from dfud.processes.workers import Workers
 
 LOG_FILE = "DataFileDownloadDirectory.log"
@@ -46,16 +46,16 @@ class DownloadOptions(NamedTuple):
 
 def download(options: DownloadOptions, config: ClientConfig) -> int:
     """Download until told to end; return the exit status. Raises DfudError."""
-    if len(options.topic) > LONGEST_TOPIC:
+    if len(options.topic) > MAX_TOPIC_CHARS:
         raise UsageError(
-            f"--topic_name is longer than {LONGEST_TOPIC} characters: its files in LOGS would have no room for it"
+            f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its files in LOGS would not fit"
         )
     wanted = group_id(config, options.consumer_group_id)
     is_explicit = options.consumer_group_id is not None
     properties = consumer_properties(config, wanted or "dfud")
     signals = Signals()
-    partitions = call_aside(
-        signals, look_at_partitions, options.topic, properties, config.path, wanted is not None
+    partitions = run_in_child(
+        signals, query_partitions, options.topic, properties, config.path, wanted is not None
     )
     directory = os.path.realpath(options.directory)
     logs = _make_logs(directory)
@@ -85,9 +85,9 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         )
         log.info(f"downloading topic {options.topic} to {directory}")
         listing = os.path.join(logs, f"download_from_{options.topic}_incomplete.csv")
-        surroundings = Surroundings(signals, output, CommandInput(), options.update_seconds)
-        calm_collector()
-        return Supervisor(listing, settings, folder, Workers(lock), surroundings, log).run()
+        surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
+        tune_gc()
+        return DownloadSupervisor(listing, settings, folder, Workers(lock), surroundings, log).run()
     finally:
         output.finish(2.0)
         output.close()
@@ -104,10 +104,10 @@ def _make_logs(directory: str) -> str:
     return path
 
 
-def _take_lock(logs: str, directory: str, topic: str) -> UploadLock:
+def _take_lock(logs: str, directory: str, topic: str) -> DirectoryLock:
     """Take the lock of the directory for downloads, whatever the topic: two could fight for a file's place."""
     try:
-        return UploadLock.take(os.path.join(logs, ".download.lock"), directory, topic)
+        return DirectoryLock.take(os.path.join(logs, ".download.lock"), directory, topic)
     except LockedError:
         raise LockedError(f"another dfud is already downloading to {directory}") from None
 
@@ -117,7 +117,7 @@ def _parts_name(topic: str) -> str:
 
 
 def _open_parts(directory: str, topic: str) -> int:
-    tree = Tree(directory)
+    tree = ConfinedTree(directory)
     name = _parts_name(topic)
     try:
         logs = tree.folder(LOGS, logs=True)

@@ -9,22 +9,22 @@ from functools import partial
 
 from dfud.core.names import shown
 from dfud.downloading import fetcher
-from dfud.downloading.counts import Counts, summary
+from dfud.downloading.counts import DownloadCounts, summary
 from dfud.downloading.fetcher import FetchSettings
-from dfud.downloading.gathering import Gathering, Order
-from dfud.downloading.listing import Incomplete, list_incomplete, write_listing
+from dfud.downloading.incomplete_table import IncompletePart, list_incomplete, write_incomplete_table
+from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts import PartsFolder
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.messages import BrokerAway, CaughtUp, Fetched, Given, Holds, Message, Notice, Uncommitted
-from dfud.processes.hub import Hub, Surroundings, Wishes
+from dfud.messages import BrokerOutage, CaughtUp, CommitFailed, Fetched, Message, Notice, PartReport, Released
+from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
 from dfud.processes.workers import Worker, Workers
 
-_PROGRESS_EVERY = 2.0  # s
-_PARTING = 60.0  # s for fetchers to put on disk what they have, and commit it
+_PROGRESS_INTERVAL_S = 2.0  # s
+_STOP_TIMEOUT_S = 60.0  # s for fetchers to put on disk what they have, and commit it
 _NAMED = 20  # incomplete files that are named on the console
 
 
-class Supervisor:
+class DownloadSupervisor:
     """Responsible for one run, from the first fetcher's start to the last one's end."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Supervisor:
         settings: FetchSettings,
         folder: PartsFolder,
         workers: Workers,
-        surroundings: Surroundings,
+        surroundings: RunContext,
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -45,11 +45,11 @@ class Supervisor:
         self._output = surroundings.output
         self._log = log
         self._clock = clock
-        self._hub = Hub(surroundings, Wishes(self._quit, self._abandon, self._check), clock)
+        self._hub = EventLoop(surroundings, UserCommands(self._quit, self._abandon, self._check), clock)
         self._fetchers: list[Worker] = []
-        self._gathering = Gathering()
-        self._counts = Counts()
-        self._told = Counts()
+        self._gathering = PartMerger()
+        self._counts = DownloadCounts()
+        self._told = DownloadCounts()
         self._next_progress = clock()
         self._caught_up: set[int] = set()
         self._uncommitted: dict[int, str] = {}  # reasons, by fetcher
@@ -75,19 +75,19 @@ class Supervisor:
         return self._finish()
 
     def _turn(self) -> None:
-        self._hub.turn([self._next_progress if self._counts != self._told else None])
+        self._hub.run_once([self._next_progress if self._counts != self._told else None])
         if self._settings.ends is not None and len(self._caught_up) == len(self._fetchers):
             self._leaving = self._leaving or not self._gathering.is_busy
         now = self._clock()
         if now >= self._next_progress and self._counts != self._told:
             self._log.info(summary(self._counts))
             self._told = self._counts
-            self._next_progress = now + _PROGRESS_EVERY
+            self._next_progress = now + _PROGRESS_INTERVAL_S
 
     def _part(self) -> None:
         """Have the fetchers put on disk and commit what they have read, and end."""
         self._uncommitted.clear()
-        self._hub.part(self._fetchers, self._take_last, _PARTING)
+        self._hub.part(self._fetchers, self._take_last, _STOP_TIMEOUT_S)
         for number, worker in enumerate(self._fetchers):
             if worker.process.exitcode is None:
                 self._uncommitted[number] = "it did not end"
@@ -113,23 +113,23 @@ class Supervisor:
 
     def _take(self, number: int, message: Message) -> None:
         if isinstance(message, Fetched):
-            self._counts = self._counts.plus(Counts(*message.counts))
-        elif isinstance(message, Holds):
+            self._counts = self._counts.plus(DownloadCounts(*message.counts))
+        elif isinstance(message, PartReport):
             self._order(self._gathering.holds(number, message))
-        elif isinstance(message, Given):
+        elif isinstance(message, Released):
             self._order(self._gathering.given(number, message))
         elif isinstance(message, CaughtUp):
             self._caught_up.add(number)
-        elif isinstance(message, Uncommitted):
+        elif isinstance(message, CommitFailed):
             self._take_uncommitted(number, message.why)
-        elif isinstance(message, BrokerAway):
+        elif isinstance(message, BrokerOutage):
             self._take_away(number, message.why)
         elif isinstance(message, Notice):
             self._log.log(message.level, message.text)
 
     def _take_last(self, message: Message) -> None:
         """Take what some fetcher says while it ends: nothing is gathered any more."""
-        if isinstance(message, Uncommitted):
+        if isinstance(message, CommitFailed):
             self._take_uncommitted(len(self._uncommitted), message.why)
         elif isinstance(message, (Fetched, Notice)):
             self._take(0, message)
@@ -176,7 +176,7 @@ class Supervisor:
         self._fetchers.clear()
         self._caught_up.clear()
         self._uncommitted.clear()
-        self._gathering = Gathering()
+        self._gathering = PartMerger()
         self._folder.tidy()
         self._start_fetchers()
 
@@ -199,7 +199,7 @@ class Supervisor:
     def _list(self, tell: Callable[[str], None]) -> int:
         """Tell of the incomplete files and write their table; return how many are whole but not in their place."""
         number = unplaced = 0
-        rows: list[Incomplete] = []
+        rows: list[IncompletePart] = []
         for incomplete in list_incomplete(self._folder):
             number += 1
             unplaced += incomplete.is_whole
@@ -209,7 +209,7 @@ class Supervisor:
         if number > _NAMED:
             tell(f"{number - _NAMED} more files are kept aside: see {self._listing}")
         try:
-            write_listing(self._listing, rows)
+            write_incomplete_table(self._listing, rows)
         except OSError as problem:
             self._log.error(f"{self._listing} can't be written: {problem}")
         return unplaced

@@ -13,7 +13,7 @@ from dfud.kafka.config import ClientConfig
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
 # A key may be as long as a path, and librdkafka counts it and the headers into the message. OpenMSIStream's
 # messages have the path twice.
-_LONGEST_MESSAGE_OVERHEAD = 9 * 1024
+_MAX_MESSAGE_OVERHEAD = 9 * 1024
 
 # Set by the user, one of these makes an idempotent producer impossible.
 _NOT_IDEMPOTENT: dict[str, Callable[[str], bool]] = {
@@ -42,7 +42,7 @@ def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int)
         if given.get(name, "false").lower() not in ("false", "f", "0", ""):
             raise UsageError(f"{name} in {config.path} can't be used: {advice}")
     acks = _acks(config)
-    needed = chunk_size + _LONGEST_MESSAGE_OVERHEAD
+    needed = chunk_size + _MAX_MESSAGE_OVERHEAD
     defaults: dict[str, str | int | bool] = {
         "client.id": "dfud",
         "linger.ms": 20,  # at the most: see lingers_by_load

@@ -19,8 +19,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from dfud.errors import UsageError
 
-_PATIENCE = 15.0  # s for the broker to answer
-HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+_BROKER_TIMEOUT_S = 15.0  # s for the broker to answer
+PERMANENT_ERRORS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 _ADVICE = {
     KafkaError._AUTHENTICATION: "; check sasl.username, sasl.password and sasl.mechanism",
     KafkaError._SSL: "; check ssl.ca.location and security.protocol",
@@ -34,7 +34,7 @@ class TopicLimits(NamedTuple):
     max_message_bytes: int | None  # None where we may not ask
 
 
-def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -> TopicLimits:
+def check_topic_access(topic: str, properties: Mapping[str, Any], config_path: str) -> TopicLimits:
     """Return the limits of `topic`, which is created if there is none and the broker allows it.
 
     Raises UsageError if `properties` are no properties of librdkafka, or the topic can't be had. The process that
@@ -48,7 +48,7 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
         producer = Producer({**properties, "error_cb": errors.append, "logger": logger})
     except (KafkaException, ValueError, TypeError) as problem:
         raise UsageError(f"{config_path} can't be used: {reason(problem)}") from None
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BROKER_TIMEOUT_S
     asked_to_create = False
     patience = 0.5  # s; little at first, so that what is hopeless is told soon
     while True:
@@ -59,7 +59,7 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             error = metadata.error
             if error is None and metadata.partitions:
                 return _limits(topic, len(metadata.partitions), properties, config_path, logger)
-            if error is not None and error.code() in HOPELESS:
+            if error is not None and error.code() in PERMANENT_ERRORS:
                 raise UsageError(
                     f"topic {topic} can't be had: {error.str()}; have the user of {config_path} allowed"
                 )
@@ -72,7 +72,7 @@ def look_at_topic(topic: str, properties: Mapping[str, Any], config_path: str) -
             problem_text = reason(problem)
         with contextlib.suppress(KafkaException):  # a fatal error: what it is of is told by the topic
             producer.poll(0)
-        hopeless = next((error for error in errors if error.code() in HOPELESS), None)
+        hopeless = next((error for error in errors if error.code() in PERMANENT_ERRORS), None)
         if hopeless or time.monotonic() > deadline:
             told = hopeless or next(
                 (error for error in errors if error.code() != KafkaError._ALL_BROKERS_DOWN), None

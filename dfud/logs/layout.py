@@ -11,7 +11,7 @@ from dfud.core.names import LOGS
 LOG_FILE = "DataFileUploadDirectory.log"
 ROWS_OF_A_SHARD = 1000
 # "upload_to_" + topic + "_in_progress.csv", with the temporary file's own additions, must stay under 255 bytes.
-LONGEST_TOPIC = 200
+MAX_TOPIC_CHARS = 200
 
 _LOCK_OR_IN_PROGRESS = re.compile(r"\.upload_to_(.+)\.lock|upload_to_(.+)_in_progress\.csv")
 _COMPLETED = re.compile(r"uploaded_to_(.+)\.csv")

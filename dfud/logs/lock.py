@@ -17,15 +17,15 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from dfud.errors import LockedError, UsageError
 
 EVERYTHING = 0  # a time before all files
-_MOST_MOVED_IN = 10_000  # folders; after more, the next run looks at everything
+_MAX_MOVED_IN = 10_000  # folders; after more, the next run looks at everything
 _DIGITS = 24  # of a time, always, so that one is written over the other in one piece
 
 # Whoever only looks whether the lock is held has a share in it for some microseconds.
-_PATIENCE = 0.2  # s
+_BROKER_TIMEOUT_S = 0.2  # s
 _PAUSE = 0.01  # s
 
 
-class UploadLock:
+class DirectoryLock:
     """The lock of one directory and topic, held from `take` until the process ends."""
 
     def __init__(self, path: str, descriptor: int) -> None:
@@ -34,7 +34,7 @@ class UploadLock:
         self._moved_in = dict.fromkeys(_moved_in(descriptor))
 
     @classmethod
-    def take(cls, path: str, directory: str, topic: str) -> UploadLock:
+    def take(cls, path: str, directory: str, topic: str) -> DirectoryLock:
         """Take the lock; LockedError if another process has it, UsageError if LOGS can't be written."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -86,7 +86,7 @@ class UploadLock:
             return
         if self.unfinished_since() == EVERYTHING:
             return
-        if len(self._moved_in) >= _MOST_MOVED_IN:
+        if len(self._moved_in) >= _MAX_MOVED_IN:
             self.begin(EVERYTHING)
             return
         self._moved_in[path] = None
@@ -116,7 +116,7 @@ class RunState(Enum):
 def look(path: str) -> RunState:
     """Tell of the last run, without waiting and without writing; OSError if the lock file can't be read.
 
-    For as long as it takes to look, an uploader can't take the lock: `UploadLock.take` allows for that.
+    For as long as it takes to look, an uploader can't take the lock: `DirectoryLock.take` allows for that.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -154,7 +154,7 @@ def _moved_in(descriptor: int) -> list[bytes]:
 
 def _lock(descriptor: int) -> None:
     """Take the lock; BlockingIOError if somebody keeps it."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BROKER_TIMEOUT_S
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

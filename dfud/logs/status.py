@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dfud.core.tables import BadRow, read_completed
-from dfud.logs.consolidate import SetAside, read_lines
+from dfud.logs.completed.consolidation import RejectedRow, read_lines
+from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import RunState, look
 from dfud.logs.takeover import tables_of_openmsistream
-from dfud.logs.unfinished import read_unfinished
 
 
-class InProgress(NamedTuple):
+class InProgressTotals(NamedTuple):
     """The files that are recognised and not yet wholly acknowledged."""
 
     files: int
@@ -24,7 +24,7 @@ class InProgress(NamedTuple):
     chunks_to_send: int
 
 
-class Completed(NamedTuple):
+class CompletedTotals(NamedTuple):
     """The files that are wholly on the topic; each version of a file counts."""
 
     files: int
@@ -37,9 +37,9 @@ class TopicStatus(NamedTuple):
 
     topic: str
     run: RunState
-    in_progress: InProgress
-    completed: Completed
-    bad_rows: list[SetAside]
+    in_progress: InProgressTotals
+    completed: CompletedTotals
+    bad_rows: list[RejectedRow]
     to_take_over: list[str]  # paths of OpenMSIStream's tables, whose rows are not counted
 
 
@@ -51,8 +51,8 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     """
     run = look(folder.lock)
     theirs_in_progress, theirs = tables_of_openmsistream(folder)
-    rows, bad = ([], []) if theirs_in_progress else read_unfinished(folder)
-    in_progress = InProgress(
+    rows, bad = ([], []) if theirs_in_progress else read_in_progress_table(folder)
+    in_progress = InProgressTotals(
         len(rows),
         sum(row.size for row in rows),
         sum(row.n_chunks for row in rows),
@@ -63,7 +63,7 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     return TopicStatus(folder.topic, run, in_progress, completed, bad, theirs)
 
 
-def _completed(tables: list[str], bad: list[SetAside]) -> Completed:
+def _completed(tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
     """Read the completed tables; rows that can't be understood are added to `bad`."""
     seen: set[int] = set()  # 64-bit hashes: a row that two tables have counts once
     latest: dict[str, str] = {}  # by the UTC offset: with the same one, times are in the order of their texts
@@ -71,7 +71,7 @@ def _completed(tables: list[str], bad: list[SetAside]) -> Completed:
     for table in tables:
         for row in read_completed(_present(table)):
             if isinstance(row, BadRow):
-                bad.append(SetAside(table, row))
+                bad.append(RejectedRow(table, row))
                 continue
             version = hash((row.rel_filepath, row.size, row.mtime_ns))
             if version in seen:
@@ -82,7 +82,7 @@ def _completed(tables: list[str], bad: list[SetAside]) -> Completed:
             if row.completed > latest.get(offset, ""):
                 latest[offset] = row.completed
     last = max(latest.values(), key=_timestamp, default="")
-    return Completed(len(seen), size, last if _timestamp(last) else None)
+    return CompletedTotals(len(seen), size, last if _timestamp(last) else None)
 
 
 def _present(table: str) -> Iterator[str]:

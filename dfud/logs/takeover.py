@@ -14,19 +14,25 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from dfud.core.chunks import count_chunks, find_chunk_size
+from dfud.core.chunking import count_chunks, find_chunk_size
 from dfud.core.names import shown
-from dfud.core.openmsistream_tables import Finished, Left, is_openmsistream, read_finished, read_left
+from dfud.core.openmsistream_tables import (
+    OpenMSICompletedRow,
+    OpenMSIInProgressRow,
+    is_openmsistream,
+    read_openmsi_completed,
+    read_openmsi_in_progress,
+)
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import NO_DIGEST, BadRow, CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
-from dfud.logs.atomic import replace_file, sync_folder
-from dfud.logs.consolidate import SetAside, keep_aside, read_lines
+from dfud.files.atomic import replace_file, sync_folder
+from dfud.logs.completed.consolidation import RejectedRow, read_lines, save_rejected_rows
+from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.unfinished import write_unfinished
 
 
-class Found(NamedTuple):
+class OpenMSIState(NamedTuple):
     """What OpenMSIStream's tables say, and what is there now."""
 
     in_progress: str | None  # path of its in-progress table, if there is one
@@ -35,7 +41,7 @@ class Found(NamedTuple):
     finished: list[CompletedRow]  # what is not to be sent again
     changed: int  # files that it finished and that are others now, or gone
     notes: list[str]  # for the user, on single files
-    bad: list[SetAside]
+    bad: list[RejectedRow]
     since_ns: int | None  # its run did not end in an orderly way, and had begun by then
 
     def summary(self) -> str:
@@ -52,7 +58,9 @@ def tables_of_openmsistream(folder: LogsFolder) -> tuple[str | None, list[str]]:
     return in_progress, [path for path in folder.openmsistream_tables() if _is_openmsistream(path)]
 
 
-def find_openmsistream(folder: LogsFolder, directory: str, chunk_size: int, keep_chunks: bool) -> Found | None:
+def find_openmsistream(
+    folder: LogsFolder, directory: str, chunk_size: int, keep_chunks: bool
+) -> OpenMSIState | None:
     """Read OpenMSIStream's tables, if there are any; OSError if they can't be read.
 
     With `keep_chunks` false, all chunks of what it left are to be sent: those that it has sent are of no use to
@@ -61,19 +69,19 @@ def find_openmsistream(folder: LogsFolder, directory: str, chunk_size: int, keep
     in_progress, completed = tables_of_openmsistream(folder)
     if in_progress is None and not completed:
         return None
-    bad: list[SetAside] = []
+    bad: list[RejectedRow] = []
     notes: list[str] = []
-    lefts: list[Left] = []
-    for row in read_left(read_lines(in_progress)) if in_progress else ():
+    lefts: list[OpenMSIInProgressRow] = []
+    for row in read_openmsi_in_progress(read_lines(in_progress)) if in_progress else ():
         if isinstance(row, BadRow):
-            bad.append(SetAside(folder.in_progress, row))
+            bad.append(RejectedRow(folder.in_progress, row))
         else:
             lefts.append(row)
-    latest: dict[str, Finished] = {}
+    latest: dict[str, OpenMSICompletedRow] = {}
     for path in completed:
-        for entry in read_finished(read_lines(path)):
+        for entry in read_openmsi_completed(read_lines(path)):
             if isinstance(entry, BadRow):
-                bad.append(SetAside(path, entry))
+                bad.append(RejectedRow(path, entry))
             elif entry.rel_filepath not in latest or latest[entry.rel_filepath].completed < entry.completed:
                 latest[entry.rel_filepath] = entry
 
@@ -86,7 +94,7 @@ def find_openmsistream(folder: LogsFolder, directory: str, chunk_size: int, keep
     lefts = [entry for entry in lefts if entry.rel_filepath not in done]
     left = [row for row in (_left(entry, present, chunk_size, keep_chunks, notes) for entry in lefts) if row]
     since_ns = min((int(entry.started.timestamp()) for entry in lefts), default=None)
-    return Found(
+    return OpenMSIState(
         in_progress,
         completed,
         left,
@@ -98,18 +106,18 @@ def find_openmsistream(folder: LogsFolder, directory: str, chunk_size: int, keep
     )
 
 
-def take_over(folder: LogsFolder, found: Found) -> None:
+def take_over(folder: LogsFolder, found: OpenMSIState) -> None:
     """Write what was found as our own tables; OSError leaves something to be taken over the next time."""
     originals = found.completed + ([found.in_progress] if found.in_progress else [])
     for path in originals:
         _keep(path)
-    keep_aside(found.bad)
+    save_rejected_rows(found.bad)
     if found.finished:
         text = format_table(CompletedRow, found.finished)
         # As a shard, which is then consolidated as any other: twice the same row becomes one.
         replace_file(folder.shard(0, folder.next_sequence()), [text.encode("utf-8", "surrogateescape")])
     if found.in_progress:
-        write_unfinished(folder, found.left)
+        write_in_progress_table(folder, found.left)
     for path in found.completed:  # the last: what is finished also tells what is not left
         os.unlink(path)
     sync_folder(folder.path)
@@ -135,7 +143,7 @@ def _present(directory: bytes, path: bytes) -> FileVersion | None:
 
 
 def _finished(
-    entry: Finished, present: Callable[[str], FileVersion | None], chunk_size: int
+    entry: OpenMSICompletedRow, present: Callable[[str], FileVersion | None], chunk_size: int
 ) -> CompletedRow | None:
     """Return the row of a file that is what OpenMSIStream has sent, as far as time and size can tell."""
     version = present(entry.rel_filepath)
@@ -157,7 +165,7 @@ def _finished(
 
 
 def _left(
-    entry: Left,
+    entry: OpenMSIInProgressRow,
     present: Callable[[str], FileVersion | None],
     chunk_size: int,
     keep_chunks: bool,

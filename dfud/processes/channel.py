@@ -18,7 +18,7 @@ _PACKET_BYTES = 128 * 1024  # well under the smallest default of the kernel's so
 _FIRST, _LAST = 1, 2  # bits of a packet's first byte: a batch may take several packets
 
 
-class PeerGone(Exception):
+class PeerGoneError(Exception):
     """The process at the other end has ended."""
 
 
@@ -45,12 +45,12 @@ class Channel:
         self._socket.close()
 
     def send(self, batch: Sequence[Message]) -> None:
-        """Send `batch`, waiting while the other end does not read; PeerGone if it has ended."""
+        """Send `batch`, waiting while the other end does not read; PeerGoneError if it has ended."""
         try:
             for packet in _packets(batch):
                 self._socket.send(packet)
         except (BrokenPipeError, ConnectionResetError):
-            raise PeerGone from None
+            raise PeerGoneError from None
 
     def post(self, batch: Sequence[Message]) -> None:
         """Send `batch` without ever waiting: what does not fit is kept for `flush`. A gone peer is ignored."""
@@ -74,7 +74,7 @@ class Channel:
         return len(self._outbox)
 
     def receive(self, wait: bool = True) -> Sequence[Message]:
-        """Return the next batch, or an empty one if there is none and `wait` is false; PeerGone at the end."""
+        """Return the next batch, or an empty one if there is none and `wait` is false; PeerGoneError at the end."""
         flags = 0 if wait else socket.MSG_DONTWAIT
         while True:
             try:
@@ -82,9 +82,9 @@ class Channel:
             except BlockingIOError:
                 return ()
             except ConnectionResetError:
-                raise PeerGone from None
+                raise PeerGoneError from None
             if not length:
-                raise PeerGone
+                raise PeerGoneError
             mark = self._buffer[0]
             if mark == _FIRST | _LAST:
                 return unpack(self._view[1:length])

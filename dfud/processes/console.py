@@ -11,7 +11,7 @@ import stat
 import time
 from collections import deque
 
-_MOST_LINES_WAITING = 1000
+_MAX_LINES_WAITING = 1000
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _COMMANDS = {"q": "quit", "quit": "quit", "c": "check", "check": "check"}
 
@@ -56,7 +56,7 @@ class Output:
         """Put out one line as soon as the reader takes it; where too many wait, this one is only counted."""
         if self._closed:
             return
-        if len(self._lines) >= _MOST_LINES_WAITING:
+        if len(self._lines) >= _MAX_LINES_WAITING:
             self._dropped += 1
             return
         line = text.encode("utf-8", "backslashreplace") + b"\n"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dfud.core.version import FileVersion
-from dfud.messages import FileStart, FileTask, Found, Message, RunReady
+from dfud.messages import FileFound, FileStart, FileTask, Message, RunReady
 
 _new = tuple.__new__  # what a named tuple's `_make` does, without its call
 _FOUND, _TASK, _RUN, _OTHER = range(4)
@@ -45,7 +45,7 @@ def _pack_found(message: Any) -> tuple[Any, ...]:
 
 def _unpack_found(packed: tuple[Any, ...]) -> Message:
     _, version, by_event = packed
-    return _new(Found, (_new(FileVersion, version), by_event))
+    return _new(FileFound, (_new(FileVersion, version), by_event))
 
 
 def _pack_task(message: Any) -> tuple[Any, ...]:
@@ -75,7 +75,7 @@ def _unpack_run(packed: tuple[Any, ...]) -> Message:
 
 
 _PACKERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
-    Found: _pack_found,
+    FileFound: _pack_found,
     FileTask: _pack_task,
     RunReady: _pack_run,
 }

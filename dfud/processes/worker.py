@@ -12,10 +12,10 @@ from dfud.processes.signals import leave_signals_to_supervisor
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_NAME = 15
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-_LARGEST_KEPT = 32 << 20  # bytes, the most that glibc allows
+_MAX_KEPT_BYTES = 32 << 20  # bytes, the most that glibc allows
 
 
-def become_worker(name: str, supervisor: int) -> None:
+def init_worker(name: str, supervisor: int) -> None:
     """Make this process a worker called `name` that never outlives process `supervisor`."""
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -25,7 +25,7 @@ def become_worker(name: str, supervisor: int) -> None:
     leave_signals_to_supervisor()
 
 
-def calm_collector() -> None:
+def tune_gc() -> None:
     """Have Python's collector of cycles look less often, and not at what is there already.
 
     There are tens of thousands of small objects at a time and hardly a cycle among them; looking took an eighth
@@ -35,7 +35,7 @@ def calm_collector() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def keep_memory() -> None:
+def tune_malloc() -> None:
     """Have the C library keep the memory that is freed: what a message had, the next one gets.
 
     Without it a message of more than 128 KiB is mapped and unmapped each time, and each of its pages zeroed. A
@@ -43,5 +43,5 @@ def keep_memory() -> None:
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAX_KEPT_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _MAX_KEPT_BYTES)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from dfud.errors import WorkerError
 from dfud.messages import Notice
-from dfud.processes.channel import Channel, PeerGone
+from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.signals import ending_signals_blocked
 
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -114,5 +114,5 @@ def _tell(to_supervisor: Channel, name: str, bug: Exception) -> None:
     last = traceback.extract_tb(bug.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     text = f"{name} met an internal error, {type(bug).__name__}: {bug} ({where}); please report it"
-    with contextlib.suppress(PeerGone):  # nobody is left to be told
+    with contextlib.suppress(PeerGoneError):  # nobody is left to be told
         to_supervisor.send([Notice(logging.ERROR, text), Notice(logging.DEBUG, traceback.format_exc())])

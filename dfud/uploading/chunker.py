@@ -6,7 +6,7 @@ import errno
 import select
 from collections import deque
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.messages import (
     FileChanged,
     FileDropped,
@@ -14,14 +14,14 @@ from dfud.messages import (
     FileTask,
     FileUnchanged,
     FileUnreadable,
-    Leave,
     Message,
-    RoomAbandoned,
     RunReady,
+    SpaceAbandoned,
+    Stop,
 )
-from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker
-from dfud.uploading.reading import MOST_CHUNKS_OF_A_RUN, Reading, VersionLost
+from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.worker import init_worker
+from dfud.uploading.file_reader import MAX_CHUNKS_PER_RUN, FileReader, VersionChangedError
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import WireFormat
 
@@ -41,12 +41,12 @@ def run(
     wire: WireFormat,
 ) -> None:
     """Be the chunker process until told to leave; files are read below the open directory `folder`."""
-    become_worker(name, supervisor)
+    init_worker(name, supervisor)
     chunker = Chunker(to_supervisor, to_producer, ring, folder, wire)
     try:
-        while chunker.turn():
+        while chunker.run_once():
             pass
-    except PeerGone:
+    except PeerGoneError:
         return  # the supervisor sees which of us ended, and decides
 
 
@@ -64,16 +64,16 @@ class Chunker:
         self._run_bytes = min(RUN_BYTES, ring.capacity // 4)
         self._small: deque[FileTask] = deque()
         self._large: deque[FileTask] = deque()
-        self._open: deque[Reading] = deque()
+        self._open: deque[FileReader] = deque()
         self._runs: list[Message] = []  # for the producer
         self._read: list[int] = []  # tokens of files, for the supervisor
         self._reports: list[Message] = []  # for the supervisor
         # Before us there may have been a chunker that died.
         ring.set_waiting(False)
         if ring.used:
-            self._runs.append(RoomAbandoned(ring.reserved))
+            self._runs.append(SpaceAbandoned(ring.reserved))
 
-    def turn(self) -> bool:
+    def run_once(self) -> bool:
         """Take what tasks there are and do a bit of each; False when told to leave."""
         busy = bool(self._small or self._large or self._open)
         if not busy:
@@ -82,7 +82,7 @@ class Chunker:
             if isinstance(message, FileTask):
                 large = message.version.size > self._run_bytes
                 (self._large if large else self._small).append(message)
-            elif isinstance(message, Leave):
+            elif isinstance(message, Stop):
                 return False
         for _ in range(min(len(self._small), _BATCH_MESSAGES)):
             self._do_small(self._small.popleft())
@@ -99,10 +99,10 @@ class Chunker:
 
     def _do_small(self, task: FileTask) -> None:
         n_chunks = count_chunks(task.version.size, task.chunk_size)
-        if task.to_send == ((1, n_chunks),) and n_chunks <= MOST_CHUNKS_OF_A_RUN:
+        if task.to_send == ((1, n_chunks),) and n_chunks <= MAX_CHUNKS_PER_RUN:
             try:
                 self._add_run(self._wire.reading.read_whole(task, self._ring, self._reserve, self._folder))
-            except (OSError, VersionLost) as problem:
+            except (OSError, VersionChangedError) as problem:
                 self._fail(task, problem)
             else:
                 self._read.append(task.token)
@@ -111,19 +111,19 @@ class Chunker:
         while reading is not None:
             reading = self._advance(reading)
 
-    def _begin(self, task: FileTask) -> Reading | None:
+    def _begin(self, task: FileTask) -> FileReader | None:
         try:
             return self._wire.reading(task, self._ring, self._run_bytes, self._folder)
-        except (OSError, VersionLost) as problem:
+        except (OSError, VersionChangedError) as problem:
             self._fail(task, problem)
             return None
 
-    def _advance(self, reading: Reading) -> Reading | None:
+    def _advance(self, reading: FileReader) -> FileReader | None:
         """Do one run; return the reading while more of the file is left."""
         task = reading.task
         try:
             ready = reading.step(self._reserve)
-        except (OSError, VersionLost) as problem:
+        except (OSError, VersionChangedError) as problem:
             reading.close()
             if not task.known_digest:
                 self._runs.append(FileDropped(task.token))
@@ -144,8 +144,8 @@ class Chunker:
             self._report(FileChanged(task.token, task.version, being_written=False))
         return None
 
-    def _fail(self, task: FileTask, problem: OSError | VersionLost) -> None:
-        if isinstance(problem, VersionLost):
+    def _fail(self, task: FileTask, problem: OSError | VersionChangedError) -> None:
+        if isinstance(problem, VersionChangedError):
             self._report(FileChanged(task.token, problem.version, problem.being_written))
         else:
             gone = problem.errno in _GONE

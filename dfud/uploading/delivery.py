@@ -8,7 +8,7 @@ import re
 from confluent_kafka import KafkaError
 
 
-class Verdict(enum.Enum):
+class FailureAction(enum.Enum):
     """What is to be done about a message that was not delivered."""
 
     RETRY = "send it again"
@@ -36,15 +36,15 @@ _SMALLER = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_
 _RENEW = frozenset((KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE))
 
 
-def judge(error: KafkaError) -> Verdict:
+def classify(error: KafkaError) -> FailureAction:
     """Return what to do after `error`; what is not known to be final is tried again: a repeat beats a loss."""
     if error.code() in _REFUSED:
-        return Verdict.REFUSED
+        return FailureAction.REFUSED
     if error.code() in _SMALLER:
-        return Verdict.SMALLER
+        return FailureAction.SMALLER
     if error.fatal() or error.code() in _RENEW:
-        return Verdict.RENEW
-    return Verdict.RETRY
+        return FailureAction.RENEW
+    return FailureAction.RETRY
 
 
 def explain(error: KafkaError) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
-from dfud.logs.shards import ShardWriter
 from dfud.processes.channel import Channel
 from dfud.processes.workers import Worker, Workers
 from dfud.uploading import chunker, producer

@@ -8,8 +8,8 @@ else when it has been silent for a moment. What that gains is told in docs/perfo
 
 from __future__ import annotations
 
-_STREAM = 0.02  # s; what comes within this time after something else is part of a stream
-_MOMENT = 0.004  # s without anything new in a stream until what is kept back goes
+_STREAM_GAP_S = 0.02  # s; what comes within this time after something else is part of a stream
+_PAUSE_S = 0.004  # s without anything new in a stream until what is kept back goes
 
 
 class Linger:
@@ -24,7 +24,7 @@ class Linger:
 
     def has_come(self, now: float) -> None:
         """Something came from the chunker at `now` (s, monotonic)."""
-        self._moment = _MOMENT if now - self._last_input < _STREAM else 0.0
+        self._moment = _PAUSE_S if now - self._last_input < _STREAM_GAP_S else 0.0
         self._last_input = now
 
     def has_sent(self) -> None:

@@ -15,39 +15,39 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from dfud.core.ranges import RangeSet
 from dfud.kafka.properties import message_timeout
 from dfud.kafka.topic import topic_trouble
-from dfud.logs.shards import ShardWriter
+from dfud.logs.completed.shards import ShardWriter
 from dfud.messages import (
-    BrokerAway,
-    Closing,
+    BrokerOutage,
+    ChunksAcked,
+    DeliveryGivenUp,
+    Drain,
     FileDropped,
     FileStart,
-    GivenUp,
-    Leave,
+    FileUndelivered,
     Message,
     Notice,
-    Progress,
-    RoomAbandoned,
-    RoomFree,
     RunReady,
-    Undelivered,
+    SpaceAbandoned,
+    SpaceFreed,
+    Stop,
 )
-from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker, keep_memory
-from dfud.uploading.client import Client, ProducerFactory
-from dfud.uploading.delivery import Verdict, explain, judge, plain
+from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.worker import init_worker, tune_malloc
+from dfud.uploading.completed_writer import CompletedWriter
+from dfud.uploading.delivery import FailureAction, classify, explain, plain
 from dfud.uploading.linger import Linger
-from dfud.uploading.records import Records
+from dfud.uploading.outage import OutageDetector
+from dfud.uploading.renewable_producer import ProducerFactory, RenewableProducer
 from dfud.uploading.ring import Ring
-from dfud.uploading.silence import Silence
 from dfud.uploading.upload import Upload
-from dfud.uploading.wire import Outgoing, Unsendable, WireFormat
+from dfud.uploading.wire import KafkaMessageParts, UnsendableFileError, WireFormat
 
-_REPORT_AFTER = 0.5  # s between reports of progress
-_POLL_FASTEST, _POLL_SLOWEST = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
-_POLL_IDLE = 60.0  # s; only to take librdkafka's own events off its queue
+_REPORT_INTERVAL_S = 0.5  # s between reports of progress
+_MIN_POLL_S, _MAX_POLL_S = 0.004, 0.1  # s between looks at librdkafka's reports while some are due
+_IDLE_POLL_S = 60.0  # s; only to take librdkafka's own events off its queue
 # A broker that tells no offsets at all is believed without them after so many acknowledgements.
-_BELIEVED_AFTER = 1000
-_RETRY_FIRST, _RETRY_LAST = 0.25, 5.0  # s before a message is sent again
+_TRUSTED_AFTER = 1000
+_FIRST_RETRY_S, _MAX_RETRY_S = 0.25, 5.0  # s before a message is sent again
 
 
 class ProducerSettings(NamedTuple):
@@ -69,17 +69,19 @@ def run(
     settings: ProducerSettings,
 ) -> None:
     """Be the producer process until told to leave."""
-    become_worker(name, supervisor)
-    keep_memory()
-    lane = ProducerLane(to_supervisor, to_chunker, ring, shards, settings, lambda properties: Producer(properties))
+    init_worker(name, supervisor)
+    tune_malloc()
+    lane = ProducerWorker(
+        to_supervisor, to_chunker, ring, shards, settings, lambda properties: Producer(properties)
+    )
     try:
-        while lane.turn():
+        while lane.run_once():
             pass
-    except PeerGone:
+    except PeerGoneError:
         return  # the supervisor sees which of us ended, and decides
 
 
-class ProducerLane:
+class ProducerWorker:
     """Responsible for the acknowledgements, the completion and the rows of the files of one lane."""
 
     def __init__(
@@ -100,30 +102,30 @@ class ProducerLane:
         self._clock = clock
         self._properties = settings.properties
         self._timeout = message_timeout(settings.properties)
-        self._client = Client(producer_factory, settings.properties, self._on_error, self._note, clock)
+        self._client = RenewableProducer(producer_factory, settings.properties, self._on_error, self._note, clock)
         self._uploads: dict[int, Upload] = {}
         self._retries: deque[tuple[Upload, int, bytes]] = deque()
         self._retry_at = 0.0
-        self._retry_pause = _RETRY_FIRST
+        self._retry_pause = _FIRST_RETRY_S
         self._sending_again = False
         self._closing = False
         self._given_up = False
         self._leaving = False
         self._linger = Linger(settings.lingers_by_load)
         self._away = False
-        self._silence = Silence()
+        self._silence = OutageDetector()
         self._last_ack = clock()
         self._tells_offsets = False  # the broker, with what it acknowledges
         self._without_offset = 0  # acknowledgements, before the first one with an offset
         self._unreported: list[Upload] = []  # some of them complete since
         self._report_at = 0.0
-        self._records = Records(shards, to_supervisor.send, clock)
-        self._poll_after = _POLL_FASTEST
+        self._records = CompletedWriter(shards, to_supervisor.send, clock)
+        self._poll_after = _MIN_POLL_S
         self._poller = select.poll()
         self._poller.register(to_supervisor, select.POLLIN)
         self._poller.register(to_chunker, select.POLLIN)
 
-    def turn(self) -> bool:
+    def run_once(self) -> bool:
         """Wait for something to do and do it; False when told to leave and all is written."""
         self._wait(self._pause(), self._chunker.fileno())
         return not self._leaving
@@ -139,11 +141,11 @@ class ProducerLane:
             ready = [(self._supervisor.fileno(), select.POLLIN)] if readable else []
         acked = self._last_ack
         if not ready and self._linger.cut():
-            self._client.push()
+            self._client.flush()
         else:
-            self._client.hear()
+            self._client.poll()
         self._poll_after = (
-            _POLL_FASTEST if ready or acked != self._last_ack else min(2 * self._poll_after, _POLL_SLOWEST)
+            _MIN_POLL_S if ready or acked != self._last_ack else min(2 * self._poll_after, _MAX_POLL_S)
         )
         for descriptor, _ in ready:
             if descriptor == chunker:
@@ -160,7 +162,7 @@ class ProducerLane:
     def _pause(self) -> float:
         """Return the seconds until there is something to do without anybody's asking."""
         now = self._clock()
-        due = [_POLL_IDLE]
+        due = [_IDLE_POLL_S]
         if len(self._client):
             due.append(self._poll_after)
         if self._linger.left is not None:
@@ -175,9 +177,9 @@ class ProducerLane:
         return max(0.0, min(due))
 
     def _from_supervisor(self, message: Message) -> None:
-        if isinstance(message, Closing):
+        if isinstance(message, Drain):
             self._closing = True
-        elif isinstance(message, Leave):
+        elif isinstance(message, Stop):
             self._leaving = True
             self._keep_tables(at_once=True)
             if len(self._client):  # what is left has been told as undelivered
@@ -198,12 +200,12 @@ class ProducerLane:
             dropped = self._uploads.pop(message.token, None)
             if dropped is not None:
                 dropped.failure = "it is no whole version"  # what waits to be sent again need not be
-        elif isinstance(message, RoomAbandoned):
+        elif isinstance(message, SpaceAbandoned):
             self._free(message.end)
 
     def _free(self, end: int) -> None:
         if self._ring.free(end):
-            self._chunker.post([RoomFree()])
+            self._chunker.post([SpaceFreed()])
 
     def _begin(self, start: FileStart) -> None:
         known = self._uploads.get(start.token)
@@ -212,8 +214,8 @@ class ProducerLane:
             return
         try:
             messages = self._wire.messages(start)
-        except Unsendable as problem:
-            self._supervisor.send([Undelivered(start.token, str(problem))])
+        except UnsendableFileError as problem:
+            self._supervisor.send([FileUndelivered(start.token, str(problem))])
         else:
             self._uploads[start.token] = Upload(start, messages)
 
@@ -234,7 +236,7 @@ class ProducerLane:
 
     # -- librdkafka's side
 
-    def _send(self, upload: Upload, number: int, message: Outgoing) -> None:
+    def _send(self, upload: Upload, number: int, message: KafkaMessageParts) -> None:
         """Hand one message to librdkafka, waiting while its queue is full."""
         value, key, headers = message
         client = self._client
@@ -253,22 +255,22 @@ class ProducerLane:
                 return
             except BufferError:
                 if self._linger.cut():
-                    client.push()
+                    client.flush()
                 self._wait(self._poll_after)
             except KafkaException as problem:
                 error = problem.args[0]
-                verdict = judge(error)
-                if verdict is Verdict.SMALLER:  # librdkafka itself finds it too large
-                    verdict = Verdict.REFUSED
+                verdict = classify(error)
+                if verdict is FailureAction.SMALLER:  # librdkafka itself finds it too large
+                    verdict = FailureAction.REFUSED
                 if client.may_be_stale(error):
                     client.knows_too_little()
                     continue
                 if self._is_final(verdict):
-                    self._fail(upload, (client.why or error) if verdict is Verdict.RENEW else error)
+                    self._fail(upload, (client.why or error) if verdict is FailureAction.RENEW else error)
                 else:
                     failed = client.producer
-                    self._wait(self._retry_pause if client.is_failing else _RETRY_FIRST)
-                    if verdict is Verdict.RENEW and client.producer is failed:  # else it is replaced already
+                    self._wait(self._retry_pause if client.is_failing else _FIRST_RETRY_S)
+                    if verdict is FailureAction.RENEW and client.producer is failed:  # else it is replaced already
                         client.has_failed(error)
 
     def _reported(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
@@ -281,7 +283,7 @@ class ProducerLane:
         if self._away:
             self._away = False
             self._silence.is_over(self._last_ack)
-            self._supervisor.send([BrokerAway("")])
+            self._supervisor.send([BrokerOutage("")])
         if not self._is_proven(message):
             if not upload.failure and not self._leaving:
                 self._send_later(upload, number, message)
@@ -292,7 +294,7 @@ class ProducerLane:
             return
         if upload.unreported is None:
             if not self._unreported:
-                self._report_at = self._last_ack + _REPORT_AFTER
+                self._report_at = self._last_ack + _REPORT_INTERVAL_S
             upload.unreported = RangeSet([(number, number)])
             self._unreported.append(upload)
         else:
@@ -308,25 +310,25 @@ class ProducerLane:
             self._tells_offsets = True
             return True
         self._without_offset += 1
-        return not self._tells_offsets and self._without_offset > _BELIEVED_AFTER
+        return not self._tells_offsets and self._without_offset > _TRUSTED_AFTER
 
     def _not_delivered(self, upload: Upload, number: int, error: KafkaError, message: Any) -> None:
-        client, verdict = self._client, judge(error)
+        client, verdict = self._client, classify(error)
         if upload.failure or self._leaving:
             return
-        if verdict is Verdict.SMALLER:
+        if verdict is FailureAction.SMALLER:
             verdict = client.batch_was_too_large(len(message.value() or b"") + len(message.key() or b""))
-        elif verdict is Verdict.RENEW and client.refusal:
-            verdict, error = Verdict.REFUSED, client.refusal
+        elif verdict is FailureAction.RENEW and client.refusal:
+            verdict, error = FailureAction.REFUSED, client.refusal
         if self._is_final(verdict):
-            self._fail(upload, (client.why or error) if verdict is Verdict.RENEW else error)
-            if verdict is Verdict.REFUSED:
+            self._fail(upload, (client.why or error) if verdict is FailureAction.RENEW else error)
+            if verdict is FailureAction.REFUSED:
                 return
             if not self._given_up and self._clock() - self._last_ack >= 0.9 * self._timeout:
                 self._given_up = True
-                self._supervisor.send([GivenUp(explain(error))])
+                self._supervisor.send([DeliveryGivenUp(explain(error))])
         else:
-            if verdict is Verdict.RENEW:
+            if verdict is FailureAction.RENEW:
                 client.has_failed(error)
             self._send_later(upload, number, message)
 
@@ -334,14 +336,14 @@ class ProducerLane:
         """Have a message sent again after a pause."""
         if not self._retries:
             self._retry_at = self._clock() + (0 if self._client.works_next else self._retry_pause)
-            self._retry_pause = min(2 * self._retry_pause, _RETRY_LAST)
+            self._retry_pause = min(2 * self._retry_pause, _MAX_RETRY_S)
         self._retries.append((upload, number, message.value() or b""))
 
-    def _is_final(self, verdict: Verdict) -> bool:
+    def _is_final(self, verdict: FailureAction) -> bool:
         """Tell whether a message is not sent again: for good, or because all is to end."""
-        if verdict is Verdict.RENEW:
+        if verdict is FailureAction.RENEW:
             return self._closing and self._client.is_hopeless
-        return verdict is Verdict.REFUSED or self._closing
+        return verdict is FailureAction.REFUSED or self._closing
 
     def _send_again(self) -> None:
         """Send again what was not delivered, when its time has come."""
@@ -359,7 +361,7 @@ class ProducerLane:
             upload, number, value = self._retries.popleft()
             self._send(upload, number, upload.again(number, value))
         if self._last_ack != acked:
-            self._retry_pause = _RETRY_FIRST
+            self._retry_pause = _FIRST_RETRY_S
         self._sending_again = False
 
     def _on_error(self, error: KafkaError) -> None:
@@ -382,7 +384,7 @@ class ProducerLane:
             trouble = topic_trouble(self._topic, self._properties)
             why = f"{why}: {trouble}" if trouble else why
         self._away = True
-        self._supervisor.send([BrokerAway(why, self._silence.has_new_cause)])
+        self._supervisor.send([BrokerOutage(why, self._silence.has_new_cause)])
         self._silence.has_new_cause = False
 
     # -- what is told and recorded
@@ -399,7 +401,7 @@ class ProducerLane:
         upload.failure = explain(error)
         self._report_progress()
         self._uploads.pop(upload.start.token, None)
-        self._supervisor.send([Undelivered(upload.start.token, upload.failure)])
+        self._supervisor.send([FileUndelivered(upload.start.token, upload.failure)])
 
     def _keep_tables(self, at_once: bool = False) -> None:
         now = self._clock()
@@ -414,7 +416,7 @@ class ProducerLane:
 
     def _report_progress(self) -> None:
         reports = [
-            Progress(upload.start.token, upload.unreported.ranges())
+            ChunksAcked(upload.start.token, upload.unreported.ranges())
             for upload in self._unreported
             if upload.unreported
         ]

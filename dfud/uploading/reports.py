@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from dfud.core.entry import Entry
-from dfud.core.ledger import Counts
 from dfud.core.names import shown
+from dfud.uploading.entry import Entry
+from dfud.uploading.ledger import LedgerCounts
 
 _LINES_A_SECOND = 20  # of each kind
-_PROGRESS_EVERY = 5.0  # s
+_PROGRESS_INTERVAL_S = 5.0  # s
 
 
 class _Kind(NamedTuple):
@@ -90,17 +90,17 @@ class Reports:
             self.flush()
             self._window_ends = now + 1.0
         if self._next_progress is None or not busy:
-            self._next_progress = now + _PROGRESS_EVERY
+            self._next_progress = now + _PROGRESS_INTERVAL_S
             self._last_acked = (now, self._acked_bytes)
         elif now >= self._next_progress:
             then, before = self._last_acked
             rate = (self._acked_bytes - before) / max(now - then, 0.001) / 1e6
             self._log.info(f"{self._acked_chunks} chunks acknowledged so far, {rate:.1f} MB/s")
             self._last_acked = (now, self._acked_bytes)
-            self._next_progress = now + _PROGRESS_EVERY
+            self._next_progress = now + _PROGRESS_INTERVAL_S
 
 
-def summary(counts: Counts) -> str:
+def summary(counts: LedgerCounts) -> str:
     """Return the answer to "check"."""
     text = (
         f"{counts.files} files are enqueued or in progress: "

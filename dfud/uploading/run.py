@@ -8,32 +8,32 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dfud.core.ledger import Ledger
-from dfud.core.memory import MEGABYTE, Shares, divide
 from dfud.core.names import shown
 from dfud.core.tables import InProgressRow, version_of
 from dfud.core.version import FileVersion
 from dfud.errors import UsageError
-from dfud.files import stat_below
+from dfud.files.openat import stat_at
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, lingers_by_load, message_bytes_needed, producer_properties
-from dfud.kafka.topic import look_at_topic
-from dfud.logs.consolidate import SetAside, consolidate, keep_aside
-from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
-from dfud.logs.lock import EVERYTHING, UploadLock
+from dfud.kafka.topic import check_topic_access
+from dfud.logs.completed.consolidation import RejectedRow, consolidate, save_rejected_rows
+from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
+from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
+from dfud.logs.lock import EVERYTHING, DirectoryLock
 from dfud.logs.logfile import open_log
 from dfud.logs.takeover import find_openmsistream, take_over
 from dfud.logs.times import IsoClock
-from dfud.logs.unfinished import read_unfinished, write_unfinished
-from dfud.processes.aside import call_aside
+from dfud.processes.child import run_in_child
 from dfud.processes.console import CommandInput, Output
-from dfud.processes.hub import Surroundings
+from dfud.processes.event_loop import RunContext
 from dfud.processes.signals import Signals
-from dfud.processes.worker import calm_collector
+from dfud.processes.worker import tune_gc
 from dfud.processes.workers import Workers
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
+from dfud.uploading.ledger import Ledger
+from dfud.uploading.memory import MEGABYTE, Shares, divide
 from dfud.uploading.producer import ProducerSettings
-from dfud.uploading.supervisor import Supervisor
+from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
 from dfud.watch.watcher import WatchOptions
 
@@ -68,7 +68,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             f"{folder.completed} belongs to topic {owner}, which has files in the way of topic {options.topic}; "
             f"run dfud upload for topic {owner} with --once first, or choose another topic name"
         )
-    lock = UploadLock.take(folder.lock, directory, options.topic)
+    lock = DirectoryLock.take(folder.lock, directory, options.topic)
     for leftover in folder.leftovers():
         os.unlink(leftover)
     output = Output()
@@ -89,9 +89,9 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
 
 
 def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signals) -> dict[str, str | int | bool]:
-    if len(options.topic) > LONGEST_TOPIC:
+    if len(options.topic) > MAX_TOPIC_CHARS:
         raise UsageError(
-            f"--topic_name is longer than {LONGEST_TOPIC} characters: its tables would have no room for it"
+            f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
         )
     shares = _shares(options)
     if shares.ring < 2 * options.chunk_size:
@@ -101,7 +101,7 @@ def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signal
         )
     _check_memory(options)
     properties = producer_properties(config, options.chunk_size, shares.librdkafka)
-    limits = call_aside(signals, look_at_topic, options.topic, properties, config.path)
+    limits = run_in_child(signals, check_topic_access, options.topic, properties, config.path)
     if limits.max_message_bytes is not None:
         needed = message_bytes_needed(options.chunk_size)
         if limits.max_message_bytes < needed:
@@ -144,7 +144,7 @@ def _run(
     directory: str,
     producer: ProducerSettings,
     folder: LogsFolder,
-    lock: UploadLock,
+    lock: DirectoryLock,
     signals: Signals,
     output: Output,
     log: logging.Logger,
@@ -162,7 +162,7 @@ def _run(
     )
     shards = folder.shards()  # those of earlier runs
     rows, bad_rows = _read_rows(folder)
-    calm_collector()
+    tune_gc()
     workers = Workers(lock)
     try:
         watcher = start_watcher(workers, watch)
@@ -182,8 +182,8 @@ def _run(
         ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
         _resume(rows, ledger, descriptor, log)
         _write_first_table(folder, ledger, bad_rows, log)
-        surroundings = Surroundings(signals, output, CommandInput(), options.update_seconds)
-        supervisor = Supervisor(
+        surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
+        supervisor = UploadSupervisor(
             options.once, watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
             surroundings, log,
         )  # fmt: skip
@@ -193,7 +193,7 @@ def _run(
 
 
 def _take_over(
-    folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, lock: UploadLock, log: logging.Logger
+    folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, lock: DirectoryLock, log: logging.Logger
 ) -> None:
     """Make OpenMSIStream's tables ours, if it has left any."""
     try:
@@ -212,7 +212,7 @@ def _take_over(
     _tell_bad_rows(found.bad, log)
 
 
-def _begin_session(options: UploadOptions, lock: UploadLock, log: logging.Logger) -> tuple[bool, int]:
+def _begin_session(options: UploadOptions, lock: DirectoryLock, log: logging.Logger) -> tuple[bool, int]:
     """Return whether all that is there is to be taken, or else what has changed since when (ns)."""
     earlier = lock.unfinished_since()
     take_all = options.upload_existing or options.once
@@ -233,14 +233,14 @@ def _begin_session(options: UploadOptions, lock: UploadLock, log: logging.Logger
     return take_all or since_ns == EVERYTHING, since_ns
 
 
-def _read_rows(folder: LogsFolder) -> tuple[list[InProgressRow], list[SetAside]]:
+def _read_rows(folder: LogsFolder) -> tuple[list[InProgressRow], list[RejectedRow]]:
     try:
-        return read_unfinished(folder)
+        return read_in_progress_table(folder)
     except OSError as problem:
         raise UsageError(f"{folder.in_progress} can't be read: {problem.strerror}") from None
 
 
-def _tell_bad_rows(bad: Iterable[SetAside], log: logging.Logger) -> None:
+def _tell_bad_rows(bad: Iterable[RejectedRow], log: logging.Logger) -> None:
     for path, row in bad:
         log.warning(f"row {row.number} of {path} can't be understood: {row.why}; it is kept in {path}.bad")
 
@@ -250,7 +250,7 @@ def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logg
         version = version_of(row)
         name = shown(version.path)
         try:
-            found = stat_below(directory, version.path)
+            found = stat_at(directory, version.path)
         except OSError as problem:
             if ledger.is_recorded(version):
                 log.info(f"{name} is uploaded, and can't be found any more")
@@ -273,10 +273,10 @@ def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logg
             log.warning(f"{name} has changed since it was uploaded in part: it is uploaded again as a whole")
 
 
-def _write_first_table(folder: LogsFolder, ledger: Ledger, bad: list[SetAside], log: logging.Logger) -> None:
+def _write_first_table(folder: LogsFolder, ledger: Ledger, bad: list[RejectedRow], log: logging.Logger) -> None:
     """Keep aside what could not be understood before the table is replaced for the first time."""
     try:
-        keep_aside(bad)
-        write_unfinished(folder, ledger.rows())
+        save_rejected_rows(bad)
+        write_in_progress_table(folder, ledger.rows())
     except OSError as problem:
         log.error(f"the in-progress table can't be written: {problem}; uploading goes on")

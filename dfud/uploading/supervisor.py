@@ -9,40 +9,40 @@ import logging
 import time
 from collections.abc import Callable
 
-from dfud.core.entry import Entry
-from dfud.core.ledger import Ledger
 from dfud.core.names import shown
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.logs.consolidate import append_shards
-from dfud.logs.in_progress import InProgressTable
-from dfud.logs.index import CompletedIndex
+from dfud.logs.completed.consolidation import append_shards
+from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import UploadLock
+from dfud.logs.lock import DirectoryLock
 from dfud.messages import (
     Allowance,
-    BrokerAway,
-    Closing,
-    Completed,
+    BrokerOutage,
+    ChunksAcked,
+    DeliveryGivenUp,
     DirectoryGone,
+    Drain,
     FileChanged,
+    FileFound,
+    FilesCompleted,
     FilesRead,
     FileUnchanged,
+    FileUndelivered,
     FileUnreadable,
-    Found,
-    GivenUp,
+    FolderMovedIn,
     Message,
-    MovedIn,
     Notice,
-    Progress,
-    Recorded,
+    RowsRecorded,
     Sweep,
-    Swept,
-    Undelivered,
-    Watching,
+    SweepDone,
+    WatchStarted,
 )
-from dfud.processes.hub import Hub, Surroundings, Wishes
+from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
 from dfud.processes.workers import Worker, Workers
+from dfud.uploading.entry import Entry
+from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.lanes import Lane, start_watcher
+from dfud.uploading.ledger import Ledger
 from dfud.uploading.reports import Reports, summary
 from dfud.watch.watcher import WatchOptions
 
@@ -52,7 +52,7 @@ _OPEN_FILES, _OPEN_FILES_A_LANE = 2_000, 1_500
 _ALLOWANCE_STEP = 1_000
 
 
-class Supervisor:
+class UploadSupervisor:
     """Responsible for one run, from the first worker's start to the last one's end."""
 
     def __init__(
@@ -60,13 +60,13 @@ class Supervisor:
         once: bool,
         watch: WatchOptions,
         folder: LogsFolder,
-        lock: UploadLock,
+        lock: DirectoryLock,
         workers: Workers,
         watcher: Worker,
         lanes: list[Lane],
         ledger: Ledger,
         index: CompletedIndex,
-        surroundings: Surroundings,
+        surroundings: RunContext,
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,8 +83,8 @@ class Supervisor:
         self._output = surroundings.output
         self._log = log
         self._clock = clock
-        self._hub = Hub(surroundings, Wishes(self._quit, self._abandon, self._check), clock)
-        self._table = InProgressTable(folder, ledger, log, clock)
+        self._hub = EventLoop(surroundings, UserCommands(self._quit, self._abandon, self._check), clock)
+        self._table = InProgressWriter(folder, ledger, log, clock)
         self._reports = Reports(log)
         self._most_open = _OPEN_FILES + _OPEN_FILES_A_LANE * len(lanes)
         self._allowed = 0  # files that the watcher may still report
@@ -126,7 +126,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         busy = self._ledger.open_files > 0
-        self._hub.turn((self._ledger.next_resumption, self._reports.due(busy), self._table.due))
+        self._hub.run_once((self._ledger.next_resumption, self._reports.due(busy), self._table.due))
         now = self._clock()
         self._ledger.resume_paused(now)
         if self._draining and self._swept:
@@ -155,21 +155,21 @@ class Supervisor:
         self._draining = True
         self._watcher.channel.post([Sweep(1)])
         for lane in self._lanes:
-            lane.producer.channel.post([Closing()])
+            lane.producer.channel.post([Drain()])
 
     # -- messages
 
     def _take(self, message: Message) -> None:
         now = self._clock()
         ledger = self._ledger
-        if isinstance(message, Found):
+        if isinstance(message, FileFound):
             self._found(message, now)
-        elif isinstance(message, Completed):
+        elif isinstance(message, FilesCompleted):
             self._completed(message, now)
         elif isinstance(message, FilesRead):
             for token in message.tokens:
                 ledger.was_read(token)
-        elif isinstance(message, Progress):
+        elif isinstance(message, ChunksAcked):
             self._acked(message)
         elif isinstance(message, FileChanged):
             entry = ledger.has_changed(message.token, message.version, message.being_written, now)
@@ -180,24 +180,24 @@ class Supervisor:
             ledger.was_unchanged(message.token)
         elif isinstance(message, FileUnreadable):
             self._unreadable(message, now)
-        elif isinstance(message, Undelivered):
+        elif isinstance(message, FileUndelivered):
             self._tell_failure(ledger.is_undelivered(message.token, message.why))
-        elif isinstance(message, GivenUp):
+        elif isinstance(message, DeliveryGivenUp):
             for entry in ledger.give_up(message.why):
                 self._tell_failure(entry)
-        elif isinstance(message, BrokerAway):
+        elif isinstance(message, BrokerOutage):
             self._broker_away(message)
-        elif isinstance(message, Recorded):
+        elif isinstance(message, RowsRecorded):
             self._unrecorded -= message.rows
-        elif isinstance(message, Swept):
+        elif isinstance(message, SweepDone):
             self._swept = True
             self._left_over = self._left_over or not message.is_whole
         elif isinstance(message, DirectoryGone):
             self._log.error(f"{message.why}: dfud delivers what it can, and ends")
             self._quit("nothing more can be found")
-        elif isinstance(message, Watching):
+        elif isinstance(message, WatchStarted):
             self._tell_uploading()
-        elif isinstance(message, MovedIn):
+        elif isinstance(message, FolderMovedIn):
             self._note_moved_in(message)
         elif isinstance(message, Notice):
             self._log.log(message.level, message.text)
@@ -207,13 +207,13 @@ class Supervisor:
             self._told_uploading = True
             self._log.info(f"uploading {self._folder.directory} to topic {self._folder.topic}")
 
-    def _note_moved_in(self, message: MovedIn) -> None:
+    def _note_moved_in(self, message: FolderMovedIn) -> None:
         try:
             self._lock.add_moved_in(message.path)
         except OSError as problem:
             self._log.error(f"the lock file can't be written: {problem}; uploading goes on")
 
-    def _found(self, message: Found, now: float) -> None:
+    def _found(self, message: FileFound, now: float) -> None:
         self._allowed -= 1
         if self._swept:
             self._left_over = True
@@ -222,7 +222,7 @@ class Supervisor:
         if entry is not None and not entry.known_digest:
             self._reports.enqueued(entry, now)
 
-    def _completed(self, message: Completed, now: float) -> None:
+    def _completed(self, message: FilesCompleted, now: float) -> None:
         if not message.recorded:
             self._unrecorded += len(message.files)
         for token, xxh3_128 in message.files:
@@ -235,7 +235,7 @@ class Supervisor:
             self._reports.acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
             self._reports.done(entry, now)
 
-    def _acked(self, message: Progress) -> None:
+    def _acked(self, message: ChunksAcked) -> None:
         self._ledger.was_acked(message.token, message.chunks)
         entry = self._ledger.entry(message.token)
         if entry is not None:
@@ -253,7 +253,7 @@ class Supervisor:
         else:
             self._log.warning(f"{shown(entry.version.path)} can't be read: {message.why}; it is tried again")
 
-    def _broker_away(self, message: BrokerAway) -> None:
+    def _broker_away(self, message: BrokerOutage) -> None:
         why = message.why
         if bool(why) == bool(self._away) and not (message.is_cause and why != self._away):
             return
@@ -306,7 +306,7 @@ class Supervisor:
             again = self._ledger.lane_died(lane.number, producer=True)
             self._away = ""  # whether it is, the new producer finds out for itself
             if self._draining:
-                lane.producer.channel.post([Closing()])
+                lane.producer.channel.post([Drain()])
         self._log.debug(f"{again} files are begun again")
 
     def _next_shard(self) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow
 from dfud.messages import FileStart
-from dfud.uploading.wire import FileMessages, Outgoing
+from dfud.uploading.wire import FileMessages, KafkaMessageParts
 
 
 class Upload:
@@ -29,11 +29,11 @@ class Upload:
     def is_complete(self) -> bool:
         return bool(self.xxh3_128) and self.acked.covers(self.n_chunks)
 
-    def message(self, number: int, data: bytes, digest: bytes) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes) -> KafkaMessageParts:
         """Return the message of chunk `number`; the last chunk's only once the whole file is read."""
         return self._messages.message(number, data, digest, self.xxh3_128)
 
-    def again(self, number: int, value: bytes) -> Outgoing:
+    def again(self, number: int, value: bytes) -> KafkaMessageParts:
         """Return the message of chunk `number`, of which `value` was the value."""
         return self._messages.again(number, value, self.xxh3_128)
 

@@ -11,31 +11,31 @@ from typing import NamedTuple, Optional, Protocol
 
 import xxhash
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.core.native import Headers, header_maker
 from dfud.core.openmsistream import encoder, message_key
 from dfud.messages import FileStart
-from dfud.uploading.reading import Reading
-from dfud.uploading.reading_ahead import ReadingAhead
+from dfud.uploading.file_reader import FileReader
+from dfud.uploading.hash_first_reader import HashFirstReader
 
-Outgoing = tuple[bytes, bytes, Optional[Headers]]  # value, key and headers, as a producer takes them
+KafkaMessageParts = tuple[bytes, bytes, Optional[Headers]]  # value, key and headers, as a producer takes them
 
 
-class Unsendable(Exception):
+class UnsendableFileError(Exception):
     """The wire format has no messages for this file; the text says why."""
 
 
 class FileMessages(Protocol):
     """The messages of one version of one file."""
 
-    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> KafkaMessageParts:
         """Return the message of chunk `number`: its bytes, what the chunker computed of it, and of the file.
 
         `whole` is the xxh3_128 of the file, which is only known for the last chunk.
         """
         ...
 
-    def again(self, number: int, value: bytes, whole: str) -> Outgoing:
+    def again(self, number: int, value: bytes, whole: str) -> KafkaMessageParts:
         """Return the message of chunk `number` of which `value` was the value."""
         ...
 
@@ -43,8 +43,8 @@ class FileMessages(Protocol):
 class WireFormat(NamedTuple):
     """What is different between the formats."""
 
-    reading: type[Reading]  # how a chunker reads a file
-    messages: Callable[[FileStart], FileMessages]  # for a producer; raises Unsendable
+    reading: type[FileReader]  # how a chunker reads a file
+    messages: Callable[[FileStart], FileMessages]  # for a producer; raises UnsendableFileError
 
 
 class NativeMessages:
@@ -57,13 +57,13 @@ class NativeMessages:
         self._last = count_chunks(start.version.size, start.chunk_size)
         self._headers = header_maker(start.version, start.chunk_size)
 
-    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> KafkaMessageParts:
         headers = self._headers(number, digest)
         if number == self._last:
             headers.append(("xxh3_128", whole.encode()))
         return data, self._key, headers
 
-    def again(self, number: int, value: bytes, whole: str) -> Outgoing:
+    def again(self, number: int, value: bytes, whole: str) -> KafkaMessageParts:
         return self.message(number, value, xxhash.xxh3_64_hexdigest(value).encode(), whole)
 
 
@@ -79,16 +79,18 @@ class OpenMSIStreamMessages:
         try:
             self._path.decode("utf-8")
         except UnicodeDecodeError:
-            raise Unsendable("its name is not UTF-8, and no OpenMSIStream could read its messages") from None
+            raise UnsendableFileError(
+                "its name is not UTF-8, and no OpenMSIStream could read its messages"
+            ) from None
 
-    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> Outgoing:
+    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> KafkaMessageParts:
         value = self._encode(number, hashlib.sha512(data).digest(), data)
         return value, message_key(self._path, number, self._n_chunks), None
 
-    def again(self, number: int, value: bytes, whole: str) -> Outgoing:
+    def again(self, number: int, value: bytes, whole: str) -> KafkaMessageParts:
         return value, message_key(self._path, number, self._n_chunks), None
 
 
-NATIVE = WireFormat(Reading, NativeMessages)
-OPENMSISTREAM = WireFormat(ReadingAhead, OpenMSIStreamMessages)
+NATIVE = WireFormat(FileReader, NativeMessages)
+OPENMSISTREAM = WireFormat(HashFirstReader, OpenMSIStreamMessages)
 WIRE_FORMATS = {"native": NATIVE, "openmsistream": OPENMSISTREAM}  # by the name that the configuration gives

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import xxhash
 
+from dfud.core.chunk import XXH3_128
 from dfud.core.openmsistream import mtime_seconds
-from dfud.core.piece import XXH3_128
 from dfud.core.version import FileVersion
-from dfud.logs.index import CompletedIndex
+from dfud.logs.completed.index import CompletedIndex
 
 # A record: identity of the version, digest of the whole (zeros where it is no xxh3_128), identity of the file here
 # (zeros for none), and what the two are to one another.

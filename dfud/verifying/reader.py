@@ -9,22 +9,22 @@ from typing import Any, NamedTuple
 import xxhash
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import read_piece
-from dfud.core.piece import BadMessage, Foreign, Piece
 from dfud.core.version import FileVersion
-from dfud.downloading.tree import Tree
+from dfud.files.confined import ConfinedTree
 from dfud.kafka.topic import silent_logger
-from dfud.messages import BrokerAway, Message, ReadAll, Verdicts
-from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker, keep_memory
+from dfud.messages import BrokerOutage, Message, ReaderDone, VersionVerdicts
+from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.worker import init_worker, tune_malloc
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, path_mark, record
-from dfud.verifying.witness import Witness
+from dfud.verifying.version_check import VersionCheck
 
 _BATCH = 500  # messages taken at once
-_IDLE = 1.0  # s to wait for a message
-_MOST_OPEN = 128  # files
+_IDLE_TIMEOUT_S = 1.0  # s to wait for a message
+_MAX_OPEN = 128  # files
 _RECORDS_AT_ONCE = 1000
-_PATIENCE = 15.0  # s for the broker to answer
+_BROKER_TIMEOUT_S = 15.0  # s for the broker to answer
 _PASSES = 5  # at the most, over chunks that lie out of order and have no file here
 
 
@@ -40,11 +40,11 @@ class ReadSettings(NamedTuple):
 
 def run(name: str, supervisor: int, to_supervisor: Channel, number: int, settings: ReadSettings) -> None:
     """Be the reader `number`: read all of its partitions, tell what was found, and end."""
-    become_worker(name, supervisor)
-    keep_memory()
+    init_worker(name, supervisor)
+    tune_malloc()
     try:
         Reader(to_supervisor, number, settings).run()
-    except PeerGone:
+    except PeerGoneError:
         return
     os._exit(0)  # a consumer's close would wait for the broker
 
@@ -55,7 +55,7 @@ class Reader:
     def __init__(self, channel: Channel, number: int, settings: ReadSettings) -> None:
         self._channel = channel
         self._settings = settings
-        self._tree = Tree(settings.directory)
+        self._tree = ConfinedTree(settings.directory)
         self._ours = {
             partition: (start, end)
             for partition, (start, end) in settings.offsets.items()
@@ -69,10 +69,10 @@ class Reader:
                 "logger": silent_logger(),
             }
         )
-        self._witnesses: dict[bytes, Witness] = {}
-        self._current: dict[bytes, Witness] = {}  # by key
-        self._open: dict[int, Witness] = {}  # by id, those with their file open
-        self._again: dict[bytes, Witness] = {}  # whole, and to be hashed in another pass
+        self._witnesses: dict[bytes, VersionCheck] = {}
+        self._current: dict[bytes, VersionCheck] = {}  # by key
+        self._open: dict[int, VersionCheck] = {}  # by id, those with their file open
+        self._again: dict[bytes, VersionCheck] = {}  # whole, and to be hashed in another pass
         self._records: list[bytes] = []
         self._paths: list[bytes] = []
         self._messages = self._bytes = self._refused = 0
@@ -80,7 +80,7 @@ class Reader:
 
     def run(self) -> None:
         if self._ours:
-            self._consumer.list_topics(self._settings.topic, _PATIENCE)
+            self._consumer.list_topics(self._settings.topic, _BROKER_TIMEOUT_S)
             self._pass(self._take_all)
             for _ in range(_PASSES):
                 if not self._again:
@@ -91,7 +91,7 @@ class Reader:
         batch += [witness.partial() for witness in self._again.values()]
         for at in range(0, len(batch), _RECORDS_AT_ONCE):
             self._channel.send(batch[at : at + _RECORDS_AT_ONCE])
-        self._channel.send([ReadAll(self._messages, self._bytes, self._refused)])
+        self._channel.send([ReaderDone(self._messages, self._bytes, self._refused)])
 
     def _pass(self, take: Any) -> None:
         """Read our partitions once."""
@@ -101,7 +101,7 @@ class Reader:
         while reading:
             messages = self._consumer.consume(_BATCH, 0)
             if not messages:
-                message = self._consumer.poll(_IDLE)
+                message = self._consumer.poll(_IDLE_TIMEOUT_S)
                 messages = [] if message is None else [message]
             good = []
             for message in messages:
@@ -122,7 +122,7 @@ class Reader:
             if good:
                 if self._away:
                     self._away = False
-                    self._channel.send([BrokerAway("")])
+                    self._channel.send([BrokerOutage("")])
                 self._tree.forget()
                 take(good)
             if len(self._records) >= _RECORDS_AT_ONCE:
@@ -150,18 +150,18 @@ class Reader:
                     continue
             try:
                 piece = read_piece(key, value, headers)
-            except Foreign:
+            except ForeignMessageError:
                 continue
-            except BadMessage:
+            except BadMessageError:
                 self._refused += 1
                 continue
             self._take(piece, key or b"")
 
-    def _take(self, piece: Piece, key: bytes) -> None:
+    def _take(self, piece: Chunk, key: bytes) -> None:
         identity = piece.identity()
         witness = self._witnesses.get(identity)
         if witness is None:
-            witness = self._witnesses[identity] = Witness(piece, self._here(piece))
+            witness = self._witnesses[identity] = VersionCheck(piece, self._here(piece))
         if witness.here is not None and witness.descriptor < 0:
             self._open_file(witness)
         witness.take(piece)
@@ -170,7 +170,7 @@ class Reader:
         if witness.assembly.is_whole or (piece.size == 0 and piece.digest):
             self._conclude(identity, witness)
 
-    def _here(self, piece: Piece) -> FileVersion | None:
+    def _here(self, piece: Chunk) -> FileVersion | None:
         """Return the version of the file in the directory, if it has the size of the piece's."""
         found = self._tree.look(piece.path)
         if found is not None and (piece.size is None or piece.size == found.st_size):
@@ -178,22 +178,22 @@ class Reader:
         self._paths.append(path_mark(piece.path))
         return None
 
-    def _open_file(self, witness: Witness) -> None:
+    def _open_file(self, witness: VersionCheck) -> None:
         try:
             witness.descriptor = self._tree.open(witness.piece.path)
         except OSError:  # it was removed, or may not be read: then nothing is said of it
             witness.here = None
             return
         self._open[id(witness)] = witness
-        if len(self._open) > _MOST_OPEN:
+        if len(self._open) > _MAX_OPEN:
             self._close(next(iter(self._open.values())))
 
-    def _close(self, witness: Witness) -> None:
+    def _close(self, witness: VersionCheck) -> None:
         if self._open.pop(id(witness), None) is not None:
             os.close(witness.descriptor)
             witness.descriptor = -1
 
-    def _conclude(self, identity: bytes, witness: Witness) -> None:
+    def _conclude(self, identity: bytes, witness: VersionCheck) -> None:
         """Give the verdict on a version of which all is there."""
         right = witness.is_right()
         del self._witnesses[identity]
@@ -206,7 +206,7 @@ class Reader:
         else:
             self._tell(witness, right)
 
-    def _tell(self, witness: Witness, right: bool) -> None:
+    def _tell(self, witness: VersionCheck, right: bool) -> None:
         piece, assembly, here = witness.piece, witness.assembly, witness.here
         if here is not None and assembly.size != here.size:
             here = None  # OpenMSIStream tells the size at the end
@@ -233,10 +233,10 @@ class Reader:
 
     def _send_verdicts(self) -> None:
         if self._records or self._paths:
-            self._channel.send([Verdicts(b"".join(self._records), b"".join(self._paths))])
+            self._channel.send([VersionVerdicts(b"".join(self._records), b"".join(self._paths))])
             self._records, self._paths = [], []
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._away:
             self._away = True
-            self._channel.send([BrokerAway(error.str())])
+            self._channel.send([BrokerOutage(error.str())])

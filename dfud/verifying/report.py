@@ -9,12 +9,12 @@ from typing import NamedTuple, TextIO
 
 from dfud.core.names import shown
 from dfud.core.version import FileVersion
-from dfud.messages import ReadAll
+from dfud.messages import ReaderDone
 
 THE_SAME, DIFFERENT, MISSING, INCOMPLETE = "same", "differs", "missing", "incomplete"
 
 
-class Verdict(NamedTuple):
+class FileVerdict(NamedTuple):
     """What a file in the directory is to the topic."""
 
     version: FileVersion
@@ -36,7 +36,7 @@ class Report:
         if as_json:
             output.write('{"files": [')
 
-    def file(self, verdict: Verdict) -> None:
+    def file(self, verdict: FileVerdict) -> None:
         """Tell of a file in the directory."""
         self._counts[verdict.status] += 1
         path, size, mtime_ns = verdict.version
@@ -73,7 +73,7 @@ class Report:
         else:
             print(f"{shown(path)} {why}" if path else why, file=sys.stderr if self._print0 else self._output)
 
-    def finish(self, read: ReadAll, has_tables: bool) -> bool:
+    def finish(self, read: ReaderDone, has_tables: bool) -> bool:
         """Put out the sums; tell whether all that should be on the topic is there and right."""
         counts = self._counts
         unsure = counts[DIFFERENT] + counts[MISSING] + counts[INCOMPLETE]

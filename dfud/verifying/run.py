@@ -9,30 +9,29 @@ from collections.abc import Iterator
 from typing import NamedTuple, TextIO
 
 from dfud.core.assembly import Assembly, missing_chunks
+from dfud.core.chunk import SHA512
 from dfud.core.names import name_filter
-from dfud.core.piece import SHA512
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import BadRow, CompletedRow, read_completed, version_of
 from dfud.core.version import FileVersion
-from dfud.downloading.tree import Tree
-from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, InterruptedError, WorkerError
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, StoppedError, WorkerError
+from dfud.files.confined import ConfinedTree
+from dfud.files.scan import Folder, ScanTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.consumer import consumer_properties
-from dfud.kafka.ends import look_at_partitions
-from dfud.logs.consolidate import read_lines
+from dfud.kafka.watermarks import query_partitions
+from dfud.logs.completed.consolidation import read_lines
 from dfud.logs.layout import LogsFolder
-from dfud.messages import BrokerAway, Message, Partial, ReadAll, Verdicts
-from dfud.processes.aside import call_aside
-from dfud.processes.channel import PeerGone
+from dfud.messages import BrokerOutage, Message, PartialVersion, ReaderDone, VersionVerdicts
+from dfud.processes.channel import PeerGoneError
+from dfud.processes.child import run_in_child
 from dfud.processes.signals import Signals
-from dfud.processes.worker import calm_collector
+from dfud.processes.worker import tune_gc
 from dfud.processes.workers import Worker, Workers
 from dfud.verifying import reader
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, Findings, findings, path_mark, record
 from dfud.verifying.reader import ReadSettings
-from dfud.verifying.report import DIFFERENT, INCOMPLETE, MISSING, THE_SAME, Report, Verdict
-from dfud.watch.scan import Folder
-from dfud.watch.scan import Tree as Scan
+from dfud.verifying.report import DIFFERENT, INCOMPLETE, MISSING, THE_SAME, FileVerdict, Report
 
 
 class VerifyOptions(NamedTuple):
@@ -57,7 +56,7 @@ def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.st
     """Compare the directory with the topic; return the exit status. Raises DfudError."""
     properties = consumer_properties(config, "dfud-verify")
     signals = Signals()
-    found = call_aside(signals, look_at_partitions, options.topic, properties, config.path, False)
+    found = run_in_child(signals, query_partitions, options.topic, properties, config.path, False)
     offsets = {number: (each.start, each.end) for number, each in found.items()}
     directory = os.path.realpath(options.directory)
     settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets)
@@ -77,21 +76,21 @@ class _Collected:
     def __init__(self) -> None:
         self.records: list[bytes] = []
         self.paths: list[bytes] = []
-        self.partials: dict[tuple[bytes, int | None, int | None, str], Partial] = {}
-        self.read = ReadAll(0, 0, 0)
+        self.partials: dict[tuple[bytes, int | None, int | None, str], PartialVersion] = {}
+        self.read = ReaderDone(0, 0, 0)
 
     def take(self, message: Message) -> None:
-        if isinstance(message, Verdicts):
+        if isinstance(message, VersionVerdicts):
             self.records.append(message.records)
             self.paths.append(message.paths)
-        elif isinstance(message, Partial):
+        elif isinstance(message, PartialVersion):
             self._add(message)
-        elif isinstance(message, ReadAll):
-            self.read = ReadAll(*(one + more for one, more in zip(self.read, message)))
-        elif isinstance(message, BrokerAway):
+        elif isinstance(message, ReaderDone):
+            self.read = ReaderDone(*(one + more for one, more in zip(self.read, message)))
+        elif isinstance(message, BrokerOutage):
             print("the broker is away: waiting" if message.why else "the broker is back", file=sys.stderr)
 
-    def _add(self, more: Partial) -> None:
+    def _add(self, more: PartialVersion) -> None:
         """Bring together what several readers have seen of one version."""
         told = None if more.algorithm == SHA512 else more.size
         key = (more.path, told, more.mtime_ns, more.digest if more.algorithm == SHA512 else "")
@@ -109,10 +108,10 @@ class _Collected:
             )
         self.partials[key] = more
 
-    def conclude(self, directory: str) -> tuple[Findings, dict[bytes, Partial]]:
+    def conclude(self, directory: str) -> tuple[Findings, dict[bytes, PartialVersion]]:
         """Return what is known of whole versions, and by path what is on the topic in part."""
-        tree = Tree(directory)
-        left: dict[bytes, Partial] = {}
+        tree = ConfinedTree(directory)
+        left: dict[bytes, PartialVersion] = {}
         for partial in self.partials.values():
             if partial.size is not None and partial.digest and RangeSet(partial.spans).covers(partial.size):
                 self.records.append(_judge(tree, partial, partial.size))
@@ -126,7 +125,7 @@ class _Collected:
         return known, left
 
 
-def _judge(tree: Tree, partial: Partial, size: int) -> bytes:
+def _judge(tree: ConfinedTree, partial: PartialVersion, size: int) -> bytes:
     """Give the verdict on a version whose chunks have come to several readers."""
     version = FileVersion(partial.path, size, partial.mtime_ns or 0)
     found = tree.look(partial.path)
@@ -140,7 +139,7 @@ def _judge(tree: Tree, partial: Partial, size: int) -> bytes:
     return record(version, partial.algorithm, partial.digest, here, state)
 
 
-def _has_digest(tree: Tree, partial: Partial, size: int) -> bool:
+def _has_digest(tree: ConfinedTree, partial: PartialVersion, size: int) -> bool:
     assembly = Assembly(partial.algorithm, size)
     assembly.digest = partial.digest
     try:
@@ -155,7 +154,7 @@ def _has_digest(tree: Tree, partial: Partial, size: int) -> bool:
 
 def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> None:
     """Have the topic read by reader processes; WorkerError if one of them dies."""
-    calm_collector()
+    tune_gc()
     workers = Workers(_Nothing())
     readers = [workers.start(f"reader-{n}", reader.run, (n, settings)) for n in range(settings.workers)]
     try:
@@ -167,7 +166,7 @@ def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> No
                 for key, _ in selector.select():
                     if key.data is None:
                         for number in signals.read():
-                            raise InterruptedError(f"ended by {number.name} before all was compared")
+                            raise StoppedError(f"ended by {number.name} before all was compared")
                     elif _hear(key.data, collected):
                         selector.unregister(key.fileobj)
     finally:
@@ -178,40 +177,40 @@ def _hear(worker: Worker, collected: _Collected) -> bool:
     """Take what a reader has to say; tell whether that is all."""
     try:
         messages = worker.channel.receive(wait=False)
-    except PeerGone:
+    except PeerGoneError:
         why = worker.cause_of_death()
         raise WorkerError(f"{worker.name} {why} before it had read its part of the topic; try again") from None
     for message in messages:
         collected.take(message)
-    return any(isinstance(message, ReadAll) for message in messages)
+    return any(isinstance(message, ReaderDone) for message in messages)
 
 
 def _look_at_files(
-    options: VerifyOptions, directory: str, known: Findings, partials: dict[bytes, Partial]
-) -> Iterator[Verdict]:
-    scan = Scan(os.fsencode(directory), name_filter(options.upload_regex), 0)
+    options: VerifyOptions, directory: str, known: Findings, partials: dict[bytes, PartialVersion]
+) -> Iterator[FileVerdict]:
+    scan = ScanTree(os.fsencode(directory), name_filter(options.upload_regex), 0)
     for item in scan.walk(Folder(b"", True)):
         if item is not None:
             yield _verdict(item[0].version, known, partials)
 
 
-def _verdict(here: FileVersion, known: Findings, partials: dict[bytes, Partial]) -> Verdict:
+def _verdict(here: FileVersion, known: Findings, partials: dict[bytes, PartialVersion]) -> FileVerdict:
     identity = here.identity()
     if known.same.digest(identity) is not None:
-        return Verdict(here, THE_SAME)
+        return FileVerdict(here, THE_SAME)
     partial = partials.get(here.path)
     if known.differing.digest(identity) is not None:
-        return Verdict(here, DIFFERENT, why="the topic has other bytes of this size")
+        return FileVerdict(here, DIFFERENT, why="the topic has other bytes of this size")
     if partial is not None and partial.bad:
-        return Verdict(here, DIFFERENT, why="the topic has other bytes of this size")
+        return FileVerdict(here, DIFFERENT, why="the topic has other bytes of this size")
     if partial is not None and partial.is_here:
         missing = ""
         if partial.size is not None and partial.chunk_size:
             missing = str(missing_chunks(RangeSet(partial.spans), partial.size, partial.chunk_size))
-        return Verdict(here, INCOMPLETE, missing)
+        return FileVerdict(here, INCOMPLETE, missing)
     if partial is not None or path_mark(here.path) in known.other_paths:
-        return Verdict(here, DIFFERENT, why="the topic has it in another version only")
-    return Verdict(here, MISSING)
+        return FileVerdict(here, DIFFERENT, why="the topic has it in another version only")
+    return FileVerdict(here, MISSING)
 
 
 def _look_at_tables(folder: LogsFolder, directory: str, known: Findings, report: Report) -> bool:
@@ -220,7 +219,7 @@ def _look_at_tables(folder: LogsFolder, directory: str, known: Findings, report:
         paths = [path for path in (folder.completed, *folder.shards()) if os.path.exists(path)]
     except OSError:
         return False
-    tree = Tree(directory)
+    tree = ConfinedTree(directory)
     for path in paths:
         for number, row in enumerate(read_completed(read_lines(path)), 1):
             if isinstance(row, BadRow):
@@ -234,7 +233,7 @@ def _look_at_tables(folder: LogsFolder, directory: str, known: Findings, report:
     return bool(paths)
 
 
-def _fault(row: CompletedRow, tree: Tree, known: Findings) -> str:
+def _fault(row: CompletedRow, tree: ConfinedTree, known: Findings) -> str:
     """Return what is wrong with what a row calls uploaded, or ""."""
     version = version_of(row)
     found = tree.look(version.path)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from inotify_simple import INotify, flags
 
 from dfud.core.names import LOGS
-from dfud.watch.scan import Folder, Seen, Tree, join
+from dfud.files.scan import Folder, ScannedFile, ScanTree, join
 from dfud.watch.source import Ready
 
 _MASK = (
@@ -21,20 +21,20 @@ _MASK = (
     | flags.DELETE_SELF | flags.ONLYDIR | flags.EXCL_UNLINK | flags.DONT_FOLLOW
 )  # fmt: skip
 # More paths than these wait for room: the events are let go, and a scan finds their files later.
-_MOST_WAITING = 50_000
-_LOOK_AGAIN_AFTER = 1.0  # s, at a file that was created and not closed
-_READ_AGAIN_AFTER = 10.0  # s, a folder that could not be read
+_MAX_WAITING = 50_000
+_RECHECK_DELAY_S = 1.0  # s, at a file that was created and not closed
+_REREAD_DELAY_S = 10.0  # s, a folder that could not be read
 
 
-class WatchLimitReached(Exception):
+class WatchLimitError(Exception):
     """The kernel has no more watches for us; its text says which setting to raise."""
 
 
 class EventSource:
     """Files that are closed after writing, moved in or linked, in all folders below the directory."""
 
-    def __init__(self, tree: Tree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        """Watch `tree`; WatchLimitReached if the kernel does not let us.
+    def __init__(self, tree: ScanTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        """Watch `tree`; WatchLimitError if the kernel does not let us.
 
         What changed before and while it was being watched is found by a first scan, all files of it if
         `take_all`, else those that changed since the run began. The top folder is watched at once.
@@ -46,7 +46,7 @@ class EventSource:
         try:
             self._inotify = INotify(nonblocking=True)
         except OSError as problem:
-            raise WatchLimitReached(_advice(problem, "fs.inotify.max_user_instances")) from None
+            raise WatchLimitError(_advice(problem, "fs.inotify.max_user_instances")) from None
         self._has_proc = os.path.isdir("/proc/self/fd")
         self._limit = ""  # why not all folders are watched
         self._paths: dict[int, bytes] = {}  # of the watched folders, by watch
@@ -56,7 +56,7 @@ class EventSource:
         # name and then linked (O_TMPFILE) is closed under no name, which is no event.
         self._created: OrderedDict[bytes, float] = OrderedDict()
         self._scans: OrderedDict[bytes, bool] = OrderedDict()  # folders to be scanned: are all files wanted?
-        self._scan: Iterator[tuple[Seen, bool] | None] | None = None
+        self._scan: Iterator[tuple[ScannedFile, bool] | None] | None = None
         self._rescan = False  # scan everything when there is nothing else to do
         self._read_again_at = 0.0
         self._first_scan_done = False
@@ -119,15 +119,15 @@ class EventSource:
 
     def _file_event(self, path: bytes, mask: int) -> None:
         if mask & flags.CREATE and not self._tree.is_link(path):
-            if len(self._created) >= _MOST_WAITING:
+            if len(self._created) >= _MAX_WAITING:
                 self._overflow("too many files are being written at once")
             else:
-                self._created[path] = self._clock() + _LOOK_AGAIN_AFTER
+                self._created[path] = self._clock() + _RECHECK_DELAY_S
             return
         self._created.pop(path, None)
         if mask & flags.MOVED_FROM:
             return
-        if len(self._waiting) >= _MOST_WAITING:
+        if len(self._waiting) >= _MAX_WAITING:
             self._overflow("files come faster than they can be sent")
             return
         self._waiting[path] = None
@@ -146,7 +146,7 @@ class EventSource:
                 continue
             being_written = self._tree.being_written(path)
             if being_written:
-                self._created[path] = now + _LOOK_AGAIN_AFTER
+                self._created[path] = now + _RECHECK_DELAY_S
             elif being_written is False:
                 self._waiting[path] = None
         unread = self._tree.unread
@@ -154,7 +154,7 @@ class EventSource:
             if self._read_again_at or everything:
                 for folder in unread:
                     self._scan_later(folder.path, folder.take_all)
-            self._read_again_at = now + _READ_AGAIN_AFTER
+            self._read_again_at = now + _REREAD_DELAY_S
 
     def ready(self) -> Iterator[Ready | None]:
         while self._waiting or self._scan or self._scans or self._rescan:
@@ -164,7 +164,7 @@ class EventSource:
                 yield Ready(seen.version, by_event=True) if seen else None
             yield self._scan_on()
         if self._limit:
-            raise WatchLimitReached(self._limit)
+            raise WatchLimitError(self._limit)
 
     def _scan_on(self) -> Ready | None:
         """Do a bit of the first scan; an event always goes before."""
@@ -193,7 +193,7 @@ class EventSource:
         return Ready(seen.version, by_event=False)
 
     def _scan_later(self, path: bytes, take_all: bool) -> None:
-        if len(self._scans) >= _MOST_WAITING:
+        if len(self._scans) >= _MAX_WAITING:
             self._overflow("folders come faster than they can be scanned")
         else:
             self._scans[path] = take_all or self._scans.get(path, False)

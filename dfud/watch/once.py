@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterator
 
 from dfud.core.names import shown
-from dfud.watch.scan import Folder, Tree
+from dfud.files.scan import Folder, ScanTree
 from dfud.watch.source import Ready
 
 
 class OnceSource:
     """Every file that is there and that nobody has open for writing."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: ScanTree) -> None:
         self._tree = tree
         self._walk = tree.walk(Folder(b"", take_all=True))
         self._notices: list[tuple[int, str]] = []

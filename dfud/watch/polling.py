@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 
 from dfud.core.version import FileVersion
-from dfud.watch.scan import Folder, Seen, Tree
+from dfud.files.scan import Folder, ScannedFile, ScanTree
 from dfud.watch.source import Ready
 
-_SHORTEST_PAUSE = 1.0  # s between rounds
+_MIN_PAUSE_S = 1.0  # s between rounds
 _PAUSES_A_ROUND = 20  # a round that takes long is followed by a pause of so many times that: 5 % of a core at most
 
 
 class PollingSource:
     """Files that have not changed from one round to the next, or that nobody has open for writing."""
 
-    def __init__(self, tree: Tree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tree: ScanTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._tree = tree
         self._clock = clock
         self._take_all = take_all
@@ -25,7 +25,7 @@ class PollingSource:
         # theirs is as likely as a flipped bit in memory.
         self._seen: set[int] = set()
         self._unsettled: dict[bytes, FileVersion] = {}
-        self._round: Iterator[tuple[Seen, bool] | None] | None = None
+        self._round: Iterator[tuple[ScannedFile, bool] | None] | None = None
         self._unsettled_now: dict[bytes, FileVersion] = {}
         self._in_doubt = False  # a file of this round may be whole or not
         self._sweep_rounds = 0
@@ -82,9 +82,9 @@ class PollingSource:
         self._unsettled = self._unsettled_now
         self._sweep_rounds = max(0, self._sweep_rounds - 1) if self._in_doubt else 0
         pause = 0 if self._sweep_rounds else _PAUSES_A_ROUND * (now - self._began)
-        self._next_round = now + max(_SHORTEST_PAUSE, pause)
+        self._next_round = now + max(_MIN_PAUSE_S, pause)
 
-    def _judge(self, seen: Seen, all_wanted: bool) -> Ready | None:
+    def _judge(self, seen: ScannedFile, all_wanted: bool) -> Ready | None:
         version = seen.version
         key = hash(version)
         if key in self._seen:

@@ -16,7 +16,7 @@ from inotify_simple import INotify, flags
 
 from dfud.core.names import LOGS
 
-_LOOK_EVERY = 5.0  # s, where the kernel does not tell
+_CHECK_INTERVAL_S = 5.0  # s, where the kernel does not tell
 _FOLLOWS_LOGS = 0.2  # s, until a directory that is being removed is likely to be gone after its LOGS
 _MOUNTS = "/proc/self/mountinfo"  # poll(2) has POLLPRI for it when mounts have changed: proc(5)
 
@@ -31,7 +31,7 @@ class TopWatch:
         self._clock = clock
         self._inotify: INotify | None = None
         self._mounts = -1  # descriptor
-        self._look_at: float | None = clock() + _LOOK_EVERY  # None while the kernel tells
+        self._look_at: float | None = clock() + _CHECK_INTERVAL_S  # None while the kernel tells
         if by_events:
             with contextlib.suppress(OSError):  # limits, missing rights, no /proc
                 self._begin(directory)
@@ -75,7 +75,7 @@ class TopWatch:
             self._look_at = now + _FOLLOWS_LOGS  # the directory may, which no event will tell
         timed = self._look_at is not None and now >= self._look_at
         if timed:
-            self._look_at = now + _LOOK_EVERY
+            self._look_at = now + _CHECK_INTERVAL_S
         return moved or mounts_changed or timed
 
 

@@ -10,19 +10,30 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dfud.core.names import name_filter, shown
-from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, MovedIn, Notice, Sweep, Swept, Watching
-from dfud.processes.channel import Channel, PeerGone
-from dfud.processes.worker import become_worker
-from dfud.watch.events import EventSource, WatchLimitReached
+from dfud.files.scan import ScanTree
+from dfud.messages import (
+    Allowance,
+    DirectoryGone,
+    FileFound,
+    FolderMovedIn,
+    Message,
+    Notice,
+    Stop,
+    Sweep,
+    SweepDone,
+    WatchStarted,
+)
+from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.worker import init_worker
+from dfud.watch.events import EventSource, WatchLimitError
 from dfud.watch.once import OnceSource
 from dfud.watch.polling import PollingSource
 from dfud.watch.remote import read_mountinfo, remote_file_system
-from dfud.watch.scan import Tree
 from dfud.watch.source import Source
 from dfud.watch.top import TopWatch
 
 _BATCH_FILES = 256
-_LONGEST_STEP = 0.05  # s between looks at the kernel's events and the supervisor
+_MAX_STEP_S = 0.05  # s between looks at the kernel's events and the supervisor
 
 
 class WatchOptions(NamedTuple):
@@ -39,12 +50,12 @@ class WatchOptions(NamedTuple):
 
 def run(name: str, supervisor: int, to_supervisor: Channel, options: WatchOptions) -> None:
     """Be the watcher process until told to leave."""
-    become_worker(name, supervisor)
+    init_worker(name, supervisor)
     watcher = Watcher(to_supervisor, options)
     try:
-        while watcher.turn():
+        while watcher.run_once():
             pass
-    except PeerGone:
+    except PeerGoneError:
         return
 
 
@@ -58,7 +69,7 @@ class Watcher:
         self._options = options
         self._clock = clock
         accepts = name_filter(options.upload_regex)
-        self._tree = Tree(options.directory, accepts, options.since_ns, options.moved_in)
+        self._tree = ScanTree(options.directory, accepts, options.since_ns, options.moved_in)
         self._allowance = 0
         self._sweeps: list[int] = []
         self._remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
@@ -66,7 +77,7 @@ class Watcher:
         self._tree.look_at_top(trust_inode=not self._remote)  # nobody has told of what happened before
         self._told_gone = False
         self._source = self._make_source()
-        self._supervisor.send([Watching()])
+        self._supervisor.send([WatchStarted()])
 
     def _make_source(self) -> Source:
         options = self._options
@@ -79,10 +90,10 @@ class Watcher:
             return PollingSource(self._tree, options.take_all, self._clock)
         try:
             return EventSource(self._tree, options.take_all)
-        except WatchLimitReached as problem:
+        except WatchLimitError as problem:
             return self._poll_instead(problem)
 
-    def _poll_instead(self, problem: WatchLimitReached) -> Source:
+    def _poll_instead(self, problem: WatchLimitError) -> Source:
         self._note(logging.WARNING, f"{problem}; the directory is polled until dfud is started again")
         return PollingSource(self._tree, self._options.take_all, self._clock)
 
@@ -91,7 +102,7 @@ class Watcher:
         self._top.close()
         self._tree.close()
 
-    def turn(self) -> bool:
+    def run_once(self) -> bool:
         """Wait for something to do and do a bit of it; False when told to leave."""
         readable, mounts_changed = self._wait()
         if self._supervisor.fileno() in readable:
@@ -101,14 +112,14 @@ class Watcher:
                 elif isinstance(message, Sweep):
                     self._sweeps.append(message.number)
                     self._source.sweep()
-                elif isinstance(message, Leave):
+                elif isinstance(message, Stop):
                     return False
         try:
             self._source.take_in()
-            self._supervisor.send([MovedIn(path) for path in self._tree.newly_moved_in()])
+            self._supervisor.send([FolderMovedIn(path) for path in self._tree.newly_moved_in()])
             if self._allowance:
                 self._report()
-        except WatchLimitReached as problem:
+        except WatchLimitError as problem:
             self._tell_notices()
             self._source.close()
             self._source = self._poll_instead(problem)
@@ -120,7 +131,7 @@ class Watcher:
             self._source.take_in()
             if self._source.is_swept:
                 is_whole = not self._tree.unread
-                self._supervisor.send([Swept(number, is_whole) for number in self._sweeps])
+                self._supervisor.send([SweepDone(number, is_whole) for number in self._sweeps])
                 self._sweeps.clear()
         return True
 
@@ -139,11 +150,11 @@ class Watcher:
 
     def _report(self) -> None:
         batch: list[Message] = []
-        until = self._clock() + _LONGEST_STEP
+        until = self._clock() + _MAX_STEP_S
         try:
             for ready in self._source.ready():
                 if ready is not None:
-                    batch.append(Found(ready.version, ready.by_event))
+                    batch.append(FileFound(ready.version, ready.by_event))
                     self._allowance -= 1
                 if not self._allowance or len(batch) >= _BATCH_FILES or self._clock() > until:
                     break

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from dfud.broker.jars import KAFKA_VERSION
 from dfud.broker.node import KafkaNode
-from faults import report
-from faults.catalogue import SECTIONS, all_faults
-from faults.performance import Row, perform
-from faults.scene import Fault
-from uploading import start_children_without_nohup
+from tests.faults import report
+from tests.faults.catalogue import SECTIONS, all_faults
+from tests.faults.performance import Row, perform
+from tests.faults.scene import Fault
+from tests.helpers.uploading import start_children_without_nohup
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 

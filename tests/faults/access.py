@@ -27,11 +27,11 @@ from confluent_kafka.admin import (
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST
-from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_recorded
-from faults.scene import Fault, Scene, Skipped
-from faults.tally import Tally
-from topics import create_topic
-from uploading import WAIT_S, command, in_progress, tree, upload_once, uploading
+from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
+from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.tally import Tally
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import WAIT_S, command, in_progress, tree, upload_once, uploading
 
 _USER, _PASSWORD = "instrument", "a secret"
 _ANSWER_S = 30.0
@@ -204,7 +204,7 @@ def revoke_credentials(scene: Scene, tally: Tally, times: int) -> None:
                 fortress.node.start()
                 tally.times += 1
                 scene.fill(directory, 10, 100_000, "meanwhile")
-                upload.wait_for(f"{AWAY} .*refuses the connection.*uthentication", TOLD_WITHIN)
+                upload.wait_for(f"{AWAY} .*refuses the connection.*uthentication", REPORTED_WITHIN_S)
                 fortress.set_password(_PASSWORD)
                 with tally.recovering():
                     upload.wait_for(BACK)

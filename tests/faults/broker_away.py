@@ -12,13 +12,22 @@ import psutil
 from confluent_kafka import KafkaException
 
 from dfud.broker.node import KafkaNode
-from faults.scene import Fault, Scene
-from faults.tally import Files, Tally
-from topics import create_topic
-from uploading import WAIT_S, Upload, completed, in_progress, tree, upload_once, uploading, wait_until
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Files, Tally
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import (
+    WAIT_S,
+    Upload,
+    completed,
+    in_progress,
+    tree,
+    upload_once,
+    uploading,
+    wait_until,
+)
 
 AWAY, BACK = "the broker is away", "the broker is back"
-TOLD_WITHIN = 10.0  # s
+REPORTED_WITHIN_S = 10.0  # s
 _MESSAGE_TIMEOUT = 2.0  # s
 
 
@@ -43,7 +52,7 @@ def kill_broker(scene: Scene, tally: Tally, times: int) -> None:
                 began = time.monotonic()
                 tally.times += 1
                 scene.fill(directory, 20, 100_000, f"meanwhile{number}-")
-                upload.wait_for(AWAY, TOLD_WITHIN)
+                upload.wait_for(AWAY, REPORTED_WITHIN_S)
                 away = 1.0 if scene.is_quick else (1.0, 10.0, 60.0)[number % 3]
                 time.sleep(max(0.0, began + away - time.monotonic()))  # the fault itself
                 node.start()
@@ -66,7 +75,7 @@ def outlive_messages(scene: Scene, tally: Tally, times: int) -> None:
                 node.kill()
                 tally.times += 1
                 scene.fill(directory, 10, 1_000_000, f"meanwhile{number}-")
-                upload.wait_for(AWAY, TOLD_WITHIN)
+                upload.wait_for(AWAY, REPORTED_WITHIN_S)
                 time.sleep(2 * _MESSAGE_TIMEOUT)  # the fault itself
                 must_be_idle(tally, upload)
                 node.start()
@@ -95,7 +104,7 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
                 node.kill()
                 tally.times += 1
                 if not once:
-                    upload.wait_for(AWAY, TOLD_WITHIN)
+                    upload.wait_for(AWAY, REPORTED_WITHIN_S)
                     upload.say("quit")
                 status, text = upload.end(_MESSAGE_TIMEOUT + 30)
             tally.require(status == 1, f"it ended with {status}: {text}")
@@ -161,7 +170,7 @@ def flood(scene: Scene, tally: Tally, times: int) -> None:
                 node.kill()
                 tally.times += 1
                 _write_many(directory, files)
-                upload.wait_for(AWAY, TOLD_WITHIN)
+                upload.wait_for(AWAY, REPORTED_WITHIN_S)
                 most = 0
                 end = time.monotonic() + 3 * _MESSAGE_TIMEOUT  # messages time out, and wait to be sent again
                 while time.monotonic() < end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from faults.scene import Fault
+from tests.faults.scene import Fault
 
 
 class Section(NamedTuple):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import xxhash
 
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from reader import read_topic
-from uploading import Upload, tree, uploading
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.reader import read_topic
+from tests.helpers.uploading import Upload, tree, uploading
 
 # Without them, root reads everything: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities(7)).
 NO_PRIVILEGE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from uploading import uploading
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.uploading import uploading
 
 _HOUR_NS = 3_600 * 10**9
 

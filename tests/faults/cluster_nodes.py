@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import Cluster
-from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_recorded
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from topics import create_topic
-from uploading import Upload, in_progress, uploading, wait_until
+from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.cluster import Cluster
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import Upload, in_progress, uploading, wait_until
 
 _COPIES = 3
 
@@ -82,7 +82,7 @@ def kill_too_many(scene: Scene, tally: Tally, times: int) -> None:
                 cluster.kill(*dead)
                 tally.times += 1
                 scene.fill(directory, 10, 100_000, f"meanwhile{number}-")
-                upload.wait_for(AWAY, 2 * TOLD_WITHIN)
+                upload.wait_for(AWAY, 2 * REPORTED_WITHIN_S)
                 cluster.start(*dead)
                 with tally.recovering():
                     upload.wait_for(BACK)
@@ -110,7 +110,7 @@ def starve_of_copies(scene: Scene, tally: Tally, times: int) -> None:
                 cluster.wait_in_sync(topic, _COPIES - 1)
                 tally.times += 1
                 scene.fill(directory, 10, 100_000, f"meanwhile{number}-")
-                upload.wait_for(f"{AWAY} .*too few replicas in sync", 2 * TOLD_WITHIN)
+                upload.wait_for(f"{AWAY} .*too few replicas in sync", 2 * REPORTED_WITHIN_S)
                 time.sleep(10)  # the fault itself, for longer than message.timeout.ms
                 cluster.start(node)
                 with tally.recovering():

@@ -6,11 +6,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from faults.changing import NO_PRIVILEGE
-from faults.mounting import Disk, tmpfs
-from faults.scene import Fault, Scene, Skipped
-from faults.tally import Tally
-from uploading import Upload, command, completed, tree, upload_once, uploading
+from tests.faults.changing import NO_PRIVILEGE
+from tests.faults.mounting import Disk, tmpfs
+from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.tally import Tally
+from tests.helpers.uploading import Upload, command, completed, tree, upload_once, uploading
 
 _NOBODY = 65534
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Producer
 
-from dfud.commands import main
+from dfud.commands.main import main
 from dfud.uploading import producer
 
 EVERY, TIMES = int(sys.argv[1]), int(sys.argv[2])

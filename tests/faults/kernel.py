@@ -6,9 +6,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from faults.scene import Fault, Scene, Skipped
-from faults.tally import Tally
-from uploading import uploading
+from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.tally import Tally
+from tests.helpers.uploading import uploading
 
 _QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 

@@ -9,10 +9,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from faults.scene import Fault, Scene
-from faults.tally import Files, Tally
-from reader import read_topic
-from uploading import Upload, command, upload_once, wait_until
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Files, Tally
+from tests.helpers.reader import read_topic
+from tests.helpers.uploading import Upload, command, upload_once, wait_until
 
 _A_TOPIC = 10  # kills, after which another topic is begun: each is read back after each kill
 _BEHIND = 5.0  # s, which the tables may be behind

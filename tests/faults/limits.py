@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from faults.scene import Fault, Scene, Skipped
-from faults.tally import Tally
-from uploading import Upload, command, upload_once, uploading
+from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.tally import Tally
+from tests.helpers.uploading import Upload, command, upload_once, uploading
 
 _CGROUPS = Path("/sys/fs/cgroup")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from faults.scene import Skipped
+from tests.faults.scene import Skipped
 
 _CLONE_NEWNS = 0x20000  # unshare(2)
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import free_ports
-from faults.broker_away import AWAY, BACK, TOLD_WITHIN, wait_until_recorded
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from proxy import Proxy
-from topics import create_topic
-from uploading import uploading
+from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.proxy import Proxy
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import uploading
 
 
 class _Line(NamedTuple):
@@ -47,7 +47,7 @@ def stall(scene: Scene, tally: Tally, times: int) -> None:
                 began = time.monotonic()
                 tally.times += 1
                 scene.fill(directory, 20, 100_000, f"meanwhile{number}-")
-                upload.wait_for(AWAY, TOLD_WITHIN)
+                upload.wait_for(AWAY, REPORTED_WITHIN_S)
                 time.sleep(max(0.0, began + seconds - time.monotonic()))  # the fault itself
                 proxy.heal()
                 with tally.recovering():

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults.scene import Fault, Scene, Skipped
-from faults.tally import Tally
-from uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
+from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.tally import Tally
+from tests.helpers.uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
 
 _TERABYTE = 10**12
 _FLAT = 900_000_000  # bytes of memory of all processes together; the default queues may take 625 MB

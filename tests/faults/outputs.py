@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from uploading import WAIT_S, Upload, command
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.uploading import WAIT_S, Upload, command
 
 
 def fill_pipe(scene: Scene, tally: Tally, times: int) -> None:

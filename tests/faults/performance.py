@@ -11,8 +11,8 @@ from statistics import median
 from typing import NamedTuple
 
 from dfud.broker.node import KafkaNode
-from faults.scene import Fault, Scene, Skipped
-from faults.tally import Tally
+from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.tally import Tally
 
 COLUMNS = ("fault", "times caused", "files", "chunks", "lost", "sent twice", "seconds to recover", "")
 

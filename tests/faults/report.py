@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from faults.performance import COLUMNS, Row
+from tests.faults.performance import COLUMNS, Row
 
 BEGIN, END = "<!-- the table of scripts/faults -->\n", "<!-- the end of the table -->\n"
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
-from faults.tally import Files, Tally
-from topics import create_topic
-from uploading import files_on, tree
+from tests.faults.tally import Files, Tally
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import files_on, tree
 
 # One message at a time: some megabytes take seconds, so that a fault comes in the middle of them.
 SLOWLY = {"batch.num.messages": "1", "max.in.flight": "1"}

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import time
 
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from uploading import Upload, command, upload_once, uploading
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.uploading import Upload, command, upload_once, uploading
 
 _AT_ONCE = 5.0  # s, more than a busy machine takes
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

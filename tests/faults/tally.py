@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reader import File
-from uploading import recorded_chunks
+from tests.helpers.reader import File
+from tests.helpers.uploading import recorded_chunks
 
 CHUNK = 16384  # bytes, the default of --chunk_size
-_MOST_TROUBLES = 10
+_MAX_TROUBLES = 10
 
 Files = Mapping[bytes, Mapping[str, File]]  # on a topic, by path and upload id
 
@@ -89,8 +89,8 @@ class Tally:
 
     def told_troubles(self) -> list[str]:
         """Return the first of the troubles, and how many more there are."""
-        more = len(self.troubles) - _MOST_TROUBLES
-        return self.troubles[:_MOST_TROUBLES] + ([f"and {more} more"] if more > 0 else [])
+        more = len(self.troubles) - _MAX_TROUBLES
+        return self.troubles[:_MAX_TROUBLES] + ([f"and {more} more"] if more > 0 else [])
 
 
 def _chunks_of(content: bytes, version: File) -> int:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dfud.broker.node import KafkaNode
-from faults.catalogue import all_faults
-from faults.performance import perform
-from faults.scene import Fault
+from tests.faults.catalogue import all_faults
+from tests.faults.performance import perform
+from tests.faults.scene import Fault
 
 QUICK = [fault for fault in all_faults() if fault.quick]
 SEED = 1

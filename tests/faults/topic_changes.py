@@ -18,10 +18,10 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from faults.broker_away import AWAY, TOLD_WITHIN, must_be_idle, wait_until_recorded
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from uploading import in_progress, tree, uploading, wait_until
+from tests.faults.broker_away import AWAY, REPORTED_WITHIN_S, must_be_idle, wait_until_recorded
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.uploading import in_progress, tree, uploading, wait_until
 
 _ANSWER_S = 30.0
 
@@ -57,7 +57,7 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 1
             scene.fill(directory, 20, 100_000, "meanwhile")
             if number % 2 == 0:  # else it is back before anybody misses it
-                upload.wait_for(AWAY, TOLD_WITHIN + 10)
+                upload.wait_for(AWAY, REPORTED_WITHIN_S + 10)
                 if not scene.is_quick:
                     must_be_idle(tally, upload)
             _create(admin, topic)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 
-from faults.mounting import tmpfs, unmount
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from uploading import Upload, tree, uploading
+from tests.faults.mounting import tmpfs, unmount
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.uploading import Upload, tree, uploading
 
 _GONE = "has been removed, renamed or unmounted: dfud delivers what it can, and ends"
 

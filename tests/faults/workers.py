@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 import psutil
 
-from faults.scene import Fault, Scene
-from faults.tally import Tally
-from uploading import Upload, upload_once, uploading, wait_until
+from tests.faults.scene import Fault, Scene
+from tests.faults.tally import Tally
+from tests.helpers.uploading import Upload, upload_once, uploading, wait_until
 
 _WORKERS = ("watcher", "chunker-0", "producer-0", "chunker-1", "producer-1")
 _TOLERATED = 5  # deaths within a minute

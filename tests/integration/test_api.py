@@ -11,7 +11,7 @@ import pytest
 
 import dfud
 from dfud.broker.node import KafkaNode
-from downloading import Record, contents, native, openmsi, produce
+from tests.helpers.downloading import Record, contents, native, openmsi, produce
 
 NOW = 1_700_000_000_123_456_789
 

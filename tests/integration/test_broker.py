@@ -17,12 +17,12 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from cluster import Cluster
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST, free_ports
 from dfud.errors import BrokerError, UsageError
-from reader import read_topic
-from topics import create_topic
+from tests.helpers.cluster import Cluster
+from tests.helpers.reader import read_topic
+from tests.helpers.topics import create_topic
 
 WAIT_S = 60.0
 

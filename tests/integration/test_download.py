@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfud.broker.node import KafkaNode
-from downloading import (
+from tests.helpers.downloading import (
     Record,
     command,
     contents,
@@ -28,7 +28,7 @@ from downloading import (
     openmsi,
     produce,
 )
-from uploading import WAIT_S, upload_once, wait_until
+from tests.helpers.uploading import WAIT_S, upload_once, wait_until
 
 ODD_NAMES = [
     b"with space", b"quo'te\"s", b"semi;colon,comma", b"new\nline", b"\xff\xfe not utf-8", "näher ☃".encode(),

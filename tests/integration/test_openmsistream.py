@@ -16,12 +16,20 @@ from pathlib import Path
 import pytest
 
 from dfud.broker.node import KafkaNode
-from dfud.core.openmsistream import Chunk, decode
-from downloading import download_once
-from openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
-from reader import Message, read_topic
-from topics import create_topic
-from uploading import completed, in_progress, recorded_chunks, tree, upload_once, uploading, wait_until
+from dfud.core.openmsistream import OpenMSIChunk, decode
+from tests.helpers.downloading import download_once
+from tests.helpers.openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
+from tests.helpers.reader import Message, read_topic
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import (
+    completed,
+    in_progress,
+    recorded_chunks,
+    tree,
+    upload_once,
+    uploading,
+    wait_until,
+)
 
 CHUNK = 16384
 SIZES = (0, 1, 1000, CHUNK, CHUNK + 1, 200_000, 1 << 20, (1 << 20) + 1, 5_000_000)
@@ -79,7 +87,7 @@ def write_tree(directory: Path, files: int, seed: int = 5, sizes: tuple[int, ...
         (folder / f"{number} {NAMES[number % len(NAMES)]}").write_bytes(numbers.randbytes(size))
 
 
-def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
+def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[OpenMSIChunk]]:
     """Return the chunks on a topic by path, in the order of their numbers; repeated ones too."""
     chunks = defaultdict(list)
     for message in read_topic(kafka.bootstrap, topic):
@@ -89,7 +97,9 @@ def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
     return {path: sorted(found, key=lambda chunk: chunk.number) for path, found in chunks.items()}
 
 
-def assert_rebuilt(chunks: dict[bytes, list[Chunk]], content: dict[bytes, bytes], once: bool = True) -> None:
+def assert_rebuilt(
+    chunks: dict[bytes, list[OpenMSIChunk]], content: dict[bytes, bytes], once: bool = True
+) -> None:
     """Check that the chunks are just these files."""
     assert chunks.keys() == content.keys()
     for path, found in chunks.items():

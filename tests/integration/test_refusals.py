@@ -11,8 +11,8 @@ import pytest
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST, free_ports
-from reader import read_topic
-from uploading import WAIT_S, command, upload_once
+from tests.helpers.reader import read_topic
+from tests.helpers.uploading import WAIT_S, command, upload_once
 
 
 @pytest.fixture

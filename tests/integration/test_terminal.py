@@ -9,7 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from uploading import command
+from tests.helpers.uploading import command
 
 SHELL = textwrap.dedent("""
     import os, signal, subprocess, sys, time

@@ -17,9 +17,9 @@ import pytest
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
-from reader import File
-from topics import create_topic
-from uploading import (
+from tests.helpers.reader import File
+from tests.helpers.topics import create_topic
+from tests.helpers.uploading import (
     WAIT_S,
     Upload,
     assert_all_there,

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dfud.broker.node import KafkaNode
-from downloading import download_once, native, openmsi, produce
-from uploading import WAIT_S, upload_once
+from tests.helpers.downloading import download_once, native, openmsi, produce
+from tests.helpers.uploading import WAIT_S, upload_once
 
 NOW = 1_700_000_000_123_456_789
 SIZES = {b"one": 1, b"empty": 0, b"sub/\xff odd\nname": 50_000, b"big": 300_000, b"exact": 16384}

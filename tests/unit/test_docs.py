@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dfud import errors
-from dfud.commands import COMMANDS, load
+from dfud.commands.main import COMMANDS, load
 from dfud.core.tables import CompletedRow, InProgressRow
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfud.commands import main
+from dfud.commands.main import main
 from dfud.commands.status import shown_size
 from dfud.core.openmsistream_tables import COMPLETED_FIELDS, IN_PROGRESS_FIELDS
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
+from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import UploadLock
-from dfud.logs.unfinished import write_unfinished
+from dfud.logs.lock import DirectoryLock
 
 AT = "2026-03-01T10:00:00.000+00:00"
 
@@ -27,10 +27,10 @@ def directory(tmp_path: Path) -> Path:
     """A directory that was uploaded to topics T and U."""
     (tmp_path / "LOGS").mkdir()
     folder = LogsFolder(str(tmp_path), "T")
-    write_unfinished(folder, [in_progress_row(FileVersion(b"a", 40_000, 1), 16384, RangeSet([(1, 2)]), AT)])
+    write_in_progress_table(folder, [in_progress_row(FileVersion(b"a", 40_000, 1), 16384, RangeSet([(1, 2)]), AT)])
     row = CompletedRow("b", 1_500_000, 1, 92, 16384, "0" * 32, AT, AT)
     Path(folder.completed).write_bytes((format_table(CompletedRow, [row]) + "cut off\r\n").encode())
-    write_unfinished(LogsFolder(str(tmp_path), "U"), [])
+    write_in_progress_table(LogsFolder(str(tmp_path), "U"), [])
     return tmp_path
 
 
@@ -43,7 +43,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lock = UploadLock.take(LogsFolder(str(directory), "T").lock, "DIR", "T")
+    lock = DirectoryLock.take(LogsFolder(str(directory), "T").lock, "DIR", "T")
     status, out, err = run(capsys, directory)
     lock.close()
     assert (status, err) == (0, "")

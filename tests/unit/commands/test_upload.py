@@ -11,9 +11,9 @@ import click
 import pytest
 
 from dfud import __version__
-from dfud.commands import dfud, run
 from dfud.commands import upload as module
 from dfud.commands.broker import broker
+from dfud.commands.main import dfud, run
 from dfud.commands.upload import upload
 from dfud.errors import BrokerError, LockedError, UsageError
 from dfud.kafka.config import ClientConfig

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfud.core.assembly import Assembly, missing_chunks
-from dfud.core.piece import SHA512, XXH3_128
+from dfud.core.chunk import SHA512, XXH3_128
 from dfud.core.ranges import RangeSet
 
 DIGESTS = {

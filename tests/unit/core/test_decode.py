@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunk import SHA512, XXH3_128, BadMessageError, ForeignMessageError
+from dfud.core.chunking import count_chunks
 from dfud.core.decode import read_piece
 from dfud.core.names import path_fault
 from dfud.core.native import header_maker
-from dfud.core.piece import SHA512, XXH3_128, BadMessage, Foreign
 from dfud.core.version import FileVersion
-from downloading import native, openmsi
+from tests.helpers.downloading import native, openmsi
 
 PATHS = st.sampled_from([b"a", b"d/e/f", b"\xff", b"logs/x", "näher".encode()])
 
@@ -58,7 +58,7 @@ def test_openmsistreams_messages_come_back(data: bytes, size: int) -> None:
 def test_whatever_comes_is_a_chunk_or_an_error_of_ours(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
-    with contextlib.suppress(Foreign, BadMessage):
+    with contextlib.suppress(ForeignMessageError, BadMessageError):
         read_piece(key, value, headers)
 
 
@@ -79,7 +79,7 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("changed", "complaint"), CONTRADICTIONS)
 def test_what_contradicts_itself_is_refused(changed: dict[str, bytes], complaint: str) -> None:
     for record in native(b"f", bytes(2500), 7, **changed)[1:2]:
-        with pytest.raises(BadMessage, match=complaint):
+        with pytest.raises(BadMessageError, match=complaint):
             read_piece(record.key, record.value, record.headers)
 
 
@@ -90,7 +90,7 @@ def test_what_contradicts_itself_is_refused(changed: dict[str, bytes], complaint
 def test_paths_that_lead_elsewhere_are_none(path: bytes) -> None:
     assert path_fault(path)
     for record in native(path, b"data", 1):
-        with pytest.raises(BadMessage, match="path"):
+        with pytest.raises(BadMessageError, match="path"):
             read_piece(record.key, record.value, record.headers)
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dfud.core.chunks import chunk_length, count_chunks
-from dfud.core.openmsistream import Chunk, decode, encoder, message_key, mtime_seconds
+from dfud.core.chunking import chunk_length, count_chunks
+from dfud.core.openmsistream import OpenMSIChunk, decode, encoder, message_key, mtime_seconds
 from dfud.core.version import FileVersion
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
@@ -66,7 +66,7 @@ def test_encodes_as_the_library_does_and_reads_it_back(
         seconds = mtime_seconds(mtime_ns)
         expected = [name, sha512(b"all"), sha512(data), offset, number, n_chunks, folder, "", data, seconds]
         assert value == msgpack.packb(expected, use_bin_type=True)
-        assert decode(value) == Chunk(path, number, n_chunks, offset, sha512(b"all"), seconds, data)
+        assert decode(value) == OpenMSIChunk(path, number, n_chunks, offset, sha512(b"all"), seconds, data)
 
 
 @pytest.mark.parametrize("length", [0, 255, 256, 65535, 65536])
@@ -101,7 +101,7 @@ def test_key(path: bytes, key: bytes) -> None:
 
 def test_reads_what_older_versions_send() -> None:
     chunk = decode(msgpack.packb(message()[:9], use_bin_type=True))
-    assert chunk == Chunk(b"scans/day 1/a.tif", 2, 3, 16384, sha512(b"all"), 0.0, b"data")
+    assert chunk == OpenMSIChunk(b"scans/day 1/a.tif", 2, 3, 16384, sha512(b"all"), 0.0, b"data")
 
 
 @pytest.mark.parametrize(

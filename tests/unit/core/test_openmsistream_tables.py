@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from dfud.core.openmsistream_tables import (
     COMPLETED_FIELDS,
     IN_PROGRESS_FIELDS,
-    Finished,
-    Left,
+    OpenMSICompletedRow,
+    OpenMSIInProgressRow,
     is_openmsistream,
-    read_finished,
-    read_left,
+    read_openmsi_completed,
+    read_openmsi_in_progress,
 )
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import BadRow
@@ -58,18 +58,18 @@ def when(time: datetime) -> str:
 
 def test_reads_a_real_in_progress_table() -> None:
     time = datetime(2026, 11, 24, 18, 22, 4)
-    assert list(read_left(IN_PROGRESS.splitlines(keepends=True))) == [
-        Left("über/19_café.txt", 5, RangeSet([(3, 3)]), time),
-        Left("all.bin", 2, RangeSet([(1, 2)]), time),
+    assert list(read_openmsi_in_progress(IN_PROGRESS.splitlines(keepends=True))) == [
+        OpenMSIInProgressRow("über/19_café.txt", 5, RangeSet([(3, 3)]), time),
+        OpenMSIInProgressRow("all.bin", 2, RangeSet([(1, 2)]), time),
     ]
 
 
 def test_reads_a_real_completed_table() -> None:
-    assert list(read_finished(COMPLETED.splitlines(keepends=True))) == [
-        Finished("9_it's.dat", 1, STARTED, datetime(2026, 11, 25, 0, 2, 3)),
-        Finished('5_quo"te.bin', 1, STARTED, STARTED),
-        Finished("a b/c/semi;colon.bin", 64, STARTED, STARTED),
-        Finished("scan/back\\slash\udcff.bin", 64, STARTED, STARTED),
+    assert list(read_openmsi_completed(COMPLETED.splitlines(keepends=True))) == [
+        OpenMSICompletedRow("9_it's.dat", 1, STARTED, datetime(2026, 11, 25, 0, 2, 3)),
+        OpenMSICompletedRow('5_quo"te.bin', 1, STARTED, STARTED),
+        OpenMSICompletedRow("a b/c/semi;colon.bin", 64, STARTED, STARTED),
+        OpenMSICompletedRow("scan/back\\slash\udcff.bin", 64, STARTED, STARTED),
     ]
 
 
@@ -85,12 +85,12 @@ def test_any_in_progress_table_is_read(rows: list[tuple[str, int, set[int], set[
         ],
     )
     assert is_openmsistream(table)
-    read = list(read_left(table))
-    assert [(row.rel_filepath, row.n_chunks, row.started) for row in read if isinstance(row, Left)] == [
-        (path, n, time) for path, n, _, _, time in rows
-    ]
+    read = list(read_openmsi_in_progress(table))
+    assert [
+        (row.rel_filepath, row.n_chunks, row.started) for row in read if isinstance(row, OpenMSIInProgressRow)
+    ] == [(path, n, time) for path, n, _, _, time in rows]
     for row, (_, n, done, rest, _) in zip(read, rows):
-        assert isinstance(row, Left)
+        assert isinstance(row, OpenMSIInProgressRow)
         assert {number for number in range(1, 400) if number in row.delivered} == {
             number for number in done - rest if number <= n
         }
@@ -102,7 +102,7 @@ def test_any_completed_table_is_read(rows: list[tuple[str, int, datetime, dateti
         COMPLETED_FIELDS,
         [[repr(path), repr(path), str(n), when(start), when(end)] for path, n, start, end in rows],
     )
-    assert list(read_finished(table)) == [Finished(*row) for row in rows]
+    assert list(read_openmsi_completed(table)) == [OpenMSICompletedRow(*row) for row in rows]
 
 
 def test_tables_put_one_after_another_and_windows_lines_are_read() -> None:
@@ -110,7 +110,7 @@ def test_tables_put_one_after_another_and_windows_lines_are_read() -> None:
     header = ";".join(COMPLETED_FIELDS)
     lines = [f"{line}\r\n" for line in ("sep=;", header, row, "", "sep=;", header, row)]
     assert is_openmsistream(lines)
-    assert list(read_finished(lines)) == [Finished("a", 1, STARTED, STARTED)] * 2
+    assert list(read_openmsi_completed(lines)) == [OpenMSICompletedRow("a", 1, STARTED, STARTED)] * 2
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_another_table_is_not_taken_for_one(first: str) -> None:
 
 @pytest.mark.parametrize("text", ["[1, 2]", "{1, 2}", "(1, 2)", "{2,1}", "{1, 1, 2}", "[1, 2,]", "{ 1, 2 }"])
 def test_sets_and_lists_are_read(text: str) -> None:
-    [row] = read_left([f"'a';'a';3;2;1;{when(STARTED)};{text};[3]\n"])
-    assert row == Left("a", 3, RangeSet([(1, 2)]), STARTED)
+    [row] = read_openmsi_in_progress([f"'a';'a';3;2;1;{when(STARTED)};{text};[3]\n"])
+    assert row == OpenMSIInProgressRow("a", 3, RangeSet([(1, 2)]), STARTED)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_sets_and_lists_are_read(text: str) -> None:
 def test_a_row_that_is_none_is_handed_out_as_bad(column: int, cell: str, why: str) -> None:
     cells = ["'a'", "'a'", "3", "1", "2", when(STARTED), "{1}", "{2, 3}"]
     cells[column] = cell
-    good = Left("b", 1, RangeSet(), STARTED)
+    good = OpenMSIInProgressRow("b", 1, RangeSet(), STARTED)
     table = write(IN_PROGRESS_FIELDS, [cells, ["'b'", "'b'", "1", "0", "1", when(STARTED), "set()", "{1}"]])
-    bad, after = read_left(table)
+    bad, after = read_openmsi_in_progress(table)
     assert isinstance(bad, BadRow)
     assert bad.number == 2
     assert why in bad.why
@@ -167,5 +167,8 @@ def test_a_row_that_is_none_is_handed_out_as_bad(column: int, cell: str, why: st
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_a_failure(text: str) -> None:
-    for row in [*read_left(text.splitlines(keepends=True)), *read_finished(text.splitlines(keepends=True))]:
-        assert isinstance(row, (Left, Finished, BadRow))
+    for row in [
+        *read_openmsi_in_progress(text.splitlines(keepends=True)),
+        *read_openmsi_completed(text.splitlines(keepends=True)),
+    ]:
+        assert isinstance(row, (OpenMSIInProgressRow, OpenMSICompletedRow, BadRow))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.core.plain_rows import HEADER, plain_records
 from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
 

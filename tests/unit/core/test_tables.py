@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from dfud.core.chunks import count_chunks
+from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import (
     BadRow,

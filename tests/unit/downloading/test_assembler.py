@@ -15,9 +15,9 @@ import msgpack
 import pytest
 import xxhash
 
-from downloading import Record, native, openmsi
-from fetching import NOW, Bench, bench
-from full_disk import full_disk
+from tests.helpers.downloading import Record, native, openmsi
+from tests.helpers.fetching import NOW, Bench, bench
+from tests.helpers.full_disk import full_disk
 
 __all__ = ["bench"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dfud.downloading import checkpoint as module
-from downloading import native
-from fetching import NOW, Bench, bench
+from tests.helpers.downloading import native
+from tests.helpers.fetching import NOW, Bench, bench
 
 __all__ = ["bench"]
 
@@ -69,8 +69,8 @@ def test_a_note_that_can_t_be_made_is_waited_for(bench: Bench, tmp_path: Path, o
 
 
 def test_messages_go_on_while_the_disk_works(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_EVERY", 0.0)
-    monkeypatch.setattr(module, "_SHARE", 0.0)
+    monkeypatch.setattr(module, "_MIN_INTERVAL_S", 0.0)
+    monkeypatch.setattr(module, "_COST_FACTOR", 0.0)
     bench.checkpoints._next = 0.0
     synced = threading.Event()
     monkeypatch.setattr(bench.checkpoints, "_sync", synced.wait)
@@ -107,7 +107,7 @@ def test_the_disk_is_left_alone_when_nothing_is_new_or_it_is_slow(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     syncs: list[None] = []
-    monkeypatch.setattr(module, "_EVERY", 0.0)
+    monkeypatch.setattr(module, "_MIN_INTERVAL_S", 0.0)
     monkeypatch.setattr(bench.checkpoints, "_sync", lambda: syncs.append(None))
 
     def tick(at: int) -> None:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfud.core.memory import MEGABYTE, divide
 from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import (
@@ -18,6 +17,7 @@ from dfud.kafka.properties import (
     message_timeout,
     producer_properties,
 )
+from dfud.uploading.memory import MEGABYTE, divide
 
 
 def properties(chunk_size: int = 16384, **given: str) -> dict[str, str | int | bool]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dfud.logs.layout import LONGEST_TOPIC, LogsFolder
-from dfud.logs.lock import UploadLock
+from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
+from dfud.logs.lock import DirectoryLock
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_table_of_another_topic_is_no_shard(logs: Path, other: str, known_by
 def test_a_name_that_another_topic_has_is_not_free(logs: Path) -> None:
     ours, theirs = LogsFolder(str(logs.parent), "T"), LogsFolder(str(logs.parent), "T_p0_5")
     assert ours.is_free(0, 5)
-    UploadLock.take(theirs.lock, str(logs.parent), theirs.topic).close()
+    DirectoryLock.take(theirs.lock, str(logs.parent), theirs.topic).close()
     assert not ours.is_free(0, 5)
     assert ours.is_free(0, 4)
     assert ours.is_free(1, 5)
@@ -122,7 +122,7 @@ def test_the_leftovers_are_this_topics_temporary_files(logs: Path) -> None:
 
 
 def test_the_longest_topic_has_room_for_all_its_names(logs: Path) -> None:
-    folder = LogsFolder(str(logs.parent), "T" * LONGEST_TOPIC)
+    folder = LogsFolder(str(logs.parent), "T" * MAX_TOPIC_CHARS)
     for path in (folder.in_progress, folder.completed, folder.shard(999, 10**9), folder.lock):
         (logs / f".{Path(path).name}.{1 << 22}.tmp").touch()
         Path(f"{path}.bad").touch()

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from dfud.errors import LockedError, UsageError
-from dfud.logs.lock import EVERYTHING, UploadLock
+from dfud.logs.lock import EVERYTHING, DirectoryLock
 
 HOLD = """
 import sys
-from dfud.logs.lock import UploadLock
-lock = UploadLock.take(sys.argv[1], "DIR", "T")
+from dfud.logs.lock import DirectoryLock
+lock = DirectoryLock.take(sys.argv[1], "DIR", "T")
 lock.begin(77)
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
-def take(path: Path) -> UploadLock:
-    return UploadLock.take(str(path), "DIR", "T")
+def take(path: Path) -> DirectoryLock:
+    return DirectoryLock.take(str(path), "DIR", "T")
 
 
 def test_a_second_one_is_told_who_has_it(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_where_everything_is_looked_at_no_folder_need_be_remembered(tmp_path: Pa
 
 
 def test_after_too_many_folders_everything_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dfud.logs.lock._MOST_MOVED_IN", 3)
+    monkeypatch.setattr("dfud.logs.lock._MAX_MOVED_IN", 3)
     lock = take(tmp_path / "lock")
     lock.begin(7)
     for folder in (b"a", b"b", b"c"):

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, InProgressRow, format_table, read_completed
-from dfud.logs import atomic, consolidate, lock
+from dfud.files import atomic
+from dfud.logs import lock
+from dfud.logs.completed import consolidation
+from dfud.logs.completed.shards import ShardWriter
+from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import EVERYTHING, UploadLock
-from dfud.logs.shards import ShardWriter
-from dfud.logs.unfinished import read_unfinished, write_unfinished
+from dfud.logs.lock import EVERYTHING, DirectoryLock
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 Files = dict[str, bytes]  # by name
@@ -42,7 +44,7 @@ class Disk:
         self.before = {name: Path(folder, name).read_bytes() for name in os.listdir(folder)}
         self.done: list[tuple[str, ...]] = []
         self._content: list[bytes] = []
-        for module in (atomic, consolidate, lock):
+        for module in (atomic, consolidation, lock):
             monkeypatch.setattr(module, "os", self)
             monkeypatch.setattr(module, "open", self.open_file, raising=False)
 
@@ -131,7 +133,7 @@ def record(logs: LogsFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Di
 
 
 def read_completed_tables(paths: list[str]) -> tuple[list[CompletedRow], list[BadRow]]:
-    found = [row for path in paths for row in read_completed(consolidate.read_lines(path))]
+    found = [row for path in paths for row in read_completed(consolidation.read_lines(path))]
     return [row for row in found if isinstance(row, CompletedRow)], [
         row for row in found if isinstance(row, BadRow)
     ]
@@ -146,15 +148,15 @@ def put_back(folder: LogsFolder, state: Files) -> None:
 
 def test_the_in_progress_table_is_the_old_or_the_new_one(logs: LogsFolder, record: Callable[[], Disk]) -> None:
     old, new = [in_progress("old"), in_progress("a\nb")], [in_progress("new")]
-    write_unfinished(logs, old)
+    write_in_progress_table(logs, old)
     disk = record()
-    write_unfinished(logs, new)
+    write_in_progress_table(logs, new)
     states = list(disk.states())
     assert len(states) > 3
     found = []
     for state in states:
         put_back(logs, state)
-        rows, bad = read_unfinished(logs)
+        rows, bad = read_in_progress_table(logs)
         assert not bad
         found.append(rows)
         for leftover in logs.leftovers():
@@ -167,7 +169,7 @@ def test_the_in_progress_table_is_the_old_or_the_new_one(logs: LogsFolder, recor
 
 def test_a_table_that_is_not_synced_would_be_found_out(logs: LogsFolder, record: Callable[[], Disk]) -> None:
     """The judge of the other tests."""
-    write_unfinished(logs, [in_progress("old")])
+    write_in_progress_table(logs, [in_progress("old")])
     disk = record()
     temporary = os.path.join(logs.path, ".new")
     with disk.open_file(temporary, "wb") as file:
@@ -176,7 +178,7 @@ def test_a_table_that_is_not_synced_would_be_found_out(logs: LogsFolder, record:
     found = set()
     for state in disk.states():
         put_back(logs, state)
-        rows, bad = read_unfinished(logs)
+        rows, bad = read_in_progress_table(logs)
         found.add((len(rows), len(bad) > 0))
     assert {(1, False), (0, False), (0, True)} <= found
 
@@ -209,13 +211,13 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
         text = format_table(CompletedRow, [completed(f"{number}"), completed(f"{number}, too")]) + garbage
         Path(logs.shard(0, number)).write_bytes(text.encode())
     disk = record()
-    consolidate.consolidate(logs, logs.shards())
+    consolidation.consolidate(logs, logs.shards())
     states = list(disk.states())
     assert len(states) > 5
     wanted = sorted([*before, "1", "1, too", "2", "2, too"])
     for state in states:
         put_back(logs, state)
-        done = consolidate.consolidate(logs, logs.shards())
+        done = consolidation.consolidate(logs, logs.shards())
         assert done.trouble is None
         assert len(done.known) == len(wanted)
         rows, bad = read_completed_tables([logs.completed])
@@ -229,7 +231,7 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
 def test_a_time_in_the_lock_file_is_never_lost_on_the_way_to_the_next(tmp_path: Path) -> None:
     """Whatever is left of it is a run that began, and not later than it did."""
     path = tmp_path / "lock"
-    lock_ = UploadLock.take(str(path), "DIR", "T")
+    lock_ = DirectoryLock.take(str(path), "DIR", "T")
     lock_.begin(1_700_000_000_000_000_000)
     first = path.read_bytes()
     lock_.begin(EVERYTHING)
@@ -244,17 +246,17 @@ def test_a_time_in_the_lock_file_is_never_lost_on_the_way_to_the_next(tmp_path: 
 
 
 def test_a_lock_file_is_not_cut_off_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock_ = UploadLock.take(str(tmp_path / "lock"), "DIR", "T")
+    lock_ = DirectoryLock.take(str(tmp_path / "lock"), "DIR", "T")
     lock_.begin(5)
     lengths = []
 
-    class Watching:
+    class WatchStarted:
         def __getattr__(self, name: str) -> Any:
             if name in ("pwrite", "ftruncate", "fsync"):
                 lengths.append(os.path.getsize(tmp_path / "lock"))
             return getattr(os, name)
 
-    monkeypatch.setattr(lock, "os", Watching())
+    monkeypatch.setattr(lock, "os", WatchStarted())
     lock_.begin(6)
     assert len(lengths) == 3
     assert all(lengths)

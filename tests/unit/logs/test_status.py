@@ -13,10 +13,10 @@ from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
 from dfud.errors import LockedError
+from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder, topics
-from dfud.logs.lock import RunState, UploadLock, look
+from dfud.logs.lock import DirectoryLock, RunState, look
 from dfud.logs.status import topic_status
-from dfud.logs.unfinished import write_unfinished
 
 ROW = CompletedRow("a; file", 5, 1, 1, 16384, "0" * 32, "2026-03-01T00:00:00.000+00:00", "")
 
@@ -77,7 +77,7 @@ def test_files_in_progress_are_summed_up(folder: LogsFolder) -> None:
         in_progress_row(FileVersion(b"one\xff", 100_000, 1), 16384, RangeSet([(2, 3)]), "now"),
         in_progress_row(FileVersion(b"two", 0, 1), 16384, RangeSet(), "now"),
     ]
-    write_unfinished(folder, rows)
+    write_in_progress_table(folder, rows)
     assert topic_status(folder).in_progress == (2, 100_000, 8, 6)
 
 
@@ -112,7 +112,7 @@ def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) ->
 
 def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) -> None:
     for topic in ("T", "T_p0"):
-        write_unfinished(LogsFolder(str(tmp_path), topic), [])
+        write_in_progress_table(LogsFolder(str(tmp_path), topic), [])
         write(LogsFolder(str(tmp_path), topic).completed, completed(len(topic), ""))
     assert topics(str(tmp_path)) == ["T", "T_p0"]
     assert topic_status(folder).completed.files == 1
@@ -123,12 +123,12 @@ def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) 
 
 def test_the_state_of_a_run_is_seen(folder: LogsFolder) -> None:
     assert look(folder.lock) is RunState.ENDED
-    lock = UploadLock.take(folder.lock, "DIR", "T")
+    lock = DirectoryLock.take(folder.lock, "DIR", "T")
     lock.begin(123)
     assert look(folder.lock) is RunState.RUNNING
     lock.close()
     assert look(folder.lock) is RunState.UNFINISHED
-    again = UploadLock.take(folder.lock, "DIR", "T")
+    again = DirectoryLock.take(folder.lock, "DIR", "T")
     again.end()
     again.close()
     assert look(folder.lock) is RunState.ENDED
@@ -148,12 +148,12 @@ def test_an_uploader_starts_although_somebody_looks(folder: LogsFolder) -> None:
     fcntl.flock(looking, fcntl.LOCK_SH)
     leave = threading.Timer(0.05, os.close, [looking])
     leave.start()
-    UploadLock.take(folder.lock, "DIR", "T").close()
+    DirectoryLock.take(folder.lock, "DIR", "T").close()
     leave.join()
 
 
 def test_a_second_uploader_is_refused(folder: LogsFolder) -> None:
-    first = UploadLock.take(folder.lock, "DIR", "T")
+    first = DirectoryLock.take(folder.lock, "DIR", "T")
     with pytest.raises(LockedError, match="another dfud is already uploading DIR to topic T"):
-        UploadLock.take(folder.lock, "DIR", "T")
+        DirectoryLock.take(folder.lock, "DIR", "T")
     first.close()

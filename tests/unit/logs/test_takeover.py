@@ -10,10 +10,10 @@ import pytest
 
 from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow
 from dfud.logs import takeover
-from dfud.logs.consolidate import consolidate
+from dfud.logs.completed.consolidation import consolidate
+from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.takeover import find_openmsistream, take_over
-from dfud.logs.unfinished import read_unfinished
 
 IN_PROGRESS = (
     "filename;rel_filepath;n_chunks;n_chunks_delivered;n_chunks_to_send;started;chunks_delivered;chunks_to_send"
@@ -62,7 +62,7 @@ def completed_row(name: str, n_chunks: int, completed: datetime = NOW) -> str:
     return f"'{name}';'{name}';{n_chunks};{when(NOW - timedelta(minutes=1))};{when(completed)}"
 
 
-def run_takeover(folder: LogsFolder, keep_chunks: bool = True) -> takeover.Found:
+def run_takeover(folder: LogsFolder, keep_chunks: bool = True) -> takeover.OpenMSIState:
     directory = os.path.dirname(folder.path)
     found = find_openmsistream(folder, directory, CHUNK, keep_chunks)
     assert found is not None
@@ -79,7 +79,7 @@ def known(folder: LogsFolder) -> list[str]:
 
 
 def left(folder: LogsFolder) -> list[InProgressRow]:
-    rows, bad = read_unfinished(folder)
+    rows, bad = read_in_progress_table(folder)
     assert not bad
     return rows
 
@@ -218,7 +218,7 @@ def test_a_crash_in_between_costs_nothing(
 
         monkeypatch.setattr(takeover if name != "unlink" else takeover.os, name, step)
 
-    for name in ("replace_file", "write_unfinished", "unlink"):
+    for name in ("replace_file", "write_in_progress_table", "unlink"):
         failing(name)
     found = find_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True)
     assert found is not None

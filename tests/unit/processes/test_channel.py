@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dfud.messages import Message, Notice, Recorded
+from dfud.messages import Message, Notice, RowsRecorded
 from dfud.processes import channel as module
-from dfud.processes.channel import Channel, PeerGone
+from dfud.processes.channel import Channel, PeerGoneError
 
 PACKET = module._PACKET_BYTES
 
@@ -36,12 +36,12 @@ def receive_all(end: Channel) -> list[Message]:
 
 def test_batches_arrive_in_order_and_both_ways(ends: tuple[Channel, Channel]) -> None:
     one, other = ends
-    one.send([Recorded(1), Recorded(2)])
-    one.send([Recorded(3)])
-    other.send([Recorded(4)])
-    assert other.receive() == [Recorded(1), Recorded(2)]
-    assert receive_all(other) == [Recorded(3)]
-    assert one.receive() == [Recorded(4)]
+    one.send([RowsRecorded(1), RowsRecorded(2)])
+    one.send([RowsRecorded(3)])
+    other.send([RowsRecorded(4)])
+    assert other.receive() == [RowsRecorded(1), RowsRecorded(2)]
+    assert receive_all(other) == [RowsRecorded(3)]
+    assert one.receive() == [RowsRecorded(4)]
     assert one.receive(wait=False) == ()
 
 
@@ -50,8 +50,8 @@ def test_an_empty_batch_is_not_sent(ends: tuple[Channel, Channel]) -> None:
     one, other = ends
     one.send([])
     one.post([])
-    one.send([Recorded(1)])
-    assert receive_all(other) == [Recorded(1)]
+    one.send([RowsRecorded(1)])
+    assert receive_all(other) == [RowsRecorded(1)]
 
 
 @pytest.mark.parametrize("length", [PACKET - 200, PACKET - 60, PACKET, PACKET + 1, 3 * PACKET, 10 * PACKET + 5])
@@ -90,22 +90,22 @@ def test_posting_never_waits(ends: tuple[Channel, Channel]) -> None:
 
 def test_a_closed_end_is_told(ends: tuple[Channel, Channel]) -> None:
     one, other = ends
-    one.send([Recorded(1)])
+    one.send([RowsRecorded(1)])
     one.close()
-    assert other.receive() == [Recorded(1)]
-    with pytest.raises(PeerGone):
+    assert other.receive() == [RowsRecorded(1)]
+    with pytest.raises(PeerGoneError):
         other.receive()
-    with pytest.raises(PeerGone):
-        other.send([Recorded(1)])
-    other.post([Recorded(1)])
+    with pytest.raises(PeerGoneError):
+        other.send([RowsRecorded(1)])
+    other.post([RowsRecorded(1)])
     assert other.backlog == 0
 
 
 def test_what_a_peer_left_unread_is_no_obstacle(ends: tuple[Channel, Channel]) -> None:
     one, other = ends
-    one.send([Recorded(1)])
+    one.send([RowsRecorded(1)])
     other.close()  # with something unread: the kernel calls that a reset
-    with pytest.raises(PeerGone):
+    with pytest.raises(PeerGoneError):
         one.receive()
 
 
@@ -114,16 +114,16 @@ def test_a_sender_is_killed_in_the_middle_of_a_batch(ends: tuple[Channel, Channe
     one, other = ends
     killed = os.fork()
     if not killed:
-        one.send([Recorded(1)])
+        one.send([RowsRecorded(1)])
         one.send(notice(20 * PACKET))  # more than the socket holds: it waits half-way
         os._exit(1)
-    assert other.receive() == [Recorded(1)]
+    assert other.receive() == [RowsRecorded(1)]
     assert other.receive(wait=False) == ()  # parts of what will never be whole
     os.kill(killed, signal.SIGKILL)
     os.waitpid(killed, 0)
     assert receive_all(other) == []
-    one.send([Recorded(2)])
-    assert other.receive() == [Recorded(2)]
+    one.send([RowsRecorded(2)])
+    assert other.receive() == [RowsRecorded(2)]
     one.post(notice(3 * PACKET, "y"))
     received: list[Message] = []
     while not received:

@@ -14,10 +14,10 @@ from pathlib import Path
 def test_a_worker_does_not_outlive_its_supervisor() -> None:
     program = textwrap.dedent("""
         import os, signal
-        from dfud.processes.worker import become_worker
+        from dfud.processes.worker import init_worker
         supervisor = os.getpid()
         if os.fork() == 0:
-            become_worker("a-very-long-name", supervisor)
+            init_worker("a-very-long-name", supervisor)
             os.write(1, b"%d" % os.getpid())
             while True:
                 signal.pause()
@@ -37,6 +37,6 @@ def test_a_worker_does_not_outlive_its_supervisor() -> None:
 
 
 def test_a_worker_whose_supervisor_is_gone_already_ends() -> None:
-    program = 'from dfud.processes.worker import become_worker; become_worker("x", 1 << 30); print("alive")'
+    program = 'from dfud.processes.worker import init_worker; init_worker("x", 1 << 30); print("alive")'
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
     assert (done.returncode, done.stdout) == (1, b"")

@@ -21,11 +21,11 @@ from dfud.messages import (
     FileTask,
     FileUnchanged,
     FileUnreadable,
-    Leave,
     Message,
-    RoomAbandoned,
-    RoomFree,
     RunReady,
+    SpaceAbandoned,
+    SpaceFreed,
+    Stop,
 )
 from dfud.processes.channel import Channel
 from dfud.uploading.chunker import Chunker
@@ -70,7 +70,7 @@ class Bench:
         told: list[Message] = []
         handed: list[Message] = []
         while len(files_read(told)) + sum(isinstance(message, REPORTS) for message in told) < len(tasks):
-            assert self.chunker.turn()
+            assert self.chunker.run_once()
             if not self.chunker._open and not self.chunker._small and not self.chunker._large:
                 self.chunker._flush()
             handed += self.take_runs()
@@ -84,7 +84,7 @@ class Bench:
         while batch := self.producer.receive(wait=False):
             handed += batch
             for message in batch:
-                if isinstance(message, RoomAbandoned) or (isinstance(message, RunReady) and message.n_chunks):
+                if isinstance(message, SpaceAbandoned) or (isinstance(message, RunReady) and message.n_chunks):
                     self.ring.free(message.end)
         return handed
 
@@ -200,13 +200,13 @@ def test_a_full_ring_is_waited_for(tmp_path: Path) -> None:
                     if isinstance(message, RunReady):
                         received.append(message)
                         if bench.ring.free(message.end):
-                            bench.producer.post([RoomFree()])
+                            bench.producer.post([SpaceFreed()])
 
         thread = threading.Thread(target=produce)
         thread.start()
         bench.supervisor.post([bench.task("file")])
         while not (told := bench.supervisor.receive(wait=False)):
-            assert bench.chunker.turn()
+            assert bench.chunker.run_once()
         thread.join()
     assert told == [FilesRead((1,))]
     assert sum(run.n_chunks for run in received) == 300
@@ -222,7 +222,7 @@ def test_what_a_dead_chunker_reserved_is_free_again(tmp_path: Path) -> None:
         bench.start()
         assert not bench.ring.free(0), "its successor does not wait"
         bench.chunker._flush()
-        assert bench.take_runs() == [RoomAbandoned(2 * CHUNK)]
+        assert bench.take_runs() == [SpaceAbandoned(2 * CHUNK)]
         told, _ = bench.give(bench.task("file"))
     assert told == [FilesRead((1,))]
 
@@ -240,5 +240,5 @@ def test_openmsistream_is_told_the_digest_of_the_whole_file_first(tmp_path: Path
 
 
 def test_leaving(bench: Bench) -> None:
-    bench.supervisor.post([Leave()])
-    assert not bench.chunker.turn()
+    bench.supervisor.post([Stop()])
+    assert not bench.chunker.run_once()

@@ -5,43 +5,46 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError
 
-from dfud.uploading.delivery import Verdict, explain, judge
+from dfud.uploading.delivery import FailureAction, classify, explain
 
 
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [
-        (KafkaError.MSG_SIZE_TOO_LARGE, Verdict.SMALLER),
-        (KafkaError.RECORD_LIST_TOO_LARGE, Verdict.SMALLER),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, Verdict.REFUSED),
-        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, Verdict.REFUSED),
-        (KafkaError.TOPIC_EXCEPTION, Verdict.REFUSED),
-        (KafkaError.POLICY_VIOLATION, Verdict.REFUSED),
-        (KafkaError.INVALID_RECORD, Verdict.REFUSED),
-        (KafkaError.INVALID_REQUIRED_ACKS, Verdict.REFUSED),
-        (KafkaError._FATAL, Verdict.RENEW),
-        (KafkaError._PURGE_QUEUE, Verdict.RENEW),
-        (KafkaError._PURGE_INFLIGHT, Verdict.RENEW),
-        (KafkaError._STATE, Verdict.RENEW),
-        (KafkaError._MSG_TIMED_OUT, Verdict.RETRY),
-        (KafkaError._TRANSPORT, Verdict.RETRY),
-        (KafkaError._AUTHENTICATION, Verdict.RETRY),
-        (KafkaError.UNKNOWN_TOPIC_OR_PART, Verdict.RETRY),
-        (KafkaError._UNKNOWN_TOPIC, Verdict.RETRY),
-        (KafkaError.NOT_ENOUGH_REPLICAS, Verdict.RETRY),
-        (KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND, Verdict.RETRY),
-        (KafkaError.KAFKA_STORAGE_ERROR, Verdict.RETRY),
-        (KafkaError.UNKNOWN, Verdict.RETRY),
-        (12345, Verdict.RETRY),
+        (KafkaError.MSG_SIZE_TOO_LARGE, FailureAction.SMALLER),
+        (KafkaError.RECORD_LIST_TOO_LARGE, FailureAction.SMALLER),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, FailureAction.REFUSED),
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, FailureAction.REFUSED),
+        (KafkaError.TOPIC_EXCEPTION, FailureAction.REFUSED),
+        (KafkaError.POLICY_VIOLATION, FailureAction.REFUSED),
+        (KafkaError.INVALID_RECORD, FailureAction.REFUSED),
+        (KafkaError.INVALID_REQUIRED_ACKS, FailureAction.REFUSED),
+        (KafkaError._FATAL, FailureAction.RENEW),
+        (KafkaError._PURGE_QUEUE, FailureAction.RENEW),
+        (KafkaError._PURGE_INFLIGHT, FailureAction.RENEW),
+        (KafkaError._STATE, FailureAction.RENEW),
+        (KafkaError._MSG_TIMED_OUT, FailureAction.RETRY),
+        (KafkaError._TRANSPORT, FailureAction.RETRY),
+        (KafkaError._AUTHENTICATION, FailureAction.RETRY),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, FailureAction.RETRY),
+        (KafkaError._UNKNOWN_TOPIC, FailureAction.RETRY),
+        (KafkaError.NOT_ENOUGH_REPLICAS, FailureAction.RETRY),
+        (KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND, FailureAction.RETRY),
+        (KafkaError.KAFKA_STORAGE_ERROR, FailureAction.RETRY),
+        (KafkaError.UNKNOWN, FailureAction.RETRY),
+        (12345, FailureAction.RETRY),
     ],
 )
-def test_verdicts(code: int, verdict: Verdict) -> None:
-    assert judge(KafkaError(code)) is verdict
+def test_verdicts(code: int, verdict: FailureAction) -> None:
+    assert classify(KafkaError(code)) is verdict
 
 
 def test_a_fatal_error_of_any_kind_needs_a_new_producer() -> None:
-    assert judge(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "lost", fatal=True)) is Verdict.RENEW
-    assert judge(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "not allowed", fatal=True)) is Verdict.REFUSED
+    assert classify(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "lost", fatal=True)) is FailureAction.RENEW
+    assert (
+        classify(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "not allowed", fatal=True))
+        is FailureAction.REFUSED
+    )
 
 
 def test_the_reason_comes_with_advice_where_there_is_any() -> None:

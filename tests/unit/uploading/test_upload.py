@@ -10,7 +10,7 @@ from dfud.core.tables import CompletedRow
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart, Ranges
 from dfud.uploading.upload import Upload
-from dfud.uploading.wire import NativeMessages, Outgoing
+from dfud.uploading.wire import KafkaMessageParts, NativeMessages
 
 
 def upload(size: int, delivered: Ranges = ()) -> Upload:
@@ -31,7 +31,7 @@ def test_it_is_complete_with_all_chunks_and_the_digest() -> None:
     assert not other.is_complete
 
 
-def headers(message: Outgoing) -> dict[str, Any]:
+def headers(message: KafkaMessageParts) -> dict[str, Any]:
     return dict(message[2] or [])
 
 

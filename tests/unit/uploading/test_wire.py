@@ -7,10 +7,10 @@ import hashlib
 import pytest
 import xxhash
 
-from dfud.core.openmsistream import Chunk, decode
+from dfud.core.openmsistream import OpenMSIChunk, decode
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart
-from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, Unsendable, WireFormat
+from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, UnsendableFileError, WireFormat
 
 DATA = b"data of it"
 WHOLE = "0123456789abcdef" * 2
@@ -46,10 +46,10 @@ def test_a_native_message() -> None:
 def test_a_message_of_openmsistream() -> None:
     value, key, headers = OPENMSISTREAM.messages(start()).message(2, DATA, b"", WHOLE)
     assert (key, headers) == (b"sub_a_2_of_2", None)
-    assert decode(value) == Chunk(b"sub/a", 2, 2, 16, hashlib.sha512(b"all").digest(), 1.5, DATA)
+    assert decode(value) == OpenMSIChunk(b"sub/a", 2, 2, 16, hashlib.sha512(b"all").digest(), 1.5, DATA)
 
 
 def test_openmsistream_has_no_message_for_a_name_that_is_not_utf_8() -> None:
-    with pytest.raises(Unsendable, match="not UTF-8"):
+    with pytest.raises(UnsendableFileError, match="not UTF-8"):
         OPENMSISTREAM.messages(start(b"\xff"))
     assert NATIVE.messages(start(b"\xff"))

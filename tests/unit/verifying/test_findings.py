@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dfud.core.piece import SHA512, XXH3_128
+from dfud.core.chunk import SHA512, XXH3_128
 from dfud.core.version import FileVersion
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, findings, path_mark, record
 

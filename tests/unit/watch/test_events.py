@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
-from dfud.watch import events, scan
+from dfud.files import scan
+from dfud.files.scan import ScanTree
+from dfud.watch import events
 from dfud.watch.events import EventSource
-from dfud.watch.scan import Tree
-from namespaces import run_in_namespace
+from tests.helpers.namespaces import run_in_namespace
 
 QUEUE_LENGTH = Path("/proc/sys/fs/inotify/max_queued_events")
 
@@ -28,7 +29,7 @@ class Watched:
 
     def __init__(self, top: Path, take_all: bool, since_ns: int, moved_in: Iterable[bytes]) -> None:
         self.top = top
-        self.tree = Tree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns, moved_in)
+        self.tree = ScanTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns, moved_in)
         self.now = 0.0
         self.source = EventSource(self.tree, take_all, lambda: self.now)
         self.notices: list[str] = []
@@ -177,7 +178,7 @@ def test_what_is_no_file_is_never_opened(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
-    monkeypatch.setattr("dfud.watch.scan.open_to_read", lambda path, folder: opened.append(path))
+    monkeypatch.setattr("dfud.files.scan.open_regular_file", lambda path, folder: opened.append(path))
     (top / "old-fifo").mkdir()
     os.mkfifo(top / "old-fifo" / "fifo")
     watched = watch(take_all=True)
@@ -435,14 +436,14 @@ def test_a_file_that_cannot_be_looked_at_is_told_with_its_folder_and_tried_again
     (top / "locked").mkdir()
     (top / "locked" / "file").write_bytes(b"x")
     (top / "locked" / "link").symlink_to("file")  # to where nobody may look, as far as can be told
-    real = scan.stat_below
+    real = scan.stat_at
 
     def failing(folder: int, path: bytes, follow_symlinks: bool = True) -> os.stat_result:  # injected: a bad disk
         if path.endswith(b"/file") or (path.endswith(b"/link") and follow_symlinks):
             raise OSError(5, "Input/output error")
         return real(folder, path, follow_symlinks)
 
-    monkeypatch.setattr(scan, "stat_below", failing)
+    monkeypatch.setattr(scan, "stat_at", failing)
     (top / "whole").write_bytes(b"x")
     watched = watch(take_all=True)
     assert watched.found() == ["whole"]
@@ -545,7 +546,7 @@ def test_an_overflow_does_not_forget_folders_that_wait_for_their_scan(
 def test_files_that_come_faster_than_they_are_taken(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "_MOST_WAITING", 10)
+    monkeypatch.setattr(events, "_MAX_WAITING", 10)
     watched = watch()
     watched.found()
     names = {f"file{number}" for number in range(100)}
@@ -561,7 +562,7 @@ def test_files_that_come_faster_than_they_are_taken(
 def test_taking_in_goes_on_when_an_overflow_comes_during_a_rescan(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "_MOST_WAITING", 5)
+    monkeypatch.setattr(events, "_MAX_WAITING", 5)
     watched = watch()
     watched.found()
     found = []
@@ -582,7 +583,7 @@ def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None
         (top / f"folder{number}" / "file").write_bytes(b"x")
     program = textwrap.dedent("""
         import os, sys
-        from dfud.messages import Allowance, Found, Notice
+        from dfud.messages import Allowance, FileFound, Notice
         from dfud.processes.channel import Channel
         from dfud.watch.watcher import Watcher, WatchOptions
         limit, directory = sys.argv[1:]
@@ -594,9 +595,9 @@ def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None
         ours.post([Allowance(1000)])
         found = set()
         while len(found) < 10 or type(watcher._source).__name__ != "PollingSource":
-            assert watcher.turn()
+            assert watcher.run_once()
             while batch := ours.receive(wait=False):
-                found |= {message.version.path for message in batch if isinstance(message, Found)}
+                found |= {message.version.path for message in batch if isinstance(message, FileFound)}
                 print(*(message.text for message in batch if isinstance(message, Notice)), sep="\\n")
         print(len(found), "files")
         """)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
+from dfud.files.scan import ScanTree
 from dfud.watch.once import OnceSource
 from dfud.watch.polling import PollingSource
-from dfud.watch.scan import Tree
 
 
 class Polled:
@@ -18,7 +18,7 @@ class Polled:
 
     def __init__(self, top: Path, take_all: bool = True, since_ns: int = 0) -> None:
         self.now = 100.0
-        self.tree = Tree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns)
+        self.tree = ScanTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns)
         self.source = PollingSource(self.tree, take_all, lambda: self.now)
 
     def round(self) -> set[str]:
@@ -32,7 +32,7 @@ class Polled:
 @pytest.fixture
 def unknown_writers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the kernel not tell who writes, as it is on NFS and CIFS (injected: there is none here)."""
-    monkeypatch.setattr("dfud.watch.scan.is_being_written", lambda descriptor, closed_next: None)
+    monkeypatch.setattr("dfud.files.scan.is_being_written", lambda descriptor, closed_next: None)
 
 
 def test_a_whole_file_is_taken_at_once_where_the_kernel_tells(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_sweep_takes_a_second_round_for_files_in_doubt(tmp_path: Path) -> None
 
 def test_once_leaves_what_is_being_written(tmp_path: Path) -> None:
     (tmp_path / "whole").write_bytes(b"x")
-    source = OnceSource(Tree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
+    source = OnceSource(ScanTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
     assert not source.is_swept
     with open(tmp_path / "slow", "wb"):
         found = [ready.version.path for ready in source.ready() if ready]
@@ -134,7 +134,7 @@ def test_once_tells_of_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: 
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "scandir", failing)
-    source = OnceSource(Tree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
+    source = OnceSource(ScanTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
     assert not [ready for ready in source.ready() if ready]
     assert [text for _, text in source.notices()] == [
         "the folder . can't be read: Input/output error; it is left out for now"
@@ -144,7 +144,7 @@ def test_once_tells_of_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: 
 def test_a_look_may_be_taken_in_parts(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}").write_bytes(b"x")
-    source = OnceSource(Tree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
+    source = OnceSource(ScanTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
 
     def take(most: int) -> list[bytes]:
         taken = []

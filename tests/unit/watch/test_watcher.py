@@ -12,12 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from dfud.messages import Allowance, DirectoryGone, Found, Leave, Message, MovedIn, Notice, Sweep, Swept, Watching
+from dfud.files import scan
+from dfud.messages import (
+    Allowance,
+    DirectoryGone,
+    FileFound,
+    FolderMovedIn,
+    Message,
+    Notice,
+    Stop,
+    Sweep,
+    SweepDone,
+    WatchStarted,
+)
 from dfud.processes.channel import Channel
-from dfud.watch import scan
 from dfud.watch import watcher as module
 from dfud.watch.watcher import Watcher, WatchOptions
-from namespaces import run_in_namespace
+from tests.helpers.namespaces import run_in_namespace
 
 
 @pytest.fixture
@@ -69,15 +80,15 @@ def test_no_more_is_told_than_there_is_room_for(
         ours.post([Allowance(room)])
         messages: list[Message] = []
         while len(messages) < min(room, 5 - len(found)):
-            assert watcher.turn()
-            messages += [message for message in heard(ours) if isinstance(message, Found)]
+            assert watcher.run_once()
+            messages += [message for message in heard(ours) if isinstance(message, FileFound)]
         assert len(messages) <= room
         found += messages
-    assert {message.version.path for message in found if isinstance(message, Found)} == set(
+    assert {message.version.path for message in found if isinstance(message, FileFound)} == set(
         map(os.fsencode, os.listdir(tmp_path))
     )
-    ours.post([Leave()])
-    assert not watcher.turn()
+    ours.post([Stop()])
+    assert not watcher.run_once()
 
 
 @pytest.mark.parametrize("kind", ["events", "polling", "once"])
@@ -90,11 +101,11 @@ def test_a_sweep_is_answered_after_all_that_is_there(
         (tmp_path / f"{number}").write_bytes(b"x")
     ours.post([Allowance(2000), Sweep(7)])  # a file can be told twice
     messages: list[Message] = []
-    while Swept(7) not in messages:
-        assert watcher.turn()
+    while SweepDone(7) not in messages:
+        assert watcher.run_once()
         messages += heard(ours)
-    assert messages[-1] == Swept(7)
-    paths = {message.version.path for message in messages if isinstance(message, Found)}
+    assert messages[-1] == SweepDone(7)
+    paths = {message.version.path for message in messages if isinstance(message, FileFound)}
     assert paths == {b"%d" % number for number in range(600)}
 
 
@@ -107,19 +118,19 @@ def test_a_folder_that_is_moved_in_is_told_before_its_files(
     (stage / "file").write_bytes(b"x")
     ours, _ = channels
     watcher = watch(options(top))
-    assert heard(ours) == [Watching()]
+    assert heard(ours) == [WatchStarted()]
     stage.rename(top / "in")
     ours.post([Allowance(10), Sweep(1)])
-    told = [message for message in sweep(watcher, ours, 1) if isinstance(message, (MovedIn, Found))]
-    assert told[0] == MovedIn(b"in")
-    assert {message.version.path for message in told[1:] if isinstance(message, Found)} == {b"in/file"}
+    told = [message for message in sweep(watcher, ours, 1) if isinstance(message, (FolderMovedIn, FileFound))]
+    assert told[0] == FolderMovedIn(b"in")
+    assert {message.version.path for message in told[1:] if isinstance(message, FileFound)} == {b"in/file"}
 
 
 def test_polling_does_not_spin_while_there_is_no_room(
     watch: Callable[[WatchOptions], Watcher], tmp_path: Path
 ) -> None:
     watcher = watch(options(tmp_path, polling=True))
-    assert watcher.turn()
+    assert watcher.run_once()
     assert watcher._source.has_more
     assert watcher._source.due(1e9) is None
 
@@ -135,7 +146,7 @@ def test_remote_file_systems_are_polled(
     monkeypatch.setattr(module, "read_mountinfo", lambda: mounts)
     watcher = watch(options(tmp_path))
     text = "a nfs4 file system does not report all changes: it is polled"
-    assert heard(ours) == [Notice(30, text), Watching()]
+    assert heard(ours) == [Notice(30, text), WatchStarted()]
     assert watcher._source.fileno() == -1
 
 
@@ -154,20 +165,20 @@ def test_a_sweep_looks_once_more_into_what_could_not_be_read(
     def no_descriptor(*_: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(scan, "open_below", no_descriptor)
-    assert sweep(watcher, ours, 1)[-1] == Swept(1, is_whole=False)
+    monkeypatch.setattr(scan, "open_at", no_descriptor)
+    assert sweep(watcher, ours, 1)[-1] == SweepDone(1, is_whole=False)
     monkeypatch.undo()
     ours.post([Sweep(2)])
     *found, swept = sweep(watcher, ours, 2)
-    assert {message.version.path for message in found if isinstance(message, Found)} == {b"folder/file"}
-    assert swept == Swept(2)
+    assert {message.version.path for message in found if isinstance(message, FileFound)} == {b"folder/file"}
+    assert swept == SweepDone(2)
 
 
 def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
     """Return what a watcher reports up to the answer to a sweep."""
     messages: list[Message] = []
-    while not any(isinstance(message, Swept) and message.number == number for message in messages):
-        assert watcher.turn()
+    while not any(isinstance(message, SweepDone) and message.number == number for message in messages):
+        assert watcher.run_once()
         messages += heard(ours)
     return messages
 
@@ -206,7 +217,7 @@ def test_the_end_of_the_directory_is_told_at_once(
     end(top)
     told: list[Message] = []
     while not told:
-        assert watcher.turn()
+        assert watcher.run_once()
         told = [message for message in heard(ours) if not isinstance(message, Notice)]
     assert told == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
 
@@ -239,12 +250,12 @@ def test_the_end_of_the_directory_is_told_once(
         ours.post([Allowance(10)])
         for _ in range(3):
             clock.now += 10
-            assert watcher.turn()
+            assert watcher.run_once()
         assert not any(isinstance(message, DirectoryGone) for message in heard(ours))
         end(top)
         for _ in range(3):
             clock.now += 10
             ours.post([Allowance(1)])  # or it would wait for something to happen
-            assert watcher.turn()
-        told = [message for message in heard(ours) if not isinstance(message, (Notice, Watching))]
+            assert watcher.run_once()
+        told = [message for message in heard(ours) if not isinstance(message, (Notice, WatchStarted))]
         assert told == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]

@@ -1,0 +1,108 @@
+"""The commands; the one place where an error becomes an exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from dfud import __version__
+from dfud.core.names import shown
+from dfud.errors import EXIT_USAGE, DfudError, UsageError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+# Each is the click command of that name in the module of that name, in the order of the help text.
+COMMANDS = (
+    "upload",
+    "download",
+    "verify",
+    "status",
+    "broker",
+    "demo",
+)
+
+
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is asked for: what runs needs only its own modules."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return load(name) if name in COMMANDS else None
+
+
+def load(name: str) -> click.Command:
+    """Import the command `name` of `COMMANDS`."""
+    command: click.Command = getattr(import_module(f"dfud.commands.{name}"), name)
+    return command
+
+
+# Without a command it is invoked itself, as versions of click differ in what they do then.
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...", context_settings=CONTEXT
+)
+@click.version_option(__version__, prog_name="dfud")
+@click.pass_context
+def dfud(context: click.Context) -> int:
+    """Upload what an instrument writes to Apache Kafka, and lose nothing."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+    return EXIT_USAGE
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``dfud``."""
+    sys.exit(run(dfud, arguments, "dfud"))
+
+
+def upload_main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``DataFileUploadDirectory``, which is ``dfud upload``."""
+    sys.exit(run(load("upload"), arguments, "DataFileUploadDirectory"))
+
+
+def download_main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``DataFileDownloadDirectory``, which is ``dfud download``."""
+    sys.exit(run(load("download"), arguments, "DataFileDownloadDirectory"))
+
+
+def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
+    """Run `command` with `arguments` (those of the process by default); return the exit status."""
+    try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # while modules were imported: dfud.__main__
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = command.main(arguments, prog_name=name, standalone_mode=False)
+    except DfudError as error:
+        print(f"{name}: {_line(str(error)) if isinstance(error, UsageError) else error}", file=sys.stderr)
+        return error.exit_status
+    except click.UsageError as error:
+        message = " ".join(error.format_message().split())
+        command_path = error.ctx.command_path if error.ctx else name
+        print(f"{name}: {_line(message)} (see {command_path} --help)", file=sys.stderr)
+        return EXIT_USAGE
+    except click.ClickException as error:
+        print(f"{name}: {_line(error.format_message())}", file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        if error.errno not in _USED_UP:
+            raise
+        print(f"{name}: the limits of this process are too low ({error.strerror}); see ulimit -a", file=sys.stderr)
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _line(text: str) -> str:
+    """Return `text` as one printable line, whatever the names in it are."""
+    return shown(os.fsencode(text))

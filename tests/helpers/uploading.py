@@ -1,0 +1,250 @@
+"""Run the upload as a user would, as a process, and read what it leaves in LOGS with no code of its own."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from tests.helpers.reader import File, read_topic, rebuild
+
+WAIT_S = 60.0
+_POLL_S = 0.02
+
+T = TypeVar("T")
+
+
+def start_children_without_nohup() -> None:
+    """Have what is started from here heed SIGHUP, even where we ourselves were told by nohup to ignore it."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)  # what is handled is not handed on
+
+
+def wait_until(what: Callable[[], T], seconds: float = WAIT_S) -> T:
+    """Return the first true value of `what`; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(_POLL_S)
+
+
+def command(directory: Path, config: Path, topic: str, *options: object) -> list[str]:
+    """Return the command line of an upload."""
+    words = ["upload", directory, "--config", config, "--topic_name", topic, *options]
+    return [sys.executable, "-m", "dfud", *map(os.fspath, map(_word, words))]
+
+
+def _word(word: object) -> str | os.PathLike[str]:
+    return word if isinstance(word, (str, os.PathLike)) else str(word)
+
+
+class Upload:
+    """A running upload, with its output in a pipe that is read as it comes."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self._text = ""
+        self._at = 0  # what `wait_for` has looked at
+
+    def _read(self, seconds: float) -> bool:
+        """Take in some output; return False at its end."""
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], max(0.0, seconds))[0]:
+            return True
+        data = self.process.stdout.read(65536)
+        self._text += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def wait_for(self, pattern: str, seconds: float = WAIT_S) -> re.Match[str]:
+        """Return the next line that has the pattern in it; fail when the output ends or the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for line in re.finditer(r".*\n", self._text[self._at :]):
+                found = re.search(pattern, line[0])
+                if found:
+                    self._at += line.end()
+                    return found
+            assert time.monotonic() < deadline, f"no line with {pattern!r} in:\n{self._text}"
+            assert self._read(deadline - time.monotonic()), f"it ended without {pattern!r}:\n{self._text}"
+
+    def say(self, word: str) -> None:
+        """Type a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n".encode())
+
+    def end(self, seconds: float = WAIT_S) -> tuple[int, str]:
+        """Wait for the end; return the exit status and all output."""
+        deadline = time.monotonic() + seconds
+        while self._read(deadline - time.monotonic()):
+            assert time.monotonic() < deadline, f"it does not end:\n{self._text}"
+        return self.process.wait(max(1.0, deadline - time.monotonic())), self._text
+
+    def quit(self) -> str:
+        """Type "quit" and wait for an orderly end; return all output."""
+        self.say("quit")
+        status, text = self.end()
+        assert status == 0, text
+        return text
+
+    def kill(self) -> None:
+        """Kill the whole process group with SIGKILL, and wait until all of it is gone."""
+        members = [self.process.pid, *(child.pid for child in self.workers().values())]
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        wait_until(lambda: not any(_alive(pid) for pid in members))
+
+    def close(self) -> None:
+        """Kill what is still there, and let go of the pipes."""
+        if self.process.poll() is None:
+            self.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def workers(self) -> dict[str, psutil.Process]:
+        """Return the worker processes by their names: ``watcher``, ``chunker-0``, ``producer-1``, …"""
+        try:
+            children = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return {}
+        found = {}
+        for child in children:
+            try:
+                found[child.name().removeprefix("dfud:")] = child
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def uploading(
+    directory: Path, config: Path, topic: str, *options: object, by: Sequence[str] = ()
+) -> Iterator[Upload]:
+    """Run an upload that watches, started `by` a command, for the time of the block; nothing is left of it."""
+    upload = Upload([*by, *command(directory, config, topic, *options)])
+    try:
+        upload.wait_for("watching|polled|uploading ")
+        yield upload
+    finally:
+        upload.close()
+
+
+def upload_once(
+    directory: Path, config: Path, topic: str, *options: object, status: int = 0, by: Sequence[str] = ()
+) -> str:
+    """Run an upload with ``--once`` and no standard input, started `by` a command; return its output."""
+    done = subprocess.run(
+        [*by, *command(directory, config, topic, "--once", *options)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+# What lies in LOGS
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table, of none if there is none."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
+
+
+def in_progress(directory: Path, topic: str) -> list[dict[str, str]]:
+    """Return the rows of the in-progress table."""
+    return table(directory / "LOGS" / f"upload_to_{topic}_in_progress.csv")
+
+
+def completed(directory: Path, topic: str) -> list[dict[str, str]]:
+    """Return the rows of all completed tables."""
+    names = sorted((directory / "LOGS").glob(f"uploaded_to_{topic}*.csv"))
+    return [row for name in names for row in table(name)]
+
+
+def recorded_chunks(directory: Path, topic: str) -> dict[bytes, set[int]]:
+    """Return the numbers of the chunks that the tables call acknowledged, by path."""
+    recorded = {}
+    for row in in_progress(directory, topic):
+        missing: set[int] = set()
+        for word in row["chunks_to_send"].split():
+            first, _, last = word.partition("-")
+            missing.update(range(int(first), int(last or first) + 1))
+        recorded[os.fsencode(row["rel_filepath"])] = set(range(1, int(row["n_chunks"]) + 1)) - missing
+    for row in completed(directory, topic):
+        recorded[os.fsencode(row["rel_filepath"])] = set(range(1, int(row["n_chunks"]) + 1))
+    return recorded
+
+
+# What lies on the topic
+
+
+def files_on(bootstrap: str, topic: str) -> dict[bytes, dict[str, File]]:
+    """Return the files on a topic, checked against their digests, by key and upload id."""
+    return rebuild(read_topic(bootstrap, topic))
+
+
+def tree(directory: Path) -> dict[bytes, bytes]:
+    """Return the content of all regular files that an upload should take, by path."""
+    top = os.fsencode(directory)
+    found = {}
+    for folder, folders, names in os.walk(top):
+        if folder == top and b"LOGS" in folders:
+            folders.remove(b"LOGS")
+        for name in names:
+            path = os.path.join(folder, name)
+            if not name.startswith(b".") and not name.endswith(b".log") and os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found[os.path.relpath(path, top)] = file.read()
+    return found
+
+
+def assert_all_there(
+    directory: Path, bootstrap: str, topic: str, once: bool = True
+) -> dict[bytes, dict[str, File]]:
+    """Check that the topic holds just the files of the directory, byte for byte; `once`: each chunk once."""
+    files = files_on(bootstrap, topic)
+    expected = tree(directory)
+    assert files.keys() == expected.keys()
+    for path, content in expected.items():
+        (version,) = files[path].values()
+        assert version.complete, path
+        assert version.data == content, path
+        assert not once or version.duplicates == 0, path
+    return files

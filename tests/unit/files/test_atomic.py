@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dfud.files.atomic import replace_file, sync_folder
+from tests.helpers.full_disk import full_disk
+
+
+def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    for parts in ([b"a", b"b"], [], iter([b"new"])):
+        replace_file(str(path), parts)
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["table"]
+
+
+def test_it_is_another_file_so_that_a_copy_under_way_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    replace_file(str(path), [b"old"])
+    with open(path, "rb") as copying:
+        replace_file(str(path), [b"new"])
+        assert copying.read() == b"old"
+
+
+def test_a_full_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    replace_file(str(path), [b"old"])
+    with pytest.raises(OSError, match="File too large"), full_disk(1000):
+        replace_file(str(path), [b"x" * 5000])
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["table"]
+
+
+def test_parts_that_cannot_be_had_leave_the_old_one(tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"new"
+        raise KeyboardInterrupt
+
+    path = tmp_path / "table"
+    replace_file(str(path), [b"old"])
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(str(path), parts())
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["table"]
+
+
+@pytest.mark.parametrize("where", ["no/such/folder", "file/below"])
+def test_a_folder_that_is_none_is_an_error(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"No such file|Not a directory"):
+        replace_file(str(tmp_path / where / "table"), [b""])
+    with pytest.raises(OSError, match=r"No such file|Not a directory"):
+        sync_folder(str(tmp_path / where))
+
+
+def test_what_cannot_be_renamed_leaves_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "table").mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        replace_file(str(tmp_path / "table"), [b"x"])
+    assert os.listdir(tmp_path) == ["table"]
+
+
+def test_it_can_be_read_as_any_other_file(tmp_path: Path) -> None:
+    replace_file(str(tmp_path / "table"), [b""])
+    (tmp_path / "other").touch()
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("table", "other")}
+    assert len(modes) == 1

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from dfud.logs.completed import index as module
+from dfud.logs.completed.index import CompletedIndex
+
+KEYS = st.integers(0, 12).map(lambda number: number.to_bytes(16, "big"))
+DIGESTS = st.binary(min_size=16, max_size=16)
+ENTRIES = st.lists(st.tuples(KEYS, DIGESTS), max_size=30)
+
+
+@given(ENTRIES, ENTRIES, st.integers(1, 10))
+def test_it_is_a_dict(first: list[tuple[bytes, bytes]], later: list[tuple[bytes, bytes]], merge_at: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_MERGE_AT", merge_at)
+        index, plain = CompletedIndex(identity + digest for identity, digest in first), dict(first)
+        for identity, digest in later:
+            index.add(identity, digest)
+            plain[identity] = digest
+            assert index.digest(identity) == digest
+        for number in range(14):
+            key = number.to_bytes(16, "big")
+            assert index.digest(key) == plain.get(key)
+
+
+def test_a_million_versions_take_little_more_than_their_bytes() -> None:
+    count = 50_000
+    index = CompletedIndex(number.to_bytes(16, "big") + bytes(16) for number in range(count))
+    for number in range(count, 3 * count):
+        index.add(number.to_bytes(16, "big"), bytes(16))
+    assert len(index) == 3 * count
+    assert len(index._sorted) >= 32 * 2 * count
+    assert len(index._fresh) <= 50_000

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dfud.core.tables import CompletedRow, format_table
+from dfud.logs.completed import shards as module
+from dfud.logs.completed.shards import ShardWriter
+from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
+
+TIME = "2026-11-24T18:00:00.000+01:00"
+
+
+def row(number: int) -> CompletedRow:
+    return CompletedRow(f"\udcff, {number}", 5, 7, 1, 16384, "0" * 32, TIME, TIME)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> LogsFolder:
+    folder = LogsFolder(str(tmp_path), "T")
+    os.mkdir(folder.path)
+    return folder
+
+
+def written(logs: LogsFolder, *sequences: int) -> list[str]:
+    assert sorted(logs.shards()) == sorted(logs.shard(1, number) for number in sequences)
+    return [Path(logs.shard(1, number)).read_bytes().decode("utf-8", "surrogateescape") for number in sequences]
+
+
+def table(numbers: range) -> str:
+    return format_table(CompletedRow, map(row, numbers))
+
+
+def test_a_shard_is_a_table_that_grows(logs: LogsFolder) -> None:
+    writer = ShardWriter(logs, 1, 4)
+    for number in range(3):
+        writer.add(row(number))
+        assert writer.waiting == 1
+        writer.write()
+        assert writer.waiting == 0
+        assert written(logs, 4) == [table(range(number + 1))]
+
+
+def test_without_rows_nothing_is_written(logs: LogsFolder) -> None:
+    ShardWriter(logs, 1, 1).write()
+    assert os.listdir(logs.path) == []
+
+
+def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
+    writer = ShardWriter(logs, 1, 1)
+    for number in range(2 * ROWS_OF_A_SHARD + 5):
+        writer.add(row(number))
+    writer.write()
+    assert written(logs, 1, 2, 3) == [
+        table(range(1000)), table(range(1000, 2000)), table(range(2000, 2005))
+    ]  # fmt: skip
+    before = os.stat(logs.shard(1, 2))
+    writer.add(row(2005))
+    writer.write()
+    assert os.stat(logs.shard(1, 2)).st_ino == before.st_ino, "a full shard is written again"
+
+
+def test_a_shard_never_takes_the_place_of_another_topics_table(logs: LogsFolder) -> None:
+    for number in (1, 2):
+        other = LogsFolder(os.path.dirname(logs.path), f"T_p1_{number}")
+        Path(other.lock).touch()
+        Path(other.completed).write_text("theirs")
+    writer = ShardWriter(logs, 1, 1)
+    writer.add(row(0))
+    writer.write()
+    assert written(logs, 3) == [table(range(1))]
+    assert Path(logs.shard(1, 1)).read_text() == "theirs"
+
+
+def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> None:
+    writer = ShardWriter(logs, 1, 1)
+    os.rename(logs.path, f"{logs.path}.away")
+    for number in range(ROWS_OF_A_SHARD + 1):
+        writer.add(row(number))
+    with pytest.raises(FileNotFoundError):
+        writer.write()
+    assert writer.waiting == ROWS_OF_A_SHARD + 1
+    os.rename(f"{logs.path}.away", logs.path)
+    os.mkdir(logs.shard(1, 2))  # the first shard can be written, the second can't
+    with pytest.raises(IsADirectoryError):
+        writer.write()
+    assert writer.waiting == 1
+    os.rmdir(logs.shard(1, 2))
+    writer.write()
+    assert written(logs, 1, 2) == [table(range(1000)), table(range(1000, 1001))]
+    assert writer.rows_lost == 0
+
+
+def test_rows_that_can_never_be_written_do_not_take_all_memory(
+    logs: LogsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS_WAITING", 10)
+    writer = ShardWriter(logs, 1, 1)
+    for number in range(13):
+        writer.add(row(number))
+    assert (writer.waiting, writer.rows_lost) == (10, 3)
+    writer.write()
+    assert written(logs, 1) == [table(range(3, 13))]

@@ -1,0 +1,608 @@
+"""A model check of the protocol: the real `Ledger`, `Upload` and tables among modelled processes and files.
+
+Hypothesis drives recognition, dispatch, reading, acknowledgements, refusals, reports, tables, deaths, crashes and
+changes of files in any order. A file's content is a number; what a chunk holds is the file's content when it was
+read. Each worker's messages reach the supervisor in their order, and those of different workers in any order.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from dataclasses import dataclass, field
+
+import hypothesis.strategies as st
+import xxhash
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from dfud.core.chunking import count_chunks
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import (
+    BadRow,
+    CompletedRow,
+    InProgressRow,
+    format_table,
+    read_completed,
+    read_in_progress,
+    version_of,
+)
+from dfud.core.version import FileVersion
+from dfud.messages import (
+    ChunksAcked,
+    FileChanged,
+    FileDropped,
+    FilesCompleted,
+    FilesRead,
+    FileStart,
+    FileTask,
+    FileUnchanged,
+    FileUndelivered,
+    FileUnreadable,
+    Message,
+    RunReady,
+)
+from dfud.uploading.entry import ENDED, Entry, State
+from dfud.uploading.ledger import Ledger
+from dfud.uploading.upload import Upload
+from dfud.uploading.wire import NativeMessages
+
+CHUNK = 1 << 20  # so that a file of two chunks is a large one
+LANES = 2
+PATHS = (b"a", b"a", b"b/\xff")  # mostly one, whose versions meet
+CHANGES = ("write", "rewrite within a tick", "write and set times back", "close", "remove", "scan")
+FAULTS = (
+    "wait", "kill chunker", "kill producer", "crash", "cannot read",
+    "refuse", "send again", "give up", "stop pausing",
+)  # fmt: skip
+COURSE = ("event", "dispatch", "read", "enqueue", "acknowledge", "report", "rows", "hear")
+SIZES = (0, CHUNK, 2 * CHUNK, 3 * CHUNK)
+
+
+@dataclass
+class File:
+    """An inode."""
+
+    version: FileVersion
+    content: int
+    open: bool = False  # for writing
+
+
+def digest_of(contents: tuple[int, ...]) -> str:
+    return xxhash.xxh3_128_hexdigest(repr(contents).encode())
+
+
+@dataclass
+class FileReader:
+    task: FileTask
+    file: File  # what was opened is read on, even if it is replaced or removed
+    contents: list[int] = field(default_factory=list)
+    start: FileStart | None = None  # goes with the first run
+
+
+class ModelLane:
+    """A chunker and a producer, with what lies between them and on its way from them."""
+
+    def __init__(self) -> None:
+        self.chunker: deque[Message] = deque()  # to the supervisor
+        self.producer: deque[Message] = deque()
+        self.runs: deque[tuple[Message, int]] = deque()  # with the content of the chunk
+        self.tasks: deque[FileTask] = deque()
+        self.reading: FileReader | None = None
+        self.lose_chunker()
+        self.lose_producer()
+
+    def lose_chunker(self) -> None:
+        self.tasks, self.reading = deque(), None
+
+    def lose_producer(self) -> None:
+        self.runs = deque()
+        self.uploads: dict[int, Upload] = {}
+        self.flying: deque[tuple[Upload, int, int]] = deque()  # upload, chunk, content
+        self.unreported: list[Upload] = []
+        self.rows: list[CompletedRow] = []
+        self.done: list[FilesCompleted] = []
+
+
+class Protocol(RuleBasedStateMachine):
+    """What everybody outside of the ledger does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.clock_ns = 0
+        self.content = 0
+        self.files: dict[bytes, File] = {}
+        self.events: deque[bytes] = deque()  # closed and not yet reported
+        self.topic: dict[tuple[FileVersion, int], set[int]] = {}  # the contents of each acknowledged chunk
+        self.table = format_table(InProgressRow, [])
+        self.shards = format_table(CompletedRow, [])
+        self.untold: set[bytes] = set()  # rewritten with the same size and time, before a crash
+        self.rewritten: set[bytes] = set()
+        self.start()
+
+    # -- the supervisor
+
+    def start(self) -> None:
+        """Begin a run as `dfud.uploading.run` does, with --upload_existing."""
+        self.lanes = [ModelLane() for _ in range(LANES)]
+        self.index: dict[bytes, bytes] = {}
+        for row in read_completed(io.StringIO(self.shards, newline="")):
+            assert not isinstance(row, BadRow)
+            self.index[version_of(row).identity()] = bytes.fromhex(row.xxh3_128)
+        self.ledger = Ledger(CHUNK, LANES, self.index.get, lambda: "then")
+        for left in read_in_progress(io.StringIO(self.table, newline="")):
+            assert not isinstance(left, BadRow)
+            version = version_of(left)
+            file = self.files.get(version.path)
+            if file is None:
+                if left.n_chunks_delivered:
+                    self.ledger.resume_lost(left, "gone")
+            elif file.version == version:
+                self.ledger.resume(left, version)
+            else:
+                self.ledger.find(file.version, by_event=False)
+        for file in self.files.values():
+            if not file.open:
+                self.ledger.find(file.version, by_event=False)
+        self.write_table()
+
+    def take(self, message: Message) -> None:
+        ledger = self.ledger
+        if isinstance(message, FilesRead):
+            for token in message.tokens:
+                ledger.was_read(token)
+        elif isinstance(message, FileUnchanged):
+            ledger.was_unchanged(message.token)
+        elif isinstance(message, FileChanged):
+            ledger.has_changed(message.token, message.version, message.being_written, self.now)
+        elif isinstance(message, FileUnreadable):
+            ledger.is_unreadable(message.token, message.gone, message.why, self.now)
+        elif isinstance(message, ChunksAcked):
+            ledger.was_acked(message.token, message.chunks)
+        elif isinstance(message, FileUndelivered):
+            ledger.is_undelivered(message.token, message.why)
+        elif isinstance(message, FilesCompleted):
+            for token, xxh3_128 in message.files:
+                entry = ledger.entry(token)
+                if entry is not None:
+                    self.index[entry.version.identity()] = bytes.fromhex(xxh3_128)
+                    ledger.is_complete(token)
+
+    def hear_out(self, messages: deque[Message]) -> None:
+        while messages:
+            self.take(messages.popleft())
+
+    def hear(self, lane: int, producer: bool) -> None:
+        messages = self.lanes[lane].producer if producer else self.lanes[lane].chunker
+        if messages:
+            self.take(messages.popleft())
+
+    def dispatch(self) -> None:
+        for lane, task in self.ledger.dispatch():
+            self.lanes[lane].tasks.append(task)
+
+    def write_table(self) -> None:
+        self.table = format_table(InProgressRow, self.ledger.rows())
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.ledger.resume_paused(self.now)
+        next_one = self.ledger.next_resumption
+        assert next_one is None or next_one > self.now
+
+    # -- the world
+
+    def write_file(self, path: bytes, size: int, leave_open: bool, in_place: bool) -> None:
+        self.clock_ns += 1
+        self.content += 1
+        file = File(FileVersion(path, size, self.clock_ns), self.content, leave_open)
+        if in_place and path in self.files:
+            vars(self.files[path]).update(vars(file))
+        else:
+            self.files[path] = file
+        self.rewritten.discard(path)
+        self.untold.discard(path)
+        if not leave_open:
+            self.events.append(path)
+
+    def rewrite_within_a_tick(self, path: bytes) -> None:
+        file = self.files.get(path)
+        if file is not None and not file.open and file.version.size:
+            self.content += 1
+            file.content = self.content
+            self.rewritten.add(path)
+            self.events.append(path)
+
+    def write_and_set_times_back(self, path: bytes, away: int) -> None:
+        """As `rsync --inplace --times` does: a reader may meet a version on the way that is none."""
+        file = self.files.get(path)
+        if file is None or file.open or not file.version.size:
+            return
+        before = file.version
+        self.content += 1
+        self.clock_ns += 1
+        file.version, file.content, file.open = before._replace(mtime_ns=self.clock_ns), self.content, True
+        for lane in range(LANES):
+            for _ in range(away):
+                self.read(lane)
+        file.version, file.open = before, False
+        self.rewritten.add(path)
+        self.events.append(path)
+
+    def close_file(self, path: bytes) -> None:
+        """Close a file after writing, or again without having changed it."""
+        if path in self.files:
+            self.files[path].open = False
+            self.events.append(path)
+
+    def remove_file(self, path: bytes) -> None:
+        self.files.pop(path, None)
+
+    def report_event(self) -> None:
+        if self.events:
+            file = self.files.get(self.events.popleft())
+            if file is not None:
+                self.ledger.find(file.version, by_event=True)
+
+    def scan(self, path: bytes) -> None:
+        file = self.files.get(path)
+        if file is not None and not file.open:
+            self.ledger.find(file.version, by_event=False)
+
+    # -- chunkers
+
+    def read(self, lane: int) -> None:
+        """Have a chunker do a bit: begin a file, read a chunk, or end the file."""
+        here = self.lanes[lane]
+        if here.reading is None:
+            if here.tasks:
+                self.begin(here, here.tasks.popleft())
+            return
+        task = here.reading.task
+        version = task.version
+        n_chunks = count_chunks(version.size, task.chunk_size)
+        file = here.reading.file
+        if file.version.size < version.size:
+            self.lose(here, file)
+            return
+        here.reading.contents.append(file.content)
+        number = len(here.reading.contents)
+        whole = ""
+        if number == n_chunks:
+            if file.version != version:
+                self.lose(here, file)
+                return
+            whole = digest_of(tuple(here.reading.contents))
+        send = number in RangeSet(task.to_send)
+        if not task.known_digest and (send or whole):
+            run = RunReady(task.token, number, int(send), 0, 0, 0, b"", whole, here.reading.start)
+            here.reading.start = None
+            here.runs.append((run, file.content))
+        if whole:
+            here.reading = None
+            if not task.known_digest:
+                here.chunker.append(FilesRead((task.token,)))
+            elif task.known_digest == whole:
+                here.chunker.append(FileUnchanged(task.token))
+            else:
+                here.chunker.append(FileChanged(task.token, version, being_written=False))
+
+    def begin(self, here: ModelLane, task: FileTask) -> None:
+        file = self.files.get(task.version.path)
+        if file is None:
+            here.chunker.append(FileUnreadable(task.token, True, "gone"))
+        elif file.version != task.version:
+            here.chunker.append(FileChanged(task.token, file.version, file.open))
+        else:
+            here.reading = FileReader(task, file)
+            if not task.known_digest:
+                delivered = tuple(RangeSet(task.to_send).missing(count_chunks(task.version.size, CHUNK)))
+                here.reading.start = FileStart(task.token, task.version, CHUNK, delivered, "then", b"")
+
+    def lose(self, here: ModelLane, file: File) -> None:
+        assert here.reading is not None
+        token = here.reading.task.token
+        if not here.reading.task.known_digest:
+            here.runs.append((FileDropped(token), 0))
+        here.chunker.append(FileChanged(token, file.version, file.open))
+        here.reading = None
+
+    def fail_to_read(self, lane: int) -> None:
+        here = self.lanes[lane]
+        if here.reading is not None:
+            token = here.reading.task.token
+            if not here.reading.task.known_digest:
+                here.runs.append((FileDropped(token), 0))
+            here.chunker.append(FileUnreadable(token, False, "an input/output error"))
+            here.reading = None
+
+    def kill_chunker(self, lane: int, told: bool) -> None:
+        """What it has told last is heard, or was never told."""
+        here = self.lanes[lane]
+        if told:
+            self.hear_out(here.chunker)
+        here.chunker.clear()
+        here.lose_chunker()
+        self.ledger.lane_died(lane, producer=False)
+
+    # -- producers
+
+    def enqueue(self, lane: int) -> None:
+        here = self.lanes[lane]
+        if not here.runs:
+            return
+        message, content = here.runs.popleft()
+        if isinstance(message, FileDropped):
+            here.uploads.pop(message.token, None)
+        elif isinstance(message, RunReady):
+            start = message.file
+            if start is not None and start.token in here.uploads:
+                here.uploads[start.token].acked.update(start.delivered)
+            elif start is not None:
+                here.uploads[start.token] = Upload(start, NativeMessages(start))
+            upload = here.uploads.get(message.token)
+            if upload is None:
+                return
+            if message.xxh3_128:
+                upload.xxh3_128 = message.xxh3_128
+            if message.n_chunks:
+                here.flying.append((upload, message.first, content))
+            if upload.is_complete:
+                self.complete(here, upload)
+
+    def acknowledge(self, lane: int) -> None:
+        here = self.lanes[lane]
+        if not here.flying:
+            return
+        upload, number, content = here.flying.popleft()
+        self.topic.setdefault((upload.start.version, number), set()).add(content)
+        upload.acked.add(number)
+        if upload.is_complete:
+            self.complete(here, upload)
+        elif upload.unreported is None:
+            upload.unreported = RangeSet([(number, number)])
+            here.unreported.append(upload)
+        else:
+            upload.unreported.add(number)
+
+    def send_again(self, lane: int) -> None:
+        """A message is given up by librdkafka, and sent again after the others."""
+        self.lanes[lane].flying.rotate(-1)
+
+    def refuse(self, lane: int) -> None:
+        here = self.lanes[lane]
+        if here.flying:
+            upload = here.flying.popleft()[0]
+            if not upload.failure and upload in here.uploads.values():
+                upload.failure = "refused"
+                self.report(lane)
+                here.uploads.pop(upload.start.token, None)
+                here.producer.append(FileUndelivered(upload.start.token, "refused"))
+
+    def complete(self, here: ModelLane, upload: Upload) -> None:
+        token = upload.start.token
+        if here.uploads.get(token) is not upload:  # complete before, or given up
+            return
+        del here.uploads[token]
+        if upload in here.unreported:
+            here.unreported.remove(upload)
+        here.rows.append(upload.row("now"))
+        here.done.append(FilesCompleted(((token, upload.xxh3_128),), True))
+
+    def report(self, lane: int) -> None:
+        here = self.lanes[lane]
+        for upload in here.unreported:
+            assert upload.unreported is not None
+            here.producer.append(ChunksAcked(upload.start.token, tuple(upload.unreported)))
+            upload.unreported = None
+        here.unreported.clear()
+
+    def write_rows(self, lane: int) -> None:
+        here = self.lanes[lane]
+        self.shards += format_table(CompletedRow, here.rows)
+        for row in here.rows:
+            version = version_of(row)
+            contents = self.contents_with(row)
+            # A crash forgets that a file was rewritten with its size and time kept: no table can tell.
+            known = contents is not None or version.path in self.untold
+            assert known, f"{version} is recorded with a digest that nothing acknowledged has"
+        here.rows.clear()
+        here.producer.extend(here.done)
+        here.done.clear()
+
+    def contents_with(self, row: CompletedRow) -> tuple[int, ...] | None:
+        """Return contents of acknowledged chunks that have the digest of `row`, or None."""
+        found: list[tuple[int, ...]] = [()]
+        for number in range(1, row.n_chunks + 1):
+            acknowledged = self.topic.get((version_of(row), number), set())
+            found = [(*before, content) for before in found for content in acknowledged]
+        return next((contents for contents in found if digest_of(contents) == row.xxh3_128), None)
+
+    def kill_producer(self, lane: int, told: bool) -> None:
+        here = self.lanes[lane]
+        if told:
+            self.hear_out(here.producer)
+            self.hear_out(here.chunker)
+        here.producer.clear()
+        here.chunker.clear()
+        here.lose_chunker()
+        here.lose_producer()
+        self.ledger.lane_died(lane, producer=True)
+
+    def crash(self) -> None:
+        self.untold |= self.rewritten
+        self.events.clear()
+        self.start()
+
+    def give_up(self) -> None:
+        for entry in self.ledger.give_up("the broker is away"):
+            assert not entry.known_digest
+
+    def stop_pausing(self) -> None:
+        assert all(entry.attempts > 1 and entry.failure for entry in self.ledger.stop_pausing())
+
+    @rule(
+        lane=st.integers(0, LANES - 1),
+        steps=st.lists(st.sampled_from(COURSE), max_size=4),
+        far=st.integers(0, 8),
+        times=st.integers(1, 5),
+    )
+    def go_on(self, lane: int, steps: list[str], far: int, times: int) -> None:
+        """Have things take their course, `far` steps of it, and then `steps` in any order."""
+        for step in [*COURSE[:far], *steps]:
+            for _ in range(times):
+                self.step(lane, step)
+
+    def step(self, lane: int, step: str) -> None:
+        if step == "event":
+            self.report_event()
+        elif step == "dispatch":
+            self.dispatch()
+        elif step == "read":
+            self.read(lane)
+        elif step == "enqueue":
+            self.enqueue(lane)
+        elif step == "acknowledge":
+            self.acknowledge(lane)
+        elif step == "report":
+            self.report(lane)
+        elif step == "rows":
+            self.write_rows(lane)
+        else:
+            self.hear(lane, producer=False)
+            self.hear(lane, producer=True)
+
+    @rule(data=st.data(), path=st.sampled_from(PATHS), kind=st.sampled_from(CHANGES))
+    def change(self, data: st.DataObject, path: bytes, kind: str) -> None:
+        if kind == "write":
+            self.write_file(
+                path, data.draw(st.sampled_from(SIZES)), data.draw(st.booleans()), data.draw(st.booleans())
+            )
+        elif kind == "rewrite within a tick":
+            self.rewrite_within_a_tick(path)
+        elif kind == "write and set times back":
+            self.write_and_set_times_back(path, data.draw(st.integers(0, 2)))
+        elif kind == "close":
+            self.close_file(path)
+        elif kind == "remove":
+            self.remove_file(path)
+        else:
+            self.scan(path)
+
+    @rule(data=st.data(), lane=st.integers(0, LANES - 1), kind=st.sampled_from(FAULTS))
+    def fail(self, data: st.DataObject, lane: int, kind: str) -> None:
+        if kind == "wait":
+            self.wait(data.draw(st.sampled_from((0.5, 1.0, 40.0))))
+        elif kind == "kill chunker":
+            self.kill_chunker(lane, data.draw(st.booleans()))
+        elif kind == "kill producer":
+            self.kill_producer(lane, data.draw(st.booleans()))
+        elif kind == "crash":
+            if data.draw(st.booleans()):
+                self.write_table()
+            self.crash()
+        elif kind == "cannot read":
+            self.fail_to_read(lane)
+        elif kind == "refuse":
+            self.refuse(lane)
+        elif kind == "send again":
+            self.send_again(lane)
+        elif kind == "give up":
+            self.give_up()
+        else:
+            self.stop_pausing()
+
+    # -- what must hold
+
+    @invariant()
+    def recorded_chunks_are_acknowledged(self) -> None:
+        for row in read_in_progress(io.StringIO(self.table, newline="")):
+            assert not isinstance(row, BadRow)
+            for first, last in RangeSet.parse(row.chunks_to_send).missing(row.n_chunks):
+                for number in range(first, last + 1):
+                    assert (version_of(row), number) in self.topic
+
+    @invariant()
+    def counters_are_those_of_the_entries(self) -> None:
+        check_books(self.ledger, LANES)
+
+    def rest(self) -> None:
+        """Let everything that is on its way come to its end, with a healthy broker."""
+        for _ in range(400):
+            while self.events:
+                self.report_event()
+            self.dispatch()
+            for lane, here in enumerate(self.lanes):
+                while here.tasks or here.reading:
+                    self.read(lane)
+                while here.runs:
+                    self.enqueue(lane)
+                while here.flying:
+                    self.acknowledge(lane)
+                self.report(lane)
+                self.write_rows(lane)
+                self.hear_out(here.chunker)
+                self.hear_out(here.producer)
+            if not self.ledger.open_files:
+                return
+            if self.ledger.next_resumption is not None:
+                self.wait(40.0)
+        raise AssertionError("something is on its way for ever")
+
+    def teardown(self) -> None:
+        for path, file in list(self.files.items()):
+            if file.open:
+                self.close_file(path)
+        self.rest()
+        assert not any(map(any, self.ledger._unread))
+        assert not any(self.ledger._bytes)
+        held = {entry.version.path for entry in self.ledger.undelivered if entry.state is State.HELD}
+        assert not held & set(self.files), "it is held for a writer who has closed it"
+        if self.ledger.undelivered:  # of refusals and giving up: the next start does it
+            self.write_table()
+            self.crash()
+            self.rest()
+        for file in self.files.values():
+            self.is_delivered(file)
+        gone = {entry.version.path for entry in self.ledger.undelivered}
+        assert not gone & set(self.files)
+
+    def is_delivered(self, file: File) -> None:
+        rows = list(read_completed(io.StringIO(self.shards, newline="")))
+        mine = [row for row in rows if isinstance(row, CompletedRow) and version_of(row) == file.version]
+        assert mine, f"{file.version} is not recorded"
+        if file.version.path not in self.untold:
+            whole = digest_of((file.content,) * mine[-1].n_chunks)
+            assert mine[-1].xxh3_128 == whole, f"{file.version} is recorded with an earlier content"
+
+
+def check_books(ledger: Ledger, n_lanes: int) -> None:
+    """Count anew what a ledger keeps count of."""
+    entries = list(ledger._entries.values())
+    unread, sizes = [[0, 0] for _ in range(n_lanes)], [0] * n_lanes
+    active: dict[bytes, Entry] = {}
+    for entry in entries:
+        latest = ledger._latest[entry.version.path]
+        assert latest is entry or entry.state is State.ACTIVE
+        ahead = ledger._active.get(entry.version.path)
+        assert (entry.state is State.BEHIND) == (ahead is not None and ahead is not entry)
+        waiting = entry.state is State.WAITING
+        assert (entry.token in ledger._waiting_small) == (waiting and entry.is_small)
+        assert (entry.token in ledger._waiting_large) == (waiting and not entry.is_small)
+        assert (entry.token in ledger._last_tries) == (entry.state is State.PAUSED and entry.attempts > 1)
+        if entry.state is State.ACTIVE:
+            assert entry.version.path not in active
+            active[entry.version.path] = entry
+            sizes[entry.lane] += entry.version.size
+            unread[entry.lane][not entry.is_small] += not entry.read
+    assert (ledger._unread, ledger._bytes, ledger._active) == (unread, sizes, active)
+    assert len(ledger.undelivered) == sum(entry.state in ENDED for entry in entries)
+    assert ledger.open_files == len(entries) - len(ledger.undelivered)
+    assert set(ledger._latest.values()) <= set(entries)
+
+
+TestProtocol = Protocol.TestCase
+TestProtocol.settings = settings(
+    max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+)
