@@ -1,65 +1,83 @@
-"""What passes between the processes. Read this first.
+"""The messages between processes. Read this first.
 
-Every message is a small frozen tuple; `dfud.processes.channel` carries them in batches. A `token` is the number
-that the supervisor gives to one upload of one version of one file; it is never used again in a run.
+Each message is a small frozen struct; `dfud.processes.channel` carries them in batches. For every pair of
+processes that talk to each other there is one union of what may arrive at either end, so that a message that
+does not belong there is an error and not a surprise. A `token` is the number that the supervisor gives to one
+upload of one version of one file; a run never uses it again.
 
-    watcher ─Found, Swept, Notice─▶ supervisor ─FileTask─▶ chunker ──────RunReady, FileDropped──────▶ producer
-       ▲    (Watching, MovedIn,      │  ▲  ▲                 │ ▲  (RoomAbandoned)                       │  │
-       │     DirectoryGone)          │  │  │                 │ │                                        │  │
-       └───────Allowance, Sweep──────┘  │  └─FilesRead, FileUnreadable, FileChanged, FileUnchanged      │  │
-                                        │                      └───────────────RoomFree─────────────────┘  │
-                                        └────Progress, Completed, Recorded, Undelivered, GivenUp, Notice───┘
+An upload:
 
-A download has a supervisor of its own, and fetchers only:
+    watcher   ─ FromWatcher ──▶ supervisor ─ ToChunker ──▶ chunker
+              ◀── ToWatcher ─              ◀─ FromChunker ─
+    chunker   ─ ChunkerToProducer ─▶ producer
+              ◀─ ProducerToChunker ─
+    producer  ─ FromProducer ─▶ supervisor
+              ◀── ToProducer ─
 
-    fetcher ─Fetched, Holds, Given, CaughtUp, Uncommitted, BrokerAway, Notice─▶ supervisor ─Give, Merge─▶ fetcher
+A download has one supervisor and its fetchers, a verification one main process and its readers.
+
+Unions are spelled out with `Union` and `Optional` because msgspec evaluates them, which Python 3.9 cannot do for
+``X | None``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+import itertools
+from typing import Optional, Union
+
+import msgspec
 
 from dfud.core.version import FileVersion
 
 Ranges = tuple[tuple[int, int], ...]  # of chunk numbers, inclusive, ascending
 
+_tags = itertools.count(1)  # the processes are forked from one another: all have the same numbers
 
-class Notice(NamedTuple):
+
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=lambda name: next(_tags)):
+    """Base of all messages. On the wire it is a MessagePack array: its tag, then its fields."""
+
+
+class Notice(Message, frozen=True):
     """A line for the console and the log file, from any worker."""
 
     level: int  # of `logging`
     text: str
 
 
+class Stop(Message, frozen=True):
+    """To any worker: write what is still unwritten, then exit."""
+
+
 # watcher → supervisor
 
 
-class WatchStarted(NamedTuple):
-    """From now on nothing that is moved into the directory goes unseen; what is below is still being looked at."""
+class WatchStarted(Message, frozen=True):
+    """From now on nothing that is moved into the directory goes unseen; the first scan may still be going on."""
 
 
-class FolderMovedIn(NamedTuple):
-    """A whole folder has come: all in it is wanted, however old it looks."""
+class FolderMovedIn(Message, frozen=True):
+    """A whole folder was moved in: all of its files are wanted, however old they look."""
 
     path: bytes
 
 
-class FileFound(NamedTuple):
-    """A file is ready: closed after writing, moved in, or found by a scan."""
+class FileFound(Message, frozen=True):
+    """A file is ready: it was closed after writing, moved in, or found by a scan."""
 
     version: FileVersion
-    by_event: bool  # the kernel reported it: its content may be new though its size and mtime are not
+    by_event: bool  # reported by the kernel: its content may be new although size and mtime are not
 
 
-class SweepDone(NamedTuple):
-    """All that was there when the sweep of this number was asked for has been reported."""
+class SweepDone(Message, frozen=True):
+    """All that was there when this sweep was requested has been reported."""
 
     number: int
     is_whole: bool = True  # no folder was left out because it could not be read
 
 
-class DirectoryGone(NamedTuple):
-    """The watched directory itself is not there any more: nothing new is found, and LOGS can't be written."""
+class DirectoryGone(Message, frozen=True):
+    """The watched directory no longer exists: nothing new will be found, and LOGS cannot be written."""
 
     why: str
 
@@ -67,14 +85,14 @@ class DirectoryGone(NamedTuple):
 # supervisor → watcher
 
 
-class Allowance(NamedTuple):
-    """The watcher may report this many files more."""
+class Allowance(Message, frozen=True):
+    """The watcher may report this many more files."""
 
     files: int
 
 
-class Sweep(NamedTuple):
-    """Report all that is pending, then answer with `SweepDone`; watch on."""
+class Sweep(Message, frozen=True):
+    """Report everything that is pending, then answer with `SweepDone`; keep watching."""
 
     number: int
 
@@ -82,84 +100,84 @@ class Sweep(NamedTuple):
 # supervisor → chunker
 
 
-class FileTask(NamedTuple):
-    """Read this version of a file, hash all of it, and hand on the chunks in `to_send`."""
+class FileTask(Message, frozen=True):
+    """Read this version of a file, hash all of it, and pass on the chunks in `to_send`."""
 
     token: int
     version: FileVersion
     chunk_size: int  # bytes
     to_send: Ranges  # empty to send nothing
     started: str  # ISO 8601, for the row
-    known_digest: str  # hex digits of xxh3_128 to compare with; "" to upload instead of comparing
+    known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
 
 
 # chunker → supervisor
 
 
-class FilesRead(NamedTuple):
-    """Each of these files was read as one consistent version, and is in the producer's hands."""
+class FilesRead(Message, frozen=True):
+    """Each of these files was read as one consistent version, and all of it was passed to the producer."""
 
     tokens: tuple[int, ...]
 
 
-class FileUnchanged(NamedTuple):
-    """The content is that of the known digest: nothing is to be sent."""
+class FileUnchanged(Message, frozen=True):
+    """The content has the known digest: there is nothing to send."""
 
     token: int
 
 
-class FileChanged(NamedTuple):
-    """The file is not, or is no longer, the version of the task; what was handed on is no whole version."""
+class FileChanged(Message, frozen=True):
+    """The file is not, or is no longer, the version of the task; what was passed on is not a whole version."""
 
     token: int
     version: FileVersion  # as it is now
     being_written: bool  # somebody has it open for writing: the close will be reported
 
 
-class FileUnreadable(NamedTuple):
+class FileUnreadable(Message, frozen=True):
     """The file could not be read."""
 
     token: int
-    gone: bool  # there is no such file any more
+    gone: bool  # it no longer exists
     why: str
 
 
 # chunker → producer
 
 
-class FileStart(NamedTuple):
-    """What the producer has to know of a file whose first run this comes with."""
+class FileStart(Message, frozen=True):
+    """What the producer needs to know about a file; it comes with the first run of it."""
 
     token: int
     version: FileVersion
     chunk_size: int  # bytes
-    delivered: Ranges  # chunks that an earlier run has had acknowledged
+    delivered: Ranges  # chunks that were acknowledged in an earlier run
     started: str  # ISO 8601, for the row
-    sha512: bytes  # of the whole file, where the wire format needs it; else empty
+    sha512: bytes  # of the whole file where the wire format needs it, else empty
 
 
-class RunReady(NamedTuple):
-    """Consecutive chunks of a file lie in the ring."""
+class RunReady(Message, frozen=True):
+    """A run of consecutive chunks of a file lies in the ring."""
 
     token: int
     first: int  # number of the first chunk, 1-based
-    n_chunks: int  # 0 where only `xxh3_128` is told
+    n_chunks: int  # 0 if this only reports `xxh3_128`
     start: int  # of the bytes in the ring
     length: int  # bytes
-    end: int  # ring position that is free again once the run is handed to librdkafka
+    end: int  # ring position that is free again once the run is in librdkafka's queue
     xxh3_64: bytes  # 16 hex digits a chunk
-    xxh3_128: str  # of the whole file, with its last run; else ""
-    file: FileStart | None  # with the first run of a file
+    xxh3_128: str  # of the whole file, with its last run, else ""
+    file: Optional[FileStart]  # with the first run of a file
 
 
-class SpaceAbandoned(NamedTuple):
-    """What a chunker that died had reserved in the ring and not handed on is nobody's."""
+class SpaceAbandoned(Message, frozen=True):
+    """Space in the ring that a dead chunker had reserved and not passed on belongs to nobody."""
 
-    end: int  # ring position that is free again once all that came before is handed to librdkafka
+    end: int  # ring position that is free again once all that came before is in librdkafka's queue
 
 
-class FileDropped(NamedTuple):
-    """No more runs of this file follow: it changed under the reader, or failed."""
+class FileDropped(Message, frozen=True):
+    """No more runs of this file follow: it changed while it was read, or could not be read."""
 
     token: int
 
@@ -167,49 +185,49 @@ class FileDropped(NamedTuple):
 # producer → chunker
 
 
-class SpaceFreed(NamedTuple):
+class SpaceFreed(Message, frozen=True):
     """The ring has room again; sent to a chunker that waits for it."""
 
 
 # producer → supervisor
 
 
-class ChunksAcked(NamedTuple):
+class ChunksAcked(Message, frozen=True):
     """These chunks have been acknowledged since the last report."""
 
     token: int
     chunks: Ranges
 
 
-class FilesCompleted(NamedTuple):
+class FilesCompleted(Message, frozen=True):
     """Every chunk of these files is acknowledged, and their rows are in the shard on disk."""
 
     files: tuple[tuple[int, str], ...]  # token and xxh3_128 of the whole file
-    recorded: bool  # False where the rows could not be written
+    recorded: bool  # False if the rows could not be written
 
 
-class FileUndelivered(NamedTuple):
-    """A chunk will not be delivered in this run; what was acknowledged was reported before."""
+class FileUndelivered(Message, frozen=True):
+    """A chunk will not be delivered in this run; acknowledged chunks were reported before."""
 
     token: int
     why: str
 
 
-class BrokerOutage(NamedTuple):
-    """No broker can be reached, for this reason; or, with an empty one, deliveries go on again."""
+class BrokerOutage(Message, frozen=True):
+    """No broker can be reached, for this reason; or, if it is empty, deliveries have resumed."""
 
     why: str
-    is_cause: bool = False  # what is to be done is told by it: worth a line though the broker is away already
+    is_cause: bool = False  # the reason tells the user what to do: worth a line even during an outage
 
 
-class DeliveryGivenUp(NamedTuple):
-    """While closing, nothing was acknowledged for the whole of message.timeout.ms: the broker is away."""
+class DeliveryGivenUp(Message, frozen=True):
+    """While draining, nothing was acknowledged for the whole of message.timeout.ms."""
 
     why: str
 
 
-class RowsRecorded(NamedTuple):
-    """Rows that could not be written earlier (`FilesCompleted.recorded` false) are on disk now."""
+class RowsRecorded(Message, frozen=True):
+    """Rows that could not be written earlier (`FilesCompleted.recorded` was false) are on disk now."""
 
     rows: int
 
@@ -217,43 +235,43 @@ class RowsRecorded(NamedTuple):
 # supervisor → producer
 
 
-class Drain(NamedTuple):
+class Drain(Message, frozen=True):
     """From now on a message that librdkafka gives up on is undelivered, and is not sent again."""
 
 
 # fetcher → supervisor of a download
 
 
-class PartReport(NamedTuple):
-    """These bytes of a version of a file are in a part of this fetcher."""
+class PartReport(Message, frozen=True):
+    """This fetcher has these bytes of a version of a file."""
 
     part: bytes  # its identity
-    size: int | None  # bytes of the whole; None where it is not told yet
-    spans: Ranges  # of bytes, counted from 1; empty: the part is there no longer
+    size: Optional[int]  # bytes of the whole; None while it is unknown
+    spans: Ranges  # of bytes, counted from 1; empty if the fetcher no longer has the part
 
 
-class Released(NamedTuple):
+class Released(Message, frozen=True):
     """A part that this fetcher will not touch any more."""
 
     part: bytes
     name: str  # of its files; "" if there is none
-    size: int | None  # bytes of the whole; None where it is not told yet
-    digest: str  # of the whole, hex digits; "" where it is not told yet
+    size: Optional[int]  # bytes of the whole; None while it is unknown
+    digest: str  # of the whole, hex digits; "" while it is unknown
     spans: Ranges  # of bytes, counted from 1
 
 
-class Fetched(NamedTuple):
-    """What was counted since the last report: the fields of `dfud.downloading.counts.LedgerCounts`."""
+class Fetched(Message, frozen=True):
+    """What was counted since the last report: the fields of `dfud.downloading.counts.DownloadCounts`."""
 
     counts: tuple[int, ...]
 
 
-class CaughtUp(NamedTuple):
-    """All that was on the partitions of this fetcher at the start has been read."""
+class CaughtUp(Message, frozen=True):
+    """Everything that was on this fetcher's partitions at the start has been read."""
 
 
-class CommitFailed(NamedTuple):
-    """Offsets could not be committed, for this reason; or, with an empty one, they can be again."""
+class CommitFailed(Message, frozen=True):
+    """Offsets could not be committed, for this reason; or, if it is empty, they can be again."""
 
     why: str
 
@@ -261,14 +279,14 @@ class CommitFailed(NamedTuple):
 # supervisor → fetcher
 
 
-class Release(NamedTuple):
+class Release(Message, frozen=True):
     """Let go of a part, and answer with `Released`."""
 
     part: bytes
 
 
-class Merge(NamedTuple):
-    """Take over what others have given of a part."""
+class Merge(Message, frozen=True):
+    """Merge what others have released of a part into your own."""
 
     part: bytes
     donors: tuple[Released, ...]
@@ -277,28 +295,28 @@ class Merge(NamedTuple):
 # reader → main process of a verification
 
 
-class VersionVerdicts(NamedTuple):
-    """Versions that are whole on the topic, and paths that it has in other versions than the directory."""
+class VersionVerdicts(Message, frozen=True):
+    """Versions that are whole on the topic, and paths of which the topic has other versions than the directory."""
 
     records: bytes  # of `dfud.verifying.findings.RECORD` bytes each
     paths: bytes  # 8 bytes each
 
 
-class PartialVersion(NamedTuple):
-    """A version of which this reader has found a part only."""
+class PartialVersion(Message, frozen=True):
+    """A version of which this reader has found only a part."""
 
     path: bytes
-    size: int | None  # bytes
-    mtime_ns: int | None
-    chunk_size: int  # bytes, as far as can be told
+    size: Optional[int]  # bytes
+    mtime_ns: Optional[int]
+    chunk_size: int  # bytes; 0 if unknown
     algorithm: str
-    digest: str  # of the whole, hex digits; "" where it is not told
+    digest: str  # of the whole, hex digits; "" if unknown
     spans: Ranges  # of bytes that are there, counted from 1
-    bad: tuple[int, ...]  # numbers of the chunks whose bytes are not those of the file in the directory
+    bad: tuple[int, ...]  # numbers of the chunks whose bytes differ from the file in the directory
     is_here: bool  # the directory has a file of this path and size
 
 
-class ReaderDone(NamedTuple):
+class ReaderDone(Message, frozen=True):
     """This reader has read its partitions."""
 
     messages: int
@@ -306,44 +324,19 @@ class ReaderDone(NamedTuple):
     refused: int
 
 
-class Stop(NamedTuple):
-    """To any worker: all is done; write what is unwritten and end."""
+# What may arrive at each end of a channel
 
-
-Message = Union[
-    Notice,
-    WatchStarted,
-    FolderMovedIn,
-    FileFound,
-    SweepDone,
-    DirectoryGone,
-    Allowance,
-    Sweep,
-    FileTask,
-    FilesRead,
-    FileUnchanged,
-    FileChanged,
-    FileUnreadable,
-    RunReady,
-    SpaceAbandoned,
-    FileDropped,
-    SpaceFreed,
-    ChunksAcked,
-    FilesCompleted,
-    FileUndelivered,
-    BrokerOutage,
-    DeliveryGivenUp,
-    RowsRecorded,
-    Drain,
-    PartReport,
-    Released,
-    Fetched,
-    CaughtUp,
-    CommitFailed,
-    Release,
-    Merge,
-    VersionVerdicts,
-    PartialVersion,
-    ReaderDone,
-    Stop,
+FromWatcher = Union[Notice, WatchStarted, FolderMovedIn, FileFound, SweepDone, DirectoryGone]
+ToWatcher = Union[Allowance, Sweep, Stop]
+FromChunker = Union[Notice, FilesRead, FileUnchanged, FileChanged, FileUnreadable]
+ToChunker = Union[FileTask, Stop]
+ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped]
+ProducerToChunker = SpaceFreed
+FromProducer = Union[
+    Notice, ChunksAcked, FilesCompleted, FileUndelivered, BrokerOutage, DeliveryGivenUp, RowsRecorded
 ]
+ToProducer = Union[Drain, Stop]
+FromFetcher = Union[Notice, PartReport, Released, Fetched, CaughtUp, CommitFailed, BrokerOutage]
+ToFetcher = Union[Release, Merge, Stop]
+FromReader = Union[Notice, VersionVerdicts, PartialVersion, ReaderDone, BrokerOutage]
+ToReader = Stop

@@ -14,7 +14,12 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from benchmarks.micro.timing import best, show
+from dfud.core.version import FileVersion
+from dfud.messages import FileStart, RunReady
+from dfud.processes import links
 from dfud.processes.channel import Channel
 
 _FILES = 16  # in a packet: several messages go at once
@@ -76,6 +81,20 @@ def _named(plain: list[Any]) -> list[Any]:
     ]
 
 
+def _messages(messages: list[Any]) -> list[RunReady]:
+    """Return the same as messages of ours: the start of a file travels with its first run."""
+    ours = []
+    for start, run in zip(messages[::2], messages[1::2]):
+        version = FileVersion(*start.version)
+        file = FileStart(start.token, version, start.chunk_size, start.delivered, start.started, sha512=b"")
+        ours.append(
+            RunReady(
+                run.token, run.first, run.n_chunks, run.start, run.length, run.end, run.xxh3_64, run.xxh3_128, file
+            )
+        )
+    return ours
+
+
 _STRUCT = struct.Struct("<QQIQIQ16s32s")
 
 
@@ -107,11 +126,17 @@ def main() -> None:
     packed = _structs(messages)
     timed("    back, as tuples", lambda: list(_STRUCT.iter_unpack(packed)))
 
+    ours = _messages(messages)
+    encode = msgspec.msgpack.Encoder().encode
+    encoded = encode(ours)
+    timed("msgspec of structs", lambda: encode(ours))
+    timed("    back", lambda: links.LANE.decode_down(encoded))
+
     print("a whole way, a file:")
-    one, other = Channel.pair()
+    one, other = Channel.pair(links.LANE)
 
     def by_channel() -> object:
-        one.send(messages)
+        one.send(ours)
         return other.receive()
 
     timed("dfud.processes.channel", by_channel)
@@ -122,11 +147,11 @@ def main() -> None:
         return _named(marshal.loads(right.recv(1 << 17)))
 
     timed("the same socket, marshal, named again", by_marshal)
-    ours, theirs = multiprocessing.Pipe()
+    near, far = multiprocessing.Pipe()
 
     def by_pipe() -> object:
-        ours.send(messages)
-        return theirs.recv()
+        near.send(messages)
+        return far.recv()
 
     timed("multiprocessing.Pipe", by_pipe)
     queue: multiprocessing.SimpleQueue[object] = multiprocessing.SimpleQueue()
@@ -140,7 +165,7 @@ def main() -> None:
     print("the same, one message at a time, a message:")
 
     def singly() -> None:
-        for message in messages * 50:
+        for message in ours * 50:
             one.send([message])
             other.receive()
 
@@ -149,7 +174,7 @@ def main() -> None:
             queue.put(message)
             queue.get()
 
-    show("dfud.processes.channel", best(singly, 50 * len(messages)))
+    show("dfud.processes.channel", best(singly, 50 * len(ours)))
     show("multiprocessing.SimpleQueue", best(queued_singly, 50 * len(messages)))
 
 

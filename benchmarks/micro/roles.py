@@ -25,7 +25,8 @@ from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
 from dfud.logs.times import IsoClock
 from dfud.messages import FileFound, FilesCompleted, FilesRead, FileTask, Message
-from dfud.processes.packing import pack, unpack
+from dfud.processes import links
+from dfud.processes.packing import pack
 from dfud.uploading.chunker import Chunker
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.producer import ProducerSettings, ProducerWorker
@@ -110,21 +111,21 @@ def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]
     """Recognise the files, and give each a task, as far as a chunker may have them."""
     sink = _Sink()
     for packet in packets:
-        for message in unpack(packet):
+        for message in links.WATCHER.decode_up(packet):
             assert isinstance(message, FileFound)
-            entry = ledger.find(message.version, message.by_event)
+            entry = ledger.on_found(message.version, message.by_event)
             if entry is not None:
                 reports.enqueued(entry, time.monotonic())
         tasks = [task for _, task in ledger.dispatch()]
         sink.send(tasks)
         for task in tasks:
-            ledger.was_read(task.token)
+            ledger.mark_read(task.token)
     return sink.packets
 
 
 def _read(chunker: Chunker, packets: list[bytes]) -> None:
     for packet in packets:
-        for task in unpack(packet):
+        for task in links.CHUNKER.decode_down(packet):
             assert isinstance(task, FileTask)
             chunker._do_small(task)
     chunker._flush()
@@ -132,26 +133,28 @@ def _read(chunker: Chunker, packets: list[bytes]) -> None:
 
 def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     for packet in packets:
-        for message in unpack(packet):
+        for message in links.LANE.decode_down(packet):
             lane._from_chunker(message)
         lane._client.poll()
         lane._keep_tables()
     lane._keep_tables(at_once=True)
 
 
-def _complete(ledger: Ledger, reports: Reports, packets: list[bytes]) -> int:
+def _complete(ledger: Ledger, reports: Reports, read: list[bytes], completed: list[bytes]) -> int:
     index, count = CompletedIndex(), 0
-    for packet in packets:
-        for message in unpack(packet):
-            if isinstance(message, FilesRead):
-                for token in message.tokens:
-                    ledger.was_read(token)
-            elif isinstance(message, FilesCompleted):
+    for packet in read:
+        for report in links.CHUNKER.decode_up(packet):
+            assert isinstance(report, FilesRead)
+            for token in report.tokens:
+                ledger.mark_read(token)
+    for packet in completed:
+        for message in links.PRODUCER.decode_up(packet):
+            if isinstance(message, FilesCompleted):
                 for token, xxh3_128 in message.files:
                     entry = ledger.entry(token)
                     assert entry is not None
                     index.add(entry.identity, bytes.fromhex(xxh3_128))
-                    ledger.is_complete(token)
+                    ledger.on_completed(token)
                     reports.done(entry, time.monotonic())
                     count += 1
     return count
@@ -179,8 +182,8 @@ def main() -> None:
         tasks = _timed("supervisor: recognise, enqueue, hand out", lambda: _find(ledger, reports, found))
         _timed("chunker: open, read, hash, close, tell", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
-        packets = to_supervisor.packets + from_producer.packets
-        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reports, packets))
+        read, completed = to_supervisor.packets, from_producer.packets
+        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reports, read, completed))
         assert done == _FILES, done
 
 

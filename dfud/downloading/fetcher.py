@@ -25,11 +25,12 @@ from dfud.messages import (
     CaughtUp,
     CommitFailed,
     Fetched,
+    FromFetcher,
     Merge,
-    Message,
     Notice,
     Release,
     Stop,
+    ToFetcher,
 )
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
@@ -63,7 +64,13 @@ class FetchSettings(NamedTuple):
     download_regex: str
 
 
-def run(name: str, supervisor: int, to_supervisor: Channel, number: int, settings: FetchSettings) -> None:
+def run(
+    name: str,
+    supervisor: int,
+    to_supervisor: Channel[FromFetcher, ToFetcher],
+    number: int,
+    settings: FetchSettings,
+) -> None:
     """Be the fetcher `number` until told to leave."""
     init_worker(name, supervisor)
     tune_malloc()
@@ -78,7 +85,11 @@ class Fetcher:
     """Responsible for a share of the partitions: for what is read, and what is committed."""
 
     def __init__(
-        self, channel: Channel, number: int, settings: FetchSettings, consumer_factory: ConsumerFactory
+        self,
+        channel: Channel[FromFetcher, ToFetcher],
+        number: int,
+        settings: FetchSettings,
+        consumer_factory: ConsumerFactory,
     ) -> None:
         self._channel = channel
         self._number = number
@@ -88,7 +99,7 @@ class Fetcher:
         parts = os.open(settings.parts, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)
         folder = PartsFolder(parts)
         self._tree = tree
-        self._outbox: list[Message] = []
+        self._outbox: list[FromFetcher] = []
         disk = Disk(self._endure)
         self._shelf = PartStore(tree, folder, number, disk, self._tell)
         accepts = path_filter(settings.download_regex)
@@ -102,7 +113,7 @@ class Fetcher:
         self._reading: set[int] = set()  # partitions, with --once those that are not at their end
         self._assigned: set[int] = set()
         self._assigned_all = False
-        self._later: list[Message] = []  # from the supervisor, come while the disk was full
+        self._later: list[ToFetcher] = []  # from the supervisor, come while the disk was full
         self._leaving = False
         self._caught_up = False
         self._away = ""

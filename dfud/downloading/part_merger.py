@@ -31,7 +31,7 @@ class PartMerger:
         """Whether some file is being brought together."""
         return bool(self._meetings)
 
-    def holds(self, fetcher: int, report: PartReport) -> list[Order]:
+    def on_report(self, fetcher: int, report: PartReport) -> list[Order]:
         """Take a report; return what is to be done where all bytes of a file are there, in several places."""
         part = report.part
         if not report.spans:
@@ -56,7 +56,7 @@ class PartMerger:
         self._meetings[part] = _PendingMerge(fetcher, others, [])
         return [(other, Release(part)) for other in sorted(others)]
 
-    def given(self, fetcher: int, gift: Released) -> list[Order]:
+    def on_released(self, fetcher: int, gift: Released) -> list[Order]:
         """Take what a fetcher has let go of; return what is to be done with it."""
         meeting = self._meetings.get(gift.part)
         self._held.get(gift.part, {}).pop(fetcher, None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 
 from dfud.core.names import shown
 from dfud.downloading import fetcher
@@ -15,7 +14,19 @@ from dfud.downloading.incomplete_table import IncompletePart, list_incomplete, w
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts import PartsFolder
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.messages import BrokerOutage, CaughtUp, CommitFailed, Fetched, Message, Notice, PartReport, Released
+from dfud.messages import (
+    BrokerOutage,
+    CaughtUp,
+    CommitFailed,
+    Fetched,
+    FromFetcher,
+    Notice,
+    PartReport,
+    Released,
+    ToFetcher,
+)
+from dfud.processes import links
+from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
 from dfud.processes.workers import Worker, Workers
 
@@ -45,9 +56,9 @@ class DownloadSupervisor:
         self._output = surroundings.output
         self._log = log
         self._clock = clock
-        self._hub = EventLoop(surroundings, UserCommands(self._quit, self._abandon, self._check), clock)
-        self._fetchers: list[Worker] = []
-        self._gathering = PartMerger()
+        self._loop = EventLoop(surroundings, UserCommands(self._quit, self._abandon, self._check), clock)
+        self._fetchers: list[Worker[ToFetcher, FromFetcher]] = []
+        self._merger = PartMerger()
         self._counts = DownloadCounts()
         self._told = DownloadCounts()
         self._next_progress = clock()
@@ -75,9 +86,9 @@ class DownloadSupervisor:
         return self._finish()
 
     def _turn(self) -> None:
-        self._hub.run_once([self._next_progress if self._counts != self._told else None])
+        self._loop.run_once([self._next_progress if self._counts != self._told else None])
         if self._settings.ends is not None and len(self._caught_up) == len(self._fetchers):
-            self._leaving = self._leaving or not self._gathering.is_busy
+            self._leaving = self._leaving or not self._merger.is_busy
         now = self._clock()
         if now >= self._next_progress and self._counts != self._told:
             self._log.info(summary(self._counts))
@@ -87,7 +98,7 @@ class DownloadSupervisor:
     def _part(self) -> None:
         """Have the fetchers put on disk and commit what they have read, and end."""
         self._uncommitted.clear()
-        self._hub.part(self._fetchers, self._take_last, _STOP_TIMEOUT_S)
+        self._loop.stop_workers(self._fetchers, _STOP_TIMEOUT_S)
         for number, worker in enumerate(self._fetchers):
             if worker.process.exitcode is None:
                 self._uncommitted[number] = "it did not end"
@@ -111,34 +122,30 @@ class DownloadSupervisor:
 
     # -- messages
 
-    def _take(self, number: int, message: Message) -> None:
-        if isinstance(message, Fetched):
-            self._counts = self._counts.plus(DownloadCounts(*message.counts))
-        elif isinstance(message, PartReport):
-            self._order(self._gathering.holds(number, message))
-        elif isinstance(message, Released):
-            self._order(self._gathering.given(number, message))
-        elif isinstance(message, CaughtUp):
-            self._caught_up.add(number)
-        elif isinstance(message, CommitFailed):
-            self._take_uncommitted(number, message.why)
-        elif isinstance(message, BrokerOutage):
-            self._take_away(number, message.why)
-        elif isinstance(message, Notice):
-            self._log.log(message.level, message.text)
+    def _dispatcher(self, number: int) -> Dispatcher[FromFetcher]:
+        """Return what handles the messages of fetcher `number`."""
+        return Dispatcher(
+            FromFetcher,
+            {
+                Fetched: self._on_fetched,
+                PartReport: lambda report: self._send_orders(self._merger.on_report(number, report)),
+                Released: lambda released: self._send_orders(self._merger.on_released(number, released)),
+                CaughtUp: lambda _: self._caught_up.add(number),
+                CommitFailed: lambda failed: self._on_commit_failed(number, failed.why),
+                BrokerOutage: lambda outage: self._on_outage(number, outage.why),
+                Notice: lambda notice: self._log.log(notice.level, notice.text),
+            },
+        )
 
-    def _take_last(self, message: Message) -> None:
-        """Take what some fetcher says while it ends: nothing is gathered any more."""
-        if isinstance(message, CommitFailed):
-            self._take_uncommitted(len(self._uncommitted), message.why)
-        elif isinstance(message, (Fetched, Notice)):
-            self._take(0, message)
+    def _on_fetched(self, fetched: Fetched) -> None:
+        self._counts = self._counts.plus(DownloadCounts(*fetched.counts))
 
-    def _order(self, orders: list[Order]) -> None:
-        for number, order in orders:
-            self._fetchers[number].channel.post([order])
+    def _send_orders(self, orders: list[Order]) -> None:
+        if not self._leaving:  # else nothing is merged any more
+            for number, order in orders:
+                self._fetchers[number].channel.post([order])
 
-    def _take_uncommitted(self, number: int, why: str) -> None:
+    def _on_commit_failed(self, number: int, why: str) -> None:
         known = self._uncommitted.pop(number, "")
         if why:
             self._uncommitted[number] = why
@@ -147,7 +154,7 @@ class DownloadSupervisor:
         elif not self._uncommitted:
             self._log.warning("offsets are committed again")
 
-    def _take_away(self, number: int, why: str) -> None:
+    def _on_outage(self, number: int, why: str) -> None:
         before = bool(self._away)
         (self._away.add if why else self._away.discard)(number)
         if why and not before:
@@ -159,16 +166,16 @@ class DownloadSupervisor:
 
     def _start_fetchers(self) -> None:
         for number in range(self._settings.workers):
-            worker = self._workers.start(f"fetcher-{number}", fetcher.run, (number, self._settings))
+            worker = self._workers.start(f"fetcher-{number}", links.FETCHER, fetcher.run, (number, self._settings))
             self._fetchers.append(worker)
         for number, worker in enumerate(self._fetchers):
-            self._hub.watch(worker, partial(self._take, number), self._on_death)
+            self._loop.watch(worker, self._dispatcher(number), self._on_death)
 
-    def _on_death(self, dead: Worker) -> None:
+    def _on_death(self, dead: Worker[ToFetcher, FromFetcher]) -> None:
         """Start all fetchers anew: each finds what is on disk, and reads on from what was committed."""
-        cause = self._hub.count_death(dead)
-        for number, worker in enumerate(self._fetchers):
-            self._hub.let_go(worker, partial(self._take, number))
+        cause = self._loop.count_death(dead)
+        for worker in self._fetchers:
+            self._loop.unwatch(worker)
         self._log.warning(f"{dead.name} {cause}: others take over")
         self._workers.kill_all()
         for worker in self._fetchers:
@@ -176,7 +183,7 @@ class DownloadSupervisor:
         self._fetchers.clear()
         self._caught_up.clear()
         self._uncommitted.clear()
-        self._gathering = PartMerger()
+        self._merger = PartMerger()
         self._folder.tidy()
         self._start_fetchers()
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
-from dfud.messages import Message
-from dfud.processes.packing import pack, unpack
+from dfud.processes.links import Decode, Down, Link, Up
+from dfud.processes.packing import pack
 
 _PACKET_BYTES = 128 * 1024  # well under the smallest default of the kernel's socket buffers (208 KiB)
+Sent = TypeVar("Sent")
+Received = TypeVar("Received")
 _FIRST, _LAST = 1, 2  # bits of a packet's first byte: a batch may take several packets
 
 
@@ -22,21 +25,22 @@ class PeerGoneError(Exception):
     """The process at the other end has ended."""
 
 
-class Channel:
+class Channel(Generic[Sent, Received]):
     """One end of the channel. It belongs to one process; the other copies of a fork are to be closed."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, decode: Decode[Received]) -> None:
         self._socket = end
+        self._decode = decode
         self._outbox: deque[bytes] = deque()
         self._parts: list[bytes] = []
         self._buffer = bytearray(_PACKET_BYTES + 1)
         self._view = memoryview(self._buffer)
 
-    @classmethod
-    def pair(cls) -> tuple[Channel, Channel]:
-        """Return both ends of a new channel."""
+    @staticmethod
+    def pair(link: Link[Down, Up]) -> tuple[Channel[Down, Up], Channel[Up, Down]]:
+        """Return both ends of a new channel: the one to keep, and the one to give away."""
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        return cls(one), cls(other)
+        return Channel(one, link.decode_up), Channel(other, link.decode_down)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -44,7 +48,7 @@ class Channel:
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, batch: Sequence[Message]) -> None:
+    def send(self, batch: Sequence[Sent]) -> None:
         """Send `batch`, waiting while the other end does not read; PeerGoneError if it has ended."""
         try:
             for packet in _packets(batch):
@@ -52,7 +56,7 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError):
             raise PeerGoneError from None
 
-    def post(self, batch: Sequence[Message]) -> None:
+    def post(self, batch: Sequence[Sent]) -> None:
         """Send `batch` without ever waiting: what does not fit is kept for `flush`. A gone peer is ignored."""
         self._outbox.extend(_packets(batch))
         self.flush()
@@ -73,8 +77,8 @@ class Channel:
         """Packets that wait for `flush`."""
         return len(self._outbox)
 
-    def receive(self, wait: bool = True) -> Sequence[Message]:
-        """Return the next batch, or an empty one if there is none and `wait` is false; PeerGoneError at the end."""
+    def receive(self, wait: bool = True) -> Sequence[Received]:
+        """Return the next batch, an empty one if there is none and `wait` is false; PeerGoneError at the end."""
         flags = 0 if wait else socket.MSG_DONTWAIT
         while True:
             try:
@@ -87,7 +91,7 @@ class Channel:
                 raise PeerGoneError
             mark = self._buffer[0]
             if mark == _FIRST | _LAST:
-                return unpack(self._view[1:length])
+                return self._decode(self._view[1:length])
             # A first part also ends what a killed sender began and did not finish.
             if mark & _FIRST:
                 self._parts.clear()
@@ -95,10 +99,10 @@ class Channel:
             if mark & _LAST:
                 whole = b"".join(self._parts)
                 self._parts.clear()
-                return unpack(whole)
+                return self._decode(whole)
 
 
-def _packets(batch: Sequence[Message]) -> list[bytes]:
+def _packets(batch: Sequence[Any]) -> list[bytes]:
     if not batch:  # an empty one is how `receive` says that there is none
         return []
     data = pack(batch)

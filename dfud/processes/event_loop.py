@@ -8,12 +8,13 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dfud.errors import WorkerError
-from dfud.messages import Message, Stop
+from dfud.messages import Stop
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.console import CommandInput, Output
+from dfud.processes.links import Up
 from dfud.processes.signals import Signals
 from dfud.processes.workers import Worker
 
@@ -51,7 +52,8 @@ class EventLoop:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, int] = {}  # events asked for, by descriptor
-        self._channels: dict[int, Channel] = {}  # of the workers that are watched, by descriptor
+        self._channels: dict[int, Channel[Any, Any]] = {}  # of the watched workers, by descriptor
+        self._handlers: dict[Worker[Any, Any], Callable[[Any], None]] = {}  # of their messages
         self._interrupted = False  # once: a second time leaves at once
         self._deaths: deque[float] = deque()
         self._next_dot = clock() + self._update_seconds
@@ -133,22 +135,26 @@ class EventLoop:
 
     # -- workers
 
-    def watch(self, worker: Worker, take: Callable[[Message], None], died: Callable[[Worker], None]) -> None:
-        """Have `take` called with each message of `worker`, and `died` when it has ended."""
+    def watch(
+        self, worker: Worker[Any, Up], handle: Callable[[Up], None], on_death: Callable[[Worker[Any, Up]], None]
+    ) -> None:
+        """Call `handle` with each message of `worker`, and `on_death` when its process has ended."""
         channel = worker.channel
+        self._handlers[worker] = handle
         self._channels[channel.fileno()] = channel
-        self._register(channel.fileno(), selectors.EVENT_READ, lambda: self._on_channel(channel, take))
-        self._register(worker.process.sentinel, selectors.EVENT_READ, lambda: died(worker))
+        self._register(channel.fileno(), selectors.EVENT_READ, lambda: self._on_channel(worker))
+        self._register(worker.process.sentinel, selectors.EVENT_READ, lambda: on_death(worker))
 
-    def let_go(self, worker: Worker, take: Callable[[Message], None]) -> None:
-        """Watch `worker`, which has ended or is to end, no longer; what it has told last is taken."""
+    def unwatch(self, worker: Worker[Any, Any]) -> None:
+        """Stop watching `worker`, which has ended or is about to; its last messages are still handled."""
         self._unregister(worker.process.sentinel)
         self._unregister(worker.channel.fileno())
         self._channels.pop(worker.channel.fileno(), None)
-        self._hear_out(worker, take)
+        self._drain(worker)
+        del self._handlers[worker]
 
-    def count_death(self, worker: Worker) -> str:
-        """Return what ended `worker`; WorkerError if too many have died of late."""
+    def count_death(self, worker: Worker[Any, Any]) -> str:
+        """Return what ended `worker`; WorkerError if too many workers have died recently."""
         cause = worker.cause_of_death()
         now = self._clock()
         self._deaths.append(now)
@@ -161,41 +167,41 @@ class EventLoop:
             )
         return cause
 
-    def part(
-        self, workers: Iterable[Worker], take: Callable[[Message], None], seconds: float = _STOP_TIMEOUT_S
-    ) -> None:
-        """Have `workers` end by themselves, and hear what they have to say; some may be left after so long."""
-        staying = set(workers)
-        for worker in staying:
+    def stop_workers(self, workers: Iterable[Worker[Any, Any]], timeout_s: float = _STOP_TIMEOUT_S) -> None:
+        """Ask `workers` to exit, and handle their last messages; some may still be running after `timeout_s`."""
+        running = set(workers)
+        for worker in running:
             self._unregister(worker.process.sentinel)
             worker.channel.post([Stop()])
-        deadline = self._clock() + seconds
-        while staying and self._clock() < deadline:
-            for worker in list(staying):
+        deadline = self._clock() + timeout_s
+        while running and self._clock() < deadline:
+            for worker in list(running):
                 if worker.process.exitcode is not None:
-                    self.let_go(worker, take)
-                    staying.discard(worker)
-            if staying:
+                    self.unwatch(worker)
+                    running.discard(worker)
+            if running:
                 with selectors.DefaultSelector() as ends:
-                    for worker in staying:
+                    for worker in running:
                         worker.channel.flush()
                         ends.register(worker.process.sentinel, selectors.EVENT_READ)
                         ends.register(worker.channel.fileno(), selectors.EVENT_READ, worker)
                     for key, _ in ends.select(1.0):
                         if key.data is not None:
-                            self._hear_out(key.data, take)
+                            self._drain(key.data)
 
-    def _on_channel(self, channel: Channel, take: Callable[[Message], None]) -> None:
+    def _on_channel(self, worker: Worker[Any, Any]) -> None:
+        channel, handle = worker.channel, self._handlers[worker]
         channel.flush()
         try:
             for message in channel.receive(wait=False):
-                take(message)
+                handle(message)
         except PeerGoneError:
-            self._unregister(channel.fileno())  # the process's end is seen by itself
+            self._unregister(channel.fileno())  # the end of the process is an event of its own
 
-    @staticmethod
-    def _hear_out(worker: Worker, take: Callable[[Message], None]) -> None:
+    def _drain(self, worker: Worker[Any, Any]) -> None:
+        """Handle what has arrived from `worker` and was not read yet."""
+        handle = self._handlers[worker]
         with contextlib.suppress(PeerGoneError):
             while batch := worker.channel.receive(wait=False):
                 for message in batch:
-                    take(message)
+                    handle(message)

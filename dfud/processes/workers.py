@@ -10,11 +10,12 @@ import signal
 import traceback
 from collections.abc import Callable, Iterable
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, Protocol
 
 from dfud.errors import WorkerError
 from dfud.messages import Notice
 from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.links import Down, Link, Up
 from dfud.processes.signals import ending_signals_blocked
 
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -26,11 +27,12 @@ class Closeable(Protocol):
     def close(self) -> None: ...
 
 
-class Worker(NamedTuple):
+class Worker(Generic[Down, Up]):
     """A process and the supervisor's end of the channel to it."""
 
-    process: BaseProcess
-    channel: Channel
+    def __init__(self, process: BaseProcess, channel: Channel[Down, Up]) -> None:
+        self.process = process
+        self.channel = channel
 
     @property
     def name(self) -> str:
@@ -54,23 +56,33 @@ class Workers:
         self._started: list[BaseProcess] = []
 
     def start(
-        self, name: str, run: Callable[..., None], args: Iterable[Any], theirs: Iterable[Closeable] = ()
-    ) -> Worker:
+        self,
+        name: str,
+        link: Link[Down, Up],
+        run: Callable[..., None],
+        args: Iterable[Any],
+        theirs: Iterable[Closeable] = (),
+    ) -> Worker[Down, Up]:
         """Start `run(name, our process id, channel to us, *args)`; `theirs` is what only the child keeps open.
 
         Raises WorkerError where the system has no process or descriptor left for it.
         """
         try:
-            return self._start(name, run, args, theirs)
+            return self._start(name, link, run, args, theirs)
         except OSError as problem:
             raise WorkerError(
                 f"{name} can't be started: {problem.strerror}; see the limits of this process (ulimit -a)"
             ) from None
 
     def _start(
-        self, name: str, run: Callable[..., None], args: Iterable[Any], theirs: Iterable[Closeable]
-    ) -> Worker:
-        ours, to_supervisor = Channel.pair()
+        self,
+        name: str,
+        link: Link[Down, Up],
+        run: Callable[..., None],
+        args: Iterable[Any],
+        theirs: Iterable[Closeable],
+    ) -> Worker[Down, Up]:
+        ours, to_supervisor = Channel.pair(link)
         kept = list(theirs)
         others = [item for item in [*self._ours, ours] if item not in kept]
         supervisor = os.getpid()
@@ -110,7 +122,7 @@ class Workers:
         self._ours.remove(item)
 
 
-def _tell(to_supervisor: Channel, name: str, bug: Exception) -> None:
+def _tell(to_supervisor: Channel[Any, Any], name: str, bug: Exception) -> None:
     last = traceback.extract_tb(bug.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     text = f"{name} met an internal error, {type(bug).__name__}: {bug} ({where}); please report it"

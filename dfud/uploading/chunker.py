@@ -8,16 +8,19 @@ from collections import deque
 
 from dfud.core.chunking import count_chunks
 from dfud.messages import (
+    ChunkerToProducer,
     FileChanged,
     FileDropped,
     FilesRead,
     FileTask,
     FileUnchanged,
     FileUnreadable,
-    Message,
+    FromChunker,
+    ProducerToChunker,
     RunReady,
     SpaceAbandoned,
     Stop,
+    ToChunker,
 )
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker
@@ -34,8 +37,8 @@ _GONE = (errno.ENOENT, errno.ENOTDIR)
 def run(
     name: str,
     supervisor: int,
-    to_supervisor: Channel,
-    to_producer: Channel,
+    to_supervisor: Channel[FromChunker, ToChunker],
+    to_producer: Channel[ChunkerToProducer, ProducerToChunker],
     ring: Ring,
     folder: int,
     wire: WireFormat,
@@ -54,7 +57,12 @@ class Chunker:
     """Responsible for the files that it is given, each from its first byte to its last."""
 
     def __init__(
-        self, to_supervisor: Channel, to_producer: Channel, ring: Ring, folder: int, wire: WireFormat
+        self,
+        to_supervisor: Channel[FromChunker, ToChunker],
+        to_producer: Channel[ChunkerToProducer, ProducerToChunker],
+        ring: Ring,
+        folder: int,
+        wire: WireFormat,
     ) -> None:
         self._supervisor = to_supervisor
         self._producer = to_producer
@@ -65,9 +73,9 @@ class Chunker:
         self._small: deque[FileTask] = deque()
         self._large: deque[FileTask] = deque()
         self._open: deque[FileReader] = deque()
-        self._runs: list[Message] = []  # for the producer
+        self._runs: list[ChunkerToProducer] = []  # for the producer
         self._read: list[int] = []  # tokens of files, for the supervisor
-        self._reports: list[Message] = []  # for the supervisor
+        self._reports: list[FromChunker] = []  # for the supervisor
         # Before us there may have been a chunker that died.
         ring.set_waiting(False)
         if ring.used:
@@ -169,7 +177,7 @@ class Chunker:
         if len(self._runs) >= _BATCH_MESSAGES:
             self._flush()
 
-    def _report(self, report: Message) -> None:
+    def _report(self, report: FromChunker) -> None:
         self._reports.append(report)
 
     def _flush(self) -> None:

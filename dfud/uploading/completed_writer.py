@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.times import IsoClock
-from dfud.messages import FilesCompleted, Message, Notice, RowsRecorded
+from dfud.messages import FilesCompleted, FromProducer, Notice, RowsRecorded
 from dfud.uploading.upload import Upload
 
 # With what the supervisor waits before it writes the in-progress table, together well under 5 s.
@@ -23,7 +23,7 @@ class CompletedWriter:
     def __init__(
         self,
         shards: ShardWriter,
-        tell: Callable[[Sequence[Message]], None],
+        tell: Callable[[Sequence[FromProducer]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tell` sends messages to the supervisor."""

@@ -45,7 +45,7 @@ class FileReader:
 
         It is a `FileReader` in one step, without what only longer files need: most of the cost of a small file.
         """
-        token, version, chunk_size, _, started, _ = task
+        token, version, chunk_size = task.token, task.version, task.chunk_size
         path, size, _ = version
         descriptor, found = open_regular_file(path, folder)
         try:
@@ -57,7 +57,7 @@ class FileReader:
                     _check_version(descriptor, os.fstat(descriptor), version)
                     digests = cls._digests(view, chunk_size)
                     whole = xxhash.xxh3_128_hexdigest(view)
-                    file = FileStart(token, version, chunk_size, (), started, cls._sha512(view))
+                    file = FileStart(token, version, chunk_size, (), task.started, cls._sha512(view))
             except (OSError, VersionChangedError):
                 ring.take_back()
                 raise
@@ -66,7 +66,10 @@ class FileReader:
         return RunReady(token, 1, count_chunks(size, chunk_size), start, size, end, digests, whole, file)
 
     def __init__(self, task: FileTask, ring: Ring, run_bytes: int, folder: int) -> None:
-        """Open the file below the open directory `folder`; OSError if it can't be, VersionChangedError if it changed."""
+        """Open the file below the open directory `folder`.
+
+        Raises OSError if that fails, and VersionChangedError if it is another version.
+        """
         self.task = task
         self._is_announced = False  # the producer has been told of the file
         self._ring = ring
@@ -93,8 +96,8 @@ class FileReader:
     def step(self, reserve: Reserve) -> RunReady | None:
         """Read the next run; None where it only had to be hashed. The last of all has ``xxh3_128`` set.
 
-        Raises OSError if the file can't be read, and VersionChangedError if it changed; what was handed on before is then
-        part of no whole version.
+        Raises OSError if the file cannot be read, and VersionChangedError if it changed; what was passed on before
+        is then part of no whole version.
         """
         run, send = next(self._plan)
         if not send:
@@ -134,12 +137,12 @@ class FileReader:
         if self._is_announced or self.task.known_digest:
             return None
         self._is_announced = True
-        token, version, chunk_size, to_send, started, _ = self.task
-        delivered = RangeSet(to_send).missing(count_chunks(version.size, chunk_size))
-        return FileStart(token, version, chunk_size, delivered.ranges(), started, self.sha512)
+        task = self.task
+        delivered = RangeSet(task.to_send).missing(count_chunks(task.version.size, task.chunk_size))
+        return FileStart(task.token, task.version, task.chunk_size, delivered.ranges(), task.started, self.sha512)
 
     def _whole(self) -> str:
-        """Return the xxh3_128 of the whole file, which has been read; VersionChangedError if it changed meanwhile."""
+        """Return the xxh3_128 of the file, all of which was read; VersionChangedError if it has changed."""
         _check_version(self._descriptor, os.fstat(self._descriptor), self.task.version)
         return self._hash.hexdigest()
 

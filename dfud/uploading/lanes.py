@@ -6,12 +6,25 @@ from typing import NamedTuple
 
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
+from dfud.messages import (
+    FromChunker,
+    FromProducer,
+    FromWatcher,
+    ToChunker,
+    ToProducer,
+    ToWatcher,
+)
+from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.processes.workers import Worker, Workers
 from dfud.uploading import chunker, producer
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.ring import Ring
 from dfud.watch import watcher
+
+WatcherWorker = Worker[ToWatcher, FromWatcher]
+ChunkerWorker = Worker[ToChunker, FromChunker]
+ProducerWorkerProcess = Worker[ToProducer, FromProducer]
 
 
 class LaneSettings(NamedTuple):
@@ -35,7 +48,7 @@ class Lane:
 
     def _start_both(self) -> None:
         self._ring = Ring(self._settings.ring_bytes)
-        self._chunker_end, self._producer_end = Channel.pair()
+        self._chunker_end, self._producer_end = Channel.pair(links.LANE)
         self._workers.keep(self._chunker_end)
         self._workers.keep(self._producer_end)
         self._start_producer()
@@ -44,6 +57,7 @@ class Lane:
     def _start_chunker(self) -> None:
         self.chunker = self._workers.start(
             f"chunker-{self.number}",
+            links.CHUNKER,
             chunker.run,
             (self._chunker_end, self._ring, self._settings.directory, self._settings.producer.wire),
             theirs=[self._chunker_end],
@@ -54,13 +68,14 @@ class Lane:
         shards = ShardWriter(settings.folder, self.number, self._shard)
         self.producer = self._workers.start(
             f"producer-{self.number}",
+            links.PRODUCER,
             producer.run,
             (self._producer_end, self._ring, shards, settings.producer),
             theirs=[self._producer_end],
         )
 
     @property
-    def workers(self) -> tuple[Worker, Worker]:
+    def workers(self) -> tuple[ChunkerWorker, ProducerWorkerProcess]:
         return self.chunker, self.producer
 
     def replace_chunker(self) -> None:
@@ -78,6 +93,6 @@ class Lane:
         self._start_both()
 
 
-def start_watcher(workers: Workers, options: watcher.WatchOptions) -> Worker:
+def start_watcher(workers: Workers, options: watcher.WatchOptions) -> WatcherWorker:
     """Start the watcher process."""
-    return workers.start("watcher", watcher.run, (options,))
+    return workers.start("watcher", links.WATCHER, watcher.run, (options,))

@@ -61,7 +61,7 @@ class Ledger:
 
     # -- recognition
 
-    def find(self, version: FileVersion, by_event: bool) -> Entry | None:
+    def on_found(self, version: FileVersion, by_event: bool) -> Entry | None:
         """Take a file that was recognised; return its entry if it is new, None if there is nothing to be done."""
         latest = self._latest.get(version.path)
         same = latest is not None and latest.version == version
@@ -154,21 +154,21 @@ class Ledger:
 
     # -- what chunkers tell
 
-    def was_read(self, token: int) -> None:
+    def mark_read(self, token: int) -> None:
         """The producer has all of the file."""
         entry = self._entries.get(token)
         if entry is not None and entry.state is State.ACTIVE and not entry.read:
             entry.read = True
             self._unread[entry.lane][not entry.is_small] -= 1
 
-    def was_unchanged(self, token: int) -> None:
+    def on_unchanged(self, token: int) -> None:
         """A file that was closed again is what is on the topic already."""
         entry = self._entries.get(token)
         if entry is not None:
             self._forget(entry)
             self._look_again(entry)
 
-    def has_changed(self, token: int, version: FileVersion, being_written: bool, now: float) -> Entry | None:
+    def on_changed(self, token: int, version: FileVersion, being_written: bool, now: float) -> Entry | None:
         """The file is another version now; return the entry of the version that takes its place, if any."""
         entry = self._entries.get(token)
         if entry is None:
@@ -195,7 +195,7 @@ class Ledger:
             self._pause(successor, entry.attempts, now)
         return successor
 
-    def is_unreadable(self, token: int, gone: bool, why: str, now: float) -> Entry | None:
+    def on_read_error(self, token: int, gone: bool, why: str, now: float) -> Entry | None:
         """The file can't be read; return its entry if that is news to be told."""
         entry = self._entries.get(token)
         if entry is None or entry.state is not State.ACTIVE:
@@ -215,14 +215,14 @@ class Ledger:
 
     # -- what producers tell
 
-    def was_acked(self, token: int, chunks: Ranges) -> None:
+    def on_acked(self, token: int, chunks: Ranges) -> None:
         """Chunks have been acknowledged."""
         entry = self._entries.get(token)
         if entry is not None:
             entry.acked.update(chunks)
             self.changed = True
 
-    def is_complete(self, token: int) -> Entry | None:
+    def on_completed(self, token: int) -> Entry | None:
         """Every chunk is acknowledged and the row is written; return the entry, which is no longer ours.
 
         If the kernel has reported the file once more meanwhile, its content is compared with what was sent.
@@ -235,7 +235,7 @@ class Ledger:
         self._look_again(entry)
         return entry
 
-    def is_undelivered(self, token: int, why: str) -> Entry | None:
+    def on_undelivered(self, token: int, why: str) -> Entry | None:
         """A chunk was refused or given up; return the entry if that is news."""
         entry = self._entries.get(token)
         if entry is None or entry.state is State.FAILED:
@@ -248,7 +248,7 @@ class Ledger:
 
     # -- ends
 
-    def lane_died(self, lane: int, producer: bool) -> int:
+    def on_lane_death(self, lane: int, producer: bool) -> int:
         """A worker of `lane` ended: have what it held sent again; return of how many files."""
         held = [
             entry
@@ -277,7 +277,7 @@ class Ledger:
                 self._end(entry, State.FAILED, entry.failure or why)
         return given_up
 
-    def stop_pausing(self) -> list[Entry]:
+    def fail_paused(self) -> list[Entry]:
         """The program is to end: fail what has been tried twice and is paused again; return it."""
         failed = list(self._last_tries.values())
         for entry in failed:
@@ -344,7 +344,7 @@ class Ledger:
         if entry.mixed:  # parts of it were sent earlier than the rest: comparing the whole would not tell
             self._wait(self._add(entry.version, self._chunk_size, self._now()))
         else:
-            self.find(entry.version, by_event=True)
+            self.on_found(entry.version, by_event=True)
 
     def _is_superseded(self, entry: Entry) -> bool:
         return self._latest.get(entry.version.path) is not entry

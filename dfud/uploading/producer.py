@@ -18,18 +18,21 @@ from dfud.kafka.topic import topic_trouble
 from dfud.logs.completed.shards import ShardWriter
 from dfud.messages import (
     BrokerOutage,
+    ChunkerToProducer,
     ChunksAcked,
     DeliveryGivenUp,
     Drain,
     FileDropped,
     FileStart,
     FileUndelivered,
-    Message,
+    FromProducer,
     Notice,
+    ProducerToChunker,
     RunReady,
     SpaceAbandoned,
     SpaceFreed,
     Stop,
+    ToProducer,
 )
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
@@ -62,8 +65,8 @@ class ProducerSettings(NamedTuple):
 def run(
     name: str,
     supervisor: int,
-    to_supervisor: Channel,
-    to_chunker: Channel,
+    to_supervisor: Channel[FromProducer, ToProducer],
+    to_chunker: Channel[ProducerToChunker, ChunkerToProducer],
     ring: Ring,
     shards: ShardWriter,
     settings: ProducerSettings,
@@ -86,8 +89,8 @@ class ProducerWorker:
 
     def __init__(
         self,
-        to_supervisor: Channel,
-        to_chunker: Channel,
+        to_supervisor: Channel[FromProducer, ToProducer],
+        to_chunker: Channel[ProducerToChunker, ChunkerToProducer],
         ring: Ring,
         shards: ShardWriter,
         settings: ProducerSettings,
@@ -153,8 +156,8 @@ class ProducerWorker:
                 for message in self._chunker.receive():
                     self._from_chunker(message)
             else:
-                for message in self._supervisor.receive():
-                    self._from_supervisor(message)
+                for order in self._supervisor.receive():
+                    self._from_supervisor(order)
         self._send_again()
         self._keep_tables()
         self._tell_silence()
@@ -176,7 +179,7 @@ class ProducerWorker:
             due.append(rows_due - now)
         return max(0.0, min(due))
 
-    def _from_supervisor(self, message: Message) -> None:
+    def _from_supervisor(self, message: ToProducer) -> None:
         if isinstance(message, Drain):
             self._closing = True
         elif isinstance(message, Stop):
@@ -187,7 +190,7 @@ class ProducerWorker:
 
     # -- the chunker's side
 
-    def _from_chunker(self, message: Message) -> None:
+    def _from_chunker(self, message: ChunkerToProducer) -> None:
         if isinstance(message, RunReady):
             if message.file is not None:
                 self._begin(message.file)

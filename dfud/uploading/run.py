@@ -263,13 +263,13 @@ def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logg
         present = FileVersion(version.path, found.st_size, found.st_mtime_ns)
         if present == version and ledger.is_recorded(version):
             # The crash came between the completed table and this one; or the file was rewritten and kept its time.
-            ledger.find(version, by_event=True)
+            ledger.on_found(version, by_event=True)
             log.info(f"{name} is uploaded: its content is compared with what was sent")
         elif present == version:
             ledger.resume(row, version)
             log.info(f"{name}: {row.n_chunks_to_send} of {row.n_chunks} chunks are still to be sent")
         else:
-            ledger.find(present, by_event=False)
+            ledger.on_found(present, by_event=False)
             log.warning(f"{name} has changed since it was uploaded in part: it is uploaded again as a whole")
 
 

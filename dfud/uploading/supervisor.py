@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from dfud.core.names import shown
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
@@ -30,18 +31,22 @@ from dfud.messages import (
     FileUndelivered,
     FileUnreadable,
     FolderMovedIn,
-    Message,
+    FromChunker,
+    FromProducer,
+    FromWatcher,
     Notice,
     RowsRecorded,
     Sweep,
     SweepDone,
+    ToChunker,
     WatchStarted,
 )
+from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
 from dfud.processes.workers import Worker, Workers
 from dfud.uploading.entry import Entry
 from dfud.uploading.in_progress_writer import InProgressWriter
-from dfud.uploading.lanes import Lane, start_watcher
+from dfud.uploading.lanes import Lane, WatcherWorker, start_watcher
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.reports import Reports, summary
 from dfud.watch.watcher import WatchOptions
@@ -50,6 +55,8 @@ from dfud.watch.watcher import WatchOptions
 # shard to be full.
 _OPEN_FILES, _OPEN_FILES_A_LANE = 2_000, 1_500
 _ALLOWANCE_STEP = 1_000
+
+AnyWorker = Worker[Any, Any]
 
 
 class UploadSupervisor:
@@ -62,7 +69,7 @@ class UploadSupervisor:
         folder: LogsFolder,
         lock: DirectoryLock,
         workers: Workers,
-        watcher: Worker,
+        watcher: WatcherWorker,
         lanes: list[Lane],
         ledger: Ledger,
         index: CompletedIndex,
@@ -83,7 +90,7 @@ class UploadSupervisor:
         self._output = surroundings.output
         self._log = log
         self._clock = clock
-        self._hub = EventLoop(surroundings, UserCommands(self._quit, self._abandon, self._check), clock)
+        self._loop = EventLoop(surroundings, UserCommands(self._quit, self._abandon, self._check), clock)
         self._table = InProgressWriter(folder, ledger, log, clock)
         self._reports = Reports(log)
         self._most_open = _OPEN_FILES + _OPEN_FILES_A_LANE * len(lanes)
@@ -95,13 +102,46 @@ class UploadSupervisor:
         self._abandoned = False
         self._away = ""  # why the broker is
         self._unrecorded = 0  # rows of the completed table that are not on disk
+        self._from_watcher: Dispatcher[FromWatcher] = Dispatcher(
+            FromWatcher,
+            {
+                Notice: self._on_notice,
+                WatchStarted: self._on_watch_started,
+                FolderMovedIn: self._on_moved_in,
+                FileFound: self._on_found,
+                SweepDone: self._on_sweep_done,
+                DirectoryGone: self._on_directory_gone,
+            },
+        )
+        self._from_chunker: Dispatcher[FromChunker] = Dispatcher(
+            FromChunker,
+            {
+                Notice: self._on_notice,
+                FilesRead: self._on_files_read,
+                FileUnchanged: self._on_unchanged,
+                FileChanged: self._on_changed,
+                FileUnreadable: self._on_read_error,
+            },
+        )
+        self._from_producer: Dispatcher[FromProducer] = Dispatcher(
+            FromProducer,
+            {
+                Notice: self._on_notice,
+                ChunksAcked: self._on_acked,
+                FilesCompleted: self._on_completed,
+                FileUndelivered: self._on_undelivered,
+                BrokerOutage: self._on_outage,
+                DeliveryGivenUp: self._on_given_up,
+                RowsRecorded: self._on_rows_recorded,
+            },
+        )
 
     # -- the run
 
     def run(self) -> int:
         """Upload until told to end, or until workers die again and again; return the exit status."""
         for worker in self._all_workers():
-            self._hub.watch(worker, self._take, self._on_death)
+            self._watch_worker(worker)
         if self._once:
             self._drain()
         self._allow()
@@ -109,7 +149,7 @@ class UploadSupervisor:
             while not self._is_over():
                 self._turn()
             if not self._abandoned:
-                self._hub.part(self._all_workers(), self._take)
+                self._loop.stop_workers(self._all_workers())
         except WorkerError as error:
             self._log.error(str(error))
             self._ledger.give_up("the program ended early")
@@ -118,7 +158,14 @@ class UploadSupervisor:
             self._workers.kill_all()
         return self._finish()
 
-    def _all_workers(self) -> list[Worker]:
+    def _watch_worker(self, worker: AnyWorker) -> None:
+        handle: Dispatcher[Any] = self._from_watcher
+        if worker is not self._watcher:
+            is_chunker = any(worker is lane.chunker for lane in self._lanes)
+            handle = self._from_chunker if is_chunker else self._from_producer
+        self._loop.watch(worker, handle, self._on_death)
+
+    def _all_workers(self) -> list[AnyWorker]:
         return [self._watcher, *(worker for lane in self._lanes for worker in lane.workers)]
 
     def _is_over(self) -> bool:
@@ -126,11 +173,11 @@ class UploadSupervisor:
 
     def _turn(self) -> None:
         busy = self._ledger.open_files > 0
-        self._hub.run_once((self._ledger.next_resumption, self._reports.due(busy), self._table.due))
+        self._loop.run_once((self._ledger.next_resumption, self._reports.due(busy), self._table.due))
         now = self._clock()
         self._ledger.resume_paused(now)
         if self._draining and self._swept:
-            for entry in self._ledger.stop_pausing():
+            for entry in self._ledger.fail_paused():
                 self._tell_failure(entry)
         self._dispatch()
         self._allow()
@@ -159,70 +206,63 @@ class UploadSupervisor:
 
     # -- messages
 
-    def _take(self, message: Message) -> None:
-        now = self._clock()
-        ledger = self._ledger
-        if isinstance(message, FileFound):
-            self._found(message, now)
-        elif isinstance(message, FilesCompleted):
-            self._completed(message, now)
-        elif isinstance(message, FilesRead):
-            for token in message.tokens:
-                ledger.was_read(token)
-        elif isinstance(message, ChunksAcked):
-            self._acked(message)
-        elif isinstance(message, FileChanged):
-            entry = ledger.has_changed(message.token, message.version, message.being_written, now)
-            self._log.debug(f"{shown(message.version.path)} has changed while it was read: it is sent again")
-            if entry is not None:
-                self._reports.enqueued(entry, now)
-        elif isinstance(message, FileUnchanged):
-            ledger.was_unchanged(message.token)
-        elif isinstance(message, FileUnreadable):
-            self._unreadable(message, now)
-        elif isinstance(message, FileUndelivered):
-            self._tell_failure(ledger.is_undelivered(message.token, message.why))
-        elif isinstance(message, DeliveryGivenUp):
-            for entry in ledger.give_up(message.why):
-                self._tell_failure(entry)
-        elif isinstance(message, BrokerOutage):
-            self._broker_away(message)
-        elif isinstance(message, RowsRecorded):
-            self._unrecorded -= message.rows
-        elif isinstance(message, SweepDone):
-            self._swept = True
-            self._left_over = self._left_over or not message.is_whole
-        elif isinstance(message, DirectoryGone):
-            self._log.error(f"{message.why}: dfud delivers what it can, and ends")
-            self._quit("nothing more can be found")
-        elif isinstance(message, WatchStarted):
-            self._tell_uploading()
-        elif isinstance(message, FolderMovedIn):
-            self._note_moved_in(message)
-        elif isinstance(message, Notice):
-            self._log.log(message.level, message.text)
+    def _on_files_read(self, message: FilesRead) -> None:
+        for token in message.tokens:
+            self._ledger.mark_read(token)
 
-    def _tell_uploading(self) -> None:
+    def _on_unchanged(self, message: FileUnchanged) -> None:
+        self._ledger.on_unchanged(message.token)
+
+    def _on_changed(self, message: FileChanged) -> None:
+        now = self._clock()
+        entry = self._ledger.on_changed(message.token, message.version, message.being_written, now)
+        self._log.debug(f"{shown(message.version.path)} changed while it was read: sending it again")
+        if entry is not None:
+            self._reports.enqueued(entry, now)
+
+    def _on_undelivered(self, message: FileUndelivered) -> None:
+        self._tell_failure(self._ledger.on_undelivered(message.token, message.why))
+
+    def _on_given_up(self, message: DeliveryGivenUp) -> None:
+        for entry in self._ledger.give_up(message.why):
+            self._tell_failure(entry)
+
+    def _on_rows_recorded(self, message: RowsRecorded) -> None:
+        self._unrecorded -= message.rows
+
+    def _on_sweep_done(self, message: SweepDone) -> None:
+        self._swept = True
+        self._left_over = self._left_over or not message.is_whole
+
+    def _on_directory_gone(self, message: DirectoryGone) -> None:
+        self._log.error(f"{message.why}: dfud delivers what it can, and ends")
+        self._quit("nothing more can be found")
+
+    def _on_notice(self, notice: Notice) -> None:
+        self._log.log(notice.level, notice.text)
+
+    def _on_watch_started(self, _: WatchStarted) -> None:
         if not self._told_uploading:
             self._told_uploading = True
             self._log.info(f"uploading {self._folder.directory} to topic {self._folder.topic}")
 
-    def _note_moved_in(self, message: FolderMovedIn) -> None:
+    def _on_moved_in(self, message: FolderMovedIn) -> None:
         try:
             self._lock.add_moved_in(message.path)
         except OSError as problem:
             self._log.error(f"the lock file can't be written: {problem}; uploading goes on")
 
-    def _found(self, message: FileFound, now: float) -> None:
+    def _on_found(self, message: FileFound) -> None:
         self._allowed -= 1
         if self._swept:
             self._left_over = True
             return
-        entry = self._ledger.find(message.version, message.by_event)
+        entry = self._ledger.on_found(message.version, message.by_event)
         if entry is not None and not entry.known_digest:
-            self._reports.enqueued(entry, now)
+            self._reports.enqueued(entry, self._clock())
 
-    def _completed(self, message: FilesCompleted, now: float) -> None:
+    def _on_completed(self, message: FilesCompleted) -> None:
+        now = self._clock()
         if not message.recorded:
             self._unrecorded += len(message.files)
         for token, xxh3_128 in message.files:
@@ -230,20 +270,20 @@ class UploadSupervisor:
             if entry is None:
                 continue
             self._index.add(entry.identity, bytes.fromhex(xxh3_128))
-            self._ledger.is_complete(token)
+            self._ledger.on_completed(token)
             chunks = entry.n_chunks - len(entry.acked)
             self._reports.acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
             self._reports.done(entry, now)
 
-    def _acked(self, message: ChunksAcked) -> None:
-        self._ledger.was_acked(message.token, message.chunks)
+    def _on_acked(self, message: ChunksAcked) -> None:
+        self._ledger.on_acked(message.token, message.chunks)
         entry = self._ledger.entry(message.token)
         if entry is not None:
             chunks = sum(last - first + 1 for first, last in message.chunks)
             self._reports.acked(chunks, chunks * entry.chunk_size)
 
-    def _unreadable(self, message: FileUnreadable, now: float) -> None:
-        entry = self._ledger.is_unreadable(message.token, message.gone, message.why, now)
+    def _on_read_error(self, message: FileUnreadable) -> None:
+        entry = self._ledger.on_read_error(message.token, message.gone, message.why, self._clock())
         if entry is None:
             return
         if message.gone and not entry.failure:
@@ -253,7 +293,7 @@ class UploadSupervisor:
         else:
             self._log.warning(f"{shown(entry.version.path)} can't be read: {message.why}; it is tried again")
 
-    def _broker_away(self, message: BrokerOutage) -> None:
+    def _on_outage(self, message: BrokerOutage) -> None:
         why = message.why
         if bool(why) == bool(self._away) and not (message.is_cause and why != self._away):
             return
@@ -270,7 +310,7 @@ class UploadSupervisor:
     # -- what goes out
 
     def _dispatch(self) -> None:
-        batches: list[list[Message]] = [[] for _ in self._lanes]
+        batches: list[list[ToChunker]] = [[] for _ in self._lanes]
         for number, task in self._ledger.dispatch():
             batches[number].append(task)
         for lane, batch in zip(self._lanes, batches):
@@ -285,10 +325,10 @@ class UploadSupervisor:
 
     # -- deaths and the end
 
-    def _on_death(self, worker: Worker) -> None:
+    def _on_death(self, worker: AnyWorker) -> None:
         """Take what a dead worker has told last, and start another in its place."""
-        self._hub.let_go(worker, self._take)
-        cause = self._hub.count_death(worker)
+        self._loop.unwatch(worker)
+        cause = self._loop.count_death(worker)
         self._log.warning(f"{worker.name} {cause}: another one takes over")
         if worker is self._watcher:
             self._replace_watcher()
@@ -296,14 +336,14 @@ class UploadSupervisor:
         lane = next(lane for lane in self._lanes if worker in lane.workers)
         if worker is lane.chunker:
             lane.replace_chunker()
-            self._hub.watch(lane.chunker, self._take, self._on_death)
-            again = self._ledger.lane_died(lane.number, producer=False)
+            self._watch_worker(lane.chunker)
+            again = self._ledger.on_lane_death(lane.number, producer=False)
         else:
-            self._hub.let_go(lane.chunker, self._take)
+            self._loop.unwatch(lane.chunker)
             lane.replace_both(self._next_shard())
             for each in lane.workers:
-                self._hub.watch(each, self._take, self._on_death)
-            again = self._ledger.lane_died(lane.number, producer=True)
+                self._watch_worker(each)
+            again = self._ledger.on_lane_death(lane.number, producer=True)
             self._away = ""  # whether it is, the new producer finds out for itself
             if self._draining:
                 lane.producer.channel.post([Drain()])
@@ -320,7 +360,7 @@ class UploadSupervisor:
         self._workers.let_go(self._watcher.channel)
         self._watch = self._watch._replace(moved_in=self._lock.moved_in)
         self._watcher = start_watcher(self._workers, self._watch)
-        self._hub.watch(self._watcher, self._take, self._on_death)
+        self._watch_worker(self._watcher)
         self._allowed = 0
         if self._draining and not self._swept:
             self._watcher.channel.post([Sweep(1)])

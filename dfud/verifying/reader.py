@@ -14,7 +14,7 @@ from dfud.core.decode import read_piece
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.topic import silent_logger
-from dfud.messages import BrokerOutage, Message, ReaderDone, VersionVerdicts
+from dfud.messages import BrokerOutage, FromReader, ReaderDone, ToReader, VersionVerdicts
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, path_mark, record
@@ -38,7 +38,9 @@ class ReadSettings(NamedTuple):
     offsets: dict[int, tuple[int, int]]  # by partition: where to begin and where to end
 
 
-def run(name: str, supervisor: int, to_supervisor: Channel, number: int, settings: ReadSettings) -> None:
+def run(
+    name: str, supervisor: int, to_supervisor: Channel[FromReader, ToReader], number: int, settings: ReadSettings
+) -> None:
     """Be the reader `number`: read all of its partitions, tell what was found, and end."""
     init_worker(name, supervisor)
     tune_malloc()
@@ -52,7 +54,7 @@ def run(name: str, supervisor: int, to_supervisor: Channel, number: int, setting
 class Reader:
     """Responsible for a share of the partitions."""
 
-    def __init__(self, channel: Channel, number: int, settings: ReadSettings) -> None:
+    def __init__(self, channel: Channel[FromReader, ToReader], number: int, settings: ReadSettings) -> None:
         self._channel = channel
         self._settings = settings
         self._tree = ConfinedTree(settings.directory)
@@ -87,7 +89,7 @@ class Reader:
                     break
                 self._pass(self._hash_all)
         self._send_verdicts()
-        batch: list[Message] = [witness.partial() for witness in self._witnesses.values()]
+        batch: list[FromReader] = [witness.partial() for witness in self._witnesses.values()]
         batch += [witness.partial() for witness in self._again.values()]
         for at in range(0, len(batch), _RECORDS_AT_ONCE):
             self._channel.send(batch[at : at + _RECORDS_AT_ONCE])

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple, TextIO
 
+import msgspec
+
 from dfud.core.assembly import Assembly, missing_chunks
 from dfud.core.chunk import SHA512
 from dfud.core.names import name_filter
@@ -22,9 +24,19 @@ from dfud.kafka.consumer import consumer_properties
 from dfud.kafka.watermarks import query_partitions
 from dfud.logs.completed.consolidation import read_lines
 from dfud.logs.layout import LogsFolder
-from dfud.messages import BrokerOutage, Message, PartialVersion, ReaderDone, VersionVerdicts
+from dfud.messages import (
+    BrokerOutage,
+    FromReader,
+    Notice,
+    PartialVersion,
+    ReaderDone,
+    ToReader,
+    VersionVerdicts,
+)
+from dfud.processes import links
 from dfud.processes.channel import PeerGoneError
 from dfud.processes.child import run_in_child
+from dfud.processes.dispatch import Dispatcher
 from dfud.processes.signals import Signals
 from dfud.processes.worker import tune_gc
 from dfud.processes.workers import Worker, Workers
@@ -79,18 +91,32 @@ class _Collected:
         self.partials: dict[tuple[bytes, int | None, int | None, str], PartialVersion] = {}
         self.read = ReaderDone(0, 0, 0)
 
-    def take(self, message: Message) -> None:
-        if isinstance(message, VersionVerdicts):
-            self.records.append(message.records)
-            self.paths.append(message.paths)
-        elif isinstance(message, PartialVersion):
-            self._add(message)
-        elif isinstance(message, ReaderDone):
-            self.read = ReaderDone(*(one + more for one, more in zip(self.read, message)))
-        elif isinstance(message, BrokerOutage):
-            print("the broker is away: waiting" if message.why else "the broker is back", file=sys.stderr)
+        self.handle: Dispatcher[FromReader] = Dispatcher(
+            FromReader,
+            {
+                VersionVerdicts: self._on_verdicts,
+                PartialVersion: self._on_partial,
+                ReaderDone: self._on_done,
+                BrokerOutage: self._on_outage,
+                Notice: self._on_notice,
+            },
+        )
 
-    def _add(self, more: PartialVersion) -> None:
+    def _on_verdicts(self, verdicts: VersionVerdicts) -> None:
+        self.records.append(verdicts.records)
+        self.paths.append(verdicts.paths)
+
+    def _on_done(self, done: ReaderDone) -> None:
+        sums = self.read
+        self.read = ReaderDone(sums.messages + done.messages, sums.bytes + done.bytes, sums.refused + done.refused)
+
+    def _on_outage(self, outage: BrokerOutage) -> None:
+        print("the broker is away: waiting" if outage.why else "the broker is back", file=sys.stderr)
+
+    def _on_notice(self, notice: Notice) -> None:
+        print(notice.text, file=sys.stderr)
+
+    def _on_partial(self, more: PartialVersion) -> None:
         """Bring together what several readers have seen of one version."""
         told = None if more.algorithm == SHA512 else more.size
         key = (more.path, told, more.mtime_ns, more.digest if more.algorithm == SHA512 else "")
@@ -98,7 +124,8 @@ class _Collected:
         if known is not None:
             spans = RangeSet(known.spans)
             spans.update(more.spans)
-            more = more._replace(
+            more = msgspec.structs.replace(
+                more,
                 size=more.size if more.size is not None else known.size,
                 chunk_size=more.chunk_size or known.chunk_size,
                 digest=more.digest or known.digest,
@@ -156,7 +183,9 @@ def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> No
     """Have the topic read by reader processes; WorkerError if one of them dies."""
     tune_gc()
     workers = Workers(_Nothing())
-    readers = [workers.start(f"reader-{n}", reader.run, (n, settings)) for n in range(settings.workers)]
+    readers = [
+        workers.start(f"reader-{n}", links.READER, reader.run, (n, settings)) for n in range(settings.workers)
+    ]
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(signals.fileno(), selectors.EVENT_READ)
@@ -173,7 +202,7 @@ def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> No
         workers.kill_all()
 
 
-def _hear(worker: Worker, collected: _Collected) -> bool:
+def _hear(worker: Worker[ToReader, FromReader], collected: _Collected) -> bool:
     """Take what a reader has to say; tell whether that is all."""
     try:
         messages = worker.channel.receive(wait=False)
@@ -181,7 +210,7 @@ def _hear(worker: Worker, collected: _Collected) -> bool:
         why = worker.cause_of_death()
         raise WorkerError(f"{worker.name} {why} before it had read its part of the topic; try again") from None
     for message in messages:
-        collected.take(message)
+        collected.handle(message)
     return any(isinstance(message, ReaderDone) for message in messages)
 
 

@@ -16,11 +16,12 @@ from dfud.messages import (
     DirectoryGone,
     FileFound,
     FolderMovedIn,
-    Message,
+    FromWatcher,
     Notice,
     Stop,
     Sweep,
     SweepDone,
+    ToWatcher,
     WatchStarted,
 )
 from dfud.processes.channel import Channel, PeerGoneError
@@ -48,7 +49,7 @@ class WatchOptions(NamedTuple):
     moved_in: tuple[bytes, ...] = ()  # folders that are known to have come since then
 
 
-def run(name: str, supervisor: int, to_supervisor: Channel, options: WatchOptions) -> None:
+def run(name: str, supervisor: int, to_supervisor: Channel[FromWatcher, ToWatcher], options: WatchOptions) -> None:
     """Be the watcher process until told to leave."""
     init_worker(name, supervisor)
     watcher = Watcher(to_supervisor, options)
@@ -63,7 +64,10 @@ class Watcher:
     """Responsible for reporting every file that is ready; it holds back what there is no room for."""
 
     def __init__(
-        self, to_supervisor: Channel, options: WatchOptions, clock: Callable[[], float] = time.monotonic
+        self,
+        to_supervisor: Channel[FromWatcher, ToWatcher],
+        options: WatchOptions,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._supervisor = to_supervisor
         self._options = options
@@ -149,7 +153,7 @@ class Watcher:
         return readable, bool(mounts)
 
     def _report(self) -> None:
-        batch: list[Message] = []
+        batch: list[FromWatcher] = []
         until = self._clock() + _MAX_STEP_S
         try:
             for ready in self._source.ready():

@@ -8,33 +8,36 @@ from collections.abc import Iterator
 
 import pytest
 
-from dfud.messages import Message, Notice, RowsRecorded
+from dfud.messages import FromProducer, Notice, RowsRecorded
 from dfud.processes import channel as module
 from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.links import Link
 
 PACKET = module._PACKET_BYTES
+LINK: Link[FromProducer, FromProducer] = Link(FromProducer, FromProducer)
+End = Channel[FromProducer, FromProducer]
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Channel, Channel]]:
-    one, other = Channel.pair()
+def ends() -> Iterator[tuple[End, End]]:
+    one, other = Channel.pair(LINK)
     yield one, other
     one.close()
     other.close()
 
 
-def notice(length: int, letter: str = "x") -> list[Message]:
+def notice(length: int, letter: str = "x") -> list[FromProducer]:
     return [Notice(0, letter * length)]
 
 
-def receive_all(end: Channel) -> list[Message]:
-    messages: list[Message] = []
+def receive_all(end: End) -> list[FromProducer]:
+    messages: list[FromProducer] = []
     while batch := end.receive(wait=False):
         messages += batch
     return messages
 
 
-def test_batches_arrive_in_order_and_both_ways(ends: tuple[Channel, Channel]) -> None:
+def test_batches_arrive_in_order_and_both_ways(ends: tuple[End, End]) -> None:
     one, other = ends
     one.send([RowsRecorded(1), RowsRecorded(2)])
     one.send([RowsRecorded(3)])
@@ -45,7 +48,7 @@ def test_batches_arrive_in_order_and_both_ways(ends: tuple[Channel, Channel]) ->
     assert one.receive(wait=False) == ()
 
 
-def test_an_empty_batch_is_not_sent(ends: tuple[Channel, Channel]) -> None:
+def test_an_empty_batch_is_not_sent(ends: tuple[End, End]) -> None:
     """It would look as if there were nothing more."""
     one, other = ends
     one.send([])
@@ -55,10 +58,10 @@ def test_an_empty_batch_is_not_sent(ends: tuple[Channel, Channel]) -> None:
 
 
 @pytest.mark.parametrize("length", [PACKET - 200, PACKET - 60, PACKET, PACKET + 1, 3 * PACKET, 10 * PACKET + 5])
-def test_a_batch_may_be_larger_than_a_packet(ends: tuple[Channel, Channel], length: int) -> None:
+def test_a_batch_may_be_larger_than_a_packet(ends: tuple[End, End], length: int) -> None:
     one, other = ends
     one.post(notice(length))
-    received: list[Message] = []
+    received: list[FromProducer] = []
     while not received:
         received += other.receive(wait=False)
         one.flush()
@@ -74,13 +77,13 @@ def test_every_length_around_a_packets_is_cut_right() -> None:
         assert len(packets) == (1 if len(b"".join(packets)) <= PACKET + 1 else 2)
 
 
-def test_posting_never_waits(ends: tuple[Channel, Channel]) -> None:
+def test_posting_never_waits(ends: tuple[End, End]) -> None:
     one, other = ends
     for number in range(50):
         one.post(notice(PACKET // 2, chr(65 + number)))
     assert one.backlog
     one.flush()
-    received: list[Message] = []
+    received: list[FromProducer] = []
     while len(received) < 50:
         received += other.receive(wait=False)
         one.flush()
@@ -88,7 +91,7 @@ def test_posting_never_waits(ends: tuple[Channel, Channel]) -> None:
     assert not one.backlog
 
 
-def test_a_closed_end_is_told(ends: tuple[Channel, Channel]) -> None:
+def test_a_closed_end_is_told(ends: tuple[End, End]) -> None:
     one, other = ends
     one.send([RowsRecorded(1)])
     one.close()
@@ -101,7 +104,7 @@ def test_a_closed_end_is_told(ends: tuple[Channel, Channel]) -> None:
     assert other.backlog == 0
 
 
-def test_what_a_peer_left_unread_is_no_obstacle(ends: tuple[Channel, Channel]) -> None:
+def test_what_a_peer_left_unread_is_no_obstacle(ends: tuple[End, End]) -> None:
     one, other = ends
     one.send([RowsRecorded(1)])
     other.close()  # with something unread: the kernel calls that a reset
@@ -109,7 +112,7 @@ def test_what_a_peer_left_unread_is_no_obstacle(ends: tuple[Channel, Channel]) -
         one.receive()
 
 
-def test_a_sender_is_killed_in_the_middle_of_a_batch(ends: tuple[Channel, Channel]) -> None:
+def test_a_sender_is_killed_in_the_middle_of_a_batch(ends: tuple[End, End]) -> None:
     """What it began is as if it had never been; what its successor sends is whole."""
     one, other = ends
     killed = os.fork()
@@ -125,7 +128,7 @@ def test_a_sender_is_killed_in_the_middle_of_a_batch(ends: tuple[Channel, Channe
     one.send([RowsRecorded(2)])
     assert other.receive() == [RowsRecorded(2)]
     one.post(notice(3 * PACKET, "y"))
-    received: list[Message] = []
+    received: list[FromProducer] = []
     while not received:
         received += other.receive(wait=False)
         one.flush()

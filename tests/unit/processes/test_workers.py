@@ -12,11 +12,13 @@ from contextlib import contextmanager
 import pytest
 
 from dfud.errors import WorkerError
+from dfud.messages import FromWatcher, ToWatcher
+from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.processes.workers import Workers
 
 
-def sleep(name: str, supervisor: int, channel: Channel) -> None:
+def sleep(name: str, supervisor: int, channel: Channel[FromWatcher, ToWatcher]) -> None:
     time.sleep(60)
 
 
@@ -37,13 +39,13 @@ def test_a_worker_that_cannot_be_started_is_told_in_a_line() -> None:
         no_more_descriptors(),
         pytest.raises(WorkerError, match=r"^watcher can't be started: Too many open files;"),
     ):
-        workers.start("watcher", sleep, ())
+        workers.start("watcher", links.WATCHER, sleep, ())
 
 
 def test_all_that_were_started_can_be_killed() -> None:
     lock = socket.socket()
     workers = Workers(lock)
-    started = [workers.start(f"sleeper-{number}", sleep, ()) for number in range(2)]
+    started = [workers.start(f"sleeper-{number}", links.WATCHER, sleep, ()) for number in range(2)]
     workers.kill_all()
     for worker in started:
         assert worker.process.exitcode == -9

@@ -14,6 +14,7 @@ import xxhash
 
 from dfud.core.version import FileVersion
 from dfud.messages import (
+    ChunkerToProducer,
     FileChanged,
     FileDropped,
     FilesRead,
@@ -21,12 +22,13 @@ from dfud.messages import (
     FileTask,
     FileUnchanged,
     FileUnreadable,
-    Message,
+    FromChunker,
     RunReady,
     SpaceAbandoned,
     SpaceFreed,
     Stop,
 )
+from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.uploading.chunker import Chunker
 from dfud.uploading.ring import Ring
@@ -41,8 +43,8 @@ class Bench:
     def __init__(self, top: Path, capacity: int = 64 * CHUNK, wire: WireFormat = NATIVE) -> None:
         self.top = top
         self.wire = wire
-        self.supervisor, self._to_supervisor = Channel.pair()
-        self.producer, self._to_producer = Channel.pair()
+        self.supervisor, self._to_supervisor = Channel.pair(links.CHUNKER)
+        self._to_producer, self.producer = Channel.pair(links.LANE)
         self.ring = Ring(capacity)
         self.folder = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
         self.tokens = 0
@@ -64,11 +66,11 @@ class Bench:
         to_send = () if known else ((delivered + 1, n_chunks),)
         return FileTask(self.tokens, version, CHUNK, to_send, "now", known)
 
-    def give(self, *tasks: FileTask) -> tuple[list[Message], list[Message]]:
+    def give(self, *tasks: FileTask) -> tuple[list[FromChunker], list[ChunkerToProducer]]:
         """Have the tasks done; return what the supervisor and the producer were told."""
         self.supervisor.post([*tasks])
-        told: list[Message] = []
-        handed: list[Message] = []
+        told: list[FromChunker] = []
+        handed: list[ChunkerToProducer] = []
         while len(files_read(told)) + sum(isinstance(message, REPORTS) for message in told) < len(tasks):
             assert self.chunker.run_once()
             if not self.chunker._open and not self.chunker._small and not self.chunker._large:
@@ -78,9 +80,9 @@ class Bench:
                 told += batch
         return told, handed
 
-    def take_runs(self) -> list[Message]:
+    def take_runs(self) -> list[ChunkerToProducer]:
         """Do the producer's part."""
-        handed: list[Message] = []
+        handed: list[ChunkerToProducer] = []
         while batch := self.producer.receive(wait=False):
             handed += batch
             for message in batch:
@@ -92,7 +94,7 @@ class Bench:
 REPORTS = (FileChanged, FileUnreadable, FileUnchanged)
 
 
-def files_read(told: list[Message]) -> list[int]:
+def files_read(told: list[FromChunker]) -> list[int]:
     """Return the tokens of the files that were told as read."""
     return [token for message in told if isinstance(message, FilesRead) for token in message.tokens]
 

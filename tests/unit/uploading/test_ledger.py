@@ -35,49 +35,49 @@ def send(ledger: Ledger) -> FileTask:
 
 def test_a_file_goes_its_way() -> None:
     ledger = make()
-    entry = ledger.find(V1, by_event=True)
+    entry = ledger.on_found(V1, by_event=True)
     assert entry is not None
     task = send(ledger)
     assert task == FileTask(entry.token, V1, 4, ((1, 3),), "then", "")
-    ledger.was_acked(task.token, ((1, 2),))
-    ledger.was_read(task.token)
+    ledger.on_acked(task.token, ((1, 2),))
+    ledger.mark_read(task.token)
     assert ledger.rows() == [in_progress_row(V1, 4, RangeSet([(1, 2)]), "then")]
     assert ledger.count() == (1, 0, 3, 2)
-    assert ledger.is_complete(task.token) is entry
+    assert ledger.on_completed(task.token) is entry
     assert (ledger.open_files, ledger.rows()) == (0, [])
     check_books(ledger, 2)
 
 
 def test_a_file_that_is_known_is_taken_by_an_event_alone_and_compared() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    assert ledger.find(V1, by_event=False) is None
-    ledger.find(V1, by_event=True)
+    assert ledger.on_found(V1, by_event=False) is None
+    ledger.on_found(V1, by_event=True)
     task = send(ledger)
     assert (task.known_digest, task.to_send) == ("ab" * 16, ())
     assert ledger.rows() == []
-    ledger.was_unchanged(task.token)
+    ledger.on_unchanged(task.token)
     assert not ledger.open_files
 
 
 def test_a_file_that_was_closed_again_while_it_was_compared_is_compared_again() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     first = send(ledger)
-    ledger.find(V1, by_event=True)
-    ledger.was_unchanged(first.token)
+    ledger.on_found(V1, by_event=True)
+    ledger.on_unchanged(first.token)
     assert send(ledger).known_digest
 
 
 def test_a_file_that_failed_while_it_was_read_has_left_its_lane_once() -> None:
     ledger = make()
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     task = send(ledger)
-    assert ledger.is_undelivered(task.token, "refused") is not None
-    assert ledger.is_undelivered(task.token, "refused") is None
-    ledger.was_read(task.token)  # its chunker has not heard of that
+    assert ledger.on_undelivered(task.token, "refused") is not None
+    assert ledger.on_undelivered(task.token, "refused") is None
+    ledger.mark_read(task.token)  # its chunker has not heard of that
     check_books(ledger, 2)
-    assert ledger.is_unreadable(task.token, False, "EIO", NOW) is None
-    ledger.has_changed(task.token, V2, True, NOW)
+    assert ledger.on_read_error(task.token, False, "EIO", NOW) is None
+    ledger.on_changed(task.token, V2, True, NOW)
     check_books(ledger, 2)
     assert (ledger.open_files, len(ledger.undelivered)) == (0, 1)
 
@@ -85,18 +85,18 @@ def test_a_file_that_failed_while_it_was_read_has_left_its_lane_once() -> None:
 @pytest.mark.parametrize("how", ["undelivered", "held", "given up"])
 def test_a_file_that_ended_badly_is_taken_as_new_when_it_is_closed_again(how: str) -> None:
     ledger = make()
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     task = send(ledger)
-    ledger.was_acked(task.token, ((1, 1),))
+    ledger.on_acked(task.token, ((1, 1),))
     if how == "undelivered":
-        ledger.is_undelivered(task.token, "refused")
+        ledger.on_undelivered(task.token, "refused")
     elif how == "held":
-        ledger.has_changed(task.token, V2, True, NOW)
+        ledger.on_changed(task.token, V2, True, NOW)
     else:
         assert len(ledger.give_up("away")) == 1
-    assert ledger.find(V1, by_event=False) is None
+    assert ledger.on_found(V1, by_event=False) is None
     assert sent(ledger) == []
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     again = send(ledger)
     assert again.token != task.token, "what is still told about the first would be taken for the second"
     assert again.to_send == ((1, 3),)
@@ -105,16 +105,16 @@ def test_a_file_that_ended_badly_is_taken_as_new_when_it_is_closed_again(how: st
 def test_what_was_acknowledged_of_a_file_that_is_closed_again_before_it_is_read_does_not_count() -> None:
     ledger = make()
     ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), V1)
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     assert send(ledger).to_send == ((1, 3),)
 
 
 def test_a_file_whose_writer_closed_it_before_the_reader_was_heard_is_not_held() -> None:
     ledger = make()
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     task = send(ledger)
-    ledger.find(V1, by_event=True)  # rewritten, and its times set back
-    successor = ledger.has_changed(task.token, V2, True, NOW)
+    ledger.on_found(V1, by_event=True)  # rewritten, and its times set back
+    successor = ledger.on_changed(task.token, V2, True, NOW)
     assert successor is not None
     ledger.resume_paused(NOW + 1)
     assert send(ledger).version == V1
@@ -122,51 +122,51 @@ def test_a_file_whose_writer_closed_it_before_the_reader_was_heard_is_not_held()
 
 def test_versions_of_a_file_are_with_a_lane_one_after_another() -> None:
     ledger = make()
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     first = send(ledger)
-    ledger.find(V2, by_event=True)
+    ledger.on_found(V2, by_event=True)
     assert sent(ledger) == []
-    ledger.find(V3, by_event=True)
+    ledger.on_found(V3, by_event=True)
     assert ledger.open_files == 2, "a version that nobody has begun is kept"
     assert sent(ledger) == []
-    ledger.is_complete(first.token)
+    ledger.on_completed(first.token)
     assert send(ledger).version == V3
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_read_less_and_less_often() -> None:
     ledger = make()
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     now, reads = NOW, 0
     for number in range(2, 12_000, 2):  # every 10 ms for a minute
         now += 0.01
-        ledger.find(V1._replace(mtime_ns=number), by_event=True)
+        ledger.on_found(V1._replace(mtime_ns=number), by_event=True)
         ledger.resume_paused(now)
         for _, task in list(ledger.dispatch()):
             reads += 1
             newer = V1._replace(mtime_ns=number + 1)
-            ledger.find(newer, by_event=True)
-            ledger.has_changed(task.token, newer, False, now)
+            ledger.on_found(newer, by_event=True)
+            ledger.on_changed(task.token, newer, False, now)
     assert reads < 12
     assert ledger.open_files == 1
     check_books(ledger, 2)
-    assert len(ledger.stop_pausing()) == 1
+    assert len(ledger.fail_paused()) == 1
 
 
 def test_the_first_change_does_not_wait_once_the_file_is_closed() -> None:
     ledger = make()
-    ledger.find(V1, by_event=True)
-    ledger.has_changed(send(ledger).token, V2, False, NOW)
+    ledger.on_found(V1, by_event=True)
+    ledger.on_changed(send(ledger).token, V2, False, NOW)
     assert sent(ledger) == []
-    ledger.find(V2, by_event=True)
+    ledger.on_found(V2, by_event=True)
     assert send(ledger).version == V2
 
 
 def test_a_file_that_cannot_be_read_is_told_once_and_tried_less_and_less_often() -> None:
     ledger, now, pauses = make(), NOW, []
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     for attempt in range(8):
         task = send(ledger)
-        told = ledger.is_unreadable(task.token, False, "EIO", now)
+        told = ledger.on_read_error(task.token, False, "EIO", now)
         assert (told is not None) == (attempt == 0)
         assert ledger.next_resumption is not None
         pauses.append(ledger.next_resumption - now)
@@ -180,11 +180,11 @@ def test_a_file_that_cannot_be_read_is_told_once_and_tried_less_and_less_often()
 def test_a_file_that_is_gone_is_forgotten_unless_it_was_sent_in_part() -> None:
     for acked in (False, True):
         ledger = make()
-        ledger.find(V1, by_event=True)
+        ledger.on_found(V1, by_event=True)
         task = send(ledger)
         if acked:
-            ledger.was_acked(task.token, ((1, 1),))
-        assert ledger.is_unreadable(task.token, True, "gone", NOW) is not None
+            ledger.on_acked(task.token, ((1, 1),))
+        assert ledger.on_read_error(task.token, True, "gone", NOW) is not None
         assert len(ledger.undelivered) == len(ledger.rows()) == acked
         assert not ledger.open_files
 
@@ -193,11 +193,11 @@ def test_a_file_that_is_gone_is_forgotten_unless_it_was_sent_in_part() -> None:
 def test_a_dead_workers_files_are_begun_again_in_their_order(producer: bool) -> None:
     ledger = make(lanes=1)
     for name in (b"a", b"b", b"c", b"d"):
-        ledger.find(FileVersion(name, 10, 1), by_event=True)
+        ledger.on_found(FileVersion(name, 10, 1), by_event=True)
     tasks = [task for _, task in sent(ledger)]
-    ledger.was_read(tasks[0].token)
-    ledger.was_acked(tasks[1].token, ((2, 2),))
-    assert ledger.lane_died(0, producer) == 3 + producer
+    ledger.mark_read(tasks[0].token)
+    ledger.on_acked(tasks[1].token, ((2, 2),))
+    assert ledger.on_lane_death(0, producer) == 3 + producer
     again = [task for _, task in sent(ledger)]
     assert [task.token for task in again] == [task.token for task in tasks][not producer :]
     assert again[int(producer)].to_send == ((1, 1), (3, 3))
@@ -205,10 +205,10 @@ def test_a_dead_workers_files_are_begun_again_in_their_order(producer: bool) -> 
 
 def test_a_file_that_is_compared_goes_on_when_the_broker_is_given_up() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.find(V1, by_event=True)
+    ledger.on_found(V1, by_event=True)
     task = send(ledger)
     assert ledger.give_up("away") == []
-    assert ledger.has_changed(task.token, V1, False, NOW) is not None
+    assert ledger.on_changed(task.token, V1, False, NOW) is not None
     assert send(ledger).to_send == ((1, 3),)
 
 
@@ -229,8 +229,8 @@ def test_a_file_that_is_twice_in_the_table_has_what_either_row_says() -> None:
 def test_large_files_do_not_stand_in_the_way_of_small_ones() -> None:
     ledger = make(lanes=1)
     for number in range(20):
-        ledger.find(FileVersion(b"large %d" % number, 1 << 30, 1), by_event=True)
-    ledger.find(V1, by_event=True)
+        ledger.on_found(FileVersion(b"large %d" % number, 1 << 30, 1), by_event=True)
+    ledger.on_found(V1, by_event=True)
     versions = [task.version for _, task in sent(ledger)]
     assert V1 in versions
     assert 1 < len(versions) < 20
@@ -239,7 +239,7 @@ def test_large_files_do_not_stand_in_the_way_of_small_ones() -> None:
 def test_files_go_to_the_lane_that_has_least_to_do() -> None:
     ledger = make()
     for number, size in enumerate((9, 1, 2, 3, 1)):
-        ledger.find(FileVersion(b"%d" % number, size, 1), by_event=True)
+        ledger.on_found(FileVersion(b"%d" % number, size, 1), by_event=True)
     assert [lane for lane, _ in sent(ledger)] == [0, 1, 1, 1, 1]
 
 
@@ -248,16 +248,16 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
     for files in (500, 20_000):
         ledger = make(lanes=1)
         for number in range(files):
-            ledger.find(FileVersion(b"%d" % number, 1, 1), by_event=True)
+            ledger.on_found(FileVersion(b"%d" % number, 1, 1), by_event=True)
         for _ in range(files // 200):
             for _, task in list(ledger.dispatch()):
-                ledger.is_unreadable(task.token, False, "EIO", NOW)
+                ledger.on_read_error(task.token, False, "EIO", NOW)
         assert sum(entry.state is State.PAUSED for entry in ledger._entries.values()) == files
         began = time.process_time()
         for _ in range(2000):
             ledger.resume_paused(NOW)
             assert ledger.next_resumption == NOW + 1
-            assert ledger.stop_pausing() == []
+            assert ledger.fail_paused() == []
         costs.append(time.process_time() - began)
     assert costs[1] < 10 * costs[0] + 0.01
 
@@ -266,12 +266,12 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
 def test_a_file_that_was_away_and_is_back_is_tried_again(by_event: bool) -> None:
     """Its folder was moved out and in again: that it is there again is told before that it was not."""
     ledger = make()
-    ledger.find(V1, by_event=False)
+    ledger.on_found(V1, by_event=False)
     task = send(ledger)
-    assert ledger.find(V1, by_event) is None
-    assert ledger.is_unreadable(task.token, True, "gone", NOW) is None
+    assert ledger.on_found(V1, by_event) is None
+    assert ledger.on_read_error(task.token, True, "gone", NOW) is None
     ledger.resume_paused(NOW + 10)
     again = send(ledger)
     assert again.version == V1
-    assert ledger.is_unreadable(again.token, True, "gone", NOW + 10) is not None
+    assert ledger.on_read_error(again.token, True, "gone", NOW + 10) is not None
     assert ledger.open_files == 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import xxhash
 from confluent_kafka import KafkaError, KafkaException
@@ -18,6 +19,7 @@ from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
 from dfud.messages import (
     BrokerOutage,
+    ChunkerToProducer,
     ChunksAcked,
     DeliveryGivenUp,
     Drain,
@@ -25,7 +27,7 @@ from dfud.messages import (
     FilesCompleted,
     FileStart,
     FileUndelivered,
-    Message,
+    FromProducer,
     Notice,
     Ranges,
     RowsRecorded,
@@ -34,7 +36,9 @@ from dfud.messages import (
     SpaceFreed,
     Stop,
 )
+from dfud.processes import links
 from dfud.processes.channel import Channel
+from dfud.processes.packing import pack
 from dfud.uploading import producer
 from dfud.uploading.producer import ProducerSettings, ProducerWorker
 from dfud.uploading.ring import Ring
@@ -115,8 +119,8 @@ class Bench:
 
     def __init__(self, top: Path, lingers_by_load: bool = True, **properties: Any) -> None:
         self.now = 1000.0
-        self.supervisor, self._to_supervisor = Channel.pair()
-        self.chunker, self._to_chunker = Channel.pair()
+        self.supervisor, self._to_supervisor = Channel.pair(links.PRODUCER)
+        self.chunker, self._to_chunker = Channel.pair(links.LANE)
         self.ring = Ring(1000)
         self.folder = LogsFolder(str(top), "topic")
         os.makedirs(self.folder.path)
@@ -156,17 +160,17 @@ class Bench:
         file = FileStart(token, version, CHUNK, delivered, "then", b"")
         return [RunReady(token, 1, count, start, len(data), end, digests, digest, file)]
 
-    def run_once(self, *handed: Message, seconds: float = 0.0) -> list[Message]:
+    def run_once(self, *handed: ChunkerToProducer, seconds: float = 0.0) -> list[FromProducer]:
         """Have one turn done, with something from the chunker; return what the supervisor is told."""
         self.now += seconds
         if handed:
             self.chunker.post(handed)
-        self.supervisor.post([Notice(0, "wake up")])
+        self.supervisor._socket.send(b"\3" + pack([]))  # wake it up
         self.lane.run_once()
         return self.told()
 
-    def told(self) -> list[Message]:
-        told: list[Message] = []
+    def told(self) -> list[FromProducer]:
+        told: list[FromProducer] = []
         while batch := self.supervisor.receive(wait=False):
             told += batch
         return told
@@ -191,11 +195,11 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-def texts(told: list[Message]) -> list[str]:
+def texts(told: list[FromProducer]) -> list[str]:
     return [message.text for message in told if isinstance(message, Notice)]
 
 
-def events(told: list[Message]) -> list[Message]:
+def events(told: list[FromProducer]) -> list[FromProducer]:
     return [message for message in told if not isinstance(message, Notice)]
 
 
@@ -631,7 +635,7 @@ def test_what_waits_to_be_sent_again_is_let_go_with_its_file(bench: Bench) -> No
 
 def test_runs_of_an_unknown_file_only_free_their_room(bench: Bench) -> None:
     (run,) = bench.file(9, bytes(20))
-    bench.run_once(run._replace(file=None))
+    bench.run_once(msgspec.structs.replace(run, file=None))
     assert bench.producer.sent == []
     assert bench.ring.used == 0
 

@@ -141,33 +141,33 @@ class Protocol(RuleBasedStateMachine):
             elif file.version == version:
                 self.ledger.resume(left, version)
             else:
-                self.ledger.find(file.version, by_event=False)
+                self.ledger.on_found(file.version, by_event=False)
         for file in self.files.values():
             if not file.open:
-                self.ledger.find(file.version, by_event=False)
+                self.ledger.on_found(file.version, by_event=False)
         self.write_table()
 
     def take(self, message: Message) -> None:
         ledger = self.ledger
         if isinstance(message, FilesRead):
             for token in message.tokens:
-                ledger.was_read(token)
+                ledger.mark_read(token)
         elif isinstance(message, FileUnchanged):
-            ledger.was_unchanged(message.token)
+            ledger.on_unchanged(message.token)
         elif isinstance(message, FileChanged):
-            ledger.has_changed(message.token, message.version, message.being_written, self.now)
+            ledger.on_changed(message.token, message.version, message.being_written, self.now)
         elif isinstance(message, FileUnreadable):
-            ledger.is_unreadable(message.token, message.gone, message.why, self.now)
+            ledger.on_read_error(message.token, message.gone, message.why, self.now)
         elif isinstance(message, ChunksAcked):
-            ledger.was_acked(message.token, message.chunks)
+            ledger.on_acked(message.token, message.chunks)
         elif isinstance(message, FileUndelivered):
-            ledger.is_undelivered(message.token, message.why)
+            ledger.on_undelivered(message.token, message.why)
         elif isinstance(message, FilesCompleted):
             for token, xxh3_128 in message.files:
                 entry = ledger.entry(token)
                 if entry is not None:
                     self.index[entry.version.identity()] = bytes.fromhex(xxh3_128)
-                    ledger.is_complete(token)
+                    ledger.on_completed(token)
 
     def hear_out(self, messages: deque[Message]) -> None:
         while messages:
@@ -243,12 +243,12 @@ class Protocol(RuleBasedStateMachine):
         if self.events:
             file = self.files.get(self.events.popleft())
             if file is not None:
-                self.ledger.find(file.version, by_event=True)
+                self.ledger.on_found(file.version, by_event=True)
 
     def scan(self, path: bytes) -> None:
         file = self.files.get(path)
         if file is not None and not file.open:
-            self.ledger.find(file.version, by_event=False)
+            self.ledger.on_found(file.version, by_event=False)
 
     # -- chunkers
 
@@ -324,7 +324,7 @@ class Protocol(RuleBasedStateMachine):
             self.hear_out(here.chunker)
         here.chunker.clear()
         here.lose_chunker()
-        self.ledger.lane_died(lane, producer=False)
+        self.ledger.on_lane_death(lane, producer=False)
 
     # -- producers
 
@@ -428,7 +428,7 @@ class Protocol(RuleBasedStateMachine):
         here.chunker.clear()
         here.lose_chunker()
         here.lose_producer()
-        self.ledger.lane_died(lane, producer=True)
+        self.ledger.on_lane_death(lane, producer=True)
 
     def crash(self) -> None:
         self.untold |= self.rewritten
@@ -440,7 +440,7 @@ class Protocol(RuleBasedStateMachine):
             assert not entry.known_digest
 
     def stop_pausing(self) -> None:
-        assert all(entry.attempts > 1 and entry.failure for entry in self.ledger.stop_pausing())
+        assert all(entry.attempts > 1 and entry.failure for entry in self.ledger.fail_paused())
 
     @rule(
         lane=st.integers(0, LANES - 1),

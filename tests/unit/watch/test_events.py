@@ -584,13 +584,14 @@ def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None
     program = textwrap.dedent("""
         import os, sys
         from dfud.messages import Allowance, FileFound, Notice
+        from dfud.processes import links
         from dfud.processes.channel import Channel
         from dfud.watch.watcher import Watcher, WatchOptions
         limit, directory = sys.argv[1:]
         name, value = limit.split("=")
         with open(f"/proc/sys/user/{name}", "w") as file:
             file.write(value)
-        ours, theirs = Channel.pair()
+        ours, theirs = Channel.pair(links.WATCHER)
         watcher = Watcher(theirs, WatchOptions(os.fsencode(directory), ".*", True, 0, False, False))
         ours.post([Allowance(1000)])
         found = set()

@@ -18,29 +18,33 @@ from dfud.messages import (
     DirectoryGone,
     FileFound,
     FolderMovedIn,
-    Message,
+    FromWatcher,
     Notice,
     Stop,
     Sweep,
     SweepDone,
+    ToWatcher,
     WatchStarted,
 )
+from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.watch import watcher as module
 from dfud.watch.watcher import Watcher, WatchOptions
 from tests.helpers.namespaces import run_in_namespace
 
+Ends = tuple[Channel[ToWatcher, FromWatcher], Channel[FromWatcher, ToWatcher]]
+
 
 @pytest.fixture
-def channels() -> Iterator[tuple[Channel, Channel]]:
-    ours, theirs = Channel.pair()
+def channels() -> Iterator[Ends]:
+    ours, theirs = Channel.pair(links.WATCHER)
     yield ours, theirs
     ours.close()
     theirs.close()
 
 
 @pytest.fixture
-def watch(channels: tuple[Channel, Channel]) -> Iterator[Callable[[WatchOptions], Watcher]]:
+def watch(channels: Ends) -> Iterator[Callable[[WatchOptions], Watcher]]:
     """A factory of watchers at the other end of the channel."""
     with contextlib.ExitStack() as stack:
         yield lambda asked: stack.enter_context(contextlib.closing(Watcher(channels[1], asked)))
@@ -60,8 +64,8 @@ class Clock:
         return self.now
 
 
-def heard(ours: Channel) -> list[Message]:
-    messages: list[Message] = []
+def heard(ours: Channel[ToWatcher, FromWatcher]) -> list[FromWatcher]:
+    messages: list[FromWatcher] = []
     while batch := ours.receive(wait=False):
         messages += batch
     return messages
@@ -69,7 +73,7 @@ def heard(ours: Channel) -> list[Message]:
 
 @pytest.mark.parametrize("kind", ["events", "polling", "once"])
 def test_no_more_is_told_than_there_is_room_for(
-    channels: tuple[Channel, Channel], watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
 ) -> None:
     for number in range(5):
         (tmp_path / f"{number}").write_bytes(b"x")
@@ -78,7 +82,7 @@ def test_no_more_is_told_than_there_is_room_for(
     found = []
     for room in (2, 1, 3):
         ours.post([Allowance(room)])
-        messages: list[Message] = []
+        messages: list[FromWatcher] = []
         while len(messages) < min(room, 5 - len(found)):
             assert watcher.run_once()
             messages += [message for message in heard(ours) if isinstance(message, FileFound)]
@@ -93,14 +97,14 @@ def test_no_more_is_told_than_there_is_room_for(
 
 @pytest.mark.parametrize("kind", ["events", "polling", "once"])
 def test_a_sweep_is_answered_after_all_that_is_there(
-    channels: tuple[Channel, Channel], watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
 ) -> None:
     ours, _ = channels
     watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
     for number in range(600):
         (tmp_path / f"{number}").write_bytes(b"x")
     ours.post([Allowance(2000), Sweep(7)])  # a file can be told twice
-    messages: list[Message] = []
+    messages: list[FromWatcher] = []
     while SweepDone(7) not in messages:
         assert watcher.run_once()
         messages += heard(ours)
@@ -110,7 +114,7 @@ def test_a_sweep_is_answered_after_all_that_is_there(
 
 
 def test_a_folder_that_is_moved_in_is_told_before_its_files(
-    channels: tuple[Channel, Channel], watch: Callable[[WatchOptions], Watcher], tmp_path: Path
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path
 ) -> None:
     top, stage = tmp_path / "top", tmp_path / "stage"
     top.mkdir()
@@ -136,7 +140,7 @@ def test_polling_does_not_spin_while_there_is_no_room(
 
 
 def test_remote_file_systems_are_polled(
-    channels: tuple[Channel, Channel],
+    channels: Ends,
     watch: Callable[[WatchOptions], Watcher],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -151,7 +155,7 @@ def test_remote_file_systems_are_polled(
 
 
 def test_a_sweep_looks_once_more_into_what_could_not_be_read(
-    channels: tuple[Channel, Channel],
+    channels: Ends,
     watch: Callable[[WatchOptions], Watcher],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -174,9 +178,9 @@ def test_a_sweep_looks_once_more_into_what_could_not_be_read(
     assert swept == SweepDone(2)
 
 
-def sweep(watcher: Watcher, ours: Channel, number: int) -> list[Message]:
+def sweep(watcher: Watcher, ours: Channel[ToWatcher, FromWatcher], number: int) -> list[FromWatcher]:
     """Return what a watcher reports up to the answer to a sweep."""
-    messages: list[Message] = []
+    messages: list[FromWatcher] = []
     while not any(isinstance(message, SweepDone) and message.number == number for message in messages):
         assert watcher.run_once()
         messages += heard(ours)
@@ -202,7 +206,7 @@ def move_what_is_above(top: Path) -> None:
 
 @pytest.mark.parametrize("end", [remove, rename, replace, move_what_is_above])
 def test_the_end_of_the_directory_is_told_at_once(
-    channels: tuple[Channel, Channel],
+    channels: Ends,
     watch: Callable[[WatchOptions], Watcher],
     tmp_path: Path,
     end: Callable[[Path], None],
@@ -215,7 +219,7 @@ def test_the_end_of_the_directory_is_told_at_once(
     sweep(watcher, ours, 1)
     assert watcher._top.due(0.0) is None, "it looks now and then, for no reason"
     end(top)
-    told: list[Message] = []
+    told: list[FromWatcher] = []
     while not told:
         assert watcher.run_once()
         told = [message for message in heard(ours) if not isinstance(message, Notice)]
@@ -241,7 +245,7 @@ def test_a_change_of_mounts_is_a_reason_to_look(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["events", "polling"])
 @pytest.mark.parametrize("end", [remove, rename, replace])
 def test_the_end_of_the_directory_is_told_once(
-    channels: tuple[Channel, Channel], tmp_path: Path, kind: str, end: Callable[[Path], None]
+    channels: Ends, tmp_path: Path, kind: str, end: Callable[[Path], None]
 ) -> None:
     ours, theirs = channels
     top, clock = tmp_path / "top", Clock()

@@ -1,0 +1,50 @@
+"""The links: which messages each channel carries, and how they are decoded at either end."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Generic, TypeVar, Union
+
+import msgspec
+
+from dfud.messages import (
+    ChunkerToProducer,
+    FromChunker,
+    FromFetcher,
+    FromProducer,
+    FromReader,
+    FromWatcher,
+    ProducerToChunker,
+    ToChunker,
+    ToFetcher,
+    ToProducer,
+    ToReader,
+    ToWatcher,
+)
+
+Down = TypeVar("Down")
+Up = TypeVar("Up")
+Received = TypeVar("Received")
+
+Decode = Callable[[Union[bytes, memoryview]], "list[Received]"]
+
+
+class Link(Generic[Down, Up]):
+    """What a channel carries: `down` from the end that is kept to the end that is given away, `up` back.
+
+    A message that is not of the union for its direction raises msgspec.ValidationError where it is received.
+    """
+
+    def __init__(self, down: Any, up: Any) -> None:
+        self.decode_down: Decode[Down] = msgspec.msgpack.Decoder(list[down]).decode
+        self.decode_up: Decode[Up] = msgspec.msgpack.Decoder(list[up]).decode
+
+
+# Between a supervisor and its workers
+WATCHER: Link[ToWatcher, FromWatcher] = Link(ToWatcher, FromWatcher)
+CHUNKER: Link[ToChunker, FromChunker] = Link(ToChunker, FromChunker)
+PRODUCER: Link[ToProducer, FromProducer] = Link(ToProducer, FromProducer)
+FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
+READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
+
+# Between the chunker and the producer of a lane
+LANE: Link[ChunkerToProducer, ProducerToChunker] = Link(ChunkerToProducer, ProducerToChunker)
