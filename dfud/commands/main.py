@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from dfud import __version__
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.errors import EXIT_USAGE, DfudError, UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -105,4 +105,4 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 
 def _line(text: str) -> str:
     """Return `text` as one printable line, whatever the names in it are."""
-    return shown(os.fsencode(text))
+    return printable(os.fsencode(text))

@@ -12,7 +12,7 @@ from dfud.commands.main import CONTEXT
 from dfud.commands.options import check_topic, option
 from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder, topics
-from dfud.logs.lock import RunState
+from dfud.logs.session import RunState
 from dfud.logs.status import TopicStatus, topic_status
 
 _RUNS = {

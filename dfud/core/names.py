@@ -1,4 +1,4 @@
-"""Which files are uploaded, and how their names are shown.
+"""Which files are uploaded, by their paths.
 
 A path is bytes, relative to the watched directory and "/"-separated; it is decoded only to be shown, matched
 or written into a table (`os.fsdecode`: bytes that are not UTF-8 become surrogates and come back unchanged).
@@ -64,14 +64,3 @@ def path_fault(path: bytes) -> str:
     if parts[0] == LOGS:
         return "it lies in LOGS"
     return ""
-
-
-def shown(path: bytes) -> str:
-    """Return `path` as one printable line: control characters and stray bytes become escapes."""
-    text = os.fsdecode(path)
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else repr(character)[1:-1].replace("\\udc", "\\x")
-        for character in text
-    )

@@ -19,7 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 from dfud.broker import client_config
 from dfud.broker.jars import KAFKA_VERSION
 from dfud.broker.node import KafkaNode
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.demo.compare import compare
 from dfud.demo.reader import NotAsDescribed, read_topic, rebuild
 from dfud.demo.tree import ODD_NAMES, PlannedFile, plan, write_tree
@@ -133,7 +133,7 @@ def _tell_tree(say: Say, files: list[PlannedFile]) -> None:
         f"{empty} of them empty, and {2 * len(ODD_NAMES)} with names such as"
     )
     for name in ODD_NAMES[1:6]:
-        say(f"    {shown(name)}")
+        say(f"    {printable(name)}")
 
 
 def _upload(say: Say, place: Place, dfud: Sequence[str]) -> float | None:

@@ -13,7 +13,7 @@ import xxhash
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import read_piece
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.downloading.counts import Tally
 from dfud.downloading.disk import Disk
 from dfud.downloading.part import Part
@@ -131,7 +131,7 @@ class Assembler:
         self.tally.add("refused")
         self._named += 1
         if self._named <= _MAX_NAMED:
-            self._tell(logging.WARNING, f"{shown(path or b'a message without a key')} is refused: {why}")
+            self._tell(logging.WARNING, f"{printable(path or b'a message without a key')} is refused: {why}")
         if self._named == _MAX_NAMED:
             self._tell(logging.WARNING, "further messages that are refused are only counted")
 
@@ -293,7 +293,7 @@ class Assembler:
         assembly.forget_hash()
         if not part.trouble:
             self.tally.add("wrong")
-            why = f"{shown(part.path)} has all its chunks and not its digest: it is kept aside in LOGS"
+            why = f"{printable(part.path)} has all its chunks and not its digest: it is kept aside in LOGS"
             self._tell(logging.WARNING, why)
         part.trouble = "its bytes are not those of its digest"
         self._shelf.wrote(part)
@@ -320,13 +320,15 @@ class Assembler:
             if not self._alone:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
         self.tally.add("files")
-        self._tell(logging.DEBUG, f"{shown(part.path)} is complete")
+        self._tell(logging.DEBUG, f"{printable(part.path)} is complete")
         self._shelf.drop(part)
 
     def _keep_aside(self, part: Part, why: str) -> None:
         part.trouble = f"it can't be put in its place: {why}"
         self.tally.add("unplaced")
-        self._tell(logging.ERROR, f"{shown(part.path)} can't be put in its place: {why}; it is kept aside in LOGS")
+        self._tell(
+            logging.ERROR, f"{printable(part.path)} can't be put in its place: {why}; it is kept aside in LOGS"
+        )
         self._shelf.wrote(part)
         self._shelf.close_file(part)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dfud.core.chunk import SHA512, Chunk
-from dfud.core.names import shown
 from dfud.core.ranges import RangeSet
+from dfud.core.text import printable
 from dfud.downloading.disk import Disk
 from dfud.downloading.part import Part
 from dfud.downloading.parts import PART, PartMetadata, PartName, PartsFolder
@@ -136,7 +136,7 @@ class PartStore:
         try:
             descriptor = self._disk.patiently(lambda: self._folder.open(part.name))
         except OSError as problem:
-            why = f"the part of {shown(part.path)} was removed ({problem.strerror}): it begins anew"
+            why = f"the part of {printable(part.path)} was removed ({problem.strerror}): it begins anew"
             self._tell(logging.WARNING, why)
             part.assembly.spans = RangeSet()
             part.assembly.forget_hash()

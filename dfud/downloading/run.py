@@ -11,7 +11,7 @@ from dfud.core.names import LOGS
 from dfud.downloading.fetcher import FetchSettings
 from dfud.downloading.parts import PartsFolder
 from dfud.downloading.supervisor import DownloadSupervisor
-from dfud.errors import LockedError, UsageError
+from dfud.errors import UsageError
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.consumer import consumer_properties, group_id
@@ -59,7 +59,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     )
     directory = os.path.realpath(options.directory)
     logs = _make_logs(directory)
-    lock = _take_lock(logs, directory, options.topic)
+    lock = _take_lock(logs, directory)
     output = Output()
     log = open_log(
         output.write_line,
@@ -104,12 +104,9 @@ def _make_logs(directory: str) -> str:
     return path
 
 
-def _take_lock(logs: str, directory: str, topic: str) -> DirectoryLock:
-    """Take the lock of the directory for downloads, whatever the topic: two could fight for a file's place."""
-    try:
-        return DirectoryLock.take(os.path.join(logs, ".download.lock"), directory, topic)
-    except LockedError:
-        raise LockedError(f"another dfud is already downloading to {directory}") from None
+def _take_lock(logs: str, directory: str) -> DirectoryLock:
+    """Take the lock of the directory for downloads, whatever the topic: two could compete for a file's place."""
+    return DirectoryLock.take(os.path.join(logs, ".download.lock"), f"downloading to {directory}")
 
 
 def _parts_name(topic: str) -> str:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.downloading import fetcher
 from dfud.downloading.counts import DownloadCounts, summary
 from dfud.downloading.fetcher import FetchSettings
@@ -212,7 +212,7 @@ class DownloadSupervisor:
             unplaced += incomplete.is_whole
             rows.append(incomplete)
             if number <= _NAMED:
-                tell(f"{shown(incomplete.path)} is kept aside: {incomplete.what}")
+                tell(f"{printable(incomplete.path)} is kept aside: {incomplete.what}")
         if number > _NAMED:
             tell(f"{number - _NAMED} more files are kept aside: see {self._listing}")
         try:

@@ -9,7 +9,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from dfud.core.names import LOGS, shown
+from dfud.core.names import LOGS
+from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.files.openat import is_being_written, open_at, open_regular_file, stat_at
 
@@ -103,7 +104,7 @@ class ScanTree:
         except OSError as problem:
             if problem.errno in _GONE or self.is_link(path):  # a link to where nobody may look is left alone
                 return None
-            raise OSError(problem.errno, f"{problem.strerror} ({shown(path)})") from None
+            raise OSError(problem.errno, f"{problem.strerror} ({printable(path)})") from None
         if not stat.S_ISREG(found.st_mode):
             return None
         return ScannedFile(FileVersion(path, found.st_size, found.st_mtime_ns), found.st_ctime_ns)
@@ -207,9 +208,7 @@ class ScanTree:
             return
         known = self._unread.get(folder.path)
         if known is None:
-            text = (
-                f"the folder {shown(folder.path) or '.'} can't be read: {problem.strerror}; it is left out for now"
-            )
+            text = f"the folder {printable(folder.path) or '.'} can't be read: {problem.strerror}; it is left out for now"
             self._notices.append((logging.ERROR, text))
         self._unread[folder.path] = folder if known is None or folder.take_all else known
 

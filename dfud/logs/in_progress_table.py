@@ -6,8 +6,8 @@ import contextlib
 
 from dfud.core.tables import InProgressRow, format_row, format_rows, read_in_progress
 from dfud.files.atomic import replace_file
-from dfud.logs.completed.consolidation import RejectedRow, accepted_rows, read_lines
 from dfud.logs.layout import LogsFolder
+from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines
 
 
 def read_in_progress_table(folder: LogsFolder) -> tuple[list[InProgressRow], list[RejectedRow]]:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dfud.core.tables import BadRow, read_completed
-from dfud.logs.completed.consolidation import RejectedRow, read_lines
 from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import RunState, look
+from dfud.logs.session import RunState, last_run
+from dfud.logs.table_files import RejectedRow, read_lines
 from dfud.logs.takeover import tables_of_openmsistream
 
 
@@ -49,7 +49,7 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     A file that is completed meanwhile is counted at least once: it is looked for in progress first. Shards come
     before the completed table, as an uploader that consolidates them replaces that before it removes them.
     """
-    run = look(folder.lock)
+    run = last_run(folder.lock)
     theirs_in_progress, theirs = tables_of_openmsistream(folder)
     rows, bad = ([], []) if theirs_in_progress else read_in_progress_table(folder)
     in_progress = InProgressTotals(

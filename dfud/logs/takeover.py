@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dfud.core.chunking import count_chunks, find_chunk_size
-from dfud.core.names import shown
 from dfud.core.openmsistream_tables import (
     OpenMSICompletedRow,
     OpenMSIInProgressRow,
@@ -25,11 +24,12 @@ from dfud.core.openmsistream_tables import (
 )
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import NO_DIGEST, BadRow, CompletedRow, InProgressRow, format_table, in_progress_row
+from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.files.atomic import replace_file, sync_folder
-from dfud.logs.completed.consolidation import RejectedRow, read_lines, save_rejected_rows
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
+from dfud.logs.table_files import RejectedRow, read_lines, save_rejected_rows
 
 
 class OpenMSIState(NamedTuple):
@@ -172,7 +172,7 @@ def _left(
     notes: list[str],
 ) -> InProgressRow | None:
     version = present(entry.rel_filepath)
-    name = shown(os.fsencode(entry.rel_filepath))
+    name = printable(os.fsencode(entry.rel_filepath))
     if version is None:
         notes.append(f"{name} was uploaded in part by OpenMSIStream and can't be found any more: it is left out")
         return None

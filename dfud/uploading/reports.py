@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.uploading.entry import Entry
 from dfud.uploading.ledger import LedgerCounts
 
@@ -56,7 +56,7 @@ class Reports:
             self._window_ends = now + 1.0
         if self._shown[kind] < _LINES_A_SECOND:
             self._shown[kind] += 1
-            self._lines.append(kind.one.format(shown(entry.version.path), entry.n_chunks))
+            self._lines.append(kind.one.format(printable(entry.version.path), entry.n_chunks))
         else:
             self._files[kind] += 1
             self._chunks[kind] += entry.n_chunks

@@ -8,19 +8,21 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dfud.core.names import shown
 from dfud.core.tables import InProgressRow, version_of
+from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.errors import UsageError
 from dfud.files.openat import stat_at
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, lingers_by_load, message_bytes_needed, producer_properties
 from dfud.kafka.topic import check_topic_access
-from dfud.logs.completed.consolidation import RejectedRow, consolidate, save_rejected_rows
+from dfud.logs.completed.consolidation import consolidate
 from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
 from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
-from dfud.logs.lock import EVERYTHING, DirectoryLock
+from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import open_log
+from dfud.logs.session import EVERYTHING, Session
+from dfud.logs.table_files import RejectedRow, save_rejected_rows
 from dfud.logs.takeover import find_openmsistream, take_over
 from dfud.logs.times import IsoClock
 from dfud.processes.child import run_in_child
@@ -68,7 +70,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             f"{folder.completed} belongs to topic {owner}, which has files in the way of topic {options.topic}; "
             f"run dfud upload for topic {owner} with --once first, or choose another topic name"
         )
-    lock = DirectoryLock.take(folder.lock, directory, options.topic)
+    lock = DirectoryLock.take(folder.lock, f"uploading {directory} to topic {options.topic}")
     for leftover in folder.leftovers():
         os.unlink(leftover)
     output = Output()
@@ -149,8 +151,9 @@ def _run(
     output: Output,
     log: logging.Logger,
 ) -> int:
-    _take_over(folder, directory, options.chunk_size, producer.wire, lock, log)
-    take_all, since_ns = _begin_session(options, lock, log)
+    session = Session(lock.fileno())
+    _take_over(folder, directory, options.chunk_size, producer.wire, session, log)
+    take_all, since_ns = _begin_session(options, session, log)
     watch = WatchOptions(
         os.fsencode(directory),
         options.upload_regex,
@@ -158,7 +161,7 @@ def _run(
         since_ns,
         options.once,
         options.use_polling_observer,
-        lock.moved_in,
+        session.moved_in,
     )
     shards = folder.shards()  # those of earlier runs
     rows, bad_rows = _read_rows(folder)
@@ -184,7 +187,7 @@ def _run(
         _write_first_table(folder, ledger, bad_rows, log)
         surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
         supervisor = UploadSupervisor(
-            options.once, watch, folder, lock, workers, watcher, lanes, ledger, consolidated.known,
+            options.once, watch, folder, session, workers, watcher, lanes, ledger, consolidated.known,
             surroundings, log,
         )  # fmt: skip
         return supervisor.run()
@@ -193,7 +196,7 @@ def _run(
 
 
 def _take_over(
-    folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, lock: DirectoryLock, log: logging.Logger
+    folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, session: Session, log: logging.Logger
 ) -> None:
     """Make OpenMSIStream's tables ours, if it has left any."""
     try:
@@ -201,8 +204,8 @@ def _take_over(
         if found is None:
             return
         if found.since_ns is not None:
-            earlier = lock.unfinished_since()
-            lock.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
+            earlier = session.unfinished_since()
+            session.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
         take_over(folder, found)
     except OSError as problem:
         raise UsageError(f"OpenMSIStream's tables in {folder.path} can't be taken over: {problem}") from None
@@ -212,12 +215,12 @@ def _take_over(
     _tell_bad_rows(found.bad, log)
 
 
-def _begin_session(options: UploadOptions, lock: DirectoryLock, log: logging.Logger) -> tuple[bool, int]:
+def _begin_session(options: UploadOptions, session: Session, log: logging.Logger) -> tuple[bool, int]:
     """Return whether all that is there is to be taken, or else what has changed since when (ns)."""
-    earlier = lock.unfinished_since()
+    earlier = session.unfinished_since()
     take_all = options.upload_existing or options.once
     try:
-        since_ns = lock.now_ns()
+        since_ns = session.now_ns()
         if earlier is not None:
             log.warning(
                 "the last run did not end in an orderly way: what has come since it began is looked at, too"
@@ -226,7 +229,7 @@ def _begin_session(options: UploadOptions, lock: DirectoryLock, log: logging.Log
                 log.warning("the clock has been set back since then: all that is there is looked at")
                 earlier = EVERYTHING
             since_ns = min(since_ns, earlier)
-        lock.begin(EVERYTHING if take_all else since_ns)
+        session.begin(EVERYTHING if take_all else since_ns)
     except OSError as problem:
         log.error(f"the lock file can't be written: {problem}; uploading goes on")
         since_ns = EVERYTHING if earlier is None else earlier
@@ -248,7 +251,7 @@ def _tell_bad_rows(bad: Iterable[RejectedRow], log: logging.Logger) -> None:
 def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logging.Logger) -> None:
     for row in rows:
         version = version_of(row)
-        name = shown(version.path)
+        name = printable(version.path)
         try:
             found = stat_at(directory, version.path)
         except OSError as problem:

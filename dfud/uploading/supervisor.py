@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
 from dfud.logs.completed.consolidation import append_shards
 from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import DirectoryLock
+from dfud.logs.session import Session
 from dfud.messages import (
     Allowance,
     BrokerOutage,
@@ -67,7 +67,7 @@ class UploadSupervisor:
         once: bool,
         watch: WatchOptions,
         folder: LogsFolder,
-        lock: DirectoryLock,
+        session: Session,
         workers: Workers,
         watcher: WatcherWorker,
         lanes: list[Lane],
@@ -81,7 +81,7 @@ class UploadSupervisor:
         self._once = once
         self._watch = watch
         self._folder = folder
-        self._lock = lock
+        self._session = session
         self._workers = workers
         self._watcher = watcher
         self._lanes = lanes
@@ -216,7 +216,7 @@ class UploadSupervisor:
     def _on_changed(self, message: FileChanged) -> None:
         now = self._clock()
         entry = self._ledger.on_changed(message.token, message.version, message.being_written, now)
-        self._log.debug(f"{shown(message.version.path)} changed while it was read: sending it again")
+        self._log.debug(f"{printable(message.version.path)} changed while it was read: sending it again")
         if entry is not None:
             self._reports.enqueued(entry, now)
 
@@ -248,7 +248,7 @@ class UploadSupervisor:
 
     def _on_moved_in(self, message: FolderMovedIn) -> None:
         try:
-            self._lock.add_moved_in(message.path)
+            self._session.add_moved_in(message.path)
         except OSError as problem:
             self._log.error(f"the lock file can't be written: {problem}; uploading goes on")
 
@@ -287,11 +287,11 @@ class UploadSupervisor:
         if entry is None:
             return
         if message.gone and not entry.failure:
-            self._log.info(f"{shown(entry.version.path)} was gone before it could be read")
+            self._log.info(f"{printable(entry.version.path)} was gone before it could be read")
         elif message.gone:
             self._tell_failure(entry)
         else:
-            self._log.warning(f"{shown(entry.version.path)} can't be read: {message.why}; it is tried again")
+            self._log.warning(f"{printable(entry.version.path)} can't be read: {message.why}; it is tried again")
 
     def _on_outage(self, message: BrokerOutage) -> None:
         why = message.why
@@ -305,7 +305,7 @@ class UploadSupervisor:
 
     def _tell_failure(self, entry: Entry | None) -> None:
         if entry is not None and entry.failure:
-            self._log.error(f"{shown(entry.version.path)} is not delivered: {entry.failure}")
+            self._log.error(f"{printable(entry.version.path)} is not delivered: {entry.failure}")
 
     # -- what goes out
 
@@ -358,7 +358,7 @@ class UploadSupervisor:
     def _replace_watcher(self) -> None:
         """Start another watcher; what happened meanwhile it finds by its first scan."""
         self._workers.let_go(self._watcher.channel)
-        self._watch = self._watch._replace(moved_in=self._lock.moved_in)
+        self._watch = self._watch._replace(moved_in=self._session.moved_in)
         self._watcher = start_watcher(self._workers, self._watch)
         self._watch_worker(self._watcher)
         self._allowed = 0
@@ -371,7 +371,7 @@ class UploadSupervisor:
         self._table.write()
         undelivered = self._ledger.undelivered
         for entry in undelivered:
-            self._log.error(f"NOT delivered: {shown(entry.version.path)}: {entry.failure}")
+            self._log.error(f"NOT delivered: {printable(entry.version.path)}: {entry.failure}")
         trouble = self._table.is_in_trouble or self._unrecorded > 0
         if not self._abandoned:
             problem = self._join_shards()
@@ -402,8 +402,8 @@ class UploadSupervisor:
             return  # the next start looks at all that came since this one began
         try:
             if self._left_over:
-                self._lock.begin(self._watch.since_ns)
+                self._session.begin(self._watch.since_ns)
             else:
-                self._lock.end()
+                self._session.end()
         except OSError as problem:
             self._log.error(f"the lock file can't be written: {problem}")

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NamedTuple, TextIO
 
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.messages import ReaderDone
 
@@ -56,7 +56,7 @@ class Report:
         elif verdict.status != THE_SAME:
             more = f"; chunks {verdict.chunks_missing} are missing" if verdict.chunks_missing else ""
             self._output.write(
-                f"{verdict.status}: {shown(path)}{more}{'; ' + verdict.why if verdict.why else ''}\n"
+                f"{verdict.status}: {printable(path)}{more}{'; ' + verdict.why if verdict.why else ''}\n"
             )
 
     def row(self, why: str, path: bytes) -> None:
@@ -71,7 +71,7 @@ class Report:
         if self._json:
             self._item({"path": os.fsdecode(path), "why": why})
         else:
-            print(f"{shown(path)} {why}" if path else why, file=sys.stderr if self._print0 else self._output)
+            print(f"{printable(path)} {why}" if path else why, file=sys.stderr if self._print0 else self._output)
 
     def finish(self, read: ReaderDone, has_tables: bool) -> bool:
         """Put out the sums; tell whether all that should be on the topic is there and right."""

@@ -22,8 +22,8 @@ from dfud.files.scan import Folder, ScanTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.consumer import consumer_properties
 from dfud.kafka.watermarks import query_partitions
-from dfud.logs.completed.consolidation import read_lines
 from dfud.logs.layout import LogsFolder
+from dfud.logs.table_files import read_lines
 from dfud.messages import (
     BrokerOutage,
     FromReader,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from dfud.core.names import shown
+from dfud.core.text import printable
 from dfud.files.scan import Folder, ScanTree
 from dfud.watch.source import Ready
 
@@ -53,7 +53,7 @@ class OnceSource:
                 continue
             version = found[0].version
             if self._tree.being_written(version.path):
-                text = f"{shown(version.path)} is still being written: it is left for the next time"
+                text = f"{printable(version.path)} is still being written: it is left for the next time"
                 self._notices.append((logging.WARNING, text))
                 yield None
             else:

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dfud.core.names import name_filter, shown
+from dfud.core.names import name_filter
+from dfud.core.text import printable
 from dfud.files.scan import ScanTree
 from dfud.messages import (
     Allowance,
@@ -171,7 +172,7 @@ class Watcher:
             self._tree.look_at_top(trust_inode=not self._remote)
         if self._tree.is_gone and not self._told_gone:
             self._told_gone = True
-            where = shown(self._options.directory)
+            where = printable(self._options.directory)
             self._supervisor.send([DirectoryGone(f"{where} has been removed, renamed or unmounted")])
 
     def _tell_notices(self) -> None:

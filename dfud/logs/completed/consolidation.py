@@ -10,35 +10,14 @@ from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from dfud.core.plain_rows import HEADER, plain_records
-from dfud.core.tables import BadRow, CompletedRow, Row, format_rows, read_completed, version_of
-from dfud.files.atomic import replace_file, sync_folder
+from dfud.core.tables import CompletedRow, format_rows, read_completed, version_of
+from dfud.files.atomic import replace_file
 from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
+from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines, save_rejected_rows
 
 _ROWS_AT_ONCE = 1000
 _BLOCK_BYTES = 1 << 20
-
-
-class RejectedRow(NamedTuple):
-    """A row that could not be understood, and where it lay."""
-
-    table: str  # path
-    row: BadRow
-
-
-def read_lines(path: str) -> Iterator[str]:
-    """Give the lines of a table with their line ends; OSError if it can't be read."""
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        yield from file
-
-
-def accepted_rows(rows: Iterable[Row | BadRow], table: str, bad: list[RejectedRow]) -> Iterator[Row]:
-    """Give the rows that could be understood; the others of `table` are added to `bad`."""
-    for row in rows:
-        if isinstance(row, BadRow):
-            bad.append(RejectedRow(table, row))
-        else:
-            yield row
 
 
 class Consolidated(NamedTuple):
@@ -169,14 +148,3 @@ def _kept_aside(bad: list[RejectedRow]) -> Iterator[bytes]:
     """Keep `bad` aside when it has been read to its end, and before the table that lacks it takes its place."""
     save_rejected_rows(bad)
     yield b""
-
-
-def save_rejected_rows(bad: list[RejectedRow]) -> None:
-    """Append rows that can't be understood to the table's ``.bad`` file; OSError if that can't be written."""
-    for path, row in bad:
-        with open(f"{path}.bad", "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(row.text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    for folder in {os.path.dirname(path) for path, _ in bad}:
-        sync_folder(folder)

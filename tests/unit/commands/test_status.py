@@ -43,7 +43,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lock = DirectoryLock.take(LogsFolder(str(directory), "T").lock, "DIR", "T")
+    lock = DirectoryLock.take(LogsFolder(str(directory), "T").lock, "uploading DIR to topic T")
     status, out, err = run(capsys, directory)
     lock.close()
     assert (status, err) == (0, "")

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import re
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import given
 
-from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter, shown
+from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
 
 
 @pytest.mark.parametrize(
@@ -46,24 +44,3 @@ def test_an_expression_can_be_met_by_bytes_that_are_not_utf_8() -> None:
 def test_a_bad_expression_is_an_error() -> None:
     with pytest.raises(re.error):
         name_filter("(")
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        (b"plain name", "plain name"),
-        ("grün".encode(), "grün"),
-        (b"a\nb", "a\\nb"),
-        (b"a\x1b[2J", "a\\x1b[2J"),
-        (b"a\xff", "a\\xff"),
-        ("\u2028".encode(), "\\u2028"),
-    ],
-)
-def test_names_are_shown_in_one_line(path: bytes, text: str) -> None:
-    assert shown(path) == text
-
-
-@given(st.binary())
-def test_whatever_is_shown_can_be_printed(path: bytes) -> None:
-    assert shown(path).isprintable()
-    shown(path).encode()

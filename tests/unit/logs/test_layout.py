@@ -78,7 +78,7 @@ def test_the_table_of_another_topic_is_no_shard(logs: Path, other: str, known_by
 def test_a_name_that_another_topic_has_is_not_free(logs: Path) -> None:
     ours, theirs = LogsFolder(str(logs.parent), "T"), LogsFolder(str(logs.parent), "T_p0_5")
     assert ours.is_free(0, 5)
-    DirectoryLock.take(theirs.lock, str(logs.parent), theirs.topic).close()
+    DirectoryLock.take(theirs.lock, "uploading DIR to topic T").close()
     assert not ours.is_free(0, 5)
     assert ours.is_free(0, 4)
     assert ours.is_free(1, 5)

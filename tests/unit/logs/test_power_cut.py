@@ -17,12 +17,13 @@ import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, InProgressRow, format_table, read_completed
 from dfud.files import atomic
-from dfud.logs import lock
+from dfud.logs import session, table_files
 from dfud.logs.completed import consolidation
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import EVERYTHING, DirectoryLock
+from dfud.logs.lock import DirectoryLock
+from dfud.logs.session import EVERYTHING, Session
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 Files = dict[str, bytes]  # by name
@@ -44,7 +45,7 @@ class Disk:
         self.before = {name: Path(folder, name).read_bytes() for name in os.listdir(folder)}
         self.done: list[tuple[str, ...]] = []
         self._content: list[bytes] = []
-        for module in (atomic, consolidation, lock):
+        for module in (atomic, consolidation, session, table_files):
             monkeypatch.setattr(module, "os", self)
             monkeypatch.setattr(module, "open", self.open_file, raising=False)
 
@@ -231,34 +232,36 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
 def test_a_time_in_the_lock_file_is_never_lost_on_the_way_to_the_next(tmp_path: Path) -> None:
     """Whatever is left of it is a run that began, and not later than it did."""
     path = tmp_path / "lock"
-    lock_ = DirectoryLock.take(str(path), "DIR", "T")
-    lock_.begin(1_700_000_000_000_000_000)
+    lock = DirectoryLock.take(str(path), "uploading DIR to topic T")
+    run = Session(lock.fileno())
+    run.begin(1_700_000_000_000_000_000)
     first = path.read_bytes()
-    lock_.begin(EVERYTHING)
+    run.begin(EVERYTHING)
     second = path.read_bytes()
     assert len(first) == len(second)
     for left in (first, second, b"\0" * len(first), first[:9], first[:1]):
         path.write_bytes(left)
-        since = lock_.unfinished_since()
+        since = run.unfinished_since()
         assert since is not None
         assert since <= 1_700_000_000_000_000_000
-    lock_.close()
+    lock.close()
 
 
 def test_a_lock_file_is_not_cut_off_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock_ = DirectoryLock.take(str(tmp_path / "lock"), "DIR", "T")
-    lock_.begin(5)
+    lock = DirectoryLock.take(str(tmp_path / "lock"), "uploading DIR to topic T")
+    run = Session(lock.fileno())
+    run.begin(5)
     lengths = []
 
-    class WatchStarted:
+    class Watching:
         def __getattr__(self, name: str) -> Any:
             if name in ("pwrite", "ftruncate", "fsync"):
                 lengths.append(os.path.getsize(tmp_path / "lock"))
             return getattr(os, name)
 
-    monkeypatch.setattr(lock, "os", WatchStarted())
-    lock_.begin(6)
+    monkeypatch.setattr(session, "os", Watching())
+    run.begin(6)
     assert len(lengths) == 3
     assert all(lengths)
-    assert lock_.unfinished_since() == 6
-    lock_.close()
+    assert run.unfinished_since() == 6
+    lock.close()

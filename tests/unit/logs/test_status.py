@@ -15,7 +15,8 @@ from dfud.core.version import FileVersion
 from dfud.errors import LockedError
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder, topics
-from dfud.logs.lock import DirectoryLock, RunState, look
+from dfud.logs.lock import DirectoryLock
+from dfud.logs.session import RunState, Session, last_run
 from dfud.logs.status import topic_status
 
 ROW = CompletedRow("a; file", 5, 1, 1, 16384, "0" * 32, "2026-03-01T00:00:00.000+00:00", "")
@@ -122,24 +123,24 @@ def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) 
 
 
 def test_the_state_of_a_run_is_seen(folder: LogsFolder) -> None:
-    assert look(folder.lock) is RunState.ENDED
-    lock = DirectoryLock.take(folder.lock, "DIR", "T")
-    lock.begin(123)
-    assert look(folder.lock) is RunState.RUNNING
+    assert last_run(folder.lock) is RunState.ENDED
+    lock = DirectoryLock.take(folder.lock, "uploading DIR to topic T")
+    Session(lock.fileno()).begin(123)
+    assert last_run(folder.lock) is RunState.RUNNING
     lock.close()
-    assert look(folder.lock) is RunState.UNFINISHED
-    again = DirectoryLock.take(folder.lock, "DIR", "T")
-    again.end()
+    assert last_run(folder.lock) is RunState.UNFINISHED
+    again = DirectoryLock.take(folder.lock, "uploading DIR to topic T")
+    Session(again.fileno()).end()
     again.close()
-    assert look(folder.lock) is RunState.ENDED
+    assert last_run(folder.lock) is RunState.ENDED
 
 
 def test_looking_needs_no_permission_to_write_and_writes_nothing(folder: LogsFolder) -> None:
-    look(folder.lock)
+    last_run(folder.lock)
     assert os.listdir(folder.path) == []
     Path(folder.lock).touch()
     os.chmod(folder.lock, 0o444)
-    assert look(folder.lock) is RunState.ENDED
+    assert last_run(folder.lock) is RunState.ENDED
 
 
 def test_an_uploader_starts_although_somebody_looks(folder: LogsFolder) -> None:
@@ -148,12 +149,12 @@ def test_an_uploader_starts_although_somebody_looks(folder: LogsFolder) -> None:
     fcntl.flock(looking, fcntl.LOCK_SH)
     leave = threading.Timer(0.05, os.close, [looking])
     leave.start()
-    DirectoryLock.take(folder.lock, "DIR", "T").close()
+    DirectoryLock.take(folder.lock, "uploading DIR to topic T").close()
     leave.join()
 
 
 def test_a_second_uploader_is_refused(folder: LogsFolder) -> None:
-    first = DirectoryLock.take(folder.lock, "DIR", "T")
+    first = DirectoryLock.take(folder.lock, "uploading DIR to topic T")
     with pytest.raises(LockedError, match="another dfud is already uploading DIR to topic T"):
-        DirectoryLock.take(folder.lock, "DIR", "T")
+        DirectoryLock.take(folder.lock, "uploading DIR to topic T")
     first.close()

@@ -7,8 +7,9 @@ import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, format_table, read_completed, version_of
 from dfud.logs.completed import consolidation as module
-from dfud.logs.completed.consolidation import Consolidated, consolidate, read_lines
+from dfud.logs.completed.consolidation import Consolidated, consolidate
 from dfud.logs.layout import LogsFolder
+from dfud.logs.table_files import read_lines
 from tests.helpers.full_disk import full_disk
 
 TIME = "2026-11-24T18:00:00.000+01:00"
