@@ -29,7 +29,7 @@ def main(pytest_arguments: list[str]) -> int:
     # Here, so that a slow network is not within the time that a test may take.
     fetch = "from dfud.broker import jars; jars.resolve(*jars.KAFKA, announce=print)"
     results["the broker's jars"] = run(newest / "python", "-c", fetch)
-    run(newest / "python", "tests/openmsistream_peer.py")  # without it, the tests that need it are skipped
+    run(newest / "python", "tests/helpers/openmsistream_peer.py")  # without it, the tests that need it are skipped
     for (major, minor), folder in reversed(made):
         less = [] if folder == newest else ["--ignore=tests/faults"]
         results[f"tests on {major}.{minor}"] = run(folder / "python", "-m", "pytest", *less, *pytest_arguments)

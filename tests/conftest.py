@@ -9,10 +9,10 @@ import pytest
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
+from tests.helpers.dispositions import default_dispositions_for_children
 from tests.helpers.topics import create_topic
-from tests.helpers.uploading import start_children_without_nohup
 
-start_children_without_nohup()
+default_dispositions_for_children()
 
 
 @pytest.fixture(scope="session")

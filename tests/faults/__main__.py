@@ -17,7 +17,7 @@ from tests.faults import report
 from tests.faults.catalogue import SECTIONS, all_faults
 from tests.faults.performance import Row, perform
 from tests.faults.scene import Fault
-from tests.helpers.uploading import start_children_without_nohup
+from tests.helpers.dispositions import default_dispositions_for_children
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
@@ -25,7 +25,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 def main(arguments: list[str]) -> int:
     """Do as the command line says; return the exit status."""
     options = _parser().parse_args(arguments)
-    start_children_without_nohup()
+    default_dispositions_for_children()
     chosen = _choose(options.names)
     if options.list:
         for fault in chosen:

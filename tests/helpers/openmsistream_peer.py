@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.helpers.uploading import WAIT_S, wait_until
 
-ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv" / "openmsistream"
+ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv" / "openmsistream"
 INSTALL_S = 900.0
 _PACKAGE = "openmsistream >= 1.8.8"
 

@@ -25,12 +25,6 @@ _POLL_S = 0.02
 T = TypeVar("T")
 
 
-def start_children_without_nohup() -> None:
-    """Have what is started from here heed SIGHUP, even where we ourselves were told by nohup to ignore it."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda number, frame: None)  # what is handled is not handed on
-
-
 def wait_until(what: Callable[[], T], seconds: float = WAIT_S) -> T:
     """Return the first true value of `what`; fail after so many seconds."""
     deadline = time.monotonic() + seconds
