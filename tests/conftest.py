@@ -26,8 +26,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
 def make_topic(kafka: KafkaNode) -> Callable[..., str]:
     """A factory of fresh topics: ``make_topic(partitions=4, max_message_bytes=2000)`` returns its name."""
 
-    def make(partitions: int = 4, **config: object) -> str:
-        return create_topic(kafka.internal_bootstrap, partitions, **config)
+    def make(partitions: int = 4, **settings: object) -> str:
+        return create_topic(kafka.internal_bootstrap, partitions, settings=settings)
 
     return make
 

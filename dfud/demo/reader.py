@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 TIMEOUT_S = 60.0
+_NO_PROPERTIES: Mapping[str, str] = {}
 
 
 class NotAsDescribed(AssertionError):
@@ -65,12 +66,13 @@ class File:
         return len(self.chunks) == self.n_chunks and xxhash.xxh3_128_hexdigest(self.data) == self.xxh3_128
 
 
-def read_topic(bootstrap: str, topic: str, timeout: float = TIMEOUT_S, **client: str) -> list[Message]:
+def read_topic(
+    bootstrap: str, topic: str, client: Mapping[str, str] = _NO_PROPERTIES, timeout: float = TIMEOUT_S
+) -> list[Message]:
     """Return all messages up to the ends of the partitions as they are now, each partition in order.
 
-    ``client`` holds further librdkafka properties, ``_`` for ``.`` in their names.
+    `client` holds further librdkafka properties.
     """
-    settings = {key.replace("_", "."): value for key, value in client.items()}
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -78,7 +80,7 @@ def read_topic(bootstrap: str, topic: str, timeout: float = TIMEOUT_S, **client:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
-            **settings,
+            **client,
         }
     )
     try:

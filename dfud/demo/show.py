@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from dfud.broker import client_config
 from dfud.broker.jars import KAFKA_VERSION

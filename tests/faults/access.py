@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka.admin import (
     AclBinding,
@@ -28,7 +29,7 @@ from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST
 from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import WAIT_S, command, in_progress, tree, upload_once, uploading
@@ -42,7 +43,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("openssl") is None:
-            raise Skipped("there is no openssl")
+            raise UnavailableError("there is no openssl")
         folder.mkdir()
         self._folder = folder
         self.certificate = folder / "ca.pem"
@@ -109,8 +110,15 @@ class Fortress:
 
     def forbid(self, topic: str, operation: AclOperation = AclOperation.ANY) -> None:
         """Take back what was allowed."""
+        anyone: Any = None  # of the principals and of the hosts; the annotations forget that None is allowed
         which = AclBindingFilter(
-            ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, None, None, operation, AclPermissionType.ANY
+            ResourceType.TOPIC,
+            topic,
+            ResourcePatternType.LITERAL,
+            anyone,
+            anyone,
+            operation,
+            AclPermissionType.ANY,
         )
         admin = self._admin
         for removed in admin.delete_acls([which]).values():
@@ -240,7 +248,7 @@ def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
             tally.require(status == 1, f"it ended with {status}: {text}")
             for each in range(3):
                 told = text.count(f"meanwhile{each} is not delivered")
-                tally.require(told == 1, lambda told=told, text=text: f"told {told} times: {text}")
+                tally.require(told == 1, f"reported {told} times: {text}")
             left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
             tally.require(left == {b"meanwhile0", b"meanwhile1", b"meanwhile2"}, f"left are {left}: {text}")
             upload_once(directory, fortress.config(), topic)

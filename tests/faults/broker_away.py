@@ -60,7 +60,7 @@ def kill_broker(scene: Scene, tally: Tally, times: int) -> None:
                     upload.wait_for(BACK)
                     wait_until_recorded(directory, topic)
             text = upload.quit()
-        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require(text.count(AWAY) == times, f"reported {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, node.bootstrap)
 
 
@@ -83,7 +83,7 @@ def outlive_messages(scene: Scene, tally: Tally, times: int) -> None:
                     upload.wait_for(BACK)
                     wait_until_recorded(directory, topic)
             text = upload.quit()
-        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require(text.count(AWAY) == times, f"reported {text.count(AWAY)} times: {text}")
         tally.require("not delivered" not in text, text)
         scene.check(tally, directory, topic, node.bootstrap)
 
@@ -113,7 +113,7 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
             for name in left:
                 tally.require(
                     f"NOT delivered: {os.fsdecode(name)}: " in text,
-                    lambda name=name, text=text: f"{name!r} is not named: {text}",
+                    f"{name!r} is not named: {text}",
                 )
             node.start()
             before = _read_after_start(scene, topic, node)

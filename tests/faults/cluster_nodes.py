@@ -92,14 +92,14 @@ def kill_too_many(scene: Scene, tally: Tally, times: int) -> None:
             # of what is acknowledged to itself: something is, in each partition.
             scene.fill(directory, 40, 1_000, "after")
             text = upload.quit()
-        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require(text.count(AWAY) == times, f"reported {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, cluster.bootstrap)
 
 
 def starve_of_copies(scene: Scene, tally: Tally, times: int) -> None:
     """Ask for three copies in sync where one node of three is dead: the brokers refuse to take it."""
     with Cluster(scene.path("cluster")) as cluster:
-        topic = create_topic(cluster.bootstrap, 4, _COPIES, min_insync_replicas=_COPIES)
+        topic = create_topic(cluster.bootstrap, 4, _COPIES, {"min.insync.replicas": _COPIES})
         cluster.wait_in_sync(topic)
         directory, config = scene.directory(), scene.config(cluster.bootstrap, message_timeout_ms="8000")
         with uploading(directory, config, topic) as upload:
@@ -118,7 +118,7 @@ def starve_of_copies(scene: Scene, tally: Tally, times: int) -> None:
                     wait_until_recorded(directory, topic)
                 cluster.wait_in_sync(topic)
             text = upload.quit()
-        tally.require(text.count(AWAY) <= 2 * times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require(text.count(AWAY) <= 2 * times, f"reported {text.count(AWAY)} times: {text}")
         wait_until(lambda: not in_progress(directory, topic))
         scene.check(tally, directory, topic, cluster.bootstrap)
 

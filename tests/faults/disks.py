@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.changing import NO_PRIVILEGE
 from tests.faults.mounting import Disk, tmpfs
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, command, completed, tree, upload_once, uploading
 
@@ -158,7 +158,7 @@ def _end_of(path: Path) -> int:
         ["filefrag", "-b1048576", "-v", path], capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
-        raise Skipped(f"filefrag: {done.stderr.strip()}")
+        raise UnavailableError(f"filefrag: {done.stderr.strip()}")
     extents = [line.split() for line in done.stdout.splitlines() if "eof" in line]
     words = extents[-1]
     last = int(words[4].rstrip(":."))
@@ -168,7 +168,7 @@ def _end_of(path: Path) -> int:
 def own_logs_by_another(scene: Scene, tally: Tally, times: int) -> None:
     """Give LOGS to another user, who lets nobody write: one line says so, and nothing is sent."""
     if os.geteuid() != 0:
-        raise Skipped("giving a folder away needs root")
+        raise UnavailableError("giving a folder away needs root")
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         scene.fill(directory, 3, 40_000)

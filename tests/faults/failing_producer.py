@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from typing import Any
+from unittest import mock
 
 from confluent_kafka import KafkaError, Producer
 
@@ -45,6 +46,6 @@ def _fail_for_good(client: Producer) -> None:
 
 
 if __name__ == "__main__":
-    producer.Producer = FailingProducer  # type: ignore[misc]
+    mock.patch.object(producer, "Producer", FailingProducer).start()
     sys.argv = ["dfud", *sys.argv[sys.argv.index("dfud") + 1 :]]
     main()

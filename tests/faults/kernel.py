@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import uploading
 
@@ -17,7 +17,7 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
     """Stop the watcher while more happens than the kernel keeps events of."""
     events = int(_QUEUE.read_text())
     if events > 100_000:
-        raise Skipped(f"{_QUEUE} is {events}: too many to be made")
+        raise UnavailableError(f"{_QUEUE} is {events}: too many to be made")
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         (directory / "folder").mkdir()
@@ -39,13 +39,13 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def _limited(setting: str, number: int) -> list[str]:
-    """Return a command that starts another in a user namespace with so many of something. Raises Skipped."""
+    """Return a command that starts another in a user namespace with a limit of its own. Raises UnavailableError."""
     words = ["unshare", "--user", "--map-root-user"]
     file = f"/proc/sys/user/{setting}"
     by = [*words, "sh", "-c", f'echo {number} > {file} && exec "$@"', "sh"]
     done = subprocess.run([*by, "true"], capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
-        raise Skipped(f"no user namespace with {file}: {done.stderr.strip()}")
+        raise UnavailableError(f"no user namespace with {file}: {done.stderr.strip()}")
     return by
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, command, upload_once, uploading
 
@@ -35,7 +35,7 @@ def limit_cgroup(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def _make_group(scene: Scene) -> Path:
-    """Make a control group whose processes may have 1 MB. Raises Skipped."""
+    """Make a control group whose processes may have 1 MB. Raises UnavailableError."""
     name = f"dfud-{os.getpid()}-{scene.random.getrandbits(32)}"
     for top, limit in ((_CGROUPS / "memory", "memory.limit_in_bytes"), (_CGROUPS, "memory.max")):
         group = top / name
@@ -48,7 +48,7 @@ def _make_group(scene: Scene) -> Path:
             return group
         except OSError:
             group.rmdir()
-    raise Skipped("no control group for memory can be made here")
+    raise UnavailableError("no control group for memory can be made here")
 
 
 def start_with_few_descriptors(scene: Scene, tally: Tally, times: int) -> None:
@@ -101,7 +101,7 @@ def take_descriptors_away(scene: Scene, tally: Tally, times: int) -> None:
             with tally.recovering():
                 upload.wait_for("written again")
             text = upload.quit()
-        tally.require("Traceback" not in text, lambda text=text: text)
+        tally.require("Traceback" not in text, text)
         scene.check(tally, directory, topic)
 
 

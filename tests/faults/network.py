@@ -54,7 +54,7 @@ def stall(scene: Scene, tally: Tally, times: int) -> None:
                     upload.wait_for(BACK)
                     wait_until_recorded(directory, topic)
             text = upload.quit()
-        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require(text.count(AWAY) == times, f"reported {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, node.internal_bootstrap)
 
 

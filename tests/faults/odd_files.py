@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
 
@@ -137,7 +137,7 @@ def make_terabyte(scene: Scene, tally: Tally, times: int) -> None:
             with (directory / "sparse").open("wb") as file:
                 file.truncate(_TERABYTE)
         except OSError as problem:
-            raise Skipped(f"the file system has no file of a terabyte: {problem.strerror}") from None
+            raise UnavailableError(f"the file system has no file of a terabyte: {problem.strerror}") from None
         zipped = scene.config(compression_type="zstd")  # or the topic would have it all
         with uploading(directory, zipped, topic, "--upload_existing", "--chunk_size", 2**19) as upload:
             tally.times += 1
@@ -174,8 +174,7 @@ def set_odd_times(scene: Scene, tally: Tally, times: int) -> None:
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.config(), topic) as upload:
             for number, time_ns in enumerate(_TIMES_NS):
-                path = directory / f"file{number}"
-                with path.open("wb") as file:
+                with (directory / f"file{number}").open("wb") as file:
                     file.write(scene.random.randbytes(40_000))
                     file.flush()
                     os.utime(file.fileno(), ns=(time_ns, time_ns))
@@ -185,9 +184,9 @@ def set_odd_times(scene: Scene, tally: Tally, times: int) -> None:
         upload_once(directory, scene.config(), topic)
         on_topic = scene.check(tally, directory, topic)
         for path, versions in on_topic.items():
-            found = os.stat(os.path.join(os.fsencode(directory), path)).st_mtime_ns
-            told = [version.mtime_ns for version in versions.values()]
-            tally.require(told == [found], f"{path!r} has the times {told} and not {found}")
+            expected = (directory / os.fsdecode(path)).stat().st_mtime_ns
+            times_ns = [version.mtime_ns for version in versions.values()]
+            tally.require(times_ns == [expected], f"{path!r} has the times {times_ns} and not {expected}")
 
 
 FAULTS = [

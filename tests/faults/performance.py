@@ -11,7 +11,7 @@ from statistics import median
 from typing import NamedTuple
 
 from dfud.broker.node import KafkaNode
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 
 COLUMNS = ("fault", "times caused", "files", "chunks", "lost", "sent twice", "seconds to recover", "")
@@ -50,7 +50,7 @@ def perform(fault: Fault, kafka: KafkaNode, work: Path, seed: int, is_quick: boo
     scene = Scene(kafka, folder, seed, fault.name, is_quick)
     try:
         fault.cause(scene, tally, fault.quick if is_quick else fault.times)
-    except Skipped as why:
+    except UnavailableError as why:
         skipped = str(why)
     except Exception:  # a fault that fails must not keep the others from their turn
         tally.complain(traceback.format_exc())

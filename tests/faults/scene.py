@@ -18,7 +18,7 @@ from tests.helpers.uploading import files_on, tree
 SLOWLY = {"batch.num.messages": "1", "max.in.flight": "1"}
 
 
-class Skipped(Exception):
+class UnavailableError(Exception):
     """The fault can't be caused here; the text says why. It is counted as skipped, never as passed."""
 
 
@@ -42,9 +42,9 @@ class Scene:
         path.mkdir()
         return path
 
-    def topic(self, partitions: int = 4, **config: object) -> str:
+    def topic(self, partitions: int = 4, **settings: object) -> str:
         """Make a fresh topic on the shared Kafka."""
-        return create_topic(self.kafka.internal_bootstrap, partitions, **config)
+        return create_topic(self.kafka.internal_bootstrap, partitions, settings=settings)
 
     def config(self, bootstrap: str | None = None, **producer: str) -> Path:
         """Write a configuration file; ``producer`` holds properties of librdkafka, ``_`` for ``.``."""
@@ -79,7 +79,7 @@ class Fault(NamedTuple):
     """Something that goes wrong, how to cause it, and how often."""
 
     name: str  # as the table shows it
-    cause: Callable[[Scene, Tally, int], None]  # so many times; raises Skipped
+    cause: Callable[[Scene, Tally, int], None]  # so many times; raises UnavailableError
     times: int  # in a full run
     quick: int = 0  # in a quick run, which ``scripts/test`` does too; 0 for not at all
     injected: str = ""  # how it is imitated where it is not caused for real

@@ -29,7 +29,7 @@ def end_once(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 1
             with tally.recovering():
                 status, text = upload.end()
-        tally.require(status == 0, lambda text=text: text)
+        tally.require(status == 0, text)
         scene.check(tally, directory, topic)
 
 
@@ -50,10 +50,10 @@ def end_at_start(scene: Scene, tally: Tally, times: int) -> None:
         told = f"ended by {asked.name} before anything was uploaded" in text
         # Before dfud is there at all, Python's own answer is a death by the signal, or an interruption of its own.
         pythons = text.endswith("KeyboardInterrupt\n") and "/dfud/commands/" not in text
-        tally.require("Traceback" not in text or pythons, lambda text=text: text)
+        tally.require("Traceback" not in text or pythons, text)
         early = status in (1, -asked) and (pythons or text.strip() in ("", "dfud: interrupted"))
         expected = status == 0 or told or early
-        tally.require(expected, lambda asked=asked, status=status, text=text: f"{asked.name}, {status}: {text}")
+        tally.require(expected, f"{asked.name}, {status}: {text}")
         with tally.recovering():
             upload_once(directory, scene.config(), topic)
         scene.check(tally, directory, topic)
@@ -73,7 +73,7 @@ def interrupt_twice(scene: Scene, tally: Tally, times: int) -> None:
             status, text = upload.end()
             took = time.monotonic() - began
         tally.times += 1
-        tally.require(status == 1 and "left at once" in text, lambda text=text: text)
+        tally.require(status == 1 and "left at once" in text, text)
         tally.require(took < _AT_ONCE, f"it left {took:.1f} s later")
         tally.check_recorded(directory, topic, scene.on_topic(topic))
         with tally.recovering():

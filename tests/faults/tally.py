@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,11 +73,10 @@ class Tally:
                 self.complain(f"{path!r}: {len(numbers - there)} chunks are recorded and not on the topic")
         return recorded
 
-    def require(self, holds: bool, otherwise: str | Callable[[], str]) -> bool:
-        """Complain unless something holds; return whether it does."""
+    def require(self, holds: bool, trouble: str) -> None:
+        """Complain about the trouble unless the condition holds."""
         if not holds:
-            self.complain(otherwise if isinstance(otherwise, str) else otherwise())
-        return holds
+            self.complain(trouble)
 
     def complain(self, trouble: str) -> None:
         """Note that something is wrong: the fault has not been survived as it should."""

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -53,7 +54,7 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             upload.wait_for("during")
             admin.delete_topics([topic])[topic].result(_ANSWER_S)
             # Till then the broker takes messages for it.
-            wait_until(lambda topic=topic: not _has_logs(scene, topic))
+            wait_until(partial(_is_deleted, scene, topic))
             tally.times += 1
             scene.fill(directory, 20, 100_000, "meanwhile")
             if number % 2 == 0:  # else it is back before anybody misses it
@@ -73,9 +74,9 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
         tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
 
 
-def _has_logs(scene: Scene, topic: str) -> bool:
-    """Tell whether the broker still has a partition of the topic; one that is deleted is renamed first."""
-    return any(path.name.rpartition("-")[0] == topic for path in scene.kafka.folder.data.iterdir())
+def _is_deleted(scene: Scene, topic: str) -> bool:
+    """Return whether the broker has no partition of the topic any more; it renames a deleted one first."""
+    return not any(path.name.rpartition("-")[0] == topic for path in scene.kafka.folder.data.iterdir())
 
 
 def _create(admin: AdminClient, topic: str) -> None:
@@ -116,7 +117,7 @@ def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
         tally.require(status == 1, f"it ended with {status}: {text}")
         for number in range(3):
             told = text.count(f"large{number} is not delivered"), text.count(f"NOT delivered: large{number}: ")
-            tally.require(told == (1, 1), lambda told=told, text=text: f"told {told} times: {text}")
+            tally.require(told == (1, 1), f"reported {told} times: {text}")
         left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
         tally.require(left == {b"large0", b"large1", b"large2"}, f"left are {left}: {text}")
         on_topic = scene.on_topic(topic)
@@ -140,7 +141,7 @@ def fail_for_good(scene: Scene, tally: Tally, times: int) -> None:
             with tally.recovering():
                 text = upload.quit()
         told = text.count("the producer failed for good")
-        tally.require(2 <= told <= 2 * each, lambda told=told, text=text: f"told {told} times: {text}")
+        tally.require(2 <= told <= 2 * each, f"reported {told} times: {text}")
         tally.require("internal error" not in text and "another one takes over" not in text, text)
         scene.check(tally, directory, topic)
 

@@ -31,7 +31,7 @@ def rename_folder(scene: Scene, tally: Tally, times: int) -> None:
                 status, text = upload.end()
         lost = [line for line in text.splitlines() if "NOT delivered" in line]
         named = all("NOT delivered: before/deeper/file" in line for line in lost)
-        tally.require(status == (1 if lost else 0) and named, lambda text=text: text)
+        tally.require(status == (1 if lost else 0) and named, text)
         tally.check(tree(directory), scene.on_topic(topic))
 
 
@@ -118,7 +118,7 @@ def _must_be_told(tally: Tally, upload: Upload) -> None:
     """Check that the program says that its directory is gone, and ends, not with success."""
     with tally.recovering():
         status, text = upload.end()
-    tally.require(_GONE in text, lambda: text)
+    tally.require(_GONE in text, text)
     tally.require(status == 1, f"it ended with {status}: {text}")
     tally.require("Traceback" not in text, text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import ExitStack
+from functools import partial
 
 import psutil
 
@@ -25,18 +26,18 @@ def kill_workers(scene: Scene, tally: Tally, times: int) -> None:
         with uploading(directory, slow, topic, "--upload_existing") as upload:
             order = scene.random.sample(_WORKERS, min(_TOLERATED, times - tally.times))
             for name in order:
-                victim = wait_until(lambda name=name: upload.workers().get(name))
+                victim = upload.wait_for_worker(name)
                 time.sleep(scene.random.uniform(0.0, 0.3))  # the instant itself is what is wanted
                 (directory / f"while-{name}-dies").write_bytes(b"close to the death")
                 victim.kill()
                 tally.times += 1
                 with tally.recovering():
-                    wait_until(lambda victim=victim, name=name: _replaced(upload, name, victim))
+                    wait_until(partial(_is_replaced, upload, name, victim))
             upload.quit()
         scene.check(tally, directory, topic)
 
 
-def _replaced(upload: Upload, name: str, victim: psutil.Process) -> bool:
+def _is_replaced(upload: Upload, name: str, victim: psutil.Process) -> bool:
     present = upload.workers().get(name)
     return present is not None and present.pid != victim.pid
 
@@ -59,8 +60,8 @@ def kill_again_and_again(scene: Scene, tally: Tally, times: int) -> None:
         tally.times += 1
         tally.require(status == 1, f"it ended with status {status}")
         cause = f"{name} was killed by SIGKILL, and {_TOLERATED + 1} workers have died within 60 s"
-        tally.require(cause in text, lambda text=text: f"it does not say why it ended: {text}")
-        tally.require("Traceback" not in text, lambda text=text: text)
+        tally.require(cause in text, f"it does not say why it ended: {text}")
+        tally.require("Traceback" not in text, text)
         with tally.recovering():
             upload_once(directory, scene.config(), topic)
         scene.check(tally, directory, topic)
@@ -76,7 +77,7 @@ def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
         for name, (directory, topic) in zip(chosen, places):
             scene.fill(directory, 2, 4_000_000)
             upload = stack.enter_context(uploading(directory, scene.slow_config(), topic, "--upload_existing"))
-            wait_until(lambda upload=upload, name=name: upload.workers().get(name)).send_signal(signal.SIGSTOP)
+            upload.wait_for_worker(name).send_signal(signal.SIGSTOP)
             tally.times += 1
             uploads.append(upload)
         time.sleep(seconds)  # the fault itself

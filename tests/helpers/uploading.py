@@ -25,25 +25,21 @@ _POLL_S = 0.02
 T = TypeVar("T")
 
 
-def wait_until(what: Callable[[], T], seconds: float = WAIT_S) -> T:
-    """Return the first true value of `what`; fail after so many seconds."""
+def wait_until(condition: Callable[[], T | None], seconds: float = WAIT_S) -> T:
+    """Return the first true value of `condition`; fail after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
-        value = what()
+        value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "it did not come about in time"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(_POLL_S)
 
 
 def command(directory: Path, config: Path, topic: str, *options: object) -> list[str]:
     """Return the command line of an upload."""
     words = ["upload", directory, "--config", config, "--topic_name", topic, *options]
-    return [sys.executable, "-m", "dfud", *map(os.fspath, map(_word, words))]
-
-
-def _word(word: object) -> str | os.PathLike[str]:
-    return word if isinstance(word, (str, os.PathLike)) else str(word)
+    return [sys.executable, "-m", "dfud", *map(str, words)]
 
 
 class Upload:
@@ -106,7 +102,7 @@ class Upload:
         members = [self.process.pid, *(child.pid for child in self.workers().values())]
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        wait_until(lambda: not any(_alive(pid) for pid in members))
+        wait_until(lambda: not any(_is_alive(pid) for pid in members))
 
     def close(self) -> None:
         """Kill what is still there, and let go of the pipes."""
@@ -130,8 +126,12 @@ class Upload:
                 continue
         return found
 
+    def wait_for_worker(self, name: str) -> psutil.Process:
+        """Return the worker process of that name as soon as it is there."""
+        return wait_until(lambda: self.workers().get(name))
 
-def _alive(pid: int) -> bool:
+
+def _is_alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

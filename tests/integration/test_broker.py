@@ -89,7 +89,7 @@ def test_properties_make_other_brokers(tmp_path: Path) -> None:
     with KafkaNode(tmp_path, properties=properties) as node:
         topic = create_topic(node.internal_bootstrap, 1)
         produce(node.bootstrap, topic, b"key", b"value", **sasl)
-        messages = read_topic(node.bootstrap, topic, **sasl)
+        messages = read_topic(node.bootstrap, topic, sasl)
         assert [message.value for message in messages] == [b"value"]
 
 
@@ -175,7 +175,7 @@ def test_the_command_prints_a_config_that_works_and_stops_at_a_signal(tmp_path: 
         assert config["broker"]["bootstrap.servers"] == f"{HOST}:{port}"
         topic = create_topic(config["broker"]["bootstrap.servers"], 1)
         produce(config["broker"]["bootstrap.servers"], topic, b"key", b"value", **config["producer"])
-        messages = read_topic(config["broker"]["bootstrap.servers"], topic, **config["consumer"])
+        messages = read_topic(config["broker"]["bootstrap.servers"], topic, config["consumer"])
         assert [message.value for message in messages] == [b"value"]
         (child,) = psutil.Process(process.pid).children(recursive=True)
 

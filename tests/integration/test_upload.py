@@ -52,14 +52,13 @@ def write_odd_tree(directory: Path) -> None:
     """Write small files with odd names, at the top and in odd folders."""
     numbers = random.Random(5)
     for index, name in enumerate(ODD_NAMES):
-        top = os.fsencode(directory)
-        folder = os.path.join(top, ODD_NAMES[-1 - index])
-        os.makedirs(os.path.join(folder, b"LOGS"), exist_ok=True)
-        for path in (os.path.join(folder, name), os.path.join(folder, b"LOGS", b"kept")):
-            Path(os.fsdecode(path)).write_bytes(numbers.randbytes(numbers.choice([0, 1, 16384, 16385, 100_000])))
-    for name in (".hidden", "some.log", "sub/.hidden", "sub/other.log"):
-        (directory / name).parent.mkdir(exist_ok=True)
-        (directory / name).write_bytes(b"not to be uploaded")
+        folder = directory / os.fsdecode(ODD_NAMES[-1 - index])
+        (folder / "LOGS").mkdir(parents=True, exist_ok=True)
+        for path in (folder / os.fsdecode(name), folder / "LOGS" / "kept"):
+            path.write_bytes(numbers.randbytes(numbers.choice([0, 1, 16384, 16385, 100_000])))
+    for excluded in (".hidden", "some.log", "sub/.hidden", "sub/other.log"):
+        (directory / excluded).parent.mkdir(exist_ok=True)
+        (directory / excluded).write_bytes(b"not to be uploaded")
     (directory / "empty").touch()
 
 
@@ -321,13 +320,11 @@ def test_a_second_instance_is_turned_away(
 
 
 def test_no_input_is_no_command_and_costs_nothing(directory: Path, config_file: Path, topic: str) -> None:
-    process = subprocess.Popen(
-        command(directory, config_file, topic, "--update_seconds", 1),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0,
-    )  # fmt: skip
+    words = command(directory, config_file, topic, "--update_seconds", 1)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
-        lines = []
+        lines: list[bytes] = []
         while lines.count(b".\n") < 1:
             lines.append(process.stdout.readline())
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
