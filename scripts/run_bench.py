@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from environments import ROOT, VENVS, environment, find_pythons, run
+from environments import ROOT, VENVS, dev_environment, find_pythons, run
 
 OPENMSISTREAM = "openmsistream==1.8.8"
 _PEERS = VENVS / "openmsistream"
@@ -26,7 +26,7 @@ def peer_environment(python: str) -> None:
 def main(arguments: list[str]) -> None:
     """Run the benchmarks on the newest Python here; this process becomes them."""
     version, python = find_pythons()[-1]
-    folder = environment(f"{version[0]}.{version[1]}", version, python, "dev")
+    folder = dev_environment(version, python)
     peer_environment(python)
     os.environ["DFUD_BENCH_OPENMSISTREAM"] = str(_PEERS)
     os.environ["PYTHONPATH"] = str(ROOT)

@@ -24,14 +24,14 @@ def option(name: str, *arguments: Any, **settings: Any) -> Callable[[Command], C
     return click.option(*spellings, *arguments, **settings)
 
 
-def check_topic(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def check_topic(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Return the name of a topic, or none where none is given; BadParameter for one that Kafka forbids."""
     if value is not None and (not _TOPIC.fullmatch(value) or value in (".", "..")):
         raise click.BadParameter(f"{value!r} is not a name that Kafka allows: letters, digits, '.', '_' and '-'")
     return value
 
 
-def check_regex(context: click.Context, parameter: click.Parameter, value: str) -> str:
+def check_regex(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     """Return a regular expression that compiles."""
     try:
         re.compile(value)
@@ -40,7 +40,7 @@ def check_regex(context: click.Context, parameter: click.Parameter, value: str) 
     return value
 
 
-def check_level(context: click.Context, parameter: click.Parameter, value: str) -> int:
+def check_level(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
     """Return a level of `logging` by its name or number."""
     name = value.strip().upper()
     if name.isascii() and name.isdigit():
@@ -51,7 +51,7 @@ def check_level(context: click.Context, parameter: click.Parameter, value: str) 
     return level
 
 
-def check_finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+def check_finite(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
     """Return a number of seconds between signs of life."""
     if not math.isfinite(value) or value == 0:
         raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")

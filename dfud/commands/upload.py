@@ -28,13 +28,13 @@ from dfud.uploading.run import upload as run_upload
 _MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
 
 
-def _check_chunk_size(context: click.Context, parameter: click.Parameter, value: int) -> int:
+def _check_chunk_size(_context: click.Context, _parameter: click.Parameter, value: int) -> int:
     if not is_chunk_size(value) or value > _MAX_CHUNK_SIZE:
         raise click.BadParameter(f"{value} is not a nonzero power of two of at most {_MAX_CHUNK_SIZE}")
     return value
 
 
-def _check_positive(context: click.Context, parameter: click.Parameter, value: float) -> float:
+def _check_positive(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
     if not (math.isfinite(value) and value > 0):
         raise click.BadParameter(f"{value} is not a number above 0")
     return value

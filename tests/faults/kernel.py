@@ -39,7 +39,7 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def _limited(setting: str, number: int) -> list[str]:
-    """Return a command that starts another in a user namespace with a limit of its own. Raises UnavailableError."""
+    """Return a command that runs another in a user namespace with such a limit. Raises UnavailableError."""
     words = ["unshare", "--user", "--map-root-user"]
     file = f"/proc/sys/user/{setting}"
     by = [*words, "sh", "-c", f'echo {number} > {file} && exec "$@"', "sh"]

@@ -1,0 +1,38 @@
+"""Make the virtual environments, then start nox in the newest: ``scripts/test`` starts this.
+
+Needs nothing but Python. What is run is in ``noxfile.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from environments import VENVS, dev_environment, find_pythons, name_of, run
+
+_REPORT = VENVS / "nox.json"
+
+
+def main(pytest_arguments: list[str]) -> int:
+    """Run all default sessions, the rest too when one fails; return the exit status."""
+    pythons = find_pythons()
+    names = " and ".join(name_of(version) for version, _ in pythons)
+    print(f"Python {names}, of {', '.join(python for _, python in pythons)}", flush=True)
+    environments = [dev_environment(version, python) for version, python in pythons]
+
+    _REPORT.unlink(missing_ok=True)
+    passed = run(environments[-1] / "nox", "--report", _REPORT, "--", *pytest_arguments)
+    if _REPORT.exists():
+        print()
+        for session in json.loads(_REPORT.read_text(encoding="utf-8"))["sessions"]:
+            print(f"{_VERDICTS.get(session['result'], 'FAILED')}  {session['name'].replace('-', ' on ')}")
+    return 0 if passed else 1
+
+
+_VERDICTS = {"success": "passed", "skipped": "skipped"}
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
