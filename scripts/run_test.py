@@ -11,6 +11,7 @@ import sys
 from environments import VENVS, dev_environment, find_pythons, name_of, run
 
 _REPORT = VENVS / "nox.json"
+_VERDICTS = {"success": "passed", "skipped": "skipped"}
 
 
 def main(pytest_arguments: list[str]) -> int:
@@ -25,11 +26,10 @@ def main(pytest_arguments: list[str]) -> int:
     if _REPORT.exists():
         print()
         for session in json.loads(_REPORT.read_text(encoding="utf-8"))["sessions"]:
-            print(f"{_VERDICTS.get(session['result'], 'FAILED')}  {session['name'].replace('-', ' on ')}")
+            name = session["signatures"][-1].replace("(", " on ").rstrip(")")
+            print(f"{_VERDICTS.get(session['result'], 'FAILED')}  {name}")
     return 0 if passed else 1
 
-
-_VERDICTS = {"success": "passed", "skipped": "skipped"}
 
 if __name__ == "__main__":
     try:

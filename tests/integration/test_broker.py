@@ -193,7 +193,7 @@ def test_the_command_says_so_when_the_broker_ends_by_itself(tmp_path: Path) -> N
         child.kill()
         assert process.wait(WAIT_S) == 1
         assert process.stderr is not None
-        assert b"the broker ended by itself" in process.stderr.read()
+        assert b"the broker exited unexpectedly" in process.stderr.read()
 
 
 def refused(*arguments: object) -> str:

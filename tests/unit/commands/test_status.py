@@ -51,7 +51,7 @@ def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[st
         "topic T: an uploader is running\n"
         f"  completed:   1 file, 1.5 MB, the last at {AT}\n"
         "  in progress: 1 file, 40.0 kB, 1 of 3 chunks to be sent\n"
-        "  bad rows:    1, which the next upload keeps aside\n"
+        "  bad rows:    1, which the next upload sets aside\n"
         "    row 3 of uploaded_to_T.csv: it has 1 columns and not 8\n"
         "\n"
         "topic U: no uploader is running\n"
@@ -106,19 +106,19 @@ def test_tables_of_openmsistream_are_named_and_not_counted(
 
 def test_logs_without_a_topic_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "LOGS").mkdir()
-    assert run(capsys, tmp_path) == (0, f"nothing was uploaded from {tmp_path} yet\n", "")
+    assert run(capsys, tmp_path) == (0, f"nothing has been uploaded from {tmp_path} yet\n", "")
     assert json.loads(run(capsys, tmp_path, "--json")[1]) == {"topics": []}
 
 
 @pytest.mark.parametrize(
     ("make", "arguments", "told"),
     [
-        pytest.param("LOGS/uploaded_to_T.csv/", ["."], "uploaded_to_T.csv can't be read", id="unreadable-table"),
+        pytest.param("LOGS/uploaded_to_T.csv/", ["."], "cannot read ./LOGS/uploaded_to_T.csv: Is", id="unreadable-table"),
         pytest.param("file", ["."], "has no LOGS", id="no-logs"),
         pytest.param("LOGS", ["."], "has no LOGS", id="logs-is-a-file"),
         pytest.param("file", ["file"], "file is not a directory", id="no-directory"),
         pytest.param("file", ["nowhere"], "nowhere is not a directory", id="nothing"),
-        pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS tells of T", id="topic"),
+        pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS has tables for T", id="topic"),
         pytest.param("LOGS/", [".", "--topic_name", "a b"], "'a b' is not a name that Kafka allows", id="name"),
     ],
 )
