@@ -113,7 +113,9 @@ def test_logs_without_a_topic_is_no_error(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("make", "arguments", "told"),
     [
-        pytest.param("LOGS/uploaded_to_T.csv/", ["."], "cannot read ./LOGS/uploaded_to_T.csv: Is", id="unreadable-table"),
+        pytest.param(
+            "LOGS/uploaded_to_T.csv/", ["."], "cannot read ./LOGS/uploaded_to_T.csv: Is", id="unreadable-table"
+        ),
         pytest.param("file", ["."], "has no LOGS", id="no-logs"),
         pytest.param("LOGS", ["."], "has no LOGS", id="logs-is-a-file"),
         pytest.param("file", ["file"], "file is not a directory", id="no-directory"),

@@ -75,7 +75,7 @@ def change_the_time(files: Topic) -> None:
         pytest.param(forget, 1, "b'sub/a file' is not on the topic", id="missing"),
         pytest.param(add_another, 2, "b'another' is on the topic and not in the folder", id="another"),
         pytest.param(add_a_version, 1, "b'sub/a file' is on the topic in 2 versions", id="versions"),
-        pytest.param(lose_a_chunk, 1, "b'sub/a file' is not complete: 0 of 1 chunks", id="incomplete"),
+        pytest.param(lose_a_chunk, 1, "b'sub/a file' is incomplete: 0 of 1 chunks", id="incomplete"),
         pytest.param(flip_a_byte, 1, "b'sub/a file' differs", id="content"),
         pytest.param(change_the_time, 1, "b'sub/a file' has another size or time", id="time"),
     ],

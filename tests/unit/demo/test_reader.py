@@ -8,7 +8,7 @@ import sys
 import pytest
 import xxhash
 
-from dfud.demo.reader import Message, NotAsDescribed, rebuild
+from dfud.demo.reader import Message, NotAsDescribedError, rebuild
 
 KEY, DATA, SIZE = b"sub/\xff name.bin", b"abcdefgh12", 4
 
@@ -53,25 +53,25 @@ def test_a_file_that_lacks_a_chunk_is_not_complete() -> None:
         pytest.param({"upload_id": b"0" * 16}, "upload_id", id="upload-id"),
         pytest.param({"mtime_ns": b"12346"}, "upload_id", id="mtime"),
         pytest.param({"offset": b"1"}, "chunk 1 ends at 5", id="offset"),
-        pytest.param({"xxh3_128": b"0" * 32}, "on the last", id="digest-of-the-whole-too-early"),
+        pytest.param({"xxh3_128": b"0" * 32}, "only the last chunk", id="digest-of-the-whole-too-early"),
     ],
 )
 def test_a_wrong_header_is_an_error(changed: dict[str, bytes], complaint: str) -> None:
-    with pytest.raises(NotAsDescribed, match=complaint):
+    with pytest.raises(NotAsDescribedError, match=complaint):
         rebuild(messages(**changed))
 
 
 def test_other_bytes_are_an_error() -> None:
     first, *rest = messages()
-    with pytest.raises(NotAsDescribed, match="xxh3_64"):
+    with pytest.raises(NotAsDescribedError, match="xxh3_64"):
         rebuild([first._replace(value=b"abcX"), *rest])
-    with pytest.raises(NotAsDescribed, match="null"):
+    with pytest.raises(NotAsDescribedError, match="null"):
         rebuild([first._replace(value=None), *rest])
 
 
 def test_a_file_in_two_partitions_is_an_error() -> None:
     first, *rest = messages()
-    with pytest.raises(NotAsDescribed, match=r"in partitions \[1, 2\]"):
+    with pytest.raises(NotAsDescribedError, match=r"in partitions \[1, 2\]"):
         rebuild([first._replace(partition=1), *rest])
 
 
@@ -79,7 +79,7 @@ def test_a_file_in_two_partitions_is_an_error() -> None:
 def test_a_header_that_is_not_there_is_an_error(lacking: str) -> None:
     first, *rest = messages()
     headers = {name: value for name, value in first.headers.items() if name != lacking}
-    with pytest.raises(NotAsDescribed, match=lacking):
+    with pytest.raises(NotAsDescribedError, match=lacking):
         rebuild([first._replace(headers=headers), *rest])
 
 
