@@ -1,4 +1,4 @@
-"""Make the environments of the benchmarks, then run them: ``scripts/bench`` starts this."""
+"""Make the environments of the benchmarks, then run them; started by ``scripts/bench``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PEERS = VENVS / "openmsistream"
 
 
 def peer_environment(python: str) -> None:
-    """Make OpenMSIStream's environment, or say why there is none: the benchmarks then leave it out."""
+    """Make the environment of OpenMSIStream; if that fails, say so, and the benchmarks leave it out."""
     stamp = _PEERS / "made-from"
     if stamp.exists() and stamp.read_text() == OPENMSISTREAM:
         return
@@ -20,11 +20,14 @@ def peer_environment(python: str) -> None:
     if run(python, "-m", "venv", "--clear", _PEERS) and run(*pip, "install", OPENMSISTREAM):
         stamp.write_text(OPENMSISTREAM)
     else:
-        print("scripts/bench: no OpenMSIStream to compare with; see pip's message above", file=sys.stderr)
+        print(
+            "scripts/bench: cannot install OpenMSIStream, which is left out; see pip's message above",
+            file=sys.stderr,
+        )
 
 
 def main(arguments: list[str]) -> None:
-    """Run the benchmarks on the newest Python here; this process becomes them."""
+    """Replace this process with the benchmarks, on the newest Python here."""
     version, python = find_pythons()[-1]
     folder = dev_environment(version, python)
     peer_environment(python)

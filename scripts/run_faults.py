@@ -1,4 +1,4 @@
-"""Make the environment of the faults, then cause them: ``scripts/faults`` starts this."""
+"""Make the environment of the faults, then cause them; started by ``scripts/faults``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from environments import ROOT, dev_environment, find_pythons
 
 
 def main(arguments: list[str]) -> None:
-    """Cause the faults on the newest Python here; this process becomes them."""
+    """Replace this process with the faults, on the newest Python here."""
     folder = dev_environment(*find_pythons()[-1])
     os.environ["PYTHONPATH"] = str(ROOT)
     program = str(folder / "python")

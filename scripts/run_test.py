@@ -1,6 +1,6 @@
-"""Make the virtual environments, then start nox in the newest: ``scripts/test`` starts this.
+"""Make the environments for development, then start nox in the newest one; started by ``scripts/test``.
 
-Needs nothing but Python. What is run is in ``noxfile.py``.
+Needs nothing but Python. ``noxfile.py`` lists what nox runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _VERDICTS = {"success": "passed", "skipped": "skipped"}
 
 
 def main(pytest_arguments: list[str]) -> int:
-    """Run all default sessions, the rest too when one fails; return the exit status."""
+    """Run all default sessions, also after one has failed; return the exit status."""
     pythons = find_pythons()
     names = " and ".join(name_of(version) for version, _ in pythons)
     print(f"Python {names}, of {', '.join(python for _, python in pythons)}", flush=True)
