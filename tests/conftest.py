@@ -1,4 +1,4 @@
-"""What tests share: one real Kafka for the whole run, and a fresh topic wherever one is asked for."""
+"""Fixtures for all tests: one real Kafka for the session, and fresh topics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ default_dispositions_for_children()
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
-    """A running broker; a test that stops or breaks it starts one of its own instead."""
+    """A running broker, shared: a test that stops or breaks a broker starts its own."""
     with KafkaNode(tmp_path_factory.mktemp("kafka")) as node:
         yield node
 
@@ -40,7 +40,7 @@ def topic(make_topic: Callable[..., str]) -> str:
 
 @pytest.fixture
 def config_file(tmp_path: Path, kafka: KafkaNode) -> Path:
-    """A configuration file for the broker, outside of any folder that a test uploads."""
+    """A configuration file for the broker, outside of the folders that tests upload."""
     folder = tmp_path / "config"
     folder.mkdir()
     return client_config.write(folder / "kafka.config", kafka.bootstrap)

@@ -1,4 +1,4 @@
-"""The judge of the tests is that of the demonstration: a reader that shares no code with the uploader."""
+"""The demonstration's reader, which shares no code with the uploader, checks the tests' uploads, too."""
 
 from dfud.demo.reader import File, Message, NotAsDescribedError, read_topic, rebuild
 

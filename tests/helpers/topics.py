@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
-_LEADERS_S = 15.0
+_TIMEOUT_S = 15.0
 _NO_SETTINGS: Mapping[str, object] = {}
 _numbers = itertools.count(1)
 
@@ -24,11 +24,11 @@ def create_topic(
     config = {key.replace("_", "."): str(value) for key, value in settings.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     created = admin.create_topics([NewTopic(name, partitions, replicas, config=config)])
-    created[name].result(timeout=_LEADERS_S)
-    deadline = time.monotonic() + _LEADERS_S
+    created[name].result(timeout=_TIMEOUT_S)
+    deadline = time.monotonic() + _TIMEOUT_S
     while True:
-        found = admin.list_topics(name, timeout=_LEADERS_S).topics[name].partitions
-        if len(found) == partitions and all(p.leader >= 0 for p in found.values()):
+        described = admin.list_topics(name, timeout=_TIMEOUT_S).topics[name].partitions
+        if len(described) == partitions and all(p.leader >= 0 for p in described.values()):
             return name
         assert time.monotonic() < deadline, f"{name} has no leaders"
         time.sleep(0.02)
