@@ -246,6 +246,7 @@ def test_a_directory_whose_name_is_not_utf_8(tmp_path: Path) -> None:
         [sys.executable, "-m", "dfud", "upload", b"no\xff", "--config", "x", "--topic_name", "t"],
         capture_output=True,
         timeout=60,
+        check=False,
         cwd=tmp_path,
     )
     assert (done.returncode, done.stdout) == (2, b"")
