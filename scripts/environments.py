@@ -19,7 +19,7 @@ VENVS = ROOT / ".venv"
 OLDEST = (3, 9)
 MINORS = range(OLDEST[1], 30)
 
-# An environment is made anew when one of these files changes.
+# An environment is recreated when one of these files changes.
 SOURCES = ("setup.cfg", "setup.py", "pyproject.toml")
 
 Version = tuple[int, int]

@@ -76,7 +76,7 @@ def node_properties(
         # usual 9 s would be most of a restart.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
-        # What was uploaded stays until somebody deletes it.
+        # Messages stay until a user deletes them.
         "log.retention.ms": "-1",
         # One machine, shared with the programs that use it.
         "num.network.threads": "2",

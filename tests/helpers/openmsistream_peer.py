@@ -68,8 +68,8 @@ def _run(words: Sequence[str], seconds: float) -> None:
         )
     except subprocess.TimeoutExpired:
         raise InstallError(f"{words[0]} took more than {seconds:.0f} s") from None
-    except subprocess.CalledProcessError as problem:
-        raise InstallError((problem.stdout.strip().splitlines() or ["no reason told"])[-1]) from None
+    except subprocess.CalledProcessError as error:
+        raise InstallError((error.stdout.strip().splitlines() or ["no reason given"])[-1]) from None
 
 
 @contextmanager
