@@ -16,7 +16,7 @@ class Section(NamedTuple):
 
     @property
     def faults(self) -> list[Fault]:
-        return [fault for name in self.modules for fault in import_module(f"faults.{name}").FAULTS]
+        return [fault for name in self.modules for fault in import_module(f"tests.faults.{name}").FAULTS]
 
 
 SECTIONS = (
