@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow
+from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow, format_table
 from dfud.logs import takeover
 from dfud.logs.completed.consolidation import consolidate
 from dfud.logs.in_progress_table import read_in_progress_table
@@ -100,7 +100,13 @@ def test_what_it_finished_is_known_and_its_tables_are_kept(folder: LogsFolder) -
         put_table(folder, "uploaded_to_T_p123_1732_55.csv", COMPLETED, completed_row("b", 1)),
     ]
     before = [table.read_bytes() for table in tables]
+    ours = [
+        Path(folder.path, f"uploaded_to_T{name}.csv") for name in ("~p0_3", "_p0_2")
+    ]  # a new name and an old one
+    for shard in ours:
+        shard.write_bytes(format_table(CompletedRow, []).encode())
     found = run_import(folder)
+    assert not any(Path(f"{shard}.bak").exists() for shard in ours)
     assert (len(found.completed), found.n_changed, found.since_ns) == (2, 0, None)
     first, second = sorted(known(folder))
     assert first.startswith("b,3,")

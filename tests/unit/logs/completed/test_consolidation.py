@@ -56,6 +56,19 @@ def test_shards_become_one_table_in_their_order(logs: LogsFolder) -> None:
     assert knows(done, "old", "\udcff, \n", "one", "two", "three")
 
 
+def test_shards_of_old_names_are_merged_too(logs: LogsFolder) -> None:
+    write(logs.completed, "old")
+    for name, path in (
+        ("one", "uploaded_to_T_p1.csv"),
+        ("two", "uploaded_to_T_p0_1.csv"),
+        ("three", "uploaded_to_T~p0_2.csv"),
+    ):
+        write(os.path.join(logs.path, path), name)
+    assert knows(run(logs), "old", "one", "two", "three")
+    assert names(logs.completed) == ["old", "one", "two", "three"]
+    assert os.listdir(logs.path) == ["uploaded_to_T.csv"]
+
+
 def test_the_first_shards_make_the_table(logs: LogsFolder) -> None:
     write(logs.shard(1, 1), "one")
     assert knows(run(logs), "one")
