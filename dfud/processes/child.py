@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from dfud.errors import DfudError, StoppedError
-from dfud.processes.signals import Signals, ending_signals_blocked
+from dfud.processes.signals import SignalPipe, ending_signals_blocked
 from dfud.processes.worker import init_worker
 
 Result = TypeVar("Result")
 
 
-def run_in_child(signals: Signals, function: Callable[..., Result], *args: Any) -> Result:
+def run_in_child(signals: SignalPipe, function: Callable[..., Result], *args: Any) -> Result:
     """Return what `function` returns, or raise the DfudError that it raises; both must be fit to be pickled.
 
     Raises InterruptedError if a signal asks for the end meanwhile, and DfudError if the process dies.

@@ -25,7 +25,7 @@ def open_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
 
 
-class Output:
+class ConsoleOutput:
     """Lines for a terminal, a pipe or a file; a reader that is slow or gone never holds up the program."""
 
     def __init__(self, descriptor: int = 1) -> None:
@@ -48,7 +48,7 @@ class Output:
         return self._descriptor
 
     @property
-    def is_waiting(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether lines wait for the reader."""
         return bool(self._lines) and not self._closed
 
@@ -84,10 +84,10 @@ class Output:
                 return
             self._lines.popleft()
 
-    def finish(self, seconds: float) -> None:
+    def drain(self, seconds: float) -> None:
         """Give the reader so many seconds to take what is left."""
         deadline = time.monotonic() + seconds
-        while self.is_waiting and time.monotonic() < deadline:
+        while self.has_pending and time.monotonic() < deadline:
             select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
             self.flush()
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from dfud.errors import WorkerError
 from dfud.messages import Stop
 from dfud.processes.channel import Channel, PeerGoneError
-from dfud.processes.console import CommandInput, Output
+from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.links import Up
-from dfud.processes.signals import Signals
+from dfud.processes.signals import SignalPipe
 from dfud.processes.workers import Worker
 
 _MAX_DEATHS, _DEATH_WINDOW_S = 5, 60.0  # more deaths of workers in so many seconds end the program
@@ -27,8 +27,8 @@ _STOP_TIMEOUT_S = 15.0  # s for workers to end by themselves
 class RunContext(NamedTuple):
     """Where a main process hears its user, and is heard."""
 
-    signals: Signals
-    output: Output
+    signals: SignalPipe
+    output: ConsoleOutput
     commands: CommandInput
     update_seconds: float  # between "."; negative for none
 
@@ -95,7 +95,7 @@ class EventLoop:
                 self._selector.modify(descriptor, wanted, self._selector.get_key(descriptor).data)
                 self._registered[descriptor] = wanted
         descriptor = self._output.fileno()
-        if not self._output.is_waiting:
+        if not self._output.has_pending:
             self._unregister(descriptor)
         elif descriptor not in self._registered:
             self._register(descriptor, selectors.EVENT_WRITE, self._output.flush)

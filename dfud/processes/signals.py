@@ -14,7 +14,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LEFT_TO_SUPERVISOR = (*_ENDING, signal.SIGQUIT, signal.SIGIO, signal.SIGPIPE)
 
 
-class Signals:
+class SignalPipe:
     """Takes the signals of this process from now on; only the supervisor's process has one."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ def ending_signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def leave_signals_to_supervisor() -> None:
+def ignore_ending_signals() -> None:
     """In a child: take no signal that is meant for the whole program."""
     signal.set_wakeup_fd(-1)
     for number in _LEFT_TO_SUPERVISOR:
