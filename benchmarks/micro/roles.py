@@ -127,7 +127,7 @@ def _read(chunker: Chunker, packets: list[bytes]) -> None:
     for packet in packets:
         for task in links.CHUNKER.decode_down(packet):
             assert isinstance(task, FileTask)
-            chunker._do_small(task)
+            chunker._read_small(task)
     chunker._flush()
 
 
