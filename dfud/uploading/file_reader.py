@@ -1,7 +1,7 @@
 """Reading one file: every byte once, hashed as it passes, the chunks to be sent directly into the ring.
 
-`preadv` into the ring takes the place of mapping and copying: it is at least as fast
-(`benchmarks/micro/reading.py`), and a file that is truncated meanwhile gives a short read instead of a SIGBUS. What
+`preadv` into the ring takes the place of mapping and copying: it is at least as fast (see
+`benchmarks/micro/reading.py`), and a file that is truncated meanwhile gives a short read instead of a SIGBUS. What
 is hashed is what lies in the ring, and therefore what is sent, whatever happens to the file.
 """
 
