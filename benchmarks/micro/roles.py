@@ -97,7 +97,7 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 
 def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
-    for file in OnceSource(tree).ready():
+    for file in OnceSource(tree).ready_files():
         if file is not None:
             batch.append(file)
         if len(batch) >= _BATCH:

@@ -23,10 +23,10 @@ class Polled:
 
     def round(self) -> set[str]:
         """Let the pause pass and return what the next round finds."""
-        self.now += self.source.due(self.now) or 0
-        self.source.take_in()
-        assert self.source.due(self.now) is None  # in the middle of a round there is nothing to wait for
-        return {os.fsdecode(ready.version.path) for ready in self.source.ready() if ready}
+        self.now += self.source.timeout(self.now) or 0
+        self.source.process_events()
+        assert self.source.timeout(self.now) is None  # in the middle of a round there is nothing to wait for
+        return {os.fsdecode(ready.version.path) for ready in self.source.ready_files() if ready}
 
 
 @pytest.fixture
@@ -79,12 +79,12 @@ def test_old_files_are_taken_only_when_they_change(tmp_path: Path) -> None:
 def test_rounds_are_a_second_apart_or_more(tmp_path: Path) -> None:
     polled = Polled(tmp_path)
     polled.round()
-    assert polled.source.due(polled.now) == 1.0
+    assert polled.source.timeout(polled.now) == 1.0
     polled.now += 1.0
-    polled.source.take_in()
+    polled.source.process_events()
     polled.now += 2.0  # what the round takes
-    assert list(polled.source.ready()) == [None]
-    assert polled.source.due(polled.now) == 40.0
+    assert list(polled.source.ready_files()) == [None]
+    assert polled.source.timeout(polled.now) == 40.0
 
 
 def test_a_sweep_is_one_round_where_the_kernel_tells(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_sweep_is_one_round_where_the_kernel_tells(tmp_path: Path) -> None:
     polled.round()
     (tmp_path / "last").write_bytes(b"x")
     with open(tmp_path / "slow", "wb"):
-        polled.source.sweep()
-        assert not polled.source.is_swept
+        polled.source.start_sweep()
+        assert not polled.source.is_sweep_done
         assert polled.round() == {"last"}
-        assert polled.source.is_swept
+        assert polled.source.is_sweep_done
 
 
 @pytest.mark.usefixtures("unknown_writers")
@@ -105,13 +105,13 @@ def test_a_sweep_takes_a_second_round_for_files_in_doubt(tmp_path: Path) -> None
     (tmp_path / "last").write_bytes(b"x")
     growing = tmp_path / "growing"
     growing.write_bytes(b"1")
-    polled.source.sweep()
+    polled.source.start_sweep()
     assert polled.round() == set()
-    assert not polled.source.is_swept
-    assert polled.source.due(polled.now) == 1.0
+    assert not polled.source.is_sweep_done
+    assert polled.source.timeout(polled.now) == 1.0
     growing.write_bytes(b"12")
     assert polled.round() == {"last"}
-    assert polled.source.is_swept  # what still grows is not whole
+    assert polled.source.is_sweep_done  # what still grows is not whole
 
 
 # --once
@@ -120,13 +120,13 @@ def test_a_sweep_takes_a_second_round_for_files_in_doubt(tmp_path: Path) -> None
 def test_once_leaves_what_is_being_written(tmp_path: Path) -> None:
     (tmp_path / "whole").write_bytes(b"x")
     source = OnceSource(WatchedTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
-    assert not source.is_swept
+    assert not source.is_sweep_done
     with open(tmp_path / "slow", "wb"):
-        found = [ready.version.path for ready in source.ready() if ready]
+        found = [ready.version.path for ready in source.ready_files() if ready]
     assert found == [b"whole"]
-    assert source.is_swept
-    assert [text for _, text in source.notices()] == ["slow is still being written: it is left for the next time"]
-    assert (source.fileno(), source.due(0)) == (-1, None)
+    assert source.is_sweep_done
+    assert [text for _, text in source.pop_notices()] == ["slow is still being written: left for the next run"]
+    assert (source.fileno(), source.timeout(0)) == (-1, None)
 
 
 def test_once_tells_of_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,8 +135,10 @@ def test_once_tells_of_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "scandir", failing)
     source = OnceSource(WatchedTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
-    assert not [ready for ready in source.ready() if ready]
-    assert [text for _, text in source.notices()] == ["cannot read folder .: Input/output error; skipped for now"]
+    assert not [ready for ready in source.ready_files() if ready]
+    assert [text for _, text in source.pop_notices()] == [
+        "cannot read folder .: Input/output error; skipped for now"
+    ]
 
 
 def test_a_look_may_be_taken_in_parts(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_a_look_may_be_taken_in_parts(tmp_path: Path) -> None:
 
     def take(most: int) -> list[bytes]:
         taken = []
-        for ready in source.ready():
+        for ready in source.ready_files():
             taken += [ready.version.path] if ready else []
             if len(taken) == most:
                 break

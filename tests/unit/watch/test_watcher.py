@@ -135,8 +135,8 @@ def test_polling_does_not_spin_while_there_is_no_room(
 ) -> None:
     watcher = watch(options(tmp_path, polling=True))
     assert watcher.run_once()
-    assert watcher._source.has_more
-    assert watcher._source.due(1e9) is None
+    assert watcher._source.has_pending
+    assert watcher._source.timeout(1e9) is None
 
 
 def test_remote_file_systems_are_polled(
@@ -149,7 +149,7 @@ def test_remote_file_systems_are_polled(
     mounts = f"1 1 0:1 / {tmp_path} rw - nfs4 server:/ rw\n"
     monkeypatch.setattr(module, "read_mountinfo", lambda: mounts)
     watcher = watch(options(tmp_path))
-    text = "a nfs4 file system does not report all changes: it is polled"
+    text = "nfs4 file systems do not report all changes: polling"
     assert heard(ours) == [Notice(30, text), WatchStarted()]
     assert watcher._source.fileno() == -1
 
@@ -217,7 +217,7 @@ def test_the_end_of_the_directory_is_told_at_once(
     watcher = watch(options(top))
     ours.post([Allowance(10), Sweep(1)])
     sweep(watcher, ours, 1)
-    assert watcher._top.due(0.0) is None, "it looks now and then, for no reason"
+    assert watcher._top.timeout(0.0) is None, "it looks now and then, for no reason"
     end(top)
     told: list[FromWatcher] = []
     while not told:
@@ -233,11 +233,11 @@ def test_a_change_of_mounts_is_a_reason_to_look(tmp_path: Path) -> None:
         from dfud.watch.top import TopWatch
         os.makedirs(sys.argv[1] + "/LOGS")
         top = TopWatch(os.fsencode(sys.argv[1]))
-        changed = lambda: bool(select.select([], [], top.exceptional, 0)[2])
-        assert (top.due(0.0), changed()) == (None, False)
+        changed = lambda: bool(select.select([], [], top.exceptional_fds, 0)[2])
+        assert (top.timeout(0.0), changed()) == (None, False)
         subprocess.run(["mount", "-t", "tmpfs", "none", sys.argv[1]], check=True)
-        assert top.is_time(changed())
-        assert not top.is_time(changed())
+        assert top.read_events(changed())
+        assert not top.read_events(changed())
         """)
     run_in_namespace(program, tmp_path / "top", mounts=True)
 
