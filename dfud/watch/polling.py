@@ -17,7 +17,7 @@ class PollingSource:
     """Files that no process has open for writing or, where that is unknown, that did not change between rounds."""
 
     def __init__(self, tree: WatchedTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        """Poll `tree`; the first round skips files that have not changed since the run began, unless `take_all`."""
+        """Poll `tree`; unless `take_all`, the first round skips files that did not change since the run began."""
         self._tree = tree
         self._clock = clock
         self._take_all = take_all
