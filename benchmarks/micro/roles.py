@@ -97,9 +97,9 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 
 def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
-    for ready in OnceSource(tree).ready():
-        if ready is not None:
-            batch.append(FileFound(ready.version, ready.by_event))
+    for file in OnceSource(tree).ready():
+        if file is not None:
+            batch.append(file)
         if len(batch) >= _BATCH:
             sink.send(batch)
             batch = []
@@ -127,7 +127,7 @@ def _read(chunker: Chunker, packets: list[bytes]) -> None:
     for packet in packets:
         for task in links.CHUNKER.decode_down(packet):
             assert isinstance(task, FileTask)
-            chunker._do_small(task)
+            chunker._read_small(task)
     chunker._flush()
 
 
