@@ -30,26 +30,27 @@ class ExpectedChunk:
         self._chunk_size = 0  # bytes
         self._version: FileVersion | None = None
 
-    def follow(self, chunk: Chunk, present: RangeSet) -> None:
-        """Expect the chunk after `chunk`, or none if it cannot be known beforehand.
+    def follow(self, chunk: Chunk, present: RangeSet) -> bool:
+        """Expect the chunk after `chunk`; return False, and expect none, if it cannot be known beforehand.
 
         `present` are the bytes of the file that are there now, counted from 1. They have to be all those up to the
         end of `chunk` and no others, so that what is expected neither leaves a gap nor replaces anything.
         """
-        self._n_chunks = self._number = 0
+        self.forget()
         size, mtime_ns, chunk_size = chunk.size, chunk.mtime_ns, len(chunk.data)
         end = chunk.offset + chunk_size
         if chunk.algorithm != XXH3_128 or size is None or mtime_ns is None or chunk.number == chunk.n_chunks:
-            return
+            return False
         if end != chunk.number * chunk_size or not present.is_just(1, end):
-            return
+            return False
         if count_chunks(size, chunk_size) != chunk.n_chunks:
-            return
+            return False
         version = FileVersion(chunk.path, size, mtime_ns)
         if version != self._version or chunk_size != self._chunk_size:
             self._version, self._chunk_size = version, chunk_size
             self._make_headers = header_maker(version, chunk_size)
         self._number, self._n_chunks = chunk.number + 1, chunk.n_chunks
+        return True
 
     def forget(self) -> None:
         """Expect no chunk."""

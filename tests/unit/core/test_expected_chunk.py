@@ -97,7 +97,7 @@ FIRST = native(b"d/f", DATA, NOW, 10)
 )
 def test_nothing_is_expected_after_some_chunks(chunk: Chunk, present: list[tuple[int, int]]) -> None:
     expected = after(FIRST, 1)
-    expected.follow(chunk, RangeSet(present))
+    assert not expected.follow(chunk, RangeSet(present))
     assert [expected.accept(record.value, record.headers) for record in FIRST] == [None] * 5
 
 
@@ -108,7 +108,7 @@ def test_a_chunk_can_be_followed_and_forgotten_again_and_again() -> None:
         expected.follow(chunk, RangeSet([(1, at * 10)]))
         expected.forget()
         assert expected.accept(FIRST[at].value, FIRST[at].headers) is None
-        expected.follow(chunk, RangeSet([(1, at * 10)]))
+        assert expected.follow(chunk, RangeSet([(1, at * 10)]))
         assert expected.accept(FIRST[at].value, FIRST[at].headers) == at * 10
 
 
