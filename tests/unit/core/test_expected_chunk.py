@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dfud.core.chunk import Chunk
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.core.expected_chunk import ExpectedChunk
 from dfud.core.ranges import RangeSet
 from tests.helpers.downloading import Record, native, openmsi
@@ -22,7 +22,7 @@ VALUES = st.one_of(st.none(), st.binary(max_size=9), st.sampled_from([b"2/5", b"
 
 
 def chunks(records: list[Record]) -> list[Chunk]:
-    return [read_piece(record.key, record.value, record.headers) for record in records]
+    return [read_chunk(record.key, record.value, record.headers) for record in records]
 
 
 def after(records: list[Record], number: int) -> ExpectedChunk:
@@ -68,7 +68,7 @@ def test_what_is_accepted_is_what_the_decoder_reads(number: int, message: Record
     offset = after(records, number).accept(message.value, message.headers)
     chunk = None
     with contextlib.suppress(ValueError):
-        chunk = read_piece(message.key, message.value, message.headers)
+        chunk = read_chunk(message.key, message.value, message.headers)
     followed = chunks(records)[number - 1]
     if offset is not None:
         assert chunk == followed._replace(number=number + 1, offset=offset, data=message.value or b"")
