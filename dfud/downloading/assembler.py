@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-import xxhash
-
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import read_chunk
@@ -87,24 +85,19 @@ class Assembler:
         for message in messages:
             key, value, headers = message.key(), message.value(), message.headers()
             count += 1
-            part = self._current.get(key) if key is not None else None
-            if part is not None and part.next_number and value and headers:
-                # What comes nearly always: the next chunk of a file, with just the headers that it must have.
-                number = part.next_number
-                digest = xxhash.xxh3_64_hexdigest(value).encode()
-                if headers == part.headers(number, digest):  # type: ignore[misc]
-                    length = part.chunk_size
-                    offset = (number - 1) * length
-                    if len(value) == length and offset + length < part.assembly.size:  # type: ignore[operator]
-                        part.next_number = number + 1
-                        part.assembly.add(offset, value)
-                        if part is shelf.busy and offset == self._run_end and len(run) < _MAX_RUN_CHUNKS:
-                            run.append(value)
-                            self._run_end += length
-                        else:
-                            self._write(part, offset, value)
-                        size += length
-                        continue
+            part = self._current.get(key)
+            if part is not None:
+                offset = part.expected.accept(value, headers)
+                if offset is not None:
+                    length = len(value)
+                    part.assembly.add(offset, value)
+                    if part is shelf.busy and offset == self._run_end and len(run) < _MAX_RUN_CHUNKS:
+                        run.append(value)
+                        self._run_end += length
+                    else:
+                        self._write(part, offset, value)
+                    size += length
+                    continue
             size += self._take(key, value, headers, message)
         self.flush()
         self.tally.add("messages", count)
@@ -204,8 +197,7 @@ class Assembler:
             if not self._write(part, offset, piece.data):
                 return
         self._shelf.wrote(part)
-        part.expect(piece)
-        if part.next_number:
+        if part.expected.follow(piece, part.assembly.spans):
             if len(self._current) >= _MAX_CURRENT_PARTS:
                 self._current.clear()
             self._current[key] = part

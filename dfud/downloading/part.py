@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from dfud.core.assembly import Assembly
-from dfud.core.chunk import XXH3_128, Chunk
-from dfud.core.chunking import count_chunks
-from dfud.core.native import Headers, header_maker
-from dfud.core.version import FileVersion
+from dfud.core.chunk import Chunk
+from dfud.core.expected_chunk import ExpectedChunk
 from dfud.downloading.parts import PartMetadata, PartName
 
 
@@ -21,12 +19,11 @@ class Part:
         "changed",
         "chunk_size",
         "descriptor",
+        "expected",
         "has_note",
-        "headers",
         "in_place",
         "mtime_ns",
         "name",
-        "next_number",
         "path",
         "shared",
         "trouble",
@@ -46,9 +43,7 @@ class Part:
         self.shared = False  # the supervisor knows of it
         self.changed = False  # bytes came in the place of others since the digest was looked at
         self.trouble = ""  # why it is whole and not in its place
-        # For the chunk that is expected, where all before it are there: its number, and what makes its headers.
-        self.next_number = 0  # 0 for none
-        self.headers: Callable[[int, bytes], Headers] | None = None
+        self.expected = ExpectedChunk()
 
     @classmethod
     def from_note(cls, name: PartName, note: PartMetadata) -> Part:
@@ -80,18 +75,3 @@ class Part:
             self.assembly.size = piece.size
         if not self.chunk_size and piece.number < piece.n_chunks:
             self.chunk_size = len(piece.data)
-
-    def expect(self, piece: Chunk) -> None:
-        """Have the chunk after `piece` known by its headers, if all before it are there."""
-        self.next_number = 0
-        size = piece.size
-        end = piece.offset + len(piece.data)
-        if piece.algorithm != XXH3_128 or size is None or not self.chunk_size or self.mtime_ns is None:
-            return
-        if end != piece.number * self.chunk_size or not self.assembly.spans.is_just(1, end):
-            return
-        if self.headers is None:
-            if count_chunks(size, self.chunk_size) != piece.n_chunks:
-                return
-            self.headers = header_maker(FileVersion(self.path, size, self.mtime_ns), self.chunk_size)
-        self.next_number = piece.number + 1

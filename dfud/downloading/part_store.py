@@ -198,7 +198,7 @@ class PartStore:
         for table in (self._parts, self._dirty, self._touched):
             if table.get(identity) is part:
                 del table[identity]
-        part.next_number = 0
+        part.expected.forget()
 
     def close(self) -> None:
         """Close all files."""
