@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dfud.core.text import printable
 from dfud.uploading.entry import Entry
-from dfud.uploading.ledger import LedgerCounts
+from dfud.uploading.ledger import Progress
 
 _LINES_A_SECOND = 20  # of each kind
 _PROGRESS_INTERVAL_S = 5.0  # s
@@ -100,7 +100,7 @@ class Reports:
             self._next_progress = now + _PROGRESS_INTERVAL_S
 
 
-def summary(counts: LedgerCounts) -> str:
+def summary(counts: Progress) -> str:
     """Return the answer to "check"."""
     text = (
         f"{counts.files} files are enqueued or in progress: "

@@ -6,13 +6,11 @@ import logging
 import mmap
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
-from dfud.core.tables import InProgressRow, version_of
-from dfud.core.text import printable
-from dfud.core.version import FileVersion
+from dfud.core.tables import InProgressRow
 from dfud.errors import UsageError
-from dfud.files.openat import stat_at
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, lingers_by_load, message_bytes_needed, producer_properties
 from dfud.kafka.topic import check_topic_access
@@ -35,6 +33,7 @@ from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.memory import MEGABYTE, Shares, divide
 from dfud.uploading.producer import ProducerSettings
+from dfud.uploading.resume import present_version, resume_rows
 from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS, WireFormat
 from dfud.watch.watcher import WatchOptions
@@ -183,7 +182,7 @@ def _run(
             log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
         _tell_bad_rows(bad_rows + consolidated.bad, log)
         ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
-        _resume(rows, ledger, descriptor, log)
+        resume_rows(rows, ledger, partial(present_version, descriptor), log)
         _write_first_table(folder, ledger, bad_rows, log)
         surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
         supervisor = UploadSupervisor(
@@ -246,34 +245,6 @@ def _read_rows(folder: LogsFolder) -> tuple[list[InProgressRow], list[RejectedRo
 def _tell_bad_rows(bad: Iterable[RejectedRow], log: logging.Logger) -> None:
     for path, row in bad:
         log.warning(f"row {row.number} of {path} can't be understood: {row.why}; it is kept in {path}.bad")
-
-
-def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logging.Logger) -> None:
-    for row in rows:
-        version = version_of(row)
-        name = printable(version.path)
-        try:
-            found = stat_at(directory, version.path)
-        except OSError as problem:
-            if ledger.is_recorded(version):
-                log.info(f"{name} is uploaded, and can't be found any more")
-            elif row.n_chunks_delivered:
-                ledger.resume_lost(row, f"{problem.strerror}: {row.n_chunks_to_send} of its chunks can't be sent")
-                log.error(f"{name} was uploaded in part and can't be found any more")
-            else:
-                log.warning(f"{name} was to be uploaded and can't be found any more: it is left out")
-            continue
-        present = FileVersion(version.path, found.st_size, found.st_mtime_ns)
-        if present == version and ledger.is_recorded(version):
-            # The crash came between the completed table and this one; or the file was rewritten and kept its time.
-            ledger.on_found(version, by_event=True)
-            log.info(f"{name} is uploaded: its content is compared with what was sent")
-        elif present == version:
-            ledger.resume(row, version)
-            log.info(f"{name}: {row.n_chunks_to_send} of {row.n_chunks} chunks are still to be sent")
-        else:
-            ledger.on_found(present, by_event=False)
-            log.warning(f"{name} has changed since it was uploaded in part: it is uploaded again as a whole")
 
 
 def _write_first_table(folder: LogsFolder, ledger: Ledger, bad: list[RejectedRow], log: logging.Logger) -> None:

@@ -187,7 +187,7 @@ class UploadSupervisor:
     # -- what the user wishes
 
     def _check(self) -> None:
-        self._output.write_line(summary(self._ledger.count()))
+        self._output.write_line(summary(self._ledger.progress()))
 
     def _abandon(self) -> None:
         self._log.warning("left at once: the next start sends what is missing")

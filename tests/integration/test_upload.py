@@ -200,7 +200,7 @@ def test_a_file_in_both_tables_is_not_sent_again(
     (directory / "LOGS" / f"upload_to_{topic}_in_progress.csv").write_text("\n".join(rows) + "\n")
     with uploading(directory, config_file, topic) as upload:
         text = upload.quit()
-    assert "big2 is uploaded, and can't be found any more" in text
+    assert "big2 is already uploaded; it cannot be accessed any more" in text
     files = files_on(kafka.bootstrap, topic)
     assert [version.duplicates for versions in files.values() for version in versions.values()] == [0, 0, 0]
     assert in_progress(directory, topic) == []

@@ -7,7 +7,10 @@ read. Each worker's messages reach the supervisor in their order, and those of d
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
+import os
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -42,8 +45,9 @@ from dfud.messages import (
     Message,
     RunReady,
 )
-from dfud.uploading.entry import ENDED, Entry, State
+from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.ledger import Ledger
+from dfud.uploading.resume import resume_rows
 from dfud.uploading.upload import Upload
 from dfud.uploading.wire import NativeMessages
 
@@ -115,10 +119,12 @@ class Protocol(RuleBasedStateMachine):
         self.files: dict[bytes, File] = {}
         self.events: deque[bytes] = deque()  # closed and not yet reported
         self.topic: dict[tuple[FileVersion, int], set[int]] = {}  # the contents of each acknowledged chunk
+        self.last: dict[tuple[FileVersion, int], int] = {}  # the content that was acknowledged last
         self.table = format_table(InProgressRow, [])
         self.shards = format_table(CompletedRow, [])
         self.untold: set[bytes] = set()  # rewritten with the same size and time, before a crash
         self.rewritten: set[bytes] = set()
+        self.remembered: set[bytes] = set()  # rewritten, which the ledger knew when the table was last written
         self.start()
 
     # -- the supervisor
@@ -127,25 +133,24 @@ class Protocol(RuleBasedStateMachine):
         """Begin a run as `dfud.uploading.run` does, with --upload_existing."""
         self.lanes = [ModelLane() for _ in range(LANES)]
         self.index: dict[bytes, bytes] = {}
-        for row in read_completed(io.StringIO(self.shards, newline="")):
-            assert not isinstance(row, BadRow)
-            self.index[version_of(row).identity()] = bytes.fromhex(row.xxh3_128)
+        for completed in read_completed(io.StringIO(self.shards, newline="")):
+            assert not isinstance(completed, BadRow)
+            self.index[version_of(completed).identity()] = bytes.fromhex(completed.xxh3_128)
         self.ledger = Ledger(CHUNK, LANES, self.index.get, lambda: "then")
-        for left in read_in_progress(io.StringIO(self.table, newline="")):
-            assert not isinstance(left, BadRow)
-            version = version_of(left)
-            file = self.files.get(version.path)
-            if file is None:
-                if left.n_chunks_delivered:
-                    self.ledger.resume_lost(left, "gone")
-            elif file.version == version:
-                self.ledger.resume(left, version)
-            else:
-                self.ledger.on_found(file.version, by_event=False)
+        rows = []
+        for row in read_in_progress(io.StringIO(self.table, newline="")):
+            assert not isinstance(row, BadRow)
+            rows.append(row)
+        resume_rows(rows, self.ledger, self.present_version, logging.Logger("nobody"))
         for file in self.files.values():
             if not file.open:
                 self.ledger.on_found(file.version, by_event=False)
         self.write_table()
+
+    def present_version(self, path: bytes) -> FileVersion:
+        if path not in self.files:
+            raise FileNotFoundError(errno.ENOENT, "gone")
+        return self.files[path].version
 
     def take(self, message: Message) -> None:
         ledger = self.ledger
@@ -184,6 +189,14 @@ class Protocol(RuleBasedStateMachine):
 
     def write_table(self) -> None:
         self.table = format_table(InProgressRow, self.ledger.rows())
+        self.remembered = {path for path in self.rewritten if self.is_remembered(path)}
+
+    def is_remembered(self, path: bytes) -> bool:
+        """Return whether the table says that a file, rewritten at the same size and time, is to be sent."""
+        entry = self.ledger._latest.get(path)
+        if entry is None or entry.known_digest or path in self.events or path not in self.files:
+            return False
+        return entry.version == self.files[path].version
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -212,6 +225,7 @@ class Protocol(RuleBasedStateMachine):
             self.content += 1
             file.content = self.content
             self.rewritten.add(path)
+            self.remembered.discard(path)
             self.events.append(path)
 
     def write_and_set_times_back(self, path: bytes, away: int) -> None:
@@ -228,6 +242,7 @@ class Protocol(RuleBasedStateMachine):
                 self.read(lane)
         file.version, file.open = before, False
         self.rewritten.add(path)
+        self.remembered.discard(path)
         self.events.append(path)
 
     def close_file(self, path: bytes) -> None:
@@ -334,7 +349,9 @@ class Protocol(RuleBasedStateMachine):
             return
         message, content = here.runs.popleft()
         if isinstance(message, FileDropped):
-            here.uploads.pop(message.token, None)
+            dropped = here.uploads.pop(message.token, None)
+            if dropped is not None:
+                dropped.failure = "dropped"
         elif isinstance(message, RunReady):
             start = message.file
             if start is not None and start.token in here.uploads:
@@ -357,6 +374,7 @@ class Protocol(RuleBasedStateMachine):
             return
         upload, number, content = here.flying.popleft()
         self.topic.setdefault((upload.start.version, number), set()).add(content)
+        self.last[upload.start.version, number] = content
         upload.acked.add(number)
         if upload.is_complete:
             self.complete(here, upload)
@@ -368,7 +386,10 @@ class Protocol(RuleBasedStateMachine):
 
     def send_again(self, lane: int) -> None:
         """A message is given up by librdkafka, and sent again after the others."""
-        self.lanes[lane].flying.rotate(-1)
+        here = self.lanes[lane]
+        here.flying.rotate(-1)
+        if here.flying and here.flying[-1][0].failure:
+            here.flying.pop()
 
     def refuse(self, lane: int) -> None:
         here = self.lanes[lane]
@@ -431,7 +452,7 @@ class Protocol(RuleBasedStateMachine):
         self.ledger.on_lane_death(lane, producer=True)
 
     def crash(self) -> None:
-        self.untold |= self.rewritten
+        self.untold |= self.rewritten - self.remembered
         self.events.clear()
         self.start()
 
@@ -555,8 +576,8 @@ class Protocol(RuleBasedStateMachine):
             if file.open:
                 self.close_file(path)
         self.rest()
-        assert not any(map(any, self.ledger._unread))
-        assert not any(self.ledger._bytes)
+        assert not any(map(any, self.ledger._loads.unread))
+        assert not any(self.ledger._loads.bytes)
         held = {entry.version.path for entry in self.ledger.undelivered if entry.state is State.HELD}
         assert not held & set(self.files), "it is held for a writer who has closed it"
         if self.ledger.undelivered:  # of refusals and giving up: the next start does it
@@ -575,34 +596,51 @@ class Protocol(RuleBasedStateMachine):
         if file.version.path not in self.untold:
             whole = digest_of((file.content,) * mine[-1].n_chunks)
             assert mine[-1].xxh3_128 == whole, f"{file.version} is recorded with an earlier content"
+            for number in range(1, mine[-1].n_chunks + 1):
+                assert self.last[file.version, number] == file.content, f"chunk {number} is of an earlier content"
 
 
 def check_books(ledger: Ledger, n_lanes: int) -> None:
     """Count anew what a ledger keeps count of."""
     entries = list(ledger._entries.values())
     unread, sizes = [[0, 0] for _ in range(n_lanes)], [0] * n_lanes
-    active: dict[bytes, Entry] = {}
+    with_lane: dict[bytes, Entry] = {}
     for entry in entries:
         latest = ledger._latest[entry.version.path]
-        assert latest is entry or entry.state is State.ACTIVE
-        ahead = ledger._active.get(entry.version.path)
-        assert (entry.state is State.BEHIND) == (ahead is not None and ahead is not entry)
+        assert latest is entry or entry.state in WITH_LANE
+        ahead = ledger._with_lane.get(entry.version.path)
+        if ahead is None or ahead is entry:
+            assert entry.state is not State.BEHIND
+        elif entry.state is State.FAILED:  # given up, unlike what is only compared and what a lane has
+            assert ahead.known_digest or ahead.state is State.GIVEN_UP
+        else:
+            assert entry.state is State.BEHIND
         waiting = entry.state is State.WAITING
         assert (entry.token in ledger._waiting_small) == (waiting and entry.is_small)
         assert (entry.token in ledger._waiting_large) == (waiting and not entry.is_small)
         assert (entry.token in ledger._last_tries) == (entry.state is State.PAUSED and entry.attempts > 1)
-        if entry.state is State.ACTIVE:
-            assert entry.version.path not in active
-            active[entry.version.path] = entry
+        if entry.state in WITH_LANE:
+            assert entry.version.path not in with_lane
+            with_lane[entry.version.path] = entry
             sizes[entry.lane] += entry.version.size
-            unread[entry.lane][not entry.is_small] += not entry.read
-    assert (ledger._unread, ledger._bytes, ledger._active) == (unread, sizes, active)
-    assert len(ledger.undelivered) == sum(entry.state in ENDED for entry in entries)
-    assert ledger.open_files == len(entries) - len(ledger.undelivered)
+            unread[entry.lane][not entry.is_small] += not entry.is_read
+    assert (ledger._loads.unread, ledger._loads.bytes, ledger._with_lane) == (unread, sizes, with_lane)
+    ended = [entry for entry in entries if entry.state in ENDED]
+    assert ledger.open_files == len(entries) - len(ended)
+    latest_ended = [entry for entry in ended if ledger._latest[entry.version.path] is entry]
+    assert ledger.undelivered == latest_ended
+    paused = {entry.token for entry in entries if entry.state is State.PAUSED}
+    assert set(ledger._retries._times) == paused
+    paths = [row.rel_filepath for row in ledger.rows()]
+    if not ledger.open_files:
+        assert len(paths) == len(set(paths)) == len(latest_ended)
     assert set(ledger._latest.values()) <= set(entries)
 
 
 TestProtocol = Protocol.TestCase
 TestProtocol.settings = settings(
-    max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("DFUD_MODEL_EXAMPLES", "300")),
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from dfud.core.version import FileVersion
 from dfud.uploading.entry import Entry
-from dfud.uploading.ledger import LedgerCounts
+from dfud.uploading.ledger import Progress
 from dfud.uploading.reports import Reports, summary
 
 
@@ -87,7 +87,7 @@ def test_progress_is_told_every_few_seconds_of_work(reports: Reports, lines: Lin
 
 
 def test_the_answer_to_check() -> None:
-    assert summary(LedgerCounts(2, 0, 30, 4)) == (
+    assert summary(Progress(2, 0, 30, 4)) == (
         "2 files are enqueued or in progress: 4 of their 30 chunks are acknowledged"
     )
-    assert summary(LedgerCounts(0, 1, 0, 0)).endswith("; 1 files could not be delivered")
+    assert summary(Progress(0, 1, 0, 0)).endswith("; 1 files could not be delivered")
