@@ -32,7 +32,7 @@ class Chunk(NamedTuple):
     data: bytes
 
     def checked(self) -> Chunk:
-        """Return this piece; BadMessageError if its numbers contradict one another."""
+        """Return this chunk; BadMessageError if its numbers contradict one another."""
         end = self.offset + len(self.data)
         if not 1 <= self.number <= self.n_chunks:
             raise BadMessageError(f"there is no chunk {self.number} of {self.n_chunks}")

@@ -12,7 +12,7 @@ import xxhash
 
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.core.text import printable
 from dfud.downloading.counts import Tally
 from dfud.downloading.disk import Disk
@@ -112,7 +112,7 @@ class Assembler:
 
     def _take(self, key: bytes | None, value: bytes | None, headers: Any, message: KafkaMessage) -> int:
         try:
-            piece = read_piece(key, value, headers)
+            piece = read_chunk(key, value, headers)
         except ForeignMessageError:
             self.tally.add("foreign")
             return 0

@@ -63,12 +63,6 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     signals = Signals()
     properties = _prepare_topic(options, config, signals)
     folder = _make_logs(directory, options.topic)
-    owner = folder.owner_of_completed()
-    if owner is not None:
-        raise UsageError(
-            f"{folder.completed} belongs to topic {owner}, which has files in the way of topic {options.topic}; "
-            f"run dfud upload for topic {owner} with --once first, or choose another topic name"
-        )
     lock = DirectoryLock.take(folder.lock, f"uploading {directory} to topic {options.topic}")
     for leftover in folder.leftovers():
         os.unlink(leftover)

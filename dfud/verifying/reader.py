@@ -10,7 +10,7 @@ import xxhash
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.topic import silent_logger
@@ -151,7 +151,7 @@ class Reader:
                     witness.next_number = number + 1
                     continue
             try:
-                piece = read_piece(key, value, headers)
+                piece = read_chunk(key, value, headers)
             except ForeignMessageError:
                 continue
             except BadMessageError:
@@ -222,7 +222,7 @@ class Reader:
         """Go on with the digests of what came out of order, as far as the chunks lie in order this time."""
         for message in messages:
             try:
-                piece = read_piece(message.key(), message.value(), message.headers())
+                piece = read_chunk(message.key(), message.value(), message.headers())
             except ValueError:
                 continue
             identity = piece.identity()

@@ -50,9 +50,6 @@ class ShardWriter:
                 self._sequence += 1
                 self._written = []
                 continue
-            if not self._written and not self._folder.is_free(self._producer, self._sequence):
-                self._sequence += 1
-                continue
             rows = self._written + self._waiting[:room]
             replace_file(self._folder.shard(self._producer, self._sequence), [HEADER, *rows])
             self._written = rows

@@ -99,6 +99,10 @@ def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) ->
         ".upload_to_only.locked.lock",
         "upload_to_b_in_progress.csv",
         "uploaded_to_b_p0_1.csv",
+        "uploaded_to_b~p0_2.csv",
+        "uploaded_to_new~p0_1.csv",
+        "uploaded_to_new_p1~p1_12.csv",
+        "uploaded_to_new_p1.csv",
         "uploaded_to_T.csv",
         "uploaded_to_T.csv.bad",
         "uploaded_to_T_p0.csv",
@@ -108,7 +112,7 @@ def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) ->
         "DataFileUploadDirectory.log",
     ):
         Path(folder.path, name).touch()
-    assert topics(str(tmp_path)) == ["T", "b", "only.locked", "shards", "theirs"]
+    assert topics(str(tmp_path)) == ["T", "b", "new", "new_p1", "only.locked", "shards", "theirs"]
 
 
 def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) -> None:

@@ -62,18 +62,6 @@ def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
     assert os.stat(logs.shard(1, 2)).st_ino == before.st_ino, "a full shard is written again"
 
 
-def test_a_shard_never_takes_the_place_of_another_topics_table(logs: LogsFolder) -> None:
-    for number in (1, 2):
-        other = LogsFolder(os.path.dirname(logs.path), f"T_p1_{number}")
-        Path(other.lock).touch()
-        Path(other.completed).write_text("theirs")
-    writer = ShardWriter(logs, 1, 1)
-    writer.add(row(0))
-    writer.write()
-    assert written(logs, 3) == [table(range(1))]
-    assert Path(logs.shard(1, 1)).read_text() == "theirs"
-
-
 def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
     os.rename(logs.path, f"{logs.path}.away")
