@@ -97,9 +97,9 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 
 def _watch(tree: ScanTree) -> list[bytes]:
     sink, batch = _Sink(), []
-    for ready in OnceSource(tree).ready():
-        if ready is not None:
-            batch.append(FileFound(ready.version, ready.by_event))
+    for file in OnceSource(tree).ready():
+        if file is not None:
+            batch.append(file)
         if len(batch) >= _BATCH:
             sink.send(batch)
             batch = []

@@ -66,13 +66,13 @@ class FetchSettings(NamedTuple):
 
 def run(
     name: str,
-    supervisor: int,
+    supervisor_pid: int,
     to_supervisor: Channel[FromFetcher, ToFetcher],
     number: int,
     settings: FetchSettings,
 ) -> None:
     """Be the fetcher `number` until told to leave."""
-    init_worker(name, supervisor)
+    init_worker(name, supervisor_pid)
     tune_malloc()
     fetcher = Fetcher(to_supervisor, number, settings, lambda properties: Consumer(properties))
     try:

@@ -20,11 +20,11 @@ from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import open_log
 from dfud.processes.child import run_in_child
-from dfud.processes.console import CommandInput, Output
+from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
-from dfud.processes.signals import Signals
+from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
-from dfud.processes.workers import Workers
+from dfud.processes.workers import WorkerPool
 
 LOG_FILE = "DataFileDownloadDirectory.log"
 
@@ -53,14 +53,14 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     wanted = group_id(config, options.consumer_group_id)
     is_explicit = options.consumer_group_id is not None
     properties = consumer_properties(config, wanted or "dfud")
-    signals = Signals()
+    signals = SignalPipe()
     partitions = run_in_child(
         signals, query_partitions, options.topic, properties, config.path, wanted is not None
     )
     directory = os.path.realpath(options.directory)
     logs = _make_logs(directory)
     lock = _take_lock(logs, directory)
-    output = Output()
+    output = ConsoleOutput()
     log = open_log(
         output.write_line,
         options.logger_stream_level,
@@ -87,9 +87,9 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         listing = os.path.join(logs, f"download_from_{options.topic}_incomplete.csv")
         surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
         tune_gc()
-        return DownloadSupervisor(listing, settings, folder, Workers(lock), surroundings, log).run()
+        return DownloadSupervisor(listing, settings, folder, WorkerPool(lock), surroundings, log).run()
     finally:
-        output.finish(2.0)
+        output.drain(2.0)
         output.close()
 
 

@@ -28,7 +28,7 @@ from dfud.messages import (
 from dfud.processes import links
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
-from dfud.processes.workers import Worker, Workers
+from dfud.processes.workers import Worker, WorkerPool
 
 _PROGRESS_INTERVAL_S = 2.0  # s
 _STOP_TIMEOUT_S = 60.0  # s for fetchers to put on disk what they have, and commit it
@@ -43,7 +43,7 @@ class DownloadSupervisor:
         listing: str,
         settings: FetchSettings,
         folder: PartsFolder,
-        workers: Workers,
+        workers: WorkerPool,
         surroundings: RunContext,
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
@@ -179,7 +179,7 @@ class DownloadSupervisor:
         self._log.warning(f"{dead.name} {cause}: others take over")
         self._workers.kill_all()
         for worker in self._fetchers:
-            self._workers.let_go(worker.channel)
+            self._workers.close(worker.channel)
         self._fetchers.clear()
         self._caught_up.clear()
         self._uncommitted.clear()

@@ -36,7 +36,7 @@ _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 def run(
     name: str,
-    supervisor: int,
+    supervisor_pid: int,
     to_supervisor: Channel[FromChunker, ToChunker],
     to_producer: Channel[ChunkerToProducer, ProducerToChunker],
     ring: Ring,
@@ -44,7 +44,7 @@ def run(
     wire: WireFormat,
 ) -> None:
     """Be the chunker process until told to leave; files are read below the open directory `folder`."""
-    init_worker(name, supervisor)
+    init_worker(name, supervisor_pid)
     chunker = Chunker(to_supervisor, to_producer, ring, folder, wire)
     try:
         while chunker.run_once():

@@ -16,7 +16,7 @@ from dfud.messages import (
 )
 from dfud.processes import links
 from dfud.processes.channel import Channel
-from dfud.processes.workers import Worker, Workers
+from dfud.processes.workers import Worker, WorkerPool
 from dfud.uploading import chunker, producer
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.ring import Ring
@@ -39,7 +39,7 @@ class LaneSettings(NamedTuple):
 class Lane:
     """One upload "thread"."""
 
-    def __init__(self, number: int, first_shard: int, workers: Workers, settings: LaneSettings) -> None:
+    def __init__(self, number: int, first_shard: int, workers: WorkerPool, settings: LaneSettings) -> None:
         self.number = number
         self._workers = workers
         self._settings = settings
@@ -49,8 +49,8 @@ class Lane:
     def _start_both(self) -> None:
         self._ring = Ring(self._settings.ring_bytes)
         self._chunker_end, self._producer_end = Channel.pair(links.LANE)
-        self._workers.keep(self._chunker_end)
-        self._workers.keep(self._producer_end)
+        self._workers.close_in_children(self._chunker_end)
+        self._workers.close_in_children(self._producer_end)
         self._start_producer()
         self._start_chunker()
 
@@ -60,7 +60,7 @@ class Lane:
             links.CHUNKER,
             chunker.run,
             (self._chunker_end, self._ring, self._settings.directory, self._settings.producer.wire),
-            theirs=[self._chunker_end],
+            keep_open=[self._chunker_end],
         )
 
     def _start_producer(self) -> None:
@@ -71,7 +71,7 @@ class Lane:
             links.PRODUCER,
             producer.run,
             (self._producer_end, self._ring, shards, settings.producer),
-            theirs=[self._producer_end],
+            keep_open=[self._producer_end],
         )
 
     @property
@@ -80,7 +80,7 @@ class Lane:
 
     def replace_chunker(self) -> None:
         """Start another chunker in the place of one that has ended; the producer goes on."""
-        self._workers.let_go(self.chunker.channel)
+        self._workers.close(self.chunker.channel)
         self._start_chunker()
 
     def replace_both(self, first_shard: int) -> None:
@@ -88,11 +88,11 @@ class Lane:
         self.chunker.process.kill()
         self.chunker.process.join()
         for item in (self.chunker.channel, self.producer.channel, self._chunker_end, self._producer_end):
-            self._workers.let_go(item)
+            self._workers.close(item)
         self._shard = first_shard
         self._start_both()
 
 
-def start_watcher(workers: Workers, options: watcher.WatchOptions) -> WatcherWorker:
+def start_watcher(workers: WorkerPool, options: watcher.WatchOptions) -> WatcherWorker:
     """Start the watcher process."""
     return workers.start("watcher", links.WATCHER, watcher.run, (options,))

@@ -64,7 +64,7 @@ class ProducerSettings(NamedTuple):
 
 def run(
     name: str,
-    supervisor: int,
+    supervisor_pid: int,
     to_supervisor: Channel[FromProducer, ToProducer],
     to_chunker: Channel[ProducerToChunker, ChunkerToProducer],
     ring: Ring,
@@ -72,7 +72,7 @@ def run(
     settings: ProducerSettings,
 ) -> None:
     """Be the producer process until told to leave."""
-    init_worker(name, supervisor)
+    init_worker(name, supervisor_pid)
     tune_malloc()
     lane = ProducerWorker(
         to_supervisor, to_chunker, ring, shards, settings, lambda properties: Producer(properties)

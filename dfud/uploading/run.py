@@ -24,11 +24,11 @@ from dfud.logs.table_files import RejectedRow, save_rejected_rows
 from dfud.logs.takeover import find_openmsistream, take_over
 from dfud.logs.times import IsoClock
 from dfud.processes.child import run_in_child
-from dfud.processes.console import CommandInput, Output
+from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
-from dfud.processes.signals import Signals
+from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
-from dfud.processes.workers import Workers
+from dfud.processes.workers import WorkerPool
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.memory import MEGABYTE, Shares, divide
@@ -60,13 +60,13 @@ class UploadOptions(NamedTuple):
 def upload(options: UploadOptions, config: ClientConfig) -> int:
     """Upload until told to end; return the exit status. Raises DfudError."""
     directory = os.path.realpath(options.directory)
-    signals = Signals()
+    signals = SignalPipe()
     properties = _prepare_topic(options, config, signals)
     folder = _make_logs(directory, options.topic)
     lock = DirectoryLock.take(folder.lock, f"uploading {directory} to topic {options.topic}")
     for leftover in folder.leftovers():
         os.unlink(leftover)
-    output = Output()
+    output = ConsoleOutput()
     log = open_log(
         output.write_line,
         options.logger_stream_level,
@@ -79,11 +79,13 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         producer = ProducerSettings(options.topic, properties, lingers_by_load(config), wire)
         return _run(options, directory, producer, folder, lock, signals, output, log)
     finally:
-        output.finish(2.0)
+        output.drain(2.0)
         output.close()
 
 
-def _prepare_topic(options: UploadOptions, config: ClientConfig, signals: Signals) -> dict[str, str | int | bool]:
+def _prepare_topic(
+    options: UploadOptions, config: ClientConfig, signals: SignalPipe
+) -> dict[str, str | int | bool]:
     if len(options.topic) > MAX_TOPIC_CHARS:
         raise UsageError(
             f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
@@ -140,8 +142,8 @@ def _run(
     producer: ProducerSettings,
     folder: LogsFolder,
     lock: DirectoryLock,
-    signals: Signals,
-    output: Output,
+    signals: SignalPipe,
+    output: ConsoleOutput,
     log: logging.Logger,
 ) -> int:
     session = Session(lock.fileno())
@@ -159,7 +161,7 @@ def _run(
     shards = folder.shards()  # those of earlier runs
     rows, bad_rows = _read_rows(folder)
     tune_gc()
-    workers = Workers(lock)
+    workers = WorkerPool(lock)
     try:
         watcher = start_watcher(workers, watch)
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

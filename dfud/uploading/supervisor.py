@@ -43,7 +43,7 @@ from dfud.messages import (
 )
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
-from dfud.processes.workers import Worker, Workers
+from dfud.processes.workers import Worker, WorkerPool
 from dfud.uploading.entry import Entry
 from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.lanes import Lane, WatcherWorker, start_watcher
@@ -68,7 +68,7 @@ class UploadSupervisor:
         watch: WatchOptions,
         folder: LogsFolder,
         session: Session,
-        workers: Workers,
+        workers: WorkerPool,
         watcher: WatcherWorker,
         lanes: list[Lane],
         ledger: Ledger,
@@ -357,7 +357,7 @@ class UploadSupervisor:
 
     def _replace_watcher(self) -> None:
         """Start another watcher; what happened meanwhile it finds by its first scan."""
-        self._workers.let_go(self._watcher.channel)
+        self._workers.close(self._watcher.channel)
         self._watch = self._watch._replace(moved_in=self._session.moved_in)
         self._watcher = start_watcher(self._workers, self._watch)
         self._watch_worker(self._watcher)

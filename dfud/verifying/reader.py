@@ -39,10 +39,14 @@ class ReadSettings(NamedTuple):
 
 
 def run(
-    name: str, supervisor: int, to_supervisor: Channel[FromReader, ToReader], number: int, settings: ReadSettings
+    name: str,
+    supervisor_pid: int,
+    to_supervisor: Channel[FromReader, ToReader],
+    number: int,
+    settings: ReadSettings,
 ) -> None:
     """Be the reader `number`: read all of its partitions, tell what was found, and end."""
-    init_worker(name, supervisor)
+    init_worker(name, supervisor_pid)
     tune_malloc()
     try:
         Reader(to_supervisor, number, settings).run()

@@ -37,9 +37,9 @@ from dfud.processes import links
 from dfud.processes.channel import PeerGoneError
 from dfud.processes.child import run_in_child
 from dfud.processes.dispatch import Dispatcher
-from dfud.processes.signals import Signals
+from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
-from dfud.processes.workers import Worker, Workers
+from dfud.processes.workers import Worker, WorkerPool
 from dfud.verifying import reader
 from dfud.verifying.findings import DIFFERS, NOT_HERE, SAME, WRONG, Findings, findings, path_mark, record
 from dfud.verifying.reader import ReadSettings
@@ -67,7 +67,7 @@ class _Nothing:
 def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.stdout) -> int:
     """Compare the directory with the topic; return the exit status. Raises DfudError."""
     properties = consumer_properties(config, "dfud-verify")
-    signals = Signals()
+    signals = SignalPipe()
     found = run_in_child(signals, query_partitions, options.topic, properties, config.path, False)
     offsets = {number: (each.start, each.end) for number, each in found.items()}
     directory = os.path.realpath(options.directory)
@@ -179,10 +179,10 @@ def _has_digest(tree: ConfinedTree, partial: PartialVersion, size: int) -> bool:
         os.close(descriptor)
 
 
-def _read(settings: ReadSettings, collected: _Collected, signals: Signals) -> None:
+def _read(settings: ReadSettings, collected: _Collected, signals: SignalPipe) -> None:
     """Have the topic read by reader processes; WorkerError if one of them dies."""
     tune_gc()
-    workers = Workers(_Nothing())
+    workers = WorkerPool(_Nothing())
     readers = [
         workers.start(f"reader-{n}", links.READER, reader.run, (n, settings)) for n in range(settings.workers)
     ]

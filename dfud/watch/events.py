@@ -14,7 +14,7 @@ from inotify_simple import INotify, flags
 
 from dfud.core.names import LOGS
 from dfud.files.scan import Folder, ScannedFile, ScanTree, join
-from dfud.watch.source import Ready
+from dfud.messages import FileFound
 
 _MASK = (
     flags.CLOSE_WRITE | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE
@@ -156,17 +156,17 @@ class EventSource:
                     self._scan_later(folder.path, folder.take_all)
             self._read_again_at = now + _REREAD_DELAY_S
 
-    def ready(self) -> Iterator[Ready | None]:
+    def ready(self) -> Iterator[FileFound | None]:
         while self._waiting or self._scan or self._scans or self._rescan:
             while self._waiting:
                 path, _ = self._waiting.popitem(last=False)
                 seen = self._tree.look(path)
-                yield Ready(seen.version, by_event=True) if seen else None
+                yield FileFound(seen.version, by_event=True) if seen else None
             yield self._scan_on()
         if self._limit:
             raise WatchLimitError(self._limit)
 
-    def _scan_on(self) -> Ready | None:
+    def _scan_on(self) -> FileFound | None:
         """Do a bit of the first scan; an event always goes before."""
         if self._scan is None:
             if self._scans:
@@ -190,7 +190,7 @@ class EventSource:
         seen, all_wanted = found
         if not self._tree.is_wanted(seen, all_wanted) or self._tree.being_written(seen.version.path):
             return None  # whoever writes it will close it, and that is an event
-        return Ready(seen.version, by_event=False)
+        return FileFound(seen.version, by_event=False)
 
     def _scan_later(self, path: bytes, take_all: bool) -> None:
         if len(self._scans) >= _MAX_WAITING:

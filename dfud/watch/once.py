@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dfud.core.text import printable
 from dfud.files.scan import Folder, ScanTree
-from dfud.watch.source import Ready
+from dfud.messages import FileFound
 
 
 class OnceSource:
@@ -46,7 +46,7 @@ class OnceSource:
     def take_in(self) -> None:
         """Do nothing: there are no events."""
 
-    def ready(self) -> Iterator[Ready | None]:
+    def ready(self) -> Iterator[FileFound | None]:
         for found in self._walk:
             if found is None:
                 yield None
@@ -57,5 +57,5 @@ class OnceSource:
                 self._notices.append((logging.WARNING, text))
                 yield None
             else:
-                yield Ready(version, by_event=False)
+                yield FileFound(version, by_event=False)
         self._done = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from dfud.core.version import FileVersion
 from dfud.files.scan import Folder, ScannedFile, ScanTree
-from dfud.watch.source import Ready
+from dfud.messages import FileFound
 
 _MIN_PAUSE_S = 1.0  # s between rounds
 _PAUSES_A_ROUND = 20  # a round that takes long is followed by a pause of so many times that: 5 % of a core at most
@@ -60,7 +60,7 @@ class PollingSource:
         if self._round is None and self._clock() >= self._next_round:
             self._begin_round()
 
-    def ready(self) -> Iterator[Ready | None]:
+    def ready(self) -> Iterator[FileFound | None]:
         while self._round is not None:
             try:
                 found = next(self._round)
@@ -84,7 +84,7 @@ class PollingSource:
         pause = 0 if self._sweep_rounds else _PAUSES_A_ROUND * (now - self._began)
         self._next_round = now + max(_MIN_PAUSE_S, pause)
 
-    def _judge(self, seen: ScannedFile, all_wanted: bool) -> Ready | None:
+    def _judge(self, seen: ScannedFile, all_wanted: bool) -> FileFound | None:
         version = seen.version
         key = hash(version)
         if key in self._seen:
@@ -98,4 +98,4 @@ class PollingSource:
             self._in_doubt = self._in_doubt or being_written is None
             return None
         self._seen.add(key)
-        return Ready(version, by_event=False)
+        return FileFound(version, by_event=False)

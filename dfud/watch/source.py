@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from dfud.core.version import FileVersion
-
-
-class Ready(NamedTuple):
-    """A file that is ready to be uploaded."""
-
-    version: FileVersion
-    by_event: bool  # the kernel reported it, rather than a scan
+from dfud.messages import FileFound
 
 
 class Source(Protocol):
@@ -27,7 +20,7 @@ class Source(Protocol):
     def take_in(self) -> None:
         """Take in what the kernel has to tell, without waiting."""
 
-    def ready(self) -> Iterator[Ready | None]:
+    def ready(self) -> Iterator[FileFound | None]:
         """Give what is ready, with None at times for a pause, until there is nothing more now."""
 
     @property

@@ -15,7 +15,6 @@ from dfud.files.scan import ScanTree
 from dfud.messages import (
     Allowance,
     DirectoryGone,
-    FileFound,
     FolderMovedIn,
     FromWatcher,
     Notice,
@@ -50,9 +49,11 @@ class WatchOptions(NamedTuple):
     moved_in: tuple[bytes, ...] = ()  # folders that are known to have come since then
 
 
-def run(name: str, supervisor: int, to_supervisor: Channel[FromWatcher, ToWatcher], options: WatchOptions) -> None:
+def run(
+    name: str, supervisor_pid: int, to_supervisor: Channel[FromWatcher, ToWatcher], options: WatchOptions
+) -> None:
     """Be the watcher process until told to leave."""
-    init_worker(name, supervisor)
+    init_worker(name, supervisor_pid)
     watcher = Watcher(to_supervisor, options)
     try:
         while watcher.run_once():
@@ -157,9 +158,9 @@ class Watcher:
         batch: list[FromWatcher] = []
         until = self._clock() + _MAX_STEP_S
         try:
-            for ready in self._source.ready():
-                if ready is not None:
-                    batch.append(FileFound(ready.version, ready.by_event))
+            for file in self._source.ready():
+                if file is not None:
+                    batch.append(file)
                     self._allowance -= 1
                 if not self._allowance or len(batch) >= _BATCH_FILES or self._clock() > until:
                     break

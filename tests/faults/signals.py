@@ -47,7 +47,7 @@ def end_at_start(scene: Scene, tally: Tally, times: int) -> None:
             status, text = upload.end()
         finally:
             upload.close()
-        told = f"ended by {asked.name} before anything was uploaded" in text
+        told = f"stopped by {asked.name} before anything was transferred" in text
         # Before dfud is there at all, Python's own answer is a death by the signal, or an interruption of its own.
         pythons = text.endswith("KeyboardInterrupt\n") and "/dfud/commands/" not in text
         tally.require("Traceback" not in text or pythons, lambda text=text: text)

@@ -15,10 +15,10 @@ from dfud.errors import WorkerError
 from dfud.messages import FromWatcher, ToWatcher
 from dfud.processes import links
 from dfud.processes.channel import Channel
-from dfud.processes.workers import Workers
+from dfud.processes.workers import WorkerPool
 
 
-def sleep(name: str, supervisor: int, channel: Channel[FromWatcher, ToWatcher]) -> None:
+def sleep(name: str, supervisor_pid: int, channel: Channel[FromWatcher, ToWatcher]) -> None:
     time.sleep(60)
 
 
@@ -34,17 +34,17 @@ def no_more_descriptors() -> Iterator[None]:
 
 def test_a_worker_that_cannot_be_started_is_told_in_a_line() -> None:
     with socket.socket() as lock:
-        workers = Workers(lock)
+        workers = WorkerPool(lock)
     with (
         no_more_descriptors(),
-        pytest.raises(WorkerError, match=r"^watcher can't be started: Too many open files;"),
+        pytest.raises(WorkerError, match=r"^cannot start watcher: Too many open files;"),
     ):
         workers.start("watcher", links.WATCHER, sleep, ())
 
 
 def test_all_that_were_started_can_be_killed() -> None:
     lock = socket.socket()
-    workers = Workers(lock)
+    workers = WorkerPool(lock)
     started = [workers.start(f"sleeper-{number}", links.WATCHER, sleep, ()) for number in range(2)]
     workers.kill_all()
     for worker in started:
