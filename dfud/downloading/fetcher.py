@@ -19,7 +19,7 @@ from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts import PartsFolder
 from dfud.files.confined import ConfinedTree
 from dfud.files.sync import FileSystemSync
-from dfud.kafka.topic import silent_logger
+from dfud.kafka.logger import silent_logger
 from dfud.messages import (
     BrokerOutage,
     CaughtUp,

@@ -13,7 +13,7 @@ from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import read_chunk
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
-from dfud.kafka.topic import silent_logger
+from dfud.kafka.logger import silent_logger
 from dfud.messages import BrokerOutage, FromReader, ReaderDone, ToReader, VersionVerdicts
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc

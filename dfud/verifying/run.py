@@ -20,7 +20,7 @@ from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, StoppedError, WorkerError
 from dfud.files.confined import ConfinedTree
 from dfud.files.scan import Folder, ScanTree
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.consumer import consumer_properties
+from dfud.kafka.properties import consumer_properties
 from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import read_lines
