@@ -237,7 +237,7 @@ def test_a_killed_worker_is_replaced(
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.workers()[name].kill()
-        upload.wait_for(f"{name} was killed by SIGKILL: another one takes over")
+        upload.wait_for(f"{name} was killed by SIGKILL: restarting it")
         (directory / "later").write_bytes(b"noticed by whoever watches now")
         upload.wait_for("later: all 1 chunks")
         upload.quit()
@@ -268,7 +268,7 @@ def test_a_stopped_broker_is_waited_for(tmp_path: Path, directory: Path) -> None
             upload.wait_for("before: all 7 chunks")
             node.kill()
             (directory / "meanwhile").write_bytes(b"2" * 100_000)
-            upload.wait_for("the broker is away")
+            upload.wait_for("broker unreachable")
             node.start()
             upload.wait_for("meanwhile: all 7 chunks")
             upload.quit()
@@ -297,7 +297,7 @@ def test_a_second_interrupt_leaves_at_once(
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.process.send_signal(signal.SIGINT)
-        upload.wait_for("ending when")
+        upload.wait_for("finishing what is enqueued")
         upload.process.send_signal(signal.SIGINT)
         status, text = upload.end()
     assert status == 1, text
@@ -376,8 +376,8 @@ def test_check_tells_what_is_in_progress(directory: Path, config_file: Path, top
     with uploading(directory, config_file, topic, "--update_seconds", "0.2") as upload:
         upload.wait_for(r"^\.$")
         upload.say("c")
-        upload.wait_for("0 files are enqueued or in progress")
+        upload.wait_for("0 files enqueued or in progress")
         upload.say("check")
-        upload.wait_for("0 files are enqueued or in progress")
+        upload.wait_for("0 files enqueued or in progress")
         upload.say("q")
         assert upload.end()[0] == 0
