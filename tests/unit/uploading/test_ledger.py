@@ -1,4 +1,4 @@
-"""Examples of what the ledger answers; `test_protocol` drives it through everything that can come together."""
+"""Examples of what the ledger answers; `test_protocol` drives it through all combinations."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_file_that_failed_while_it_was_read_has_left_its_lane_once() -> None:
     task = send(ledger)
     assert ledger.on_undelivered(task.token, "refused") is not None
     assert ledger.on_undelivered(task.token, "refused") is None
-    ledger.mark_read(task.token)  # its chunker has not heard of that
+    ledger.mark_read(task.token)  # its chunker does not know that
     check_books(ledger, 2)
     assert ledger.on_read_error(task.token, False, "EIO", NOW) is None
     ledger.on_changed(task.token, V2, True, NOW)
@@ -303,7 +303,7 @@ def test_versions_of_a_file_are_with_a_lane_one_after_another() -> None:
     ledger.on_found(V2, by_event=True)
     assert sent(ledger) == []
     ledger.on_found(V3, by_event=True)
-    assert ledger.open_files == 2, "a version that nobody has begun is kept"
+    assert ledger.open_files == 2, "V2, which no lane has begun, must be forgotten"
     assert sent(ledger) == []
     ledger.on_completed(first.token)
     assert send(ledger).version == V3
@@ -337,13 +337,13 @@ def test_the_first_change_does_not_wait_once_the_file_is_closed() -> None:
     assert send(ledger).version == V2
 
 
-def test_a_file_that_cannot_be_read_is_told_once_and_tried_less_and_less_often() -> None:
+def test_a_file_that_cannot_be_read_is_reported_once_and_tried_less_and_less_often() -> None:
     ledger, now, pauses = make(), NOW, []
     ledger.on_found(V1, by_event=True)
     for attempt in range(8):
         task = send(ledger)
-        told = ledger.on_read_error(task.token, False, "EIO", now)
-        assert (told is not None) == (attempt == 0)
+        news = ledger.on_read_error(task.token, False, "EIO", now)
+        assert (news is not None) == (attempt == 0)
         assert ledger.next_resumption is not None
         pauses.append(ledger.next_resumption - now)
         ledger.resume_paused(ledger.next_resumption - 0.001)
@@ -447,8 +447,8 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
 
 
 @pytest.mark.parametrize("by_event", [False, True])
-def test_a_file_that_was_away_and_is_back_is_tried_again(by_event: bool) -> None:
-    """Its folder was moved out and in again: that it is there again is told before that it was not."""
+def test_a_file_that_was_gone_and_is_back_is_tried_again(by_event: bool) -> None:
+    """Its folder was moved out and in again: the event comes before the report that the file is gone."""
     ledger = make()
     ledger.on_found(V1, by_event=False)
     task = send(ledger)

@@ -1,8 +1,10 @@
-"""A model check of the protocol: the real `Ledger`, `Upload` and tables among modelled processes and files.
+"""A model check of the protocol: the real `Ledger`, `Upload`, tables and resuming; modelled processes and files.
 
-Hypothesis drives recognition, dispatch, reading, acknowledgements, refusals, reports, tables, deaths, crashes and
+Hypothesis drives detection, dispatch, reading, acknowledgements, refusals, reports, tables, deaths, crashes and
 changes of files in any order. A file's content is a number; what a chunk holds is the file's content when it was
-read. Each worker's messages reach the supervisor in their order, and those of different workers in any order.
+read. The messages of one worker reach the supervisor in order, those of different workers in any order.
+
+DFUD_MODEL_EXAMPLES sets the number of examples.
 """
 
 from __future__ import annotations
@@ -79,13 +81,13 @@ def digest_of(contents: tuple[int, ...]) -> str:
 @dataclass
 class FileReader:
     task: FileTask
-    file: File  # what was opened is read on, even if it is replaced or removed
+    file: File  # an open file can still be read after it is replaced or removed
     contents: list[int] = field(default_factory=list)
-    start: FileStart | None = None  # goes with the first run
+    start: FileStart | None = None  # sent with the first run
 
 
 class ModelLane:
-    """A chunker and a producer, with what lies between them and on its way from them."""
+    """A chunker and a producer, with the messages between them and to the supervisor."""
 
     def __init__(self) -> None:
         self.chunker: deque[Message] = deque()  # to the supervisor
@@ -109,7 +111,7 @@ class ModelLane:
 
 
 class Protocol(RuleBasedStateMachine):
-    """What everybody outside of the ledger does."""
+    """Everything around the ledger."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +124,7 @@ class Protocol(RuleBasedStateMachine):
         self.last: dict[tuple[FileVersion, int], int] = {}  # the content that was acknowledged last
         self.table = format_table(InProgressRow, [])
         self.shards = format_table(CompletedRow, [])
-        self.untold: set[bytes] = set()  # rewritten with the same size and time, before a crash
+        self.unnoticed: set[bytes] = set()  # rewritten with the same size and time, before a crash
         self.rewritten: set[bytes] = set()
         self.remembered: set[bytes] = set()  # rewritten, which the ledger knew when the table was last written
         self.start()
@@ -215,7 +217,7 @@ class Protocol(RuleBasedStateMachine):
         else:
             self.files[path] = file
         self.rewritten.discard(path)
-        self.untold.discard(path)
+        self.unnoticed.discard(path)
         if not leave_open:
             self.events.append(path)
 
@@ -229,7 +231,7 @@ class Protocol(RuleBasedStateMachine):
             self.events.append(path)
 
     def write_and_set_times_back(self, path: bytes, away: int) -> None:
-        """As `rsync --inplace --times` does: a reader may meet a version on the way that is none."""
+        """Write as `rsync --inplace --times` does: a reader may see a version that exists only for a moment."""
         file = self.files.get(path)
         if file is None or file.open or not file.version.size:
             return
@@ -268,7 +270,7 @@ class Protocol(RuleBasedStateMachine):
     # -- chunkers
 
     def read(self, lane: int) -> None:
-        """Have a chunker do a bit: begin a file, read a chunk, or end the file."""
+        """Let a chunker take one step: open a file, read a chunk, or finish the file."""
         here = self.lanes[lane]
         if here.reading is None:
             if here.tasks:
@@ -332,10 +334,10 @@ class Protocol(RuleBasedStateMachine):
             here.chunker.append(FileUnreadable(token, False, "an input/output error"))
             here.reading = None
 
-    def kill_chunker(self, lane: int, told: bool) -> None:
-        """What it has told last is heard, or was never told."""
+    def kill_chunker(self, lane: int, reported: bool) -> None:
+        """Kill a chunker; its last messages were sent, or they were not."""
         here = self.lanes[lane]
-        if told:
+        if reported:
             self.hear_out(here.chunker)
         here.chunker.clear()
         here.lose_chunker()
@@ -403,7 +405,7 @@ class Protocol(RuleBasedStateMachine):
 
     def complete(self, here: ModelLane, upload: Upload) -> None:
         token = upload.start.token
-        if here.uploads.get(token) is not upload:  # complete before, or given up
+        if here.uploads.get(token) is not upload:  # completed before, or dropped
             return
         del here.uploads[token]
         if upload in here.unreported:
@@ -425,8 +427,8 @@ class Protocol(RuleBasedStateMachine):
         for row in here.rows:
             version = version_of(row)
             contents = self.contents_with(row)
-            # A crash forgets that a file was rewritten with its size and time kept: no table can tell.
-            known = contents is not None or version.path in self.untold
+            # After a crash no table shows that a file was rewritten at the same size and time.
+            known = contents is not None or version.path in self.unnoticed
             assert known, f"{version} is recorded with a digest that nothing acknowledged has"
         here.rows.clear()
         here.producer.extend(here.done)
@@ -440,9 +442,9 @@ class Protocol(RuleBasedStateMachine):
             found = [(*before, content) for before in found for content in acknowledged]
         return next((contents for contents in found if digest_of(contents) == row.xxh3_128), None)
 
-    def kill_producer(self, lane: int, told: bool) -> None:
+    def kill_producer(self, lane: int, reported: bool) -> None:
         here = self.lanes[lane]
-        if told:
+        if reported:
             self.hear_out(here.producer)
             self.hear_out(here.chunker)
         here.producer.clear()
@@ -452,7 +454,7 @@ class Protocol(RuleBasedStateMachine):
         self.ledger.on_lane_death(lane, producer=True)
 
     def crash(self) -> None:
-        self.untold |= self.rewritten - self.remembered
+        self.unnoticed |= self.rewritten - self.remembered
         self.events.clear()
         self.start()
 
@@ -470,7 +472,7 @@ class Protocol(RuleBasedStateMachine):
         times=st.integers(1, 5),
     )
     def go_on(self, lane: int, steps: list[str], far: int, times: int) -> None:
-        """Have things take their course, `far` steps of it, and then `steps` in any order."""
+        """Let things take their course, `far` steps of it, and then `steps` in any order."""
         for step in [*COURSE[:far], *steps]:
             for _ in range(times):
                 self.step(lane, step)
@@ -549,7 +551,7 @@ class Protocol(RuleBasedStateMachine):
         check_books(self.ledger, LANES)
 
     def rest(self) -> None:
-        """Let everything that is on its way come to its end, with a healthy broker."""
+        """Let everything that is open come to its end, with a healthy broker."""
         for _ in range(400):
             while self.events:
                 self.report_event()
@@ -569,7 +571,7 @@ class Protocol(RuleBasedStateMachine):
                 return
             if self.ledger.next_resumption is not None:
                 self.wait(40.0)
-        raise AssertionError("something is on its way for ever")
+        raise AssertionError("something never comes to its end")
 
     def teardown(self) -> None:
         for path, file in list(self.files.items()):
@@ -580,7 +582,7 @@ class Protocol(RuleBasedStateMachine):
         assert not any(self.ledger._loads.bytes)
         held = {entry.version.path for entry in self.ledger.undelivered if entry.state is State.HELD}
         assert not held & set(self.files), "it is held for a writer who has closed it"
-        if self.ledger.undelivered:  # of refusals and giving up: the next start does it
+        if self.ledger.undelivered:  # refused or given up: the next run sends them
             self.write_table()
             self.crash()
             self.rest()
@@ -593,7 +595,7 @@ class Protocol(RuleBasedStateMachine):
         rows = list(read_completed(io.StringIO(self.shards, newline="")))
         mine = [row for row in rows if isinstance(row, CompletedRow) and version_of(row) == file.version]
         assert mine, f"{file.version} is not recorded"
-        if file.version.path not in self.untold:
+        if file.version.path not in self.unnoticed:
             whole = digest_of((file.content,) * mine[-1].n_chunks)
             assert mine[-1].xxh3_128 == whole, f"{file.version} is recorded with an earlier content"
             for number in range(1, mine[-1].n_chunks + 1):
@@ -601,7 +603,7 @@ class Protocol(RuleBasedStateMachine):
 
 
 def check_books(ledger: Ledger, n_lanes: int) -> None:
-    """Count anew what a ledger keeps count of."""
+    """Recount what a ledger keeps counts of, and check what is true of all entries."""
     entries = list(ledger._entries.values())
     unread, sizes = [[0, 0] for _ in range(n_lanes)], [0] * n_lanes
     with_lane: dict[bytes, Entry] = {}

@@ -27,6 +27,6 @@ def test_what_is_discarded_or_scheduled_anew_has_no_earlier_time() -> None:
     assert schedule.next_time == 5.0
     assert list(schedule.pop_due(4.0)) == []
     assert list(schedule.pop_due(5.0)) == [2]
-    assert schedule.next_time is None
+    assert list(schedule.pop_due(9.0)) == []
     with pytest.raises(KeyError):
         schedule.time_of(2)
