@@ -128,7 +128,7 @@ def test_only_new_files_are_taken_unless_asked(
     (directory / "old").write_bytes(b"there before")
     with uploading(directory, config_file, topic) as upload:
         (directory / "new").write_bytes(b"came later")
-        upload.wait_for("new: all 1 chunks")
+        upload.wait_for("new: all 1 chunk ")
         upload.quit()
     assert files_on(kafka.bootstrap, topic).keys() == {b"new"}
 
@@ -154,7 +154,7 @@ def test_files_are_noticed(
     with uploading(directory, config_file, topic, *(["--use_polling_observer"] if polling else [])) as upload:
         (directory / "a" / "b").mkdir(parents=True)
         (directory / "a" / "b" / "file").write_bytes(b"content")
-        upload.wait_for("a/b/file: all 1 chunks")
+        upload.wait_for("a/b/file: all 1 chunk ")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic)
 
@@ -239,7 +239,7 @@ def test_a_killed_worker_is_replaced(
         upload.workers()[name].kill()
         upload.wait_for(f"{name} was killed by SIGKILL: restarting it")
         (directory / "later").write_bytes(b"noticed by whoever watches now")
-        upload.wait_for("later: all 1 chunks")
+        upload.wait_for("later: all 1 chunk ")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 
@@ -301,7 +301,7 @@ def test_a_second_interrupt_leaves_at_once(
         upload.process.send_signal(signal.SIGINT)
         status, text = upload.end()
     assert status == 1, text
-    assert "at once" in text
+    assert "stopped immediately" in text
     recorded = recorded_chunks(directory, topic)
     before = files_on(kafka.bootstrap, topic)
     assert_on_topic(recorded, before)
