@@ -67,13 +67,13 @@ def interrupt_twice(scene: Scene, tally: Tally, times: int) -> None:
         with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
             upload.wait_for("broken into")
             upload.process.send_signal(signal.SIGINT)
-            upload.wait_for("ending when")
+            upload.wait_for("finishing what is enqueued")
             upload.process.send_signal(signal.SIGINT)
             began = time.monotonic()
             status, text = upload.end()
             took = time.monotonic() - began
         tally.times += 1
-        tally.require(status == 1 and "left at once" in text, lambda text=text: text)
+        tally.require(status == 1 and "stopped immediately" in text, lambda text=text: text)
         tally.require(took < _AT_ONCE, f"it left {took:.1f} s later")
         tally.check_recorded(directory, topic, scene.on_topic(topic))
         with tally.recovering():

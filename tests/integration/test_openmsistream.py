@@ -267,7 +267,7 @@ def test_a_name_that_openmsistream_could_not_read_is_refused(
     Path(os.fsdecode(os.path.join(os.fsencode(directory), b"\xff\xfe"))).write_bytes(b"not UTF-8")
     (directory / "good").write_bytes(b"good")
     output = upload_once(directory, peer_config, topic, status=1)
-    assert r"\xff\xfe is not delivered: its name is not UTF-8" in output
+    assert r"\xff\xfe not delivered: its name is not UTF-8" in output
     assert_rebuilt(chunks_on(kafka, topic), {b"good": b"good"})
     assert [os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)] == [b"\xff\xfe"]
 

@@ -17,7 +17,7 @@ from dfud.commands.main import dfud, run
 from dfud.commands.upload import upload
 from dfud.errors import BrokerError, LockedError, UsageError
 from dfud.kafka.config import ClientConfig
-from dfud.uploading.run import UploadOptions
+from dfud.uploading.options import UploadOptions
 
 Capture = pytest.CaptureFixture[str]
 
