@@ -135,9 +135,10 @@ def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     for packet in packets:
         for message in links.LANE.decode_down(packet):
             lane._from_chunker(message)
-        lane._client.poll()
-        lane._keep_tables()
-    lane._keep_tables(at_once=True)
+        lane._sender.produce()
+        lane._sender.poll(is_idle=False)
+        lane._files.write_due(time.monotonic(), hurry=False)
+    lane._files.write_all(time.monotonic())
 
 
 def _complete(ledger: Ledger, reporter: UploadReporter, read: list[bytes], completed: list[bytes]) -> int:

@@ -228,7 +228,9 @@ def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
                 tally.times += 1
                 scene.fill(directory, 3, 100_000, "meanwhile")
                 for _ in range(3):
-                    upload.wait_for(r"meanwhile\d not delivered: .*authorization failed.*have the user allowed")
+                    upload.wait_for(
+                        r"meanwhile\d not delivered: .*authorization failed.*grant the operation Write"
+                    )
                 fortress.allow(topic, *_WRITER)
                 time.sleep(1.5)  # for a second, a refusal is believed without asking again
                 scene.fill(directory, 3, 100_000, "after")

@@ -139,7 +139,7 @@ def fail_for_good(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 2 * each
             with tally.recovering():
                 text = upload.quit()
-        told = text.count("the producer failed for good")
+        told = text.count("the producer failed permanently")
         tally.require(2 <= told <= 2 * each, lambda told=told, text=text: f"told {told} times: {text}")
         tally.require("internal error" not in text and "restarting it" not in text, text)
         scene.check(tally, directory, topic)
