@@ -1,8 +1,8 @@
-/* The floor of reading: every message of a topic that is there, taken by a C program and counted.
+/* The consumer loop: how fast a C program reads and counts the messages of a topic.
  *
- *   floor_consume BROKERS TOPIC [PROPERTY=VALUE...]
+ *   consume_loop BROKERS TOPIC [PROPERTY=VALUE...]
  *
- * Each partition is read from its beginning to its end as it is at the start. Prints "messages bytes".
+ * Reads each partition from its beginning to the end that it has at the start. Prints "messages bytes".
  */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
@@ -10,24 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void die(const char *what, const char *why) {
-        fprintf(stderr, "floor_consume: %s: %s\n", what, why);
+static void die(const char *what, const char *reason) {
+        fprintf(stderr, "consume_loop: %s: %s\n", what, reason);
         exit(2);
 }
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
-        char why[512];
-        if (rd_kafka_conf_set(conf, name, value, why, sizeof why))
-                die(name, why);
+        char reason[512];
+        if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason))
+                die(name, reason);
 }
 
 int main(int argc, char **argv) {
         if (argc < 3)
-                die("usage", "floor_consume BROKERS TOPIC [PROPERTY=VALUE...]");
-        char why[512];
+                die("usage", "consume_loop BROKERS TOPIC [PROPERTY=VALUE...]");
+        char reason[512];
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         set(conf, "bootstrap.servers", argv[1]);
-        set(conf, "group.id", "floor_consume");
+        set(conf, "group.id", "consume_loop");
         set(conf, "enable.auto.commit", "false");
         set(conf, "enable.partition.eof", "true");
         for (int i = 3; i < argc; i++) {
@@ -37,9 +37,9 @@ int main(int argc, char **argv) {
                 *value = 0;
                 set(conf, argv[i], value + 1);
         }
-        rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+        rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
         if (!kafka)
-                die("consumer", why);
+                die("consumer", reason);
         rd_kafka_poll_set_consumer(kafka);
         const rd_kafka_metadata_t *metadata;
         rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, argv[2], NULL);

@@ -1,9 +1,9 @@
-"""The questions, one a module; `ALL` has them in the order in which they are asked."""
+"""The benchmarks, one per module; `ALL` has them in the order in which they run."""
 
 from __future__ import annotations
 
-from benchmarks.answers import Question
-from benchmarks.questions import (
+from benchmarks.benchmark import Benchmark
+from benchmarks.suite import (
     chunks,
     compression,
     idle,
@@ -26,4 +26,4 @@ _MODULES = (
     openmsi, reading, latency, start, idle, memory, scaling,
 )  # fmt: skip
 
-ALL: dict[str, Question] = {module.QUESTION.name: module.QUESTION for module in _MODULES}
+ALL: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

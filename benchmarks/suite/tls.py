@@ -1,4 +1,4 @@
-"""TLS, with a certificate of our own, on a broker of its own."""
+"""TLS, with a self-signed certificate, on a broker of its own."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from benchmarks.answers import Answer, Plan, Question
-from benchmarks.questions.pairs import Setting, answer_pairs
-from benchmarks.stage import Stage
+from benchmarks.benchmark import Benchmark, Plan, Result
+from benchmarks.suite.pairs import Setting, compare_settings
+from benchmarks.testbed import Testbed
 
 TITLE = "TLS"
 
 
 def missing() -> str:
-    return "" if shutil.which("openssl") else "there is no openssl command to make a certificate with"
+    """Return what it needs and this machine lacks, or ""."""
+    return "" if shutil.which("openssl") else "there is no openssl command, which makes the certificate"
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a key with a certificate for 127.0.0.1 that vouches for itself: (both in one file, certificate)."""
+    """Make a key and a self-signed certificate for 127.0.0.1: (path of both in one file, of the certificate)."""
     folder.mkdir(parents=True, exist_ok=True)
     key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
     subprocess.run(
@@ -34,21 +35,22 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return both, certificate
 
 
-def ask(stage: Stage, plan: Plan) -> Answer:
-    both, certificate = make_certificate(stage.work / "tls")
+def run(testbed: Testbed, plan: Plan) -> Result:
+    """Compare dfud with the C loop over TLS."""
+    both, certificate = make_certificate(testbed.work / "tls")
     properties = {
         "listener.security.protocol.map": "CLIENT:SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(both),
     }
     client = (("security.protocol", "ssl"), ("ssl.ca.location", str(certificate)))
-    with Stage(stage.work, stage.say, properties, name="kafka-tls") as safe:
-        return answer_pairs(
-            safe,
+    with Testbed(testbed.work, testbed.announce, properties, name="kafka-tls") as tls_testbed:
+        return compare_settings(
+            tls_testbed,
             plan,
             TITLE,
             [Setting("TLS", properties=client), Setting("TLS, 1 producer", threads=1, properties=client)],
         )
 
 
-QUESTION = Question("tls", TITLE, ask, missing)
+BENCHMARK = Benchmark("tls", TITLE, run, missing)

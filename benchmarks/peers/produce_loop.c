@@ -1,10 +1,11 @@
-/* The floor: what librdkafka does with the files of a folder when a C program steers it.
+/* The producer loop: how fast a C program sends the files of a directory through librdkafka.
  *
- *   floor BROKERS TOPIC DIR CHUNK_SIZE PRODUCERS bare|whole [PROPERTY=VALUE...]
+ *   produce_loop BROKERS TOPIC DIR CHUNK_SIZE PRODUCERS bare|headers [PROPERTY=VALUE...]
  *
- * Every regular file below DIR is sent in chunks, its path being the key. One thread a producer takes file after
- * file. "bare" sends nothing else; "whole" sends the headers of dfud, digests included (needs xxhash.h). Delivery
- * reports are counted; the exit status is 0 only if every message was acknowledged. Prints "messages bytes".
+ * Sends every regular file below DIR in chunks, with its path as the key. Each producer has a thread that takes
+ * one file after another. "bare" sends nothing else; "headers" adds the headers of dfud, digests included (needs
+ * xxhash.h). Delivery reports are counted; the exit status is 0 only if every message was acknowledged. Prints
+ * "messages bytes".
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -26,41 +27,41 @@
 
 static const char *root, *topic_name, *brokers;
 static size_t chunk_size;
-static int whole, n_properties;
+static int with_headers, n_properties;
 static char **properties;
 
 static char **paths; /* relative to root */
-static size_t n_paths, room;
+static size_t n_paths, capacity;
 static atomic_size_t next_path, n_sent, n_bytes, n_acked, n_failed;
 
-static void die(const char *what, const char *why) {
-        fprintf(stderr, "floor: %s: %s\n", what, why);
+static void die(const char *what, const char *reason) {
+        fprintf(stderr, "produce_loop: %s: %s\n", what, reason);
         exit(2);
 }
 
 static void collect(const char *relative) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", root, relative);
-        DIR *folder = opendir(path);
-        if (!folder)
+        DIR *dir = opendir(path);
+        if (!dir)
                 die(path, strerror(errno));
         struct dirent *entry;
-        while ((entry = readdir(folder))) {
+        while ((entry = readdir(dir))) {
                 if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "LOGS"))
                         continue;
                 char *name;
                 if (asprintf(&name, "%s%s%s", relative, *relative ? "/" : "", entry->d_name) < 0)
-                        die("asprintf", "no memory");
+                        die("asprintf", "out of memory");
                 if (entry->d_type == DT_DIR) {
                         collect(name);
                         free(name);
                 } else if (entry->d_type == DT_REG) {
-                        if (n_paths == room && !(paths = realloc(paths, (room = 2 * room + 1024) * sizeof *paths)))
-                                die("realloc", "no memory");
+                        if (n_paths == capacity && !(paths = realloc(paths, (capacity = 2 * capacity + 1024) * sizeof *paths)))
+                                die("realloc", "out of memory");
                         paths[n_paths++] = name;
                 }
         }
-        closedir(folder);
+        closedir(dir);
 }
 
 static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *opaque) {
@@ -69,28 +70,28 @@ static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, vo
 }
 
 static rd_kafka_t *make_producer(void) {
-        char why[512];
+        char reason[512];
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
-        if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof why))
-                die("bootstrap.servers", why);
+        if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, reason, sizeof reason))
+                die("bootstrap.servers", reason);
         for (int i = 0; i < n_properties; i++) {
                 char *name = strdup(properties[i]), *value = strchr(name, '=');
                 if (!value)
                         die(name, "is not PROPERTY=VALUE");
                 *value++ = 0;
-                if (rd_kafka_conf_set(conf, name, value, why, sizeof why))
-                        die(name, why);
+                if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason))
+                        die(name, reason);
                 free(name);
         }
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-        rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+        rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
         if (!kafka)
-                die("producer", why);
+                die("producer", reason);
         return kafka;
 }
 
 #ifdef WITH_DIGESTS
-/* The headers of one chunk, as the README describes them. */
+/* The headers of one chunk, as docs/messages.md describes them. */
 static rd_kafka_headers_t *make_headers(const char *upload_id, size_t number, size_t n_chunks, off_t size,
                                         int64_t mtime_ns, const char *data, size_t length, XXH3_state_t *state) {
         char text[64];
@@ -120,15 +121,15 @@ static void send_file(rd_kafka_t *kafka, const char *name, char *buffer) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", root, name);
         int file = open(path, O_RDONLY);
-        struct stat found;
-        if (file < 0 || fstat(file, &found))
+        struct stat status;
+        if (file < 0 || fstat(file, &status))
                 die(path, strerror(errno));
-        size_t n_chunks = found.st_size ? (found.st_size + chunk_size - 1) / chunk_size : 1;
+        size_t n_chunks = status.st_size ? (status.st_size + chunk_size - 1) / chunk_size : 1;
         size_t name_length = strlen(name);
 #ifdef WITH_DIGESTS
         char identity[4200], upload_id[20];
-        int64_t mtime_ns = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
-        int n = snprintf(identity, sizeof identity, "%s%c%jd%c%" PRId64, name, 0, (intmax_t)found.st_size, 0, mtime_ns);
+        int64_t mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+        int n = snprintf(identity, sizeof identity, "%s%c%jd%c%" PRId64, name, 0, (intmax_t)status.st_size, 0, mtime_ns);
         snprintf(upload_id, sizeof upload_id, "%016" PRIx64, (uint64_t)XXH3_64bits(identity, n));
         XXH3_state_t *state = XXH3_createState();
         XXH3_128bits_reset(state);
@@ -140,8 +141,8 @@ static void send_file(rd_kafka_t *kafka, const char *name, char *buffer) {
                         die(path, strerror(errno));
                 rd_kafka_headers_t *headers = NULL;
 #ifdef WITH_DIGESTS
-                if (whole)
-                        headers = make_headers(upload_id, number, n_chunks, found.st_size, mtime_ns, buffer, length, state);
+                if (with_headers)
+                        headers = make_headers(upload_id, number, n_chunks, status.st_size, mtime_ns, buffer, length, state);
 #endif
                 rd_kafka_resp_err_t error;
                 for (;;) {
@@ -189,15 +190,15 @@ static void *produce(void *unused) {
 
 int main(int argc, char **argv) {
         if (argc < 7)
-                die("usage", "floor BROKERS TOPIC DIR CHUNK_SIZE PRODUCERS bare|whole [PROPERTY=VALUE...]");
+                die("usage", "produce_loop BROKERS TOPIC DIR CHUNK_SIZE PRODUCERS bare|headers [PROPERTY=VALUE...]");
         brokers = argv[1], topic_name = argv[2], root = argv[3];
         chunk_size = strtoul(argv[4], NULL, 10);
         size_t producers = strtoul(argv[5], NULL, 10);
-        whole = !strcmp(argv[6], "whole");
+        with_headers = !strcmp(argv[6], "headers");
         properties = argv + 7, n_properties = argc - 7;
 #ifndef WITH_DIGESTS
-        if (whole)
-                die("whole", "built without xxhash.h");
+        if (with_headers)
+                die("headers", "built without xxhash.h");
 #endif
         collect("");
         pthread_t threads[64];

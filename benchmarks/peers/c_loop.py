@@ -1,4 +1,4 @@
-"""The C floor: built here, against the very librdkafka that confluent-kafka brings."""
+"""The C loops, compiled here against the librdkafka that the confluent-kafka wheel contains."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from benchmarks.peers.job import Job
 
 _HERE = Path(__file__).parent
 _BUILD = _HERE.parent / "build"
+_PRODUCER = "produce_loop.c"
+CONSUMER = "consume_loop.c"
 
 
 class Built(NamedTuple):
-    """A program, or why there is none."""
+    """A compiled program, or why there is none."""
 
     path: Path
     missing: str
-    digests: bool = True  # it can send dfud's headers
+    has_digests: bool = True  # it can send dfud's headers
 
 
 @cache
 def build(source: str) -> Built:
-    """Compile `source` (a file here) unless that was done already."""
+    """Compile `source`, a file in this directory, once per process."""
     path = _BUILD / source.removesuffix(".c")
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
@@ -37,53 +39,58 @@ def build(source: str) -> Built:
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     libraries = sorted(folder.glob("librdkafka-*.so*"))
     if not libraries:
-        return Built(path, f"confluent-kafka is no wheel with a librdkafka in {folder}")
-    digests = _has_header(compiler, "xxhash.h")
+        return Built(path, f"confluent-kafka is not a wheel with a librdkafka in {folder}")
+    has_digests = _has_header(compiler, "xxhash.h")
     _BUILD.mkdir(exist_ok=True)
-    flags = ["-O2", "-pthread", *(["-DWITH_DIGESTS"] if digests else [])]
-    done = subprocess.run(
+    flags = ["-O2", "-pthread", *(["-DWITH_DIGESTS"] if has_digests else [])]
+    compilation = subprocess.run(
         [compiler, *flags, str(_HERE / source), "-o", str(path), str(libraries[0]), f"-Wl,-rpath,{folder}"],
         capture_output=True,
         text=True,
         check=False,
     )
-    return Built(path, f"it does not compile: {done.stderr.strip()[:300]}" if done.returncode else "", digests)
+    failure = f"it does not compile: {compilation.stderr.strip()[:300]}" if compilation.returncode else ""
+    return Built(path, failure, has_digests)
 
 
 def _has_header(compiler: str, header: str) -> bool:
     program = f"#include <stddef.h>\n#include <{header}>\n"
-    tried = subprocess.run(
+    preprocessing = subprocess.run(
         [compiler, "-E", "-x", "c", "-"], input=program, capture_output=True, text=True, check=False
     )
-    return tried.returncode == 0
+    return preprocessing.returncode == 0
 
 
-class Floor(NamedTuple):
-    """The C loop: a thread and a producer each; `whole` sends headers and digests as dfud does."""
+class CLoop(NamedTuple):
+    """The C producer loop, one thread per producer; with `headers` it sends headers and digests as dfud does."""
 
     producers: int = 1
-    whole: bool = False
+    headers: bool = False
 
     @property
     def name(self) -> str:
+        """What the tables call it."""
         extra = [f"{self.producers} producers"] if self.producers > 1 else []
-        extra += ["headers and digests"] if self.whole else []
+        extra += ["headers and digests"] if self.headers else []
         return "C loop" + (f" ({', '.join(extra)})" if extra else "")
 
     def missing(self) -> str:
-        built = build("floor.c")
-        if not built.missing and self.whole and not built.digests:
+        """Return what it needs and this machine lacks, or ""."""
+        built = build(_PRODUCER)
+        if not built.missing and self.headers and not built.has_digests:
             return "there is no xxhash.h (Debian: apt install libxxhash-dev)"
         return built.missing
 
     def command(self, job: Job) -> Command:
+        """Return the command that does `job`."""
         return Command(
             [
-                *(str(build("floor.c").path), job.bootstrap, job.topic, str(job.folder), str(job.chunk_size)),
-                *(str(self.producers), "whole" if self.whole else "bare"),
+                *(str(build(_PRODUCER).path), job.bootstrap, job.topic, str(job.folder), str(job.chunk_size)),
+                *(str(self.producers), "headers" if self.headers else "bare"),
                 *job.assignments(),
             ]
         )
 
     def messages(self, job: Job) -> int:
+        """Return how many messages `job` leaves on the topic."""
         return job.dataset.messages(job.chunk_size)

@@ -18,12 +18,14 @@ class Dfud(NamedTuple):
 
     name: str = "dfud"
     options: tuple[str, ...] = ()
-    producer: tuple[tuple[str, str], ...] = ()  # more of the section [producer]
+    producer: tuple[tuple[str, str], ...] = ()  # added to the section [producer]
 
     def missing(self) -> str:
+        """Return what it needs and this machine lacks, or ""."""
         return "" if DFUD.exists() else f"{DFUD} is not installed"
 
     def command(self, job: Job) -> Command:
+        """Return the command that does `job`."""
         config = client_config.write(
             job.work / "dfud.config", job.bootstrap, broker=job.properties, producer=dict(self.producer)
         )
@@ -37,4 +39,5 @@ class Dfud(NamedTuple):
         )
 
     def messages(self, job: Job) -> int:
+        """Return how many messages `job` leaves on the topic."""
         return job.dataset.messages(job.chunk_size)

@@ -1,6 +1,6 @@
-"""What anyone would write first: a loop over files and chunks with confluent-kafka, nothing recorded.
+"""The obvious program: a loop over files and chunks with confluent-kafka that records nothing.
 
-usage: plain_loop.py BROKERS TOPIC DIR CHUNK_SIZE [PROPERTY=VALUE...]
+usage: python_loop_main.py BROKERS TOPIC DIR CHUNK_SIZE [PROPERTY=VALUE...]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 
 def main(brokers: str, topic: str, root: str, chunk_size: int, properties: list[str]) -> int:
+    """Send all files below `root`; return the exit status."""
     failed = []
 
     def on_delivery(error: object, message: object) -> None:
