@@ -22,7 +22,7 @@ from dfud.core.chunking import is_chunk_size
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
-from dfud.uploading.run import UploadOptions
+from dfud.uploading.options import UploadOptions
 from dfud.uploading.run import upload as run_upload
 
 _MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes is at most 1,000,000,000

@@ -26,7 +26,7 @@ from tests.helpers.uploading import (
     wait_until,
 )
 
-AWAY, BACK = "the broker is away", "the broker is back"
+AWAY, BACK = "broker unreachable", "broker reachable again"
 REPORTED_WITHIN_S = 10.0
 _MESSAGE_TIMEOUT_S = 2.0
 
@@ -112,7 +112,7 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
             left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
             for name in left:
                 tally.require(
-                    f"NOT delivered: {os.fsdecode(name)}: " in text,
+                    f"{os.fsdecode(name)} not delivered: " in text,
                     f"{name!r} is not named: {text}",
                 )
             node.start()

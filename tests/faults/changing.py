@@ -91,7 +91,7 @@ def _cause(change: Callable[[Change], None]) -> Callable[[Scene, Tally, int], No
                 with tally.recovering():
                     upload.say("quit")
                     status, text = upload.end()
-            told = status == 1 and "NOT delivered: victim" in text and not victim.exists()
+            told = status == 1 and "victim not delivered: " in text and not victim.exists()
             tally.require(status == 0 or told, f"{status}: {text}")
             on_topic = scene.on_topic(topic)
             expected = tree(directory)
@@ -181,7 +181,7 @@ def forbid_for_good(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 1
             upload.say("quit")
             status, text = upload.end()
-        tally.require(status == 1 and "NOT delivered: file2: Permission denied" in text, text)
+        tally.require(status == 1 and "file2 not delivered: Permission denied" in text, text)
         others = {path: content for path, content in tree(directory).items() if path != b"file2"}
         tally.check(others, scene.on_topic(topic))
         victim.chmod(0o644)

@@ -26,11 +26,11 @@ def fill_logs(scene: Scene, tally: Tally, times: int) -> None:
                 _fill_up(ballast)
                 tally.times += 1
                 scene.fill(directory, 100, 20_000)
-                upload.wait_for("completed table cannot be written.*No space left")
+                upload.wait_for("cannot write the completed table.*No space left")
                 scene.fill(directory, 20, 20_000, "later")
                 ballast.unlink()
                 with tally.recovering():
-                    upload.wait_for("completed table is written again")
+                    upload.wait_for("writing the completed table works again")
                 upload.quit()
             scene.check(tally, directory, topic)
             tally.require(len(completed(directory, topic)) == 120, "some files have no row")
@@ -49,7 +49,7 @@ def fill_logs_for_good(scene: Scene, tally: Tally, times: int) -> None:
                 _fill_up(ballast)
                 tally.times += 1
                 scene.fill(directory, 100, 20_000)
-                upload.wait_for("completed table cannot be written.*No space left")
+                upload.wait_for("cannot write the completed table.*No space left")
                 upload.say("quit")
                 status, text = upload.end()
             tally.require(status == 1 and "some tables could not be written" in text, text)

@@ -95,11 +95,11 @@ def take_descriptors_away(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 20, 100_000, "more")
             (directory / "folder").mkdir()
             scene.fill(directory / "folder", 20, 100_000)
-            upload.wait_for("can't be written")
+            upload.wait_for("cannot write")
             for process in processes:
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
             with tally.recovering():
-                upload.wait_for("written again")
+                upload.wait_for("works again")
             text = upload.quit()
         tally.require("Traceback" not in text, text)
         scene.check(tally, directory, topic)

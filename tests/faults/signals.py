@@ -47,7 +47,7 @@ def end_at_start(scene: Scene, tally: Tally, times: int) -> None:
             status, text = upload.end()
         finally:
             upload.close()
-        told = f"ended by {asked.name} before anything was uploaded" in text
+        told = f"stopped by {asked.name} before anything was transferred" in text
         # Before dfud handles signals, they kill the process, or Python raises KeyboardInterrupt.
         pythons = text.endswith("KeyboardInterrupt\n") and "/dfud/commands/" not in text
         tally.require("Traceback" not in text or pythons, text)
@@ -67,13 +67,13 @@ def interrupt_twice(scene: Scene, tally: Tally, times: int) -> None:
         with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
             upload.wait_for("broken into")
             upload.process.send_signal(signal.SIGINT)
-            upload.wait_for("ending when")
+            upload.wait_for("finishing what is enqueued")
             upload.process.send_signal(signal.SIGINT)
             began = time.monotonic()
             status, text = upload.end()
             took = time.monotonic() - began
         tally.times += 1
-        tally.require(status == 1 and "left at once" in text, text)
+        tally.require(status == 1 and "stopped immediately" in text, text)
         tally.require(took < _MAX_STOP_S, f"it took {took:.1f} s to stop")
         tally.check_recorded(directory, topic, scene.on_topic(topic))
         with tally.recovering():

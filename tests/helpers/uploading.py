@@ -145,7 +145,7 @@ def uploading(
     """Run an upload that watches, started `by` a command, for the duration of the block, then kill it."""
     upload = Upload([*by, *command(directory, config, topic, *options)])
     try:
-        upload.wait_for("watching|polled|uploading ")
+        upload.wait_for("watching|polling|uploading ")
         yield upload
     finally:
         upload.close()

@@ -38,7 +38,7 @@ def test_the_demo_passes_and_leaves_no_files(tmp_path: Path) -> None:
     assert same is not None
     assert same[1] == same[2] == written[1]
     assert int(written[1].replace(",", "")) >= 1000
-    assert done.stdout.count("all that was recognised is on the topic and recorded") == 2
+    assert done.stdout.count("all files detected are on the topic and recorded") == 2
     assert "\n0 messages were sent.\n" in done.stdout
     assert re.search(r"^From start to exit of the command: [\d.]+ s, \d+ MB/s", done.stdout, re.MULTILINE)
 

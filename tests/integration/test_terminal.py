@@ -36,7 +36,7 @@ SHELL = textwrap.dedent("""
     assert input() == "for the shell"
     print("got it", flush=True)
     os.tcsetpgrp(0, job.pid)
-    wait_for(b"files are enqueued or in progress")
+    wait_for(b"files enqueued or in progress")
     job.communicate()
     print("ended", job.returncode, flush=True)
     """)

@@ -127,7 +127,7 @@ def test_only_new_files_are_uploaded_by_default(
     (directory / "old").write_bytes(b"there before")
     with uploading(directory, config_file, topic) as upload:
         (directory / "new").write_bytes(b"came later")
-        upload.wait_for("new: all 1 chunks")
+        upload.wait_for("new: all 1 chunk ")
         upload.quit()
     assert files_on(kafka.bootstrap, topic).keys() == {b"new"}
 
@@ -153,7 +153,7 @@ def test_new_files_are_detected(
     with uploading(directory, config_file, topic, *(["--use_polling_observer"] if polling else [])) as upload:
         (directory / "a" / "b").mkdir(parents=True)
         (directory / "a" / "b" / "file").write_bytes(b"content")
-        upload.wait_for("a/b/file: all 1 chunks")
+        upload.wait_for("a/b/file: all 1 chunk ")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic)
 
@@ -199,7 +199,7 @@ def test_a_file_in_both_tables_is_not_sent_again(
     (directory / "LOGS" / f"upload_to_{topic}_in_progress.csv").write_text("\n".join(rows) + "\n")
     with uploading(directory, config_file, topic) as upload:
         text = upload.quit()
-    assert "big2 is uploaded, and can't be found any more" in text
+    assert "big2 is already uploaded; it cannot be accessed any more" in text
     files = files_on(kafka.bootstrap, topic)
     assert [version.duplicates for versions in files.values() for version in versions.values()] == [0, 0, 0]
     assert in_progress(directory, topic) == []
@@ -236,9 +236,9 @@ def test_a_killed_worker_is_replaced(
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.workers()[name].kill()
-        upload.wait_for(f"{name} was killed by SIGKILL: another one takes over")
+        upload.wait_for(f"{name} was killed by SIGKILL: restarting it")
         (directory / "later").write_bytes(b"noticed by whoever watches now")
-        upload.wait_for("later: all 1 chunks")
+        upload.wait_for("later: all 1 chunk ")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 
@@ -267,7 +267,7 @@ def test_a_stopped_broker_is_waited_for(tmp_path: Path, directory: Path) -> None
             upload.wait_for("before: all 7 chunks")
             node.kill()
             (directory / "meanwhile").write_bytes(b"2" * 100_000)
-            upload.wait_for("the broker is away")
+            upload.wait_for("broker unreachable")
             node.start()
             upload.wait_for("meanwhile: all 7 chunks")
             upload.quit()
@@ -296,11 +296,11 @@ def test_a_second_interrupt_stops_it_immediately(
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.process.send_signal(signal.SIGINT)
-        upload.wait_for("ending when")
+        upload.wait_for("finishing what is enqueued")
         upload.process.send_signal(signal.SIGINT)
         status, text = upload.end()
     assert status == 1, text
-    assert "at once" in text
+    assert "stopped immediately" in text
     recorded = recorded_chunks(directory, topic)
     before = files_on(kafka.bootstrap, topic)
     assert_on_topic(recorded, before)
@@ -375,8 +375,8 @@ def test_check_shows_what_is_in_progress(directory: Path, config_file: Path, top
     with uploading(directory, config_file, topic, "--update_seconds", "0.2") as upload:
         upload.wait_for(r"^\.$")
         upload.say("c")
-        upload.wait_for("0 files are enqueued or in progress")
+        upload.wait_for("0 files enqueued or in progress")
         upload.say("check")
-        upload.wait_for("0 files are enqueued or in progress")
+        upload.wait_for("0 files enqueued or in progress")
         upload.say("q")
         assert upload.end()[0] == 0
