@@ -74,8 +74,9 @@ def lines(chart: dict[str, Any]) -> str:
     for value in y_axis.ticks:
         parts.append(_line(left, y_axis.at(value), WIDTH - right, y_axis.at(value), "grid"))
         parts.append(_text(left - 8, y_axis.at(value) + 4, figure(value), "muted", "end"))
-    for value in x_axis.ticks:
-        parts.append(_text(x_axis.at(value), height - bottom + 18, figure(value), "muted", "middle"))
+    parts.extend(
+        _text(x_axis.at(value), height - bottom + 18, figure(value), "muted", "middle") for value in x_axis.ticks
+    )
     parts.append(_text(WIDTH - right, height - 8, chart["x"], "muted", "end"))
     parts.append(_text(16, top - 24, chart["y"], "muted"))
     legend_x = 16 + _LETTER_WIDTH * (len(chart["y"]) + 3)

@@ -95,7 +95,7 @@ def remove_logs(folder: Path) -> None:
     shutil.rmtree(folder / "LOGS", ignore_errors=True)
 
 
-def add_delimiters(dataset: Dataset, folder: Path, chunk_size: int, delimiter: bytes) -> Path:
+def add_delimiters(folder: Path, chunk_size: int, delimiter: bytes) -> Path:
     """Return a file of all chunks, each followed by `delimiter`, for a program that splits a stream."""
     path = folder.with_name(f"{folder.name}-{chunk_size}.delimited")
     if not path.exists():

@@ -1,4 +1,4 @@
-"""What one small file costs each process in Python: python -m benchmarks.micro.roles
+"""What one small file costs each process in Python: python -m benchmarks.micro.roles.
 
 One thread drives the real parts of an upload one after another; each gets what the one before it has produced.
 A stub that acknowledges every message takes the place of librdkafka.

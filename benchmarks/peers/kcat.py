@@ -33,7 +33,7 @@ class Kcat(NamedTuple):
             names = job.work / "kcat.names"
             names.write_bytes(b"".join(bytes(path) + b"\0" for path in job.folder.rglob("*.dat")))
             return Command(["xargs", "-0", "-a", str(names), *kcat])
-        stream = datasets.add_delimiters(job.dataset, job.folder, job.chunk_size, _DELIMITER)
+        stream = datasets.add_delimiters(job.folder, job.chunk_size, _DELIMITER)
         return Command([*kcat, "-D", _DELIMITER.decode(), "-l", str(stream)])
 
     def messages(self, job: Job) -> int:

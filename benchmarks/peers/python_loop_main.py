@@ -15,7 +15,7 @@ def main(brokers: str, topic: str, root: str, chunk_size: int, properties: list[
     """Send all files below `root`; return the exit status."""
     failed = []
 
-    def on_delivery(error: object, message: object) -> None:
+    def on_delivery(error: object, _message: object) -> None:
         if error is not None:
             failed.append(error)
 

@@ -59,9 +59,7 @@ def run(
     """Run the producer process until `Stop`."""
     init_worker(name, supervisor_pid)
     tune_malloc()
-    worker = ProducerWorker(
-        to_supervisor, to_chunker, ring, shards, settings, lambda properties: Producer(properties)
-    )
+    worker = ProducerWorker(to_supervisor, to_chunker, ring, shards, settings, Producer)
     try:
         while worker.run_once():
             pass

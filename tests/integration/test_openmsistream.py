@@ -99,9 +99,7 @@ def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
     return {path: sorted(found, key=lambda chunk: chunk.number) for path, found in chunks.items()}
 
 
-def assert_rebuilt(
-    chunks: dict[bytes, list[Chunk]], content: dict[bytes, bytes], once: bool = True
-) -> None:
+def assert_rebuilt(chunks: dict[bytes, list[Chunk]], content: dict[bytes, bytes], once: bool = True) -> None:
     """Check that the chunks make up exactly these files."""
     assert chunks.keys() == content.keys()
     for path, found in chunks.items():
