@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from random import Random
 
 import pytest
 import xxhash
@@ -21,7 +22,9 @@ DIGESTS = {
 
 @pytest.mark.parametrize("algorithm", [XXH3_128, SHA512])
 @given(data=st.binary(min_size=1, max_size=60), size=st.integers(1, 9), order=st.randoms(use_true_random=False))
-def test_whole_at_the_last_chunk_and_right_in_any_order(algorithm: str, data: bytes, size: int, order) -> None:
+def test_whole_at_the_last_chunk_and_right_in_any_order(
+    algorithm: str, data: bytes, size: int, order: Random
+) -> None:
     chunks = [(at, data[at : at + size]) for at in range(0, len(data), size)]
     again = order.sample(chunks, order.randrange(len(chunks)))
     came = chunks + again

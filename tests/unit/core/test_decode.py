@@ -80,7 +80,7 @@ CONTRADICTIONS = [
 
 @pytest.mark.parametrize(("changed", "complaint"), CONTRADICTIONS)
 def test_what_contradicts_itself_is_refused(changed: dict[str, bytes], complaint: str) -> None:
-    for record in native(b"f", bytes(2500), 7, **changed)[1:2]:
+    for record in native(b"f", bytes(2500), 7, 1000, 0, **changed)[1:2]:
         with pytest.raises(BadMessageError, match=complaint):
             read_chunk(record.key, record.value, record.headers)
 
