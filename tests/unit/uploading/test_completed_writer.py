@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfud.logs.completed.shards import ShardWriter
-from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
+from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
 from dfud.messages import FilesCompleted, FromProducer, Notice, RowsRecorded
 from dfud.uploading.completed_writer import CompletedWriter
 from tests.helpers.producing import events, make_upload, texts
@@ -76,19 +76,19 @@ def test_rows_are_written_together_a_second_after_the_first_one(rig: Rig) -> Non
 
 
 def test_rows_that_fill_a_shard_are_written_at_once_and_only_their_files_reported(rig: Rig) -> None:
-    tokens = range(ROWS_OF_A_SHARD + 3)
+    tokens = range(MAX_ROWS_PER_SHARD + 3)
     rig.add(*tokens)
-    assert rig.write_due() == [completed(*tokens[:ROWS_OF_A_SHARD])]
-    assert rig.n_rows() == ROWS_OF_A_SHARD
+    assert rig.write_due() == [completed(*tokens[:MAX_ROWS_PER_SHARD])]
+    assert rig.n_rows() == MAX_ROWS_PER_SHARD
     assert rig.write_due() == []
-    assert rig.write_due(1.0) == [completed(*tokens[ROWS_OF_A_SHARD:])]
-    assert rig.n_rows() == ROWS_OF_A_SHARD + 3
+    assert rig.write_due(1.0) == [completed(*tokens[MAX_ROWS_PER_SHARD:])]
+    assert rig.n_rows() == MAX_ROWS_PER_SHARD + 3
 
 
 def test_rows_that_are_left_by_a_full_shard_wait_for_another_second(rig: Rig) -> None:
     rig.add(1)
     rig.now += 0.9
-    rig.add(*range(2, ROWS_OF_A_SHARD + 2))
+    rig.add(*range(2, MAX_ROWS_PER_SHARD + 2))
     rig.write_due()
     assert rig.writer.due_at(hurry=False) == 1001.9
 
@@ -146,7 +146,7 @@ def test_rows_that_cannot_be_written_are_owed_and_written_later(rig: Rig) -> Non
 
 
 @pytest.mark.parametrize("hurry", [False, True], ids=["running", "hurry"])
-@pytest.mark.parametrize("n_files", [1, ROWS_OF_A_SHARD], ids=["one row", "a full shard"])
+@pytest.mark.parametrize("n_files", [1, MAX_ROWS_PER_SHARD], ids=["one row", "a full shard"])
 def test_a_failed_write_is_retried_after_a_pause(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, hurry: bool, n_files: int
 ) -> None:

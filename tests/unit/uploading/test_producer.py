@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -232,9 +232,9 @@ def test_rows_are_written_soon_when_nothing_else_is_left(harness: ProducerHarnes
 
 
 def test_waiting_returns_the_channels_that_are_readable() -> None:
-    with contextlib.ExitStack() as stack:
-        one, sender = map(stack.enter_context, map(contextlib.closing, Channel.pair(links.LANE)))
-        other, _ = map(stack.enter_context, map(contextlib.closing, Channel.pair(links.LANE)))
+    one, sender = Channel.pair(links.LANE)
+    other, silent = Channel.pair(links.LANE)
+    with closing(one), closing(sender), closing(other), closing(silent):
         assert wait_readable([one, other], 0.0) == []
         sender.send([SpaceFreed()])
         assert wait_readable([other, one], 60.0) == [one]

@@ -92,7 +92,8 @@ def test_renewal_reports_what_the_old_one_held_and_makes_a_new_one(rig: Rig) -> 
     rig.client.renew()
     assert [error and error.code() for error in reports] == [KafkaError._PURGE_QUEUE]
     assert len(rig.made) == 2
-    assert rig.client.producer is rig.made[1]
+    current: object = rig.client.producer
+    assert current is rig.made[1]
     assert len(rig.client) == 0
     assert not rig.client.is_spent
 
