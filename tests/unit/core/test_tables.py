@@ -185,6 +185,24 @@ def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
     assert found == BadRow(4, "what,is,this", "it has 3 columns instead of 8")
 
 
+@pytest.mark.parametrize(
+    ("size", "delivered", "counts", "to_send"),
+    [
+        (0, [], (1, 0, 1), "1"),
+        (4, [], (1, 0, 1), "1"),
+        (5, [], (2, 0, 2), "1-2"),
+        (9, [], (3, 0, 3), "1-3"),
+        (9, [(2, 2)], (3, 1, 2), "1 3"),
+        (9, [(1, 3)], (3, 3, 0), ""),
+    ],
+)
+def test_a_row_says_which_chunks_are_to_be_sent(
+    size: int, delivered: list[tuple[int, int]], counts: tuple[int, int, int], to_send: str
+) -> None:
+    made = in_progress_row(FileVersion(b"a\xff", size, 7), 4, RangeSet(delivered), TIME)
+    assert made == InProgressRow("a\udcff", size, 7, 4, *counts, to_send, TIME)
+
+
 @pytest.mark.parametrize("path", ["plain", 'a"b', "a,b", "a\nb", "a\rb", "a\r\nb", " a;b "])
 def test_a_row_is_written_as_csv_writes_it(path: str) -> None:
     assert format_row(row(path)) == format_rows([row(path)])
