@@ -94,3 +94,22 @@ def test_what_a_set_of_ranges_lacks(pairs: list[tuple[int, int]], one: int, othe
     assert ranges.is_just(first, last) == (members == wanted)
     assert ranges.ranges() == tuple(iter(ranges))
     assert ranges.n_ranges == len(ranges.ranges())
+
+
+def test_one_number_is_a_range_of_itself() -> None:
+    ranges = RangeSet()
+    assert (len(ranges), ranges.n_ranges) == (0, 0)
+    ranges.add(5)
+    ranges.add(7)
+    ranges.add(6)
+    assert ranges.ranges() == ((5, 7),)
+
+
+@pytest.mark.parametrize("text", ["9" * 20, "1-" + "9" * 20])
+def test_a_number_may_have_20_digits(text: str) -> None:
+    assert RangeSet.parse(text).ranges()[0][1] == int("9" * 20)
+
+
+def test_a_number_of_21_digits_is_an_error() -> None:
+    with pytest.raises(ValueError, match="is not a chunk number"):
+        RangeSet.parse("9" * 21)
