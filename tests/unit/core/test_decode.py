@@ -1,4 +1,4 @@
-"""From messages to chunks: what was made comes back, and nothing else does harm."""
+"""From messages to chunks: what was sent is read back, and nothing else does harm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATHS = st.sampled_from([b"a", b"d/e/f", b"\xff", b"logs/x", "näher".encode()])
 
 
 @given(path=PATHS, data=st.binary(max_size=50), mtime_ns=st.integers(-(10**18), 10**18), size=st.integers(1, 9))
-def test_native_messages_come_back(path: bytes, data: bytes, mtime_ns: int, size: int) -> None:
+def test_native_messages_are_read_back(path: bytes, data: bytes, mtime_ns: int, size: int) -> None:
     records = native(path, data, mtime_ns, size)
     chunks = [read_chunk(record.key, record.value, record.headers) for record in records]
     assert b"".join(chunk.data for chunk in chunks) == data
@@ -29,7 +29,7 @@ def test_native_messages_come_back(path: bytes, data: bytes, mtime_ns: int, size
     assert all(chunk.digest == "" for chunk in chunks[:-1])
     chunk = chunks[-1]
     assert (chunk.path, chunk.size, chunk.mtime_ns, chunk.algorithm) == (path, len(data), mtime_ns, XXH3_128)
-    # These are just the headers that the producer makes.
+    # These are exactly the headers that the producer makes.
     make = header_maker(FileVersion(path, len(data), mtime_ns), size)
     for number, record in enumerate(records, 1):
         assert make(number, dict(record.headers)["xxh3_64"]) == record.headers[:6]
@@ -37,7 +37,7 @@ def test_native_messages_come_back(path: bytes, data: bytes, mtime_ns: int, size
 
 
 @given(data=st.binary(min_size=1, max_size=50), size=st.integers(1, 9))
-def test_openmsistreams_messages_come_back(data: bytes, size: int) -> None:
+def test_openmsistreams_messages_are_read_back(data: bytes, size: int) -> None:
     chunks = [read_chunk(record.key, record.value, None) for record in openmsi(b"d/f", data, 1.25, size)]
     assert b"".join(chunk.data for chunk in chunks) == data
     assert len({chunk.identity() for chunk in chunks}) == 1
@@ -55,7 +55,7 @@ def test_openmsistreams_messages_come_back(data: bytes, size: int) -> None:
         )
     ),
 )
-def test_whatever_comes_is_a_chunk_or_an_error_of_ours(
+def test_any_message_is_a_chunk_or_an_error_of_ours(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
     with contextlib.suppress(ForeignMessageError, BadMessageError):
@@ -121,7 +121,7 @@ def test_a_message_of_neither_format_is_foreign(value: bytes | None) -> None:
     "path",
     [b"", b"/a", b"..", b"a/../b", b"./a", b"a//b", b"a/", b"a\0b", b"LOGS", b"LOGS/a", b"x" * 256, b"y/" * 2048],
 )
-def test_paths_that_lead_elsewhere_are_none(path: bytes) -> None:
+def test_paths_that_lead_elsewhere_are_refused(path: bytes) -> None:
     assert path_fault(path)
     for record in native(path, b"data", 1):
         with pytest.raises(BadMessageError, match=r"^its path cannot be used: it "):

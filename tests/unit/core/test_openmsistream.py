@@ -16,7 +16,9 @@ from dfud.core.openmsistream import decode, encoder, message_key, mtime_seconds
 from dfud.core.version import FileVersion
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
-folders = st.lists(names, max_size=4).map("/".join).filter(lambda folder: folder != ".")  # its word for none
+folders = (
+    st.lists(names, max_size=4).map("/".join).filter(lambda folder: folder != ".")
+)  # which it writes for none
 times = st.integers(-(10**18), 4 * 10**18)
 
 
@@ -25,7 +27,7 @@ def sha512(data: bytes) -> bytes:
 
 
 def message(**changed: object) -> list[object]:
-    """Return the items of a good message, some of them changed."""
+    """Return the items of a valid message, some of them changed."""
     items: dict[str, object] = {
         "name": "a.tif",
         "file_sha512": sha512(b"all"),
@@ -139,7 +141,7 @@ def test_reads_what_older_versions_send() -> None:
         ("a.", "_r", b"a._r"),
     ],
 )
-def test_appended_text_goes_behind_the_stem(name: str, append: str, expected: bytes) -> None:
+def test_appended_text_follows_the_stem(name: str, append: str, expected: bytes) -> None:
     assert decode(packed(name=name, append=append, folder="")).path == expected
 
 

@@ -105,7 +105,7 @@ def test_any_completed_table_is_read(rows: list[tuple[str, int, datetime, dateti
     assert list(read_openmsi_completed(table)) == [OpenMSICompletedRow(*row) for row in rows]
 
 
-def test_tables_put_one_after_another_and_windows_lines_are_read() -> None:
+def test_concatenated_tables_and_windows_lines_are_read() -> None:
     row = f"'a';'a';1;{when(STARTED)};{when(STARTED)}"
     header = ";".join(COMPLETED_FIELDS)
     lines = [f"{line}\r\n" for line in ("sep=;", header, row, "", "sep=;", header, row)]
@@ -117,7 +117,7 @@ def test_tables_put_one_after_another_and_windows_lines_are_read() -> None:
     "first",
     ["", "rel_filepath,size,mtime_ns,n_chunks,chunk_size,xxh3_128,started,completed\r\n", "sep=;\n", "a;b;c\n"],
 )
-def test_another_table_is_not_taken_for_one(first: str) -> None:
+def test_another_table_is_not_one_of_openmsistreams(first: str) -> None:
     assert not is_openmsistream(first.splitlines(keepends=True))
 
 
