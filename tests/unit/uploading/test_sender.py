@@ -141,6 +141,18 @@ def test_a_fatal_error_makes_a_new_producer_that_sends_what_the_old_one_held(har
     assert FilesCompleted(((1, digest(data)),), True) in harness.step(seconds=1.1)
 
 
+def test_each_fatal_error_of_a_producer_that_worked_is_reported_and_mended_at_once(
+    harness: ProducerHarness,
+) -> None:
+    for token in (1, 2):
+        harness.producer.answers.append(FATAL)
+        harness.step(*harness.file(token, bytes(5)))
+        assert len(texts(harness.step())) == 1
+        assert harness.producer.chunks == ["1/1"]
+        harness.step()
+        assert len(harness.producers) == 1 + token
+
+
 def test_a_fatal_error_that_produce_raises(harness: ProducerHarness) -> None:
     harness.producer.produce_errors.append(FATAL)
     harness.step(*harness.file(1, bytes(5)))
