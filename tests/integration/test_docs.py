@@ -1,4 +1,4 @@
-"""The programs in the documents do what is said of them."""
+"""The programs in the documents do what the documents say."""
 
 from __future__ import annotations
 
