@@ -34,7 +34,7 @@ class TopicContent(NamedTuple):
 
 
 class Collector:
-    """Responsible for one account of the topic, whichever readers its chunks were found by."""
+    """Merges the reports of all readers, of which several may have found chunks of one version."""
 
     def __init__(self) -> None:
         """Begin with nothing; `handle` takes one message of a reader."""
