@@ -72,13 +72,13 @@ class Fetcher:
         self._tree = ConfinedTree(settings.directory)
         logs = self._tree.folder(LOGS, logs=True)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs))
+        self._folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs))
         report = self._supervisor.report
         self._disk_reporter = DiskReporter(settings.directory, report)
         self._has_waited = False  # for the disk, since the last messages were taken
         self._assembler = Assembler(
             self._tree,
-            folder,
+            self._folder,
             number,
             Disk(self._wait_for_disk),
             self._is_shared,
@@ -101,8 +101,8 @@ class Fetcher:
         )
         self._checkpoints = Checkpoints(
             self._assembler.store,
-            folder,
-            FileSystemSync(folder.dir_fd),
+            self._folder,
+            FileSystemSync(self._folder.dir_fd),
             self._offsets.commit,
             self._disk_reporter,
         )
@@ -112,7 +112,7 @@ class Fetcher:
         self._next_report = self._next_assignment = 0.0
 
     def run(self) -> None:
-        """Read until asked to stop; then put everything on disk and commit it."""
+        """Read until asked to stop; then put everything on disk and commit it, as far as possible."""
         failure = "the disk did not take what was read last"
         try:
             self._assembler.place_earlier()
@@ -129,7 +129,12 @@ class Fetcher:
         if failure:
             self._supervisor.add(CommitFailed(failure))
         self._supervisor.send()
+
+    def close(self) -> None:
+        """Close all files; the channel and the consumer stay open."""
         self._assembler.close()
+        self._tree.close()
+        os.close(self._folder.dir_fd)
 
     def run_once(self) -> None:
         """Take one batch of messages, and do what is due."""

@@ -46,6 +46,9 @@ class Taken(NamedTuple):
     def offset(self) -> Any:
         return self.at
 
+    def error(self) -> None:
+        return None
+
 
 def identity(record: Record) -> bytes:
     """Return the identity of the version that a record has a chunk of."""
