@@ -115,9 +115,7 @@ def test_what_is_read_is_reported_saved_and_committed(tmp_path: Path, start: Sta
     assert contents(tmp_path) == {b"f": DATA}
     # The next one continues there.
     consumer.logs[0] += native(b"g", DATA, NOW)[2:]
-    again = start(consumer)
-    assert counts(again.run_once()).messages == 2
-    again.run_until_stopped()
+    assert counts(start(consumer).run_until_stopped()).messages == 2
     assert contents(tmp_path) == {b"f": DATA, b"g": DATA}
     assert leftovers(tmp_path, "T") == []
 
