@@ -233,7 +233,7 @@ class _Gathered:
             self.file.seek(offset)
             return self.file.read(length)
 
-        return self.assembly.is_right(read)
+        return self.assembly.verify(read)
 
     def result(self, piece: Chunk) -> TopicFile:
         self.file.seek(0)

@@ -134,7 +134,7 @@ class Assembler:
         part = self.store.find(identity)
         if part is not None:  # it was sent in several chunks, too, or could not be put in place
             self.store.remove(part)
-        status = self._tree.look(chunk.path)
+        status = self._tree.stat_file(chunk.path)
         if status is not None and chunk.mtime_ns is not None:
             if status.st_mtime_ns > chunk.mtime_ns:
                 self.counts.superseded += 1
@@ -199,7 +199,7 @@ class Assembler:
 
     def _begin(self, identity: bytes, chunk: Chunk) -> Part | None:
         """Return a new part, or None if a newer version is in place."""
-        status = self._tree.look(chunk.path)
+        status = self._tree.stat_file(chunk.path)
         if status is not None and chunk.mtime_ns is not None:
             if status.st_mtime_ns > chunk.mtime_ns:
                 return None

@@ -70,7 +70,7 @@ class Fetcher:
         self._is_shared = settings.n_fetchers > 1
         self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge)
         self._tree = ConfinedTree(settings.directory)
-        logs = self._tree.folder(LOGS, logs=True)
+        logs = self._tree.open_folder(LOGS, logs=True)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         self._folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs))
         report = self._supervisor.report
@@ -166,7 +166,7 @@ class Fetcher:
 
     def _take(self, messages: Sequence[Any], next_offsets: dict[int, int]) -> None:
         self._set_outage("")
-        self._tree.forget()
+        self._tree.close_folders()
         self._assembler.take(messages)
         if self._has_waited:
             self._has_waited = False

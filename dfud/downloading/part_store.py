@@ -92,7 +92,7 @@ class PartStore:
 
     def _was_placed(self, metadata: PartMetadata) -> bool:
         """Return whether the bytes of a part were merged into one that was put in place just before a crash."""
-        status = self._tree.look(metadata.path)
+        status = self._tree.stat_file(metadata.path)
         if status is None or metadata.mtime_ns != status.st_mtime_ns or metadata.failure:
             return False
         # A part with all bytes is a detached copy of the file in place, and has received other bytes since.

@@ -12,7 +12,7 @@ from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import RunState, last_run
 from dfud.logs.table_files import RejectedRow, read_lines
-from dfud.logs.takeover import tables_of_openmsistream
+from dfud.logs.takeover import find_openmsistream_tables
 
 
 class InProgressTotals(NamedTuple):
@@ -50,7 +50,7 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     before the completed table, as an uploader that consolidates them replaces that before it removes them.
     """
     run = last_run(folder.lock)
-    theirs_in_progress, theirs = tables_of_openmsistream(folder)
+    theirs_in_progress, theirs = find_openmsistream_tables(folder)
     rows, bad = ([], []) if theirs_in_progress else read_in_progress_table(folder)
     in_progress = InProgressTotals(
         len(rows),

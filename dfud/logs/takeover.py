@@ -52,13 +52,13 @@ class OpenMSIState(NamedTuple):
         )
 
 
-def tables_of_openmsistream(folder: LogsFolder) -> tuple[str | None, list[str]]:
+def find_openmsistream_tables(folder: LogsFolder) -> tuple[str | None, list[str]]:
     """Return the paths of its in-progress table, if there is one, and of its completed tables; OSError."""
     in_progress = folder.in_progress if _is_openmsistream(folder.in_progress) else None
     return in_progress, [path for path in folder.openmsistream_tables() if _is_openmsistream(path)]
 
 
-def find_openmsistream(
+def read_openmsistream(
     folder: LogsFolder, directory: str, chunk_size: int, keep_chunks: bool
 ) -> OpenMSIState | None:
     """Read OpenMSIStream's tables, if there are any; OSError if they can't be read.
@@ -66,7 +66,7 @@ def find_openmsistream(
     With `keep_chunks` false, all chunks of what it left are to be sent: those that it has sent are of no use to
     a reader of our messages.
     """
-    in_progress, completed = tables_of_openmsistream(folder)
+    in_progress, completed = find_openmsistream_tables(folder)
     if in_progress is None and not completed:
         return None
     bad: list[RejectedRow] = []
@@ -106,7 +106,7 @@ def find_openmsistream(
     )
 
 
-def take_over(folder: LogsFolder, found: OpenMSIState) -> None:
+def import_openmsistream(folder: LogsFolder, found: OpenMSIState) -> None:
     """Write what was found as our own tables; OSError leaves something to be taken over the next time."""
     originals = found.completed + ([found.in_progress] if found.in_progress else [])
     for path in originals:

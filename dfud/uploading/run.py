@@ -23,7 +23,7 @@ from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import open_log
 from dfud.logs.session import EVERYTHING, Session
 from dfud.logs.table_files import RejectedRow, save_rejected_rows
-from dfud.logs.takeover import find_openmsistream, take_over
+from dfud.logs.takeover import import_openmsistream, read_openmsistream
 from dfud.logs.times import IsoClock
 from dfud.processes.child import run_in_child
 from dfud.processes.console import CommandInput, ConsoleOutput
@@ -196,13 +196,13 @@ def _take_over(
 ) -> None:
     """Make OpenMSIStream's tables ours, if it has left any."""
     try:
-        found = find_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
+        found = read_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
         if found is None:
             return
         if found.since_ns is not None:
             earlier = session.unfinished_since()
             session.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
-        take_over(folder, found)
+        import_openmsistream(folder, found)
     except OSError as problem:
         raise UsageError(f"OpenMSIStream's tables in {folder.path} can't be taken over: {problem}") from None
     log.info(found.summary())
@@ -241,7 +241,7 @@ def _read_rows(folder: LogsFolder) -> tuple[list[InProgressRow], list[RejectedRo
 
 def _tell_bad_rows(bad: Iterable[RejectedRow], log: logging.Logger) -> None:
     for path, row in bad:
-        log.warning(f"row {row.number} of {path} can't be understood: {row.why}; it is kept in {path}.bad")
+        log.warning(f"row {row.number} of {path} can't be understood: {row.reason}; it is kept in {path}.bad")
 
 
 def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logging.Logger) -> None:

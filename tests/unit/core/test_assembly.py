@@ -37,7 +37,7 @@ def test_whole_at_the_last_chunk_and_right_in_any_order(algorithm: str, data: by
         disk[at : at + len(chunk)] = chunk
         assembly.add(at, chunk)
         assert assembly.is_whole == (len(_bytes(assembly)) == len(data))
-    assert assembly.is_right(lambda length, offset: bytes(disk[offset : offset + length]))
+    assert assembly.verify(lambda length, offset: bytes(disk[offset : offset + length]))
 
 
 def _bytes(assembly: Assembly) -> set[int]:
@@ -49,7 +49,7 @@ def test_in_order_nothing_is_read_back() -> None:
     assembly.add(0, b"abc")
     assembly.add(3, b"def")
     assembly.digest = xxhash.xxh3_128_hexdigest(b"abcdef")
-    assert assembly.is_right(lambda length, offset: b"")
+    assert assembly.verify(lambda length, offset: b"")
 
 
 def test_other_bytes_in_the_place_of_some_have_all_read_back() -> None:
@@ -58,9 +58,9 @@ def test_other_bytes_in_the_place_of_some_have_all_read_back() -> None:
         assembly.add(at, data)
     assembly.digest = xxhash.xxh3_128_hexdigest(b"xyzdef")
     assert assembly.hashed == 0
-    assert assembly.is_right(lambda length, offset: b"xyzdef"[offset : offset + length])
-    assembly.forget_hash()
-    assert not assembly.is_right(lambda length, offset: b"abcdef"[offset : offset + length])
+    assert assembly.verify(lambda length, offset: b"xyzdef"[offset : offset + length])
+    assembly.restart_hash()
+    assert not assembly.verify(lambda length, offset: b"abcdef"[offset : offset + length])
 
 
 def test_a_huge_claim_costs_nothing() -> None:
@@ -77,7 +77,7 @@ def test_what_a_set_of_ranges_lacks(pairs: list[tuple[int, int]], one: int, othe
     ranges = RangeSet((start, start + more) for start, more in pairs)
     members = {number for start, more in pairs for number in range(start, start + more + 1)}
     wanted = set(range(first, last + 1))
-    lacking = [number for start, end in ranges.lacking(first, last) for number in range(start, end + 1)]
+    lacking = [number for start, end in ranges.gaps(first, last) for number in range(start, end + 1)]
     assert lacking == sorted(wanted - members)
     assert ranges.includes(first, last) == (wanted <= members)
     assert ranges.is_just(first, last) == (members == wanted)

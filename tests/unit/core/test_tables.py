@@ -180,11 +180,11 @@ def test_any_text_is_read_to_its_end(text: str) -> None:
 
 def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
     (found,) = bad(f"{HEADER}{RECORDS[0]}\r\nwhat,is,this\r\n{RECORDS[2]}")
-    assert found == BadRow(4, "what,is,this", "it has 3 columns and not 8")
+    assert found == BadRow(4, "what,is,this", "it has 3 columns instead of 8")
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "why"),
+    ("column", "value", "reason"),
     [
         ("rel_filepath", "", "not a path inside"),
         ("rel_filepath", "/etc/passwd", "not a path inside"),
@@ -192,23 +192,23 @@ def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
         ("size", "-1", "size is negative"),
         ("size", "1.5", "size is not a whole number"),
         ("size", "9" * 10_000, "size is not a number that a file can have"),
-        ("size", "16385", "n_chunks is not what size and chunk_size give"),
+        ("size", "16385", "n_chunks does not follow from size and chunk_size"),
         ("mtime_ns", "1.7E+18", "mtime_ns is not a whole number"),
-        ("n_chunks", "2", "n_chunks is not what"),
-        ("chunk_size", "0", "n_chunks is not what"),
+        ("n_chunks", "2", "n_chunks does not follow"),
+        ("chunk_size", "0", "n_chunks does not follow"),
         ("xxh3_128", "F" * 32, "not 32 hex digits"),
         ("xxh3_128", "", "not 32 hex digits"),
     ],
 )
-def test_a_completed_row_that_cannot_be_is_bad(column: str, value: str, why: str) -> None:
+def test_a_completed_row_that_cannot_be_is_bad(column: str, value: str, reason: str) -> None:
     (found,) = read_completed(lines(format_rows([row("a")._replace(**{column: value})])))
     assert isinstance(found, BadRow)
-    assert why in found.why
+    assert reason in found.reason
 
 
 def test_a_path_with_a_nul_is_bad() -> None:
     (found,) = bad(RECORDS[0].replace("one", "o\0e"))
-    assert "not a path inside" in found.why
+    assert "not a path inside" in found.reason
 
 
 @pytest.mark.parametrize("path", ["a..b", "..a/b", "a/...", "size", "rel_filepath"])
@@ -217,23 +217,23 @@ def test_a_path_that_looks_like_another_thing_is_none(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("changed", "reason"),
     [
         ({"chunks_to_send": "1-3"}, "do not add up"),
         ({"n_chunks_to_send": 3}, "do not add up"),
         ({"n_chunks_delivered": 2}, "do not add up"),
-        ({"chunks_to_send": "4-5"}, "goes beyond n_chunks"),
+        ({"chunks_to_send": "4-5"}, "exceeds n_chunks"),
         ({"chunks_to_send": "1-"}, "is not a chunk number"),
         ({"n_chunks_delivered": -1}, "negative"),
-        ({"n_chunks": 4}, "n_chunks is not what"),
+        ({"n_chunks": 4}, "n_chunks does not follow"),
     ],
 )
-def test_an_in_progress_row_that_cannot_be_is_bad(changed: dict[str, object], why: str) -> None:
+def test_an_in_progress_row_that_cannot_be_is_bad(changed: dict[str, object], reason: str) -> None:
     right = InProgressRow("a", 10, 0, 4, 3, 1, 2, "1 3", TIME)
     assert list(read_in_progress(lines(format_rows([right])))) == [right]
     (found,) = read_in_progress(lines(format_rows([right._replace(**changed)])))
     assert isinstance(found, BadRow)
-    assert why in found.why
+    assert reason in found.reason
 
 
 # -- what users do with tables

@@ -13,7 +13,7 @@ from dfud.logs import takeover
 from dfud.logs.completed.consolidation import consolidate
 from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.takeover import find_openmsistream, take_over
+from dfud.logs.takeover import import_openmsistream, read_openmsistream
 
 IN_PROGRESS = (
     "filename;rel_filepath;n_chunks;n_chunks_delivered;n_chunks_to_send;started;chunks_delivered;chunks_to_send"
@@ -64,10 +64,10 @@ def completed_row(name: str, n_chunks: int, completed: datetime = NOW) -> str:
 
 def run_takeover(folder: LogsFolder, keep_chunks: bool = True) -> takeover.OpenMSIState:
     directory = os.path.dirname(folder.path)
-    found = find_openmsistream(folder, directory, CHUNK, keep_chunks)
+    found = read_openmsistream(folder, directory, CHUNK, keep_chunks)
     assert found is not None
-    take_over(folder, found)
-    assert find_openmsistream(folder, directory, CHUNK, keep_chunks) is None
+    import_openmsistream(folder, found)
+    assert read_openmsistream(folder, directory, CHUNK, keep_chunks) is None
     return found
 
 
@@ -85,10 +85,10 @@ def left(folder: LogsFolder) -> list[InProgressRow]:
 
 
 def test_nothing_is_done_where_nothing_was_left(folder: LogsFolder) -> None:
-    assert find_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
+    assert read_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
     put_table(folder, "uploaded_to_T.csv", ",".join(CompletedRow._fields), "")
     put_table(folder, "upload_to_T_in_progress.csv", ",".join(InProgressRow._fields), "")
-    assert find_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
+    assert read_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
 
 
 def test_what_it_finished_is_known_and_its_tables_are_kept(folder: LogsFolder) -> None:
@@ -192,7 +192,7 @@ def test_the_tables_of_another_topic_are_left_alone(folder: LogsFolder) -> None:
     other = put_table(folder, "uploaded_to_T_p1.csv", COMPLETED, completed_row("a", 1))
     put_table(folder, "upload_to_T_p1_in_progress.csv", IN_PROGRESS)
     third = put_table(folder, "uploaded_to_T2.csv", COMPLETED, completed_row("a", 1))
-    assert find_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
+    assert read_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
     assert other.exists()
     assert third.exists()
 
@@ -220,10 +220,10 @@ def test_a_crash_in_between_costs_nothing(
 
     for name in ("replace_file", "write_in_progress_table", "unlink"):
         failing(name)
-    found = find_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True)
+    found = read_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True)
     assert found is not None
     with pytest.raises(OSError, match="crash"):
-        take_over(folder, found)
+        import_openmsistream(folder, found)
     monkeypatch.undo()
     run_takeover(folder)
     assert len(known(folder)) == 1
