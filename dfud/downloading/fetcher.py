@@ -20,8 +20,8 @@ from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor_link import AbandonedError, SupervisorLink
 from dfud.files.confined import ConfinedTree
 from dfud.files.sync import FileSystemSync
+from dfud.kafka.logger import silent_logger
 from dfud.kafka.partition_reader import PartitionReader
-from dfud.kafka.topic import silent_logger
 from dfud.messages import BrokerOutage, CaughtUp, CommitFailed, Fetched, FromFetcher, Merge, Release, ToFetcher
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc

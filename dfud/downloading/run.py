@@ -13,7 +13,7 @@ from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import UsageError
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.consumer import consumer_properties, group_id
+from dfud.kafka.properties import consumer_properties, group_id
 from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock

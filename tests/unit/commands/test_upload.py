@@ -118,7 +118,7 @@ def test_a_bad_option_is_named(
         (["{top}", "--config"], "'--config' requires an argument"),
         (["{top}/no\nthing", "--config", "{config}", "--topic_name", "t"], "/no\\nthing does not exist"),
         (["{top}/file", "--config", "{config}", "--topic_name", "t"], "/file is not a directory"),
-        (["{top}", "--config", "{top}/none", "--topic_name", "t"], "the config file {top}/none can't be read"),
+        (["{top}", "--config", "{top}/none", "--topic_name", "t"], "cannot read the config file {top}/none"),
         (["{top}", "--config", "{top}", "--topic_name", "t"], "can't be read: Is a directory"),
         (["{top}", "--config", "{top}/file", "--topic_name", "t"], "is not a valid INI file"),
     ],
