@@ -1,4 +1,4 @@
-"""From messages to files: writes every chunk to its part, and puts every complete part in place."""
+"""Turns messages into files: writes every chunk to its part, and puts every complete part in place."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KafkaMessage(Protocol):
 
 
 class Assembler:
-    """Responsible for all that one fetcher makes of messages; `counts` says what they came to."""
+    """Responsible for turning one fetcher's messages into files; `counts` says what became of them."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Assembler:
     ) -> None:
         """Write below `tree` as the fetcher with number `fetcher`; `is_shared` says that there are others.
 
-        Only files whose path `accepts` says yes to are written. `report(level, text)` notifies the user.
+        Files whose paths `accepts` returns False for are left out. `report(level, text)` notifies the user.
         """
         self.counts = DownloadCounts()
         self.store = PartStore(tree, folder, fetcher, disk, self._on_unwritable, report)

@@ -1,4 +1,4 @@
-"""The fetcher process: reads its share of the partitions, and has files assembled from what it reads."""
+"""The fetcher process: reads its share of the partitions, and assembles files from the messages."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Fetcher:
         settings: FetchSettings,
         consumer_factory: ConsumerFactory,
     ) -> None:
-        """Be the fetcher `number` of `settings.n_fetchers`; nothing is read before `run`."""
+        """Prepare fetcher `number` out of `settings.n_fetchers`; nothing is read before `run`."""
         self._settings = settings
         self._is_shared = settings.n_fetchers > 1
         self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge)
@@ -113,7 +113,7 @@ class Fetcher:
 
     def run(self) -> None:
         """Read until asked to stop; then put everything on disk and commit it, as far as possible."""
-        failure = "the disk did not take what was read last"
+        failure = "the disk refused what was read last"
         try:
             self._assembler.place_earlier()
             while not self._supervisor.is_stopping:

@@ -1,4 +1,4 @@
-"""The parts of one fetcher: those in memory, and those of which only the names are."""
+"""The parts of one fetcher, in memory or only on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_PARTS = 10_000  # in memory
 class PartStore:
     """Responsible for finding, beginning and dropping parts, and for passing them to and from other fetchers.
 
-    `files` holds their bytes, `reports` what the supervisor has to know of them.
+    `files` reads and writes their bytes; `reports` collects what the supervisor has to know about them.
     """
 
     def __init__(

@@ -91,7 +91,7 @@ class Bench:
         os.close(self.folder.dir_fd)
 
     def restart(self) -> None:
-        """Be killed, and continue with what is on disk."""
+        """Continue with what is on disk, as after a kill."""
         self.close()
         self.open()
         self.folder.remove_leftovers()  # as the supervisor does

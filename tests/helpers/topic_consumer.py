@@ -49,7 +49,7 @@ class TopicConsumer:
         self._unanswered: list[list[TopicPartition]] = []
 
     def __call__(self, properties: dict[str, Any]) -> TopicConsumer:
-        """Be the factory of this consumer."""
+        """Act as the factory of this consumer."""
         self.properties = properties
         return self
 

@@ -206,7 +206,7 @@ def test_a_fetcher_can_be_stopped_while_the_disk_is_full(
     monkeypatch.setattr(os, "pwritev", writes)
     supervisor = start(consumer)
     messages = supervisor.run_until_stopped()
-    assert messages[-1] == CommitFailed("the disk did not take what was read last")
+    assert messages[-1] == CommitFailed("the disk refused what was read last")
     assert consumer.committed_offsets == {}
     writes.left = 0
     consumer.positions.clear()
