@@ -174,13 +174,13 @@ def read_files(
     ...     print(path, size, file.read(4))
     """
     from dfud.core.chunk import BadMessageError, ForeignMessageError
-    from dfud.core.decode import read_piece
+    from dfud.core.decode import read_chunk
 
     files: dict[bytes, _Gathered] = {}
     try:
         for message in _messages(config, topic, follow, consumer_group_id):
             try:
-                piece = read_piece(message.key(), message.value(), message.headers())
+                piece = read_chunk(message.key(), message.value(), message.headers())
             except (ForeignMessageError, BadMessageError):
                 continue
             identity = piece.identity()
@@ -233,7 +233,7 @@ class _Gathered:
             self.file.seek(offset)
             return self.file.read(length)
 
-        return self.assembly.is_right(read)
+        return self.assembly.verify(read)
 
     def result(self, piece: Chunk) -> TopicFile:
         self.file.seek(0)

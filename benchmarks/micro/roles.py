@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.datasets import KIB, Dataset, make
 from benchmarks.micro.timing import show
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
-from dfud.files.scan import ScanTree
+from dfud.files.scan import WatchedTree
 from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
@@ -95,7 +95,7 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
     return made
 
 
-def _watch(tree: ScanTree) -> list[bytes]:
+def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
     for ready in OnceSource(tree).ready():
         if ready is not None:
@@ -166,12 +166,12 @@ def main() -> None:
         folder = make(Dataset(_FILES, KIB), Path(work))
         logs = LogsFolder(work, "topic")
         os.makedirs(logs.path)
-        tree = ScanTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
+        tree = WatchedTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
         ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
         reports = Reports(logging.getLogger("nobody"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
-        chunker = Chunker(to_supervisor, to_producer, ring, tree.top, NATIVE)  # type: ignore[arg-type]
+        chunker = Chunker(to_supervisor, to_producer, ring, tree.dir_fd, NATIVE)  # type: ignore[arg-type]
         lane = ProducerWorker(
             from_producer, _Sink(), ring, ShardWriter(logs, 0, 1),  # type: ignore[arg-type]
             ProducerSettings("topic", {}, True, NATIVE),

@@ -1,12 +1,12 @@
-"""The messages of OpenMSIStream: one msgpack list a chunk, with the SHA-512 of the chunk and of its whole file.
+"""The messages of OpenMSIStream: a MessagePack array per chunk, with the SHA-512 of the chunk and of its file.
 
-Its ten items: the file's name, the SHA-512 of the file, that of the chunk, the chunk's byte offset, its number
-(1-based), the number of chunks, the folder ("/"-separated, "" at the top), a text to be put behind the name's
-stem (always "" from us), the bytes of the chunk, and the file's mtime (float seconds; older versions leave it
-out). OpenMSIStream sends no message for an empty file; we send one chunk of no bytes, which it takes.
+Its ten items: the file's name, the SHA-512 of the file, that of the chunk, the chunk's offset in bytes, its number
+(1-based), the number of chunks, the folder ("/"-separated, "" at the top), a text to insert after the name's stem
+(always "" from dfud), the bytes of the chunk, and the file's mtime (float, seconds; older versions omit it).
+OpenMSIStream sends no message for an empty file; dfud sends one chunk of no bytes, which OpenMSIStream accepts.
 
-Encoding is done here by hand, because all but three items are the same in each chunk of a file and the bytes
-are then copied once, as they are for a native message. What comes from a topic is decoded by the library.
+Messages are encoded by hand because all but four items are the same in each chunk of a file, so that the bytes are
+copied only once. They are decoded by msgspec, which checks the type of every item.
 """
 
 from __future__ import annotations
@@ -15,35 +15,42 @@ import hashlib
 import math
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated
 
-import msgpack
+import msgspec
 
+from dfud.core.chunk import SHA512, BadMessageError, Chunk, ForeignMessageError
 from dfud.core.chunking import count_chunks
 from dfud.core.version import FileVersion
 
 DIGEST_BYTES = 64  # of a SHA-512
-_ITEMS = 10
-_INT64_MAX = (1 << 63) - 1  # of an offset or a number of chunks
+_MAX_MTIME_S = 9_000_000_000  # its nanoseconds fit into 63 bits
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
-class OpenMSIChunk(NamedTuple):
-    """One message, understood and found intact; nothing is known of whether its path is a safe one."""
+class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The items of a message, as the module's docstring lists them."""
 
-    path: bytes  # relative, "/"-separated, as the sender wrote it
-    number: int  # 1-based
-    n_chunks: int
-    offset: int  # bytes from the start of the file
-    file_sha512: bytes  # of the whole file, as the sender states it
-    mtime: float  # s since 1970-01-01 UTC; 0.0 where it is not told
+    name: str
+    file_sha512: bytes
+    sha512: bytes
+    offset: _Count
+    number: _Count
+    n_chunks: _Count
+    folder: str
+    append: str
     data: bytes
+    mtime: float = 0.0
+
+
+_unpack = msgspec.msgpack.Decoder(_Message).decode
 
 
 def message_key(path: bytes, number: int, n_chunks: int) -> bytes:
-    """Return the key of a chunk: the folders joined by "_", the name, and which chunk it is.
+    """Return the key of a chunk: its folders joined by "_", its name, and its number.
 
-    OpenMSIStream 1.8.8 itself writes "_chunk_" before the number. Its download does not look at keys; a stream
-    processor of its that is started again finds the messages of unfinished files by theirs.
+    OpenMSIStream 1.8.8 itself writes "_chunk_" before the number. Its download ignores keys; its stream processors
+    use them, after a restart, to find the messages of unfinished files.
 
     >>> message_key(b"scans/day_1/a.tif", 2, 3)
     b'scans_day_1_a.tif_2_of_3'
@@ -55,70 +62,75 @@ def message_key(path: bytes, number: int, n_chunks: int) -> bytes:
 
 
 def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callable[[int, bytes, bytes], bytes]:
-    """Return a function of (chunk number, SHA-512 of the chunk, its bytes) that gives the message's value."""
+    """Return a function of (chunk number, SHA-512 of the chunk, its bytes) that returns the message's value."""
     n_chunks = count_chunks(version.size, chunk_size)
     folder, _, name = version.path.rpartition(b"/")
     head = b"\x9a" + _text(name) + _DIGEST + file_sha512 + _DIGEST
-    middle = _whole(n_chunks) + _text(folder) + _text(b"")
+    middle = _integer(n_chunks) + _text(folder) + _text(b"")
     tail = b"\xcb" + struct.pack(">d", mtime_seconds(version.mtime_ns))
 
     def encode(number: int, sha512: bytes, data: bytes) -> bytes:
-        place = _whole((number - 1) * chunk_size) + _whole(number)
+        place = _integer((number - 1) * chunk_size) + _integer(number)
         return b"".join((head, sha512, place, middle, _binary_header(len(data)), data, tail))
 
     return encode
 
 
-def decode(value: bytes) -> OpenMSIChunk:
-    """Read a message's value; ValueError, which says why, for anything that OpenMSIStream would not have sent.
+def decode(value: bytes) -> Chunk:
+    """Return the chunk that a message holds; nothing is known of whether its path is safe.
 
-    No value takes more memory than a few times its own length, whatever it claims.
+    No value takes more memory than a few times its own length, whatever it claims. Raises ForeignMessageError for
+    anything that OpenMSIStream would not have sent, BadMessageError for a chunk that contradicts itself.
     """
     try:
-        # Without these limits a few bytes can claim, and get, lists of a million items within one another.
-        items = msgpack.unpackb(value, raw=True, use_list=True, max_array_len=_ITEMS, max_map_len=0, max_ext_len=0)
-    except (ValueError, msgpack.UnpackException) as problem:
-        raise ValueError(f"it is no msgpack list: {problem or type(problem).__name__}") from None
-    if not isinstance(items, list) or len(items) not in (_ITEMS - 1, _ITEMS):
-        raise ValueError("it is no list of nine or ten items")
-    name, file_sha512, sha512, offset, number, n_chunks, folder, append, data = items[:9]
-    mtime = items[9] if len(items) == _ITEMS else 0.0
-    if not all(type(item) is bytes for item in (name, file_sha512, sha512, folder, append, data)):
-        raise ValueError("a name, a digest or the data is of the wrong type")
-    if not all(type(item) is int and 0 <= item <= _INT64_MAX for item in (offset, number, n_chunks)):
-        raise ValueError("an offset or a number of chunks is none")
+        message = _unpack(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ForeignMessageError(f"not a message of OpenMSIStream: {error}") from None
+    number, n_chunks, data = message.number, message.n_chunks, message.data
     if not 1 <= number <= n_chunks:
-        raise ValueError(f"there is no chunk {number} of {n_chunks}")
-    if type(mtime) not in (float, int) or not math.isfinite(mtime):
-        raise ValueError("the mtime is no time")
-    if len(file_sha512) != DIGEST_BYTES or hashlib.sha512(data).digest() != sha512:
-        raise ValueError("the data is not that of its SHA-512")
-    path = _appended(name, append)
-    if folder not in (b"", b"."):
-        path = folder + b"/" + path
-    return OpenMSIChunk(path, number, n_chunks, offset, file_sha512, float(mtime), data)
+        raise ForeignMessageError(f"there is no chunk {number} of {n_chunks}")
+    if not math.isfinite(message.mtime):
+        raise ForeignMessageError("the mtime is not a time")
+    if len(message.file_sha512) != DIGEST_BYTES or hashlib.sha512(data).digest() != message.sha512:
+        raise ForeignMessageError("the data does not match its SHA-512")
+    if abs(message.mtime) > _MAX_MTIME_S:
+        raise BadMessageError("its mtime is not one that a file can have")
+    path = _with_appended(message.name, message.append)
+    if message.folder not in ("", "."):
+        path = f"{message.folder}/{path}"
+    return Chunk(
+        path.encode(),
+        message.offset + len(data) if number == n_chunks else None,
+        round(message.mtime * 1_000_000_000) if message.mtime else None,
+        number,
+        n_chunks,
+        message.offset,
+        SHA512,
+        message.file_sha512.hex(),
+        data,
+    ).checked()
 
 
 def mtime_seconds(mtime_ns: int) -> float:
-    """Return the time as `os.stat` gives it in seconds, to the last bit."""
+    """Return the time in seconds, with the rounding of `os.stat`."""
     seconds, nanoseconds = divmod(mtime_ns, 1_000_000_000)
     return seconds + 1e-9 * nanoseconds
 
 
-def _appended(name: bytes, append: bytes) -> bytes:
-    """Put `append` behind the stem of `name`, which is all before its last dot (but a leading one is no end)."""
+def _with_appended(name: str, append: str) -> str:
+    """Insert `append` after the stem of `name`: before its last dot, unless that leads or ends the name."""
     if not append:
         return name
-    stem, dot, suffix = name.rpartition(b".")
+    stem, dot, suffix = name.rpartition(".")
     return stem + append + dot + suffix if stem and suffix else name + append
 
 
-# -- msgpack's smallest forms, as its library chooses them
+# -- the smallest form of each type, as a MessagePack library chooses it
 
 _DIGEST = b"\xc4" + bytes([DIGEST_BYTES])
 
 
-def _whole(number: int) -> bytes:
+def _integer(number: int) -> bytes:
     if number < 1 << 7:
         return bytes((number,))
     if number < 1 << 8:

@@ -12,7 +12,7 @@ import xxhash
 
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.core.text import printable
 from dfud.downloading.counts import Tally
 from dfud.downloading.disk import Disk
@@ -112,7 +112,7 @@ class Assembler:
 
     def _take(self, key: bytes | None, value: bytes | None, headers: Any, message: KafkaMessage) -> int:
         try:
-            piece = read_piece(key, value, headers)
+            piece = read_chunk(key, value, headers)
         except ForeignMessageError:
             self.tally.add("foreign")
             return 0
@@ -150,7 +150,7 @@ class Assembler:
         if part is not None:  # chunks of another size, or a whole that could not be put in its place
             self.flush()
             self._shelf.drop(part, remove=True)
-        found = self._tree.look(piece.path)
+        found = self._tree.stat_file(piece.path)
         if found is not None and piece.mtime_ns is not None:
             if found.st_mtime_ns > piece.mtime_ns:
                 self.tally.add("superseded")
@@ -214,7 +214,7 @@ class Assembler:
 
     def _begin(self, identity: bytes, piece: Chunk) -> Part | None:
         """Return a new part, or None if a newer version is in its place."""
-        found = self._tree.look(piece.path)
+        found = self._tree.stat_file(piece.path)
         if found is not None and piece.mtime_ns is not None:
             if found.st_mtime_ns > piece.mtime_ns:
                 return None
@@ -287,10 +287,10 @@ class Assembler:
         descriptor = self._shelf.descriptor(part)
         part.changed = False
         assembly = part.assembly
-        if assembly.is_whole and assembly.is_right(lambda length, offset: os.pread(descriptor, length, offset)):
+        if assembly.is_whole and assembly.verify(lambda length, offset: os.pread(descriptor, length, offset)):
             self._place(part)
             return
-        assembly.forget_hash()
+        assembly.restart_hash()
         if not part.trouble:
             self.tally.add("wrong")
             why = f"{printable(part.path)} has all its chunks and not its digest: it is kept aside in LOGS"
@@ -304,7 +304,7 @@ class Assembler:
         if not self._alone:
             fcntl.flock(self._lock, fcntl.LOCK_EX)  # nobody puts another version there between look and place
         try:
-            found = self._tree.look(part.path)
+            found = self._tree.stat_file(part.path)
             if found is not None and part.mtime_ns is not None and found.st_mtime_ns > part.mtime_ns:
                 self.tally.add("superseded")
                 self._shelf.drop(part, remove=True)

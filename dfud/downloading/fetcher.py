@@ -95,7 +95,7 @@ class Fetcher:
         self._number = number
         self._settings = settings
         tree = ConfinedTree(settings.directory)
-        logs = tree.folder(LOGS, logs=True)
+        logs = tree.open_folder(LOGS, logs=True)
         parts = os.open(settings.parts, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)
         folder = PartsFolder(parts)
         self._tree = tree
@@ -198,7 +198,7 @@ class Fetcher:
             return
         if self._away:
             self._tell_away("")
-        self._tree.forget()
+        self._tree.close_folders()
         self._assembler.take(good)
         if self._disk_waited:
             self._disk_waited = False

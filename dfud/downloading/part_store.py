@@ -103,7 +103,7 @@ class PartStore:
 
     def _is_in_place(self, note: PartMetadata) -> bool:
         """Tell whether what a part went into was put in its place just before a crash."""
-        there = self._tree.look(note.path)
+        there = self._tree.stat_file(note.path)
         if there is None or (note.mtime_ns, note.trouble) != (there.st_mtime_ns, ""):
             return False
         # A part with all bytes is a copy of the file in its place, and has got other bytes since.
@@ -139,7 +139,7 @@ class PartStore:
             why = f"the part of {printable(part.path)} was removed ({problem.strerror}): it begins anew"
             self._tell(logging.WARNING, why)
             part.assembly.spans = RangeSet()
-            part.assembly.forget_hash()
+            part.assembly.restart_hash()
             part.name = PartName.new(part.name.identity, self._worker)
             part.has_note = False
             descriptor = self._disk.patiently(lambda: self._folder.create(part.name))
@@ -174,7 +174,7 @@ class PartStore:
         self.close_file(part)
         part.in_place = False
         self._opened(part, target)
-        part.assembly.forget_hash()
+        part.assembly.restart_hash()
 
     def wrote(self, part: Part) -> None:
         """Take note that a part has got new bytes, or is otherwise not what its note says."""
@@ -310,12 +310,12 @@ class PartStore:
         try:
             target = self.descriptor(part)
             for first, last in spans:
-                for start, end in part.assembly.spans.lacking(first, last):
+                for start, end in part.assembly.spans.gaps(first, last):
                     self._disk.copy(source, target, start - 1, end - start + 1)
                 part.assembly.spans.add(first, last)
         finally:
             os.close(source)
-        part.assembly.forget_hash()
+        part.assembly.restart_hash()
         if part.assembly.size is None:
             part.assembly.size = size
         part.assembly.digest = part.assembly.digest or digest

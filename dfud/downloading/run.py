@@ -117,7 +117,7 @@ def _open_parts(directory: str, topic: str) -> int:
     tree = ConfinedTree(directory)
     name = _parts_name(topic)
     try:
-        logs = tree.folder(LOGS, logs=True)
+        logs = tree.open_folder(LOGS, logs=True)
         if name not in os.listdir(logs):
             os.mkdir(name, dir_fd=logs)
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)

@@ -23,7 +23,7 @@ from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import open_log
 from dfud.logs.session import EVERYTHING, Session
 from dfud.logs.table_files import RejectedRow, save_rejected_rows
-from dfud.logs.takeover import find_openmsistream, take_over
+from dfud.logs.takeover import import_openmsistream, read_openmsistream
 from dfud.logs.times import IsoClock
 from dfud.processes.child import run_in_child
 from dfud.processes.console import CommandInput, Output
@@ -64,12 +64,6 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     signals = Signals()
     properties = _prepare_topic(options, config, signals)
     folder = _make_logs(directory, options.topic)
-    owner = folder.owner_of_completed()
-    if owner is not None:
-        raise UsageError(
-            f"{folder.completed} belongs to topic {owner}, which has files in the way of topic {options.topic}; "
-            f"run dfud upload for topic {owner} with --once first, or choose another topic name"
-        )
     lock = DirectoryLock.take(folder.lock, f"uploading {directory} to topic {options.topic}")
     for leftover in folder.leftovers():
         os.unlink(leftover)
@@ -152,7 +146,7 @@ def _run(
     log: logging.Logger,
 ) -> int:
     session = Session(lock.fileno())
-    _take_over(folder, directory, options.chunk_size, producer.wire, session, log)
+    _import_openmsistream(folder, directory, options.chunk_size, producer.wire, session, log)
     take_all, since_ns = _begin_session(options, session, log)
     watch = WatchOptions(
         os.fsencode(directory),
@@ -179,15 +173,15 @@ def _run(
             consolidated = consolidate(folder, shards)
         except OSError as problem:
             raise UsageError(f"the completed tables in {folder.path} can't be read: {problem}") from None
-        if consolidated.trouble is not None:
-            log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
-        _tell_bad_rows(bad_rows + consolidated.bad, log)
-        ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
+        if consolidated.error is not None:
+            log.error(f"the completed table can't be written: {consolidated.error}; uploading goes on")
+        _tell_bad_rows(bad_rows + consolidated.rejected, log)
+        ledger = Ledger(options.chunk_size, options.n_threads, consolidated.completed.digest, IsoClock())
         _resume(rows, ledger, descriptor, log)
         _write_first_table(folder, ledger, bad_rows, log)
         surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
         supervisor = UploadSupervisor(
-            options.once, watch, folder, session, workers, watcher, lanes, ledger, consolidated.known,
+            options.once, watch, folder, session, workers, watcher, lanes, ledger, consolidated.completed,
             surroundings, log,
         )  # fmt: skip
         return supervisor.run()
@@ -195,24 +189,24 @@ def _run(
         workers.kill_all()  # whatever came in between: they would outlive us
 
 
-def _take_over(
+def _import_openmsistream(
     folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, session: Session, log: logging.Logger
 ) -> None:
-    """Make OpenMSIStream's tables ours, if it has left any."""
+    """Import the tables that OpenMSIStream left, if there are any."""
     try:
-        found = find_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
+        found = read_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
         if found is None:
             return
         if found.since_ns is not None:
             earlier = session.unfinished_since()
             session.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
-        take_over(folder, found)
+        import_openmsistream(folder, found)
     except OSError as problem:
-        raise UsageError(f"OpenMSIStream's tables in {folder.path} can't be taken over: {problem}") from None
+        raise UsageError(f"cannot import OpenMSIStream's tables in {folder.path}: {problem}") from None
     log.info(found.summary())
-    for note in found.notes:
-        log.warning(note)
-    _tell_bad_rows(found.bad, log)
+    for warning in found.warnings:
+        log.warning(warning)
+    _tell_bad_rows(found.rejected, log)
 
 
 def _begin_session(options: UploadOptions, session: Session, log: logging.Logger) -> tuple[bool, int]:
@@ -245,7 +239,7 @@ def _read_rows(folder: LogsFolder) -> tuple[list[InProgressRow], list[RejectedRo
 
 def _tell_bad_rows(bad: Iterable[RejectedRow], log: logging.Logger) -> None:
     for path, row in bad:
-        log.warning(f"row {row.number} of {path} can't be understood: {row.why}; it is kept in {path}.bad")
+        log.warning(f"row {row.number} of {path} can't be understood: {row.reason}; it is kept in {path}.bad")
 
 
 def _resume(rows: list[InProgressRow], ledger: Ledger, directory: int, log: logging.Logger) -> None:

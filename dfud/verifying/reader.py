@@ -10,7 +10,7 @@ import xxhash
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.topic import silent_logger
@@ -125,7 +125,7 @@ class Reader:
                 if self._away:
                     self._away = False
                     self._channel.send([BrokerOutage("")])
-                self._tree.forget()
+                self._tree.close_folders()
                 take(good)
             if len(self._records) >= _RECORDS_AT_ONCE:
                 self._send_verdicts()
@@ -151,7 +151,7 @@ class Reader:
                     witness.next_number = number + 1
                     continue
             try:
-                piece = read_piece(key, value, headers)
+                piece = read_chunk(key, value, headers)
             except ForeignMessageError:
                 continue
             except BadMessageError:
@@ -174,7 +174,7 @@ class Reader:
 
     def _here(self, piece: Chunk) -> FileVersion | None:
         """Return the version of the file in the directory, if it has the size of the piece's."""
-        found = self._tree.look(piece.path)
+        found = self._tree.stat_file(piece.path)
         if found is not None and (piece.size is None or piece.size == found.st_size):
             return FileVersion(piece.path, found.st_size, found.st_mtime_ns)
         self._paths.append(path_mark(piece.path))
@@ -203,7 +203,7 @@ class Reader:
         witness.next_number = 0
         if right is None:
             self._close(witness)
-            witness.assembly.forget_hash()
+            witness.assembly.restart_hash()
             self._again[identity] = witness
         else:
             self._tell(witness, right)
@@ -222,7 +222,7 @@ class Reader:
         """Go on with the digests of what came out of order, as far as the chunks lie in order this time."""
         for message in messages:
             try:
-                piece = read_piece(message.key(), message.value(), message.headers())
+                piece = read_chunk(message.key(), message.value(), message.headers())
             except ValueError:
                 continue
             identity = piece.identity()
@@ -231,7 +231,7 @@ class Reader:
                 witness.assembly.add(piece.offset, piece.data)
                 if witness.assembly.hashed == witness.assembly.size:
                     del self._again[identity]
-                    self._tell(witness, witness.assembly.is_right(lambda length, offset: b""))
+                    self._tell(witness, witness.assembly.verify(lambda length, offset: b""))
 
     def _send_verdicts(self) -> None:
         if self._records or self._paths:

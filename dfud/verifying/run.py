@@ -18,7 +18,7 @@ from dfud.core.tables import BadRow, CompletedRow, read_completed, version_of
 from dfud.core.version import FileVersion
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, StoppedError, WorkerError
 from dfud.files.confined import ConfinedTree
-from dfud.files.scan import Folder, ScanTree
+from dfud.files.scan import Folder, WatchedTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.consumer import consumer_properties
 from dfud.kafka.watermarks import query_partitions
@@ -155,7 +155,7 @@ class _Collected:
 def _judge(tree: ConfinedTree, partial: PartialVersion, size: int) -> bytes:
     """Give the verdict on a version whose chunks have come to several readers."""
     version = FileVersion(partial.path, size, partial.mtime_ns or 0)
-    found = tree.look(partial.path)
+    found = tree.stat_file(partial.path)
     here = None
     state = NOT_HERE
     if found is not None and found.st_size == size and partial.is_here:
@@ -174,7 +174,7 @@ def _has_digest(tree: ConfinedTree, partial: PartialVersion, size: int) -> bool:
     except OSError:
         return False
     try:
-        return assembly.is_right(lambda length, offset: os.pread(descriptor, length, offset))
+        return assembly.verify(lambda length, offset: os.pread(descriptor, length, offset))
     finally:
         os.close(descriptor)
 
@@ -217,7 +217,7 @@ def _hear(worker: Worker[ToReader, FromReader], collected: _Collected) -> bool:
 def _look_at_files(
     options: VerifyOptions, directory: str, known: Findings, partials: dict[bytes, PartialVersion]
 ) -> Iterator[FileVerdict]:
-    scan = ScanTree(os.fsencode(directory), name_filter(options.upload_regex), 0)
+    scan = WatchedTree(os.fsencode(directory), name_filter(options.upload_regex), 0)
     for item in scan.walk(Folder(b"", True)):
         if item is not None:
             yield _verdict(item[0].version, known, partials)
@@ -252,10 +252,10 @@ def _look_at_tables(folder: LogsFolder, directory: str, known: Findings, report:
     for path in paths:
         for number, row in enumerate(read_completed(read_lines(path)), 1):
             if isinstance(row, BadRow):
-                report.row(f"row {row.number} of {path} can't be understood: {row.why}", b"")
+                report.row(f"row {row.number} of {path} can't be understood: {row.reason}", b"")
                 continue
             if number % 1000 == 0:
-                tree.forget()
+                tree.close_folders()
             why = _fault(row, tree, known)
             report.row(why, os.fsencode(row.rel_filepath))
     tree.close()
@@ -265,7 +265,7 @@ def _look_at_tables(folder: LogsFolder, directory: str, known: Findings, report:
 def _fault(row: CompletedRow, tree: ConfinedTree, known: Findings) -> str:
     """Return what is wrong with what a row calls uploaded, or ""."""
     version = version_of(row)
-    found = tree.look(version.path)
+    found = tree.stat_file(version.path)
     if found is not None and (found.st_size, found.st_mtime_ns) == version[1:]:
         if known.same.digest(version.identity()) is None:
             return "is uploaded by the tables, and its bytes are not those on the topic"

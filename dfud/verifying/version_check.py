@@ -100,7 +100,7 @@ class VersionCheck:
         assembly = self.assembly
         if assembly.hashed != assembly.size and not self.is_same:
             return None
-        return assembly.is_right(self._read)
+        return assembly.verify(self._read)
 
     def _read(self, length: int, offset: int) -> bytes:
         return os.pread(self.descriptor, length, offset) if self.descriptor >= 0 and self.is_same else b""

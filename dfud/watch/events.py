@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from inotify_simple import INotify, flags
 
 from dfud.core.names import LOGS
-from dfud.files.scan import Folder, ScannedFile, ScanTree, join
+from dfud.files.scan import Folder, ScannedFile, WatchedTree, join
 from dfud.watch.source import Ready
 
 _MASK = (
@@ -33,7 +33,7 @@ class WatchLimitError(Exception):
 class EventSource:
     """Files that are closed after writing, moved in or linked, in all folders below the directory."""
 
-    def __init__(self, tree: ScanTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tree: WatchedTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
         """Watch `tree`; WatchLimitError if the kernel does not let us.
 
         What changed before and while it was being watched is found by a first scan, all files of it if
@@ -61,7 +61,7 @@ class EventSource:
         self._read_again_at = 0.0
         self._first_scan_done = False
         self._scans[b""] = take_all
-        self._enter(Folder(b"", take_all), tree.top)
+        self._enter(Folder(b"", take_all), tree.dir_fd)
 
     def close(self) -> None:
         self._inotify.close()
@@ -85,7 +85,7 @@ class EventSource:
 
     def notices(self) -> list[tuple[int, str]]:
         told, self._notices = self._notices, []
-        return told + self._tree.notices()
+        return told + self._tree.pop_notices()
 
     def sweep(self) -> None:
         self._read_events()
@@ -142,9 +142,9 @@ class EventSource:
                 self._created[path] = at
                 self._created.move_to_end(path, last=False)
                 break
-            if self._tree.look(path) is None:  # gone, or no file: that is never opened
+            if self._tree.find_file(path) is None:  # gone, or no file: that is never opened
                 continue
-            being_written = self._tree.being_written(path)
+            being_written = self._tree.is_being_written(path)
             if being_written:
                 self._created[path] = now + _RECHECK_DELAY_S
             elif being_written is False:
@@ -160,7 +160,7 @@ class EventSource:
         while self._waiting or self._scan or self._scans or self._rescan:
             while self._waiting:
                 path, _ = self._waiting.popitem(last=False)
-                seen = self._tree.look(path)
+                seen = self._tree.find_file(path)
                 yield Ready(seen.version, by_event=True) if seen else None
             yield self._scan_on()
         if self._limit:
@@ -188,7 +188,7 @@ class EventSource:
         if found is None:
             return None
         seen, all_wanted = found
-        if not self._tree.is_wanted(seen, all_wanted) or self._tree.being_written(seen.version.path):
+        if not self._tree.is_wanted(seen, all_wanted) or self._tree.is_being_written(seen.version.path):
             return None  # whoever writes it will close it, and that is an event
         return Ready(seen.version, by_event=False)
 
@@ -237,7 +237,7 @@ class EventSource:
                     self._inotify.rm_watch(watch)
         elif mask & (flags.MOVED_TO | flags.CREATE):
             if mask & flags.MOVED_TO:
-                self._tree.note_moved_in(path)
+                self._tree.add_moved_in(path)
             # Even one that is watched: it may have taken the place of one that was removed but is still in use.
             self._scan_later(path, take_all=True)
 

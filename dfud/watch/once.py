@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterator
 
 from dfud.core.text import printable
-from dfud.files.scan import Folder, ScanTree
+from dfud.files.scan import Folder, WatchedTree
 from dfud.watch.source import Ready
 
 
 class OnceSource:
     """Every file that is there and that nobody has open for writing."""
 
-    def __init__(self, tree: ScanTree) -> None:
+    def __init__(self, tree: WatchedTree) -> None:
         self._tree = tree
         self._walk = tree.walk(Folder(b"", take_all=True))
         self._notices: list[tuple[int, str]] = []
@@ -35,7 +35,7 @@ class OnceSource:
 
     def notices(self) -> list[tuple[int, str]]:
         told, self._notices = self._notices, []
-        return told + self._tree.notices()
+        return told + self._tree.pop_notices()
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -52,7 +52,7 @@ class OnceSource:
                 yield None
                 continue
             version = found[0].version
-            if self._tree.being_written(version.path):
+            if self._tree.is_being_written(version.path):
                 text = f"{printable(version.path)} is still being written: it is left for the next time"
                 self._notices.append((logging.WARNING, text))
                 yield None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from dfud.core.version import FileVersion
-from dfud.files.scan import Folder, ScannedFile, ScanTree
+from dfud.files.scan import Folder, ScannedFile, WatchedTree
 from dfud.watch.source import Ready
 
 _MIN_PAUSE_S = 1.0  # s between rounds
@@ -16,7 +16,7 @@ _PAUSES_A_ROUND = 20  # a round that takes long is followed by a pause of so man
 class PollingSource:
     """Files that have not changed from one round to the next, or that nobody has open for writing."""
 
-    def __init__(self, tree: ScanTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tree: WatchedTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._tree = tree
         self._clock = clock
         self._take_all = take_all
@@ -47,7 +47,7 @@ class PollingSource:
         return self._round is None and not self._sweep_rounds
 
     def notices(self) -> list[tuple[int, str]]:
-        return self._tree.notices()
+        return self._tree.pop_notices()
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -92,7 +92,7 @@ class PollingSource:
         if self._first_round and not self._tree.is_wanted(seen, all_wanted):
             self._seen.add(key)
             return None
-        being_written = self._tree.being_written(version.path)
+        being_written = self._tree.is_being_written(version.path)
         if being_written or (being_written is None and self._unsettled.get(version.path) != version):
             self._unsettled_now[version.path] = version
             self._in_doubt = self._in_doubt or being_written is None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dfud.core.names import name_filter
 from dfud.core.text import printable
-from dfud.files.scan import ScanTree
+from dfud.files.scan import WatchedTree
 from dfud.messages import (
     Allowance,
     DirectoryGone,
@@ -74,12 +74,12 @@ class Watcher:
         self._options = options
         self._clock = clock
         accepts = name_filter(options.upload_regex)
-        self._tree = ScanTree(options.directory, accepts, options.since_ns, options.moved_in)
+        self._tree = WatchedTree(options.directory, accepts, options.since_ns, options.moved_in)
         self._allowance = 0
         self._sweeps: list[int] = []
         self._remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
         self._top = TopWatch(options.directory, not (options.once or options.polling or self._remote), clock)
-        self._tree.look_at_top(trust_inode=not self._remote)  # nobody has told of what happened before
+        self._tree.check_top(trust_inode=not self._remote)  # nobody has told of what happened before
         self._told_gone = False
         self._source = self._make_source()
         self._supervisor.send([WatchStarted()])
@@ -121,7 +121,7 @@ class Watcher:
                     return False
         try:
             self._source.take_in()
-            self._supervisor.send([FolderMovedIn(path) for path in self._tree.newly_moved_in()])
+            self._supervisor.send([FolderMovedIn(path) for path in self._tree.pop_newly_moved_in()])
             if self._allowance:
                 self._report()
         except WatchLimitError as problem:
@@ -169,7 +169,7 @@ class Watcher:
     def _look_at_top(self, mounts_changed: bool) -> None:
         """Tell once when the directory itself is gone."""
         if self._top.is_time(mounts_changed):
-            self._tree.look_at_top(trust_inode=not self._remote)
+            self._tree.check_top(trust_inode=not self._remote)
         if self._tree.is_gone and not self._told_gone:
             self._told_gone = True
             where = printable(self._options.directory)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import msgpack
+import msgspec
 import xxhash
 from confluent_kafka import Producer
 
@@ -88,7 +88,7 @@ def openmsi(
         if mtime is not None:
             items.append(mtime)
         key = f"{folder.replace('/', '_')}_{name}_chunk_{number}_of_{len(parts)}".encode()
-        made.append(Record(key, msgpack.packb(items, use_bin_type=True), [], number % partitions))
+        made.append(Record(key, msgspec.msgpack.encode(items), [], number % partitions))
     return made
 
 

@@ -118,7 +118,7 @@ class Bench:
         return self._take(self.committed)
 
     def _take(self, first: int) -> DownloadCounts:
-        self.tree.forget()
+        self.tree.close_folders()
         self.assembler.take([Taken(record, at) for at, record in enumerate(self.log[first:], first)])
         self.counts = self.assembler.tally.take()
         return self.counts

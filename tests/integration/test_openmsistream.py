@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from dfud.broker.node import KafkaNode
-from dfud.core.openmsistream import OpenMSIChunk, decode
+from dfud.core.chunk import Chunk
+from dfud.core.openmsistream import decode
+from dfud.core.text import counted
 from tests.helpers.downloading import download_once
 from tests.helpers.openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
 from tests.helpers.reader import Message, read_topic
@@ -87,7 +89,7 @@ def write_tree(directory: Path, files: int, seed: int = 5, sizes: tuple[int, ...
         (folder / f"{number} {NAMES[number % len(NAMES)]}").write_bytes(numbers.randbytes(size))
 
 
-def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[OpenMSIChunk]]:
+def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
     """Return the chunks on a topic by path, in the order of their numbers; repeated ones too."""
     chunks = defaultdict(list)
     for message in read_topic(kafka.bootstrap, topic):
@@ -97,16 +99,14 @@ def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[OpenMSIChunk]]:
     return {path: sorted(found, key=lambda chunk: chunk.number) for path, found in chunks.items()}
 
 
-def assert_rebuilt(
-    chunks: dict[bytes, list[OpenMSIChunk]], content: dict[bytes, bytes], once: bool = True
-) -> None:
+def assert_rebuilt(chunks: dict[bytes, list[Chunk]], content: dict[bytes, bytes], once: bool = True) -> None:
     """Check that the chunks are just these files."""
     assert chunks.keys() == content.keys()
     for path, found in chunks.items():
         by_number = {chunk.number: chunk for chunk in found}
         assert sorted(by_number) == list(range(1, found[0].n_chunks + 1)), path
         assert b"".join(by_number[number].data for number in sorted(by_number)) == content[path], path
-        assert {chunk.file_sha512 for chunk in found} == {hashlib.sha512(content[path]).digest()}, path
+        assert {chunk.digest for chunk in found} == {hashlib.sha512(content[path]).hexdigest()}, path
         assert not once or len(found) == len(by_number), path
 
 
@@ -192,7 +192,7 @@ def test_what_openmsistream_left_is_finished(
     before = {path: len(chunks) for path, chunks in chunks_on(kafka, topic).items()}
 
     output = upload_once(directory, peer.config, topic)
-    assert f"{len(finished)} files are finished, {len(left)} were left" in output
+    assert f"{counted(len(finished), 'file')} completed, {len(left)} in progress, 0 changed" in output
 
     after = chunks_on(kafka, topic)
     assert_rebuilt(after, expected, once=False)
@@ -254,8 +254,8 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_again(
         wait_until(lambda: len(completed(directory, topic)) >= 1)
         upload.quit()
     content = path.read_bytes()
-    digest = hashlib.sha512(content).digest()
-    chunks = [chunk for chunk in chunks_on(kafka, topic)[b"large.bin"] if chunk.file_sha512 == digest]
+    digest = hashlib.sha512(content).hexdigest()
+    chunks = [chunk for chunk in chunks_on(kafka, topic)[b"large.bin"] if chunk.digest == digest]
     assert_rebuilt({b"large.bin": chunks}, {b"large.bin": content})
     [*_, row] = completed(directory, topic)
     assert int(row["mtime_ns"]) == path.stat().st_mtime_ns

@@ -52,7 +52,7 @@ def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[st
         f"  completed:   1 file, 1.5 MB, the last at {AT}\n"
         "  in progress: 1 file, 40.0 kB, 1 of 3 chunks to be sent\n"
         "  bad rows:    1, which the next upload keeps aside\n"
-        "    row 3 of uploaded_to_T.csv: it has 1 columns and not 8\n"
+        "    row 3 of uploaded_to_T.csv: it has 1 column instead of 8\n"
         "\n"
         "topic U: no uploader is running\n"
         "  completed:   0 files, 0 bytes\n"
@@ -71,7 +71,7 @@ def test_json_says_the_same(directory: Path, capsys: pytest.CaptureFixture[str])
                 "run": "ended",
                 "completed": {"files": 1, "size": 1_500_000, "last": AT},
                 "in_progress": {"files": 1, "size": 40_000, "chunks": 3, "chunks_to_send": 1},
-                "bad_rows": [{"table": table, "row": 3, "why": "it has 1 columns and not 8"}],
+                "bad_rows": [{"table": table, "row": 3, "why": "it has 1 column instead of 8"}],
                 "to_take_over": [],
             }
         ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dfud.core.chunk import SHA512, XXH3_128, BadMessageError, ForeignMessageError
 from dfud.core.chunking import count_chunks
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.core.names import path_fault
 from dfud.core.native import header_maker
 from dfud.core.version import FileVersion
@@ -22,27 +22,27 @@ PATHS = st.sampled_from([b"a", b"d/e/f", b"\xff", b"logs/x", "näher".encode()])
 @given(path=PATHS, data=st.binary(max_size=50), mtime_ns=st.integers(-(10**18), 10**18), size=st.integers(1, 9))
 def test_native_messages_come_back(path: bytes, data: bytes, mtime_ns: int, size: int) -> None:
     records = native(path, data, mtime_ns, size)
-    pieces = [read_piece(record.key, record.value, record.headers) for record in records]
-    assert b"".join(piece.data for piece in pieces) == data
-    assert len({piece.identity() for piece in pieces}) == 1
-    assert [piece.offset for piece in pieces] == [size * number for number in range(len(pieces))]
-    assert all(piece.digest == "" for piece in pieces[:-1])
-    piece = pieces[-1]
-    assert (piece.path, piece.size, piece.mtime_ns, piece.algorithm) == (path, len(data), mtime_ns, XXH3_128)
+    chunks = [read_chunk(record.key, record.value, record.headers) for record in records]
+    assert b"".join(chunk.data for chunk in chunks) == data
+    assert len({chunk.identity() for chunk in chunks}) == 1
+    assert [chunk.offset for chunk in chunks] == [size * number for number in range(len(chunks))]
+    assert all(chunk.digest == "" for chunk in chunks[:-1])
+    chunk = chunks[-1]
+    assert (chunk.path, chunk.size, chunk.mtime_ns, chunk.algorithm) == (path, len(data), mtime_ns, XXH3_128)
     # These are just the headers that the producer makes.
     make = header_maker(FileVersion(path, len(data), mtime_ns), size)
     for number, record in enumerate(records, 1):
         assert make(number, dict(record.headers)["xxh3_64"]) == record.headers[:6]
-    assert len(pieces) == count_chunks(len(data), size)
+    assert len(chunks) == count_chunks(len(data), size)
 
 
 @given(data=st.binary(min_size=1, max_size=50), size=st.integers(1, 9))
 def test_openmsistreams_messages_come_back(data: bytes, size: int) -> None:
-    pieces = [read_piece(record.key, record.value, None) for record in openmsi(b"d/f", data, 1.25, size)]
-    assert b"".join(piece.data for piece in pieces) == data
-    assert len({piece.identity() for piece in pieces}) == 1
-    assert {(piece.path, piece.mtime_ns, piece.algorithm) for piece in pieces} == {(b"d/f", 1_250_000_000, SHA512)}
-    assert [piece.size for piece in pieces] == [None] * (len(pieces) - 1) + [len(data)]
+    chunks = [read_chunk(record.key, record.value, None) for record in openmsi(b"d/f", data, 1.25, size)]
+    assert b"".join(chunk.data for chunk in chunks) == data
+    assert len({chunk.identity() for chunk in chunks}) == 1
+    assert {(chunk.path, chunk.mtime_ns, chunk.algorithm) for chunk in chunks} == {(b"d/f", 1_250_000_000, SHA512)}
+    assert [chunk.size for chunk in chunks] == [None] * (len(chunks) - 1) + [len(data)]
 
 
 @given(
@@ -59,7 +59,7 @@ def test_whatever_comes_is_a_chunk_or_an_error_of_ours(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
     with contextlib.suppress(ForeignMessageError, BadMessageError):
-        read_piece(key, value, headers)
+        read_chunk(key, value, headers)
 
 
 CONTRADICTIONS = [
@@ -73,6 +73,8 @@ CONTRADICTIONS = [
     pytest.param({"size": b"5"}, "upload_id", id="another-size"),
     pytest.param({"xxh3_64": b"0" * 16}, "xxh3_64", id="another-value"),
     pytest.param({"xxh3_128": b"X"}, "hex", id="no-digest"),
+    pytest.param({"size": b"9223372036854775807"}, "upload_id does not match", id="the-largest-size"),
+    pytest.param({"size": b"9223372036854775808"}, "size is not a number", id="larger-than-any-size"),
 ]
 
 
@@ -80,7 +82,7 @@ CONTRADICTIONS = [
 def test_what_contradicts_itself_is_refused(changed: dict[str, bytes], complaint: str) -> None:
     for record in native(b"f", bytes(2500), 7, **changed)[1:2]:
         with pytest.raises(BadMessageError, match=complaint):
-            read_piece(record.key, record.value, record.headers)
+            read_chunk(record.key, record.value, record.headers)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_paths_that_lead_elsewhere_are_none(path: bytes) -> None:
     assert path_fault(path)
     for record in native(path, b"data", 1):
         with pytest.raises(BadMessageError, match="path"):
-            read_piece(record.key, record.value, record.headers)
+            read_chunk(record.key, record.value, record.headers)
 
 
 @pytest.mark.parametrize("path", [b"a", b"...", b"..a", b"a/LOGS/b", b"LOGS2", b"x" * 255, b"\xff\n"])

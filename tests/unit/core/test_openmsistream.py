@@ -1,17 +1,18 @@
-"""The messages of OpenMSIStream, against the msgpack library and a description of its own."""
+"""The messages of OpenMSIStream, against the msgspec library and a description of its own."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 
-import msgpack
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dfud.core.chunk import SHA512, BadMessageError, Chunk, ForeignMessageError
 from dfud.core.chunking import chunk_length, count_chunks
-from dfud.core.openmsistream import OpenMSIChunk, decode, encoder, message_key, mtime_seconds
+from dfud.core.openmsistream import decode, encoder, message_key, mtime_seconds
 from dfud.core.version import FileVersion
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
@@ -42,9 +43,7 @@ def message(**changed: object) -> list[object]:
 
 
 def packed(**changed: object) -> bytes:
-    value = msgpack.packb(message(**changed), use_bin_type=True)
-    assert isinstance(value, bytes)
-    return value
+    return msgspec.msgpack.encode(message(**changed))
 
 
 @given(folders, names, times, st.integers(0, 300), st.integers(0, 6), st.integers(0, 1 << 40))
@@ -65,15 +64,41 @@ def test_encodes_as_the_library_does_and_reads_it_back(
         offset = (number - 1) * chunk_size
         seconds = mtime_seconds(mtime_ns)
         expected = [name, sha512(b"all"), sha512(data), offset, number, n_chunks, folder, "", data, seconds]
-        assert value == msgpack.packb(expected, use_bin_type=True)
-        assert decode(value) == OpenMSIChunk(path, number, n_chunks, offset, sha512(b"all"), seconds, data)
+        assert value == msgspec.msgpack.encode(expected)
+        assert decode(value) == Chunk(
+            path,
+            size if number == n_chunks else None,
+            round(seconds * 1e9) or None,
+            number,
+            n_chunks,
+            offset,
+            SHA512,
+            sha512(b"all").hex(),
+            data,
+        )
 
 
 @pytest.mark.parametrize("length", [0, 255, 256, 65535, 65536])
 def test_every_form_of_length_is_the_library_s(length: int) -> None:
     data = bytes(length)
     value = encoder(FileVersion(b"a", length, 0), 1 << 17, sha512(data))(1, sha512(data), data)
-    assert value == msgpack.packb(["a", sha512(data), sha512(data), 0, 1, 1, "", "", data, 0.0], use_bin_type=True)
+    assert value == msgspec.msgpack.encode(["a", sha512(data), sha512(data), 0, 1, 1, "", "", data, 0.0])
+
+
+@pytest.mark.parametrize("power", [7, 8, 16, 32])
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_form_of_integer_is_the_library_s(power: int, number: int) -> None:
+    number += 1 << power
+    value = encoder(FileVersion(b"a", number, 0), 1, sha512(b"all"))(number, sha512(b"x"), b"x")
+    items = ["a", sha512(b"all"), sha512(b"x"), number - 1, number, number, "", "", b"x", 0.0]
+    assert value == msgspec.msgpack.encode(items)
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 255, 256, 257, 511, 512, 4000])
+def test_every_form_of_text_is_the_library_s(length: int) -> None:
+    folder = "f" * length
+    value = encoder(FileVersion(f"{folder}/a".encode(), 1, 0), 1, sha512(b"x"))(1, sha512(b"x"), b"x")
+    assert value == msgspec.msgpack.encode(["a", sha512(b"x"), sha512(b"x"), 0, 1, 1, folder, "", b"x", 0.0])
 
 
 @given(times)
@@ -100,8 +125,8 @@ def test_key(path: bytes, key: bytes) -> None:
 
 
 def test_reads_what_older_versions_send() -> None:
-    chunk = decode(msgpack.packb(message()[:9], use_bin_type=True))
-    assert chunk == OpenMSIChunk(b"scans/day 1/a.tif", 2, 3, 16384, sha512(b"all"), 0.0, b"data")
+    chunk = decode(msgspec.msgpack.encode(message()[:9]))
+    assert chunk == Chunk(b"scans/day 1/a.tif", None, None, 2, 3, 16384, SHA512, sha512(b"all").hex(), b"data")
 
 
 @pytest.mark.parametrize(
@@ -119,47 +144,86 @@ def test_appended_text_goes_behind_the_stem(name: str, append: str, expected: by
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("changed", "reason"),
     [
         pytest.param({"data": b"DATA"}, "SHA-512", id="other data"),
         pytest.param({"sha512": b"short"}, "SHA-512", id="short digest"),
         pytest.param({"file_sha512": b"short"}, "SHA-512", id="short digest of the file"),
         pytest.param({"number": 0}, "no chunk 0 of 3", id="chunk 0"),
         pytest.param({"number": 4}, "no chunk 4 of 3", id="chunk beyond the last"),
-        pytest.param({"n_chunks": 1 << 63}, "number of chunks", id="more chunks than any file has"),
-        pytest.param({"offset": -1}, "offset", id="negative offset"),
-        pytest.param({"offset": True}, "offset", id="no number"),
-        pytest.param({"mtime": float("nan")}, "mtime", id="not a time"),
-        pytest.param({"mtime": None}, "mtime", id="no time"),
-        pytest.param({"name": 5}, "wrong type", id="name is a number"),
-        pytest.param({"data": [1]}, "wrong type", id="data is a list"),
-        pytest.param({"data": {}}, "wrong type", id="data is an empty map"),
-        pytest.param({"data": {1: 2}}, "no msgpack list", id="data is a map"),
-        pytest.param({"data": [0] * 11}, "no msgpack list", id="a long list"),
+        pytest.param(
+            {"n_chunks": 1 << 63}, r"Expected `int` <= 9223372036854775807 - at `\$\[5\]`", id="2**63 chunks"
+        ),
+        pytest.param({"offset": -1}, r"Expected `int` >= 0 - at `\$\[3\]`", id="negative offset"),
+        pytest.param({"offset": True}, r"Expected `int`, got `bool` - at `\$\[3\]`", id="offset is a truth value"),
+        pytest.param({"number": 2.0}, r"Expected `int`, got `float` - at `\$\[4\]`", id="number is a float"),
+        pytest.param({"mtime": float("nan")}, "mtime is not a time", id="mtime is not a number"),
+        pytest.param({"mtime": float("-inf")}, "mtime is not a time", id="mtime is infinite"),
+        pytest.param({"mtime": None}, r"Expected `float`, got `None` - at `\$\[9\]`", id="mtime is nil"),
+        pytest.param({"name": 5}, r"Expected `str`, got `int` - at `\$\[0\]`", id="name is a number"),
+        pytest.param({"folder": b"f"}, r"Expected `str`, got `bytes` - at `\$\[6\]`", id="folder is bytes"),
+        pytest.param({"data": "data"}, r"Expected `bytes`, got `str` - at `\$\[8\]`", id="data is text"),
+        pytest.param({"data": [1]}, r"Expected `bytes`, got `array` - at `\$\[8\]`", id="data is a list"),
+        pytest.param({"data": {}}, r"Expected `bytes`, got `object` - at `\$\[8\]`", id="data is an empty map"),
+        pytest.param({"data": {1: 2}}, r"Expected `bytes`, got `object` - at `\$\[8\]`", id="data is a map"),
+        pytest.param({"data": [0] * 11}, r"Expected `bytes`, got `array` - at `\$\[8\]`", id="a long list"),
     ],
 )
-def test_refuses_what_is_no_message(changed: dict[str, object], why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+def test_refuses_what_openmsistream_does_not_send(changed: dict[str, object], reason: str) -> None:
+    with pytest.raises(ForeignMessageError, match=reason):
         decode(packed(**changed))
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("changed", "reason"),
     [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"\x05", id="a number"),
-        pytest.param(packed()[:-1], id="cut off"),
-        pytest.param(packed() + b"\0", id="more behind"),
-        pytest.param(msgpack.packb(message()[:8]), id="eight items"),
-        pytest.param(b"\xdd\x7f\xff\xff\xff" * 100_000, id="lists of two billion in one another"),
-        pytest.param(b"\xc6\xff\xff\xff\xff", id="four billion bytes that are not there"),
-        pytest.param(b"\x91" * 100_000, id="deep"),
-        pytest.param(b"\xc1", id="a byte that msgpack never uses"),
-        pytest.param(b"\x9a" + b"\xd6\xff\0\0\0\0" * 10, id="timestamps"),
+        pytest.param({"offset": 0}, "chunk 2 can", id="second chunk at the start"),
+        pytest.param({"number": 1}, "chunk 1 can", id="first chunk not at the start"),
+        pytest.param({"data": b"", "sha512": sha512(b"")}, "empty", id="empty chunk of several"),
+        pytest.param({"mtime": 9.1e9}, "mtime", id="mtime beyond what files have"),
+        pytest.param({"mtime": -9.1e9}, "mtime", id="mtime before what files have"),
+        pytest.param({"mtime": (1 << 64) - 1}, "mtime", id="mtime is a huge integer"),
     ],
 )
-def test_refuses_what_is_no_list(value: bytes) -> None:
-    with pytest.raises(ValueError, match="list"):
+def test_refuses_a_chunk_that_contradicts_itself(changed: dict[str, object], reason: str) -> None:
+    with pytest.raises(BadMessageError, match=reason):
+        decode(packed(**changed))
+
+
+def test_an_mtime_may_be_a_whole_number() -> None:
+    assert decode(packed(mtime=9_000_000_000)).mtime_ns == 9 * 10**18
+    assert decode(packed(mtime=-9_000_000_000)).mtime_ns == -9 * 10**18
+
+
+def test_a_folder_of_one_dot_is_the_top() -> None:
+    assert decode(packed(folder=".")).path == b"a.tif"
+
+
+NOT_UTF_8 = packed().replace(b"\xa5a.tif", b"\xa5\xff.tif")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        pytest.param(b"", "truncated", id="empty"),
+        pytest.param(b"\x05", "Expected `array`, got `int`", id="a number"),
+        pytest.param(packed()[:-1], "truncated", id="cut off"),
+        pytest.param(packed() + b"\0", "trailing characters", id="more behind"),
+        pytest.param(msgspec.msgpack.encode(message()[:8]), "Expected `array` of at least length 9", id="8 items"),
+        pytest.param(
+            msgspec.msgpack.encode([*message(), 0]), "Expected `array` of at most length 10", id="11 items"
+        ),
+        pytest.param(b"\xdd\x7f\xff\xff\xff" * 100_000, r"got `array` - at `\$\[0\]`", id="lists of two billion"),
+        pytest.param(b"\xc6\xff\xff\xff\xff", "truncated", id="four billion bytes not there"),
+        pytest.param(b"\x91" * 100_000, "Expected `array` of at least length 9", id="deep"),
+        pytest.param(b"\x9a" + b"\x91" * 100_000, r"got `array` - at `\$\[0\]`", id="deep in an item"),
+        pytest.param(b"\xc1", "malformed", id="a byte that MessagePack never uses"),
+        pytest.param(b"\x9a" + b"\xd6\xff\0\0\0\0" * 10, r"got `ext` - at `\$\[0\]`", id="timestamps"),
+        pytest.param(NOT_UTF_8, "utf-?8", id="name is not UTF-8"),
+    ],
+)
+def test_refuses_what_is_not_such_an_array(value: bytes, reason: str) -> None:
+    with pytest.raises(ForeignMessageError, match=reason):
         decode(value)
 
 
@@ -167,7 +231,7 @@ def test_refuses_what_is_no_list(value: bytes) -> None:
 def test_any_bytes_are_a_chunk_or_a_clear_refusal(value: bytes) -> None:
     try:
         chunk = decode(value)
-    except ValueError:  # and nothing else
+    except (BadMessageError, ForeignMessageError):  # and nothing else
         return
     assert 1 <= chunk.number <= chunk.n_chunks
 
@@ -179,6 +243,6 @@ def test_one_changed_byte_is_never_other_data(data: st.DataObject) -> None:
     value[at] ^= data.draw(st.integers(1, 255))
     try:
         chunk = decode(bytes(value))
-    except ValueError:
+    except (BadMessageError, ForeignMessageError):
         return
     assert chunk.data == b"data"

@@ -128,32 +128,32 @@ def test_sets_and_lists_are_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "cell", "why"),
+    ("column", "cell", "reason"),
     [
         pytest.param(1, "'../a'", "inside the directory", id="out of the directory"),
         pytest.param(1, "'/etc/passwd'", "inside the directory", id="absolute"),
         pytest.param(1, "'a\\x00'", "inside the directory", id="NUL"),
         pytest.param(1, "''", "inside the directory", id="no path"),
-        pytest.param(1, "a", "no quoted text", id="no string"),
-        pytest.param(1, "'a\\", "no quoted text", id="string without an end"),
-        pytest.param(1, "'a\\'", "no escape", id="escaped end"),
-        pytest.param(1, "'a\\q'", "no escape", id="unknown escape"),
-        pytest.param(1, "'\\Uffffffff'", "", id="beyond the last character"),
-        pytest.param(1, "'a' * 10**9", "no quoted text", id="an expression"),
-        pytest.param(2, "0", "number of chunks", id="no chunks"),
-        pytest.param(2, "9" * 5000, "number of chunks", id="a long number"),
-        pytest.param(5, "'Mon Foo 23, 2026 at 15:43:56'", "no time", id="no month"),
+        pytest.param(1, "a", "not quoted text", id="no string"),
+        pytest.param(1, "'a\\", "not quoted text", id="string without an end"),
+        pytest.param(1, "'a\\'", "not an escape", id="escaped end"),
+        pytest.param(1, "'a\\q'", "not an escape", id="unknown escape"),
+        pytest.param(1, "'\\Uffffffff'", "beyond the last character", id="beyond the last character"),
+        pytest.param(1, "'a' * 10**9", "not quoted text", id="an expression"),
+        pytest.param(2, "0", "not a number of chunks", id="no chunks"),
+        pytest.param(2, "9" * 5000, "not a number of chunks", id="a long number"),
+        pytest.param(5, "'Mon Foo 23, 2026 at 15:43:56'", "not a time", id="no month"),
         pytest.param(5, "'Mon Feb 31, 2026 at 15:43:56'", "", id="no day"),
         pytest.param(5, "'Mon Feb 01, 0001 at 15:43:56'", "before the first file", id="long ago"),
-        pytest.param(6, "__import__('os').system('true')", "no set", id="a call"),
-        pytest.param(6, "{1: 2}", "no set", id="a map"),
-        pytest.param(6, "{-1}", "no set", id="negative"),
+        pytest.param(6, "__import__('os').system('true')", "not a set", id="a call"),
+        pytest.param(6, "{1: 2}", "not a set", id="a map"),
+        pytest.param(6, "{-1}", "not a set", id="negative"),
         pytest.param(6, "{0}", "no chunk 0", id="chunk 0"),
-        pytest.param(6, "[" * 10_000, "no set", id="deep"),
-        pytest.param(7, "{1, 2", "no set", id="cut off"),
+        pytest.param(6, "[" * 10_000, "not a set", id="deep"),
+        pytest.param(7, "{1, 2", "not a set", id="cut off"),
     ],
 )
-def test_a_row_that_is_none_is_handed_out_as_bad(column: int, cell: str, why: str) -> None:
+def test_a_row_that_cannot_be_parsed_is_a_bad_row(column: int, cell: str, reason: str) -> None:
     cells = ["'a'", "'a'", "3", "1", "2", when(STARTED), "{1}", "{2, 3}"]
     cells[column] = cell
     good = OpenMSIInProgressRow("b", 1, RangeSet(), STARTED)
@@ -161,7 +161,7 @@ def test_a_row_that_is_none_is_handed_out_as_bad(column: int, cell: str, why: st
     bad, after = read_openmsi_in_progress(table)
     assert isinstance(bad, BadRow)
     assert bad.number == 2
-    assert why in bad.why
+    assert reason in bad.reason
     assert after == good
 
 

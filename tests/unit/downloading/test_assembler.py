@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import msgpack
+import msgspec
 import pytest
 import xxhash
 
@@ -195,9 +195,9 @@ def test_a_file_with_a_wrong_digest_is_kept_aside_and_told_of_once(bench: Bench)
 def openmsi_lying() -> Record:
     """Return OpenMSIStream's only chunk of a file, with the digest of another file."""
     (record,) = openmsi(b"f", b"data", None)
-    items = msgpack.unpackb(record.value, raw=True)
+    items = msgspec.msgpack.decode(record.value)
     items[1] = bytes(64)
-    return record._replace(value=msgpack.packb(items, use_bin_type=True))
+    return record._replace(value=msgspec.msgpack.encode(items))
 
 
 @pytest.mark.parametrize(

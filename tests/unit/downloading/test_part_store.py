@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from dfud.core.decode import read_piece
+from dfud.core.decode import read_chunk
 from dfud.downloading import part_store as module
 from dfud.downloading.parts import NOTE, PART
 from dfud.messages import PartReport, Released
@@ -24,7 +24,7 @@ DATA = random.Random(1).randbytes(3500)  # four chunks
 
 
 def identity(record: Record) -> bytes:
-    return read_piece(record.key, record.value, record.headers).identity()
+    return read_chunk(record.key, record.value, record.headers).identity()
 
 
 F = identity(native(b"f", DATA, NOW)[0])

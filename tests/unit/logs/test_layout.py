@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
-from dfud.logs.lock import DirectoryLock
 
 
 @pytest.fixture
@@ -29,14 +28,21 @@ def test_the_names_are_those_of_the_contract(logs: Path) -> None:
     assert folder.log == str(logs / "DataFileUploadDirectory.log")
     assert folder.in_progress == str(logs / "upload_to_T_in_progress.csv")
     assert folder.completed == str(logs / "uploaded_to_T.csv")
-    assert folder.shard(0, 3) == str(logs / "uploaded_to_T_p0_3.csv")
+    assert folder.shard(0, 3) == str(logs / "uploaded_to_T~p0_3.csv")
 
 
-def test_shards_are_listed_oldest_first(logs: Path) -> None:
-    touch(logs, *(f"uploaded_to_T_p{name}.csv" for name in ("0_10", "1_2", "0_2", "12", "0_3")))
+def test_shards_are_listed_oldest_first_by_old_names_and_new(logs: Path) -> None:
+    touch(logs, *(f"uploaded_to_T{name}.csv" for name in ("~p0_10", "~p1_2", "~p0_2", "_p12", "_p0_3", "_p2_2")))
     found = shards(logs, "T")
-    assert found == [f"uploaded_to_T_p{name}.csv" for name in ("12", "0_2", "1_2", "0_3", "0_10")]
-    assert LogsFolder(str(logs.parent), "T").next_sequence() == 11
+    assert found == [f"uploaded_to_T{name}.csv" for name in ("_p12", "~p0_2", "~p1_2", "_p2_2", "_p0_3", "~p0_10")]
+
+
+@pytest.mark.parametrize(
+    ("names", "following"), [(("~p0_9", "_p0_4"), 10), (("~p0_4", "_p1_9"), 10), (("_p12",), 1), (("~p12_3",), 4)]
+)
+def test_the_next_sequence_follows_old_names_and_new(logs: Path, names: tuple[str, ...], following: int) -> None:
+    touch(logs, *(f"uploaded_to_T{name}.csv" for name in names))
+    assert LogsFolder(str(logs.parent), "T").next_sequence() == following
 
 
 def test_a_folder_without_shards_begins_at_1(logs: Path) -> None:
@@ -52,8 +58,16 @@ def test_what_only_looks_like_a_shard_is_none(logs: Path) -> None:
         "uploaded_to_T_p0_1.csv.bad",
         ".uploaded_to_T_p0_1.csv.7.tmp",
         "uploaded_to_T_p0_1_1.csv",
+        "uploaded_to_T~p0_1_1.csv",
+        "uploaded_to_T~p0_1.csv.bad",
+        ".uploaded_to_T~p0_1.csv.7.tmp",
+        "uploaded_to_T~.csv",
+        "uploaded_to_T~0_1.csv",
+        "uploaded_to_T~p0_x.csv",
         "uploaded_to_T_p\u0663.csv",
         "uploaded_to_TT_p0_1.csv",
+        "uploaded_to_TT~p0_1.csv",
+        "uploaded_to_T_p0~p0_1.csv",
         "uploaded_to_T_p0_p1_1.csv",
         "my uploaded_to_T_p0_1.csv",
     )
@@ -67,30 +81,21 @@ def test_a_dot_in_a_topic_is_a_dot(logs: Path) -> None:
 
 
 @pytest.mark.parametrize("known_by", ["lock", "in_progress"])
-@pytest.mark.parametrize("other", ["T_p0", "T_p0_1"])
-def test_the_table_of_another_topic_is_no_shard(logs: Path, other: str, known_by: str) -> None:
+@pytest.mark.parametrize("other", ["T_p0", "T_p0_7"])
+def test_the_table_of_another_topic_is_not_a_shard(logs: Path, other: str, known_by: str) -> None:
     theirs = LogsFolder(str(logs.parent), other)
-    touch(logs, getattr(theirs, known_by), theirs.completed, "uploaded_to_T_p1_1.csv")
-    assert shards(logs, "T") == ["uploaded_to_T_p1_1.csv"]
+    touch(logs, getattr(theirs, known_by), theirs.completed, "uploaded_to_T_p1_1.csv", "uploaded_to_T~p0_1.csv")
+    assert shards(logs, "T") == ["uploaded_to_T~p0_1.csv", "uploaded_to_T_p1_1.csv"]
     assert LogsFolder(str(logs.parent), "T").next_sequence() == 2
+    assert shards(logs, other) == []
 
 
-def test_a_name_that_another_topic_has_is_not_free(logs: Path) -> None:
-    ours, theirs = LogsFolder(str(logs.parent), "T"), LogsFolder(str(logs.parent), "T_p0_5")
-    assert ours.is_free(0, 5)
-    DirectoryLock.take(theirs.lock, "uploading DIR to topic T").close()
-    assert not ours.is_free(0, 5)
-    assert ours.is_free(0, 4)
-    assert ours.is_free(1, 5)
-
-
-def test_a_first_run_does_not_take_a_shard_for_its_table(logs: Path) -> None:
-    t, other = LogsFolder(str(logs.parent), "T"), LogsFolder(str(logs.parent), "T_p0_1")
-    touch(logs, t.lock, t.shard(0, 1))
-    assert other.owner_of_completed() == "T"
-    assert t.owner_of_completed() is None
-    touch(logs, other.lock)  # it is known: the table is its own
-    assert other.owner_of_completed() is None
+def test_the_shards_of_topics_called_like_old_shards_are_their_own(logs: Path) -> None:
+    names = {
+        topic: Path(LogsFolder(str(logs.parent), topic).shard(0, 1)).name for topic in ("T", "T_p0", "T_p0_1")
+    }
+    touch(logs, *names.values())
+    assert {topic: shards(logs, topic) for topic in names} == {topic: [name] for topic, name in names.items()}
 
 
 def test_topics_that_end_alike_have_their_own_files(logs: Path) -> None:
@@ -107,6 +112,7 @@ def test_the_leftovers_are_this_topics_temporary_files(logs: Path) -> None:
         ".uploaded_to_T.csv.12.tmp",
         ".uploaded_to_T_p0_1.csv.12.tmp",
         ".uploaded_to_T_p1.csv.12.tmp",
+        ".uploaded_to_T~p2_30.csv.12.tmp",
     ]
     touch(logs, *ours)
     touch(
@@ -114,6 +120,8 @@ def test_the_leftovers_are_this_topics_temporary_files(logs: Path) -> None:
         LogsFolder(str(logs.parent), "T_p7_1").lock,
         ".uploaded_to_T_p7_1.csv.12.tmp",
         ".uploaded_to_T2.csv.12.tmp",
+        ".uploaded_to_T2~p0_1.csv.12.tmp",
+        ".uploaded_to_T_p7_1~p0_1.csv.12.tmp",
         ".upload_to_T_in_progress_in_progress.csv.12.tmp",
         ".uploaded_to_T.csv.tmp",
         "uploaded_to_T.csv",

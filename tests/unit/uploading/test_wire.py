@@ -7,7 +7,8 @@ import hashlib
 import pytest
 import xxhash
 
-from dfud.core.openmsistream import OpenMSIChunk, decode
+from dfud.core.chunk import SHA512, Chunk
+from dfud.core.openmsistream import decode
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart
 from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, UnsendableFileError, WireFormat
@@ -46,7 +47,9 @@ def test_a_native_message() -> None:
 def test_a_message_of_openmsistream() -> None:
     value, key, headers = OPENMSISTREAM.messages(start()).message(2, DATA, b"", WHOLE)
     assert (key, headers) == (b"sub_a_2_of_2", None)
-    assert decode(value) == OpenMSIChunk(b"sub/a", 2, 2, 16, hashlib.sha512(b"all").digest(), 1.5, DATA)
+    assert decode(value) == Chunk(
+        b"sub/a", 26, 1_500_000_000, 2, 2, 16, SHA512, hashlib.sha512(b"all").hexdigest(), DATA
+    )
 
 
 def test_openmsistream_has_no_message_for_a_name_that_is_not_utf_8() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
 from dfud.files import scan
-from dfud.files.scan import ScanTree
+from dfud.files.scan import WatchedTree
 from dfud.watch import events
 from dfud.watch.events import EventSource
 from tests.helpers.namespaces import run_in_namespace
@@ -29,7 +29,7 @@ class Watched:
 
     def __init__(self, top: Path, take_all: bool, since_ns: int, moved_in: Iterable[bytes]) -> None:
         self.top = top
-        self.tree = ScanTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns, moved_in)
+        self.tree = WatchedTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns, moved_in)
         self.now = 0.0
         self.source = EventSource(self.tree, take_all, lambda: self.now)
         self.notices: list[str] = []
@@ -275,8 +275,8 @@ def test_a_folder_that_is_moved_in_and_changed_before_the_first_look(
     for folder in ("in", "stayed"):
         (top / folder / "new").write_bytes(b"x")
     assert set(watched.found()) == {"in/sub/old", "in/new", "stayed/new"}
-    assert watched.tree.newly_moved_in() == [b"in"]
-    assert watched.tree.newly_moved_in() == []
+    assert watched.tree.pop_newly_moved_in() == [b"in"]
+    assert watched.tree.pop_newly_moved_in() == []
 
 
 def test_a_folder_that_an_earlier_watcher_saw_come(
@@ -390,7 +390,7 @@ def test_a_folder_that_is_too_deep_for_one_path(watch: Callable[..., Watched], t
         assert watched.found() == [f"{deep}/scanned"]
         os.close(os.open("watched", os.O_CREAT | os.O_WRONLY, dir_fd=here))
         assert watched.found() == [f"{deep}/watched"]
-        assert watched.tree.being_written(os.fsencode(f"{deep}/watched")) is False
+        assert watched.tree.is_being_written(os.fsencode(f"{deep}/watched")) is False
     finally:
         os.close(here)
         subprocess.run(["rm", "-rf", name], cwd=top, check=True)
@@ -456,7 +456,7 @@ def check_unreadable_folder(watched: Watched, mend: Callable[[], object]) -> Non
     for _ in range(3):
         assert watched.found() == []
         watched.now += 11.0
-    assert len([text for text in watched.notices if "the folder locked can't be read" in text]) == 1
+    assert len([text for text in watched.notices if "cannot read folder locked" in text]) == 1
     mend()
     assert watched.source.due(watched.now) is not None
     watched.now += 11.0
@@ -475,7 +475,7 @@ def test_the_directory_itself_is_moved_and_removed(
     assert watched.found() == ["a/file"]
     subprocess.run(["rm", "-r", tmp_path / "elsewhere"], check=True)
     assert watched.found() == []
-    watched.tree.look_at_top()
+    watched.tree.check_top()
     assert watched.tree.is_gone
     assert len(watched.notices) == 1
 

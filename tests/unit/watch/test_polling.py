@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
-from dfud.files.scan import ScanTree
+from dfud.files.scan import WatchedTree
 from dfud.watch.once import OnceSource
 from dfud.watch.polling import PollingSource
 
@@ -18,7 +18,7 @@ class Polled:
 
     def __init__(self, top: Path, take_all: bool = True, since_ns: int = 0) -> None:
         self.now = 100.0
-        self.tree = ScanTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns)
+        self.tree = WatchedTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns)
         self.source = PollingSource(self.tree, take_all, lambda: self.now)
 
     def round(self) -> set[str]:
@@ -119,7 +119,7 @@ def test_a_sweep_takes_a_second_round_for_files_in_doubt(tmp_path: Path) -> None
 
 def test_once_leaves_what_is_being_written(tmp_path: Path) -> None:
     (tmp_path / "whole").write_bytes(b"x")
-    source = OnceSource(ScanTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
+    source = OnceSource(WatchedTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
     assert not source.is_swept
     with open(tmp_path / "slow", "wb"):
         found = [ready.version.path for ready in source.ready() if ready]
@@ -134,17 +134,15 @@ def test_once_tells_of_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: 
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "scandir", failing)
-    source = OnceSource(ScanTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
+    source = OnceSource(WatchedTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
     assert not [ready for ready in source.ready() if ready]
-    assert [text for _, text in source.notices()] == [
-        "the folder . can't be read: Input/output error; it is left out for now"
-    ]
+    assert [text for _, text in source.notices()] == ["cannot read folder .: Input/output error; skipped for now"]
 
 
 def test_a_look_may_be_taken_in_parts(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}").write_bytes(b"x")
-    source = OnceSource(ScanTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
+    source = OnceSource(WatchedTree(os.fsencode(tmp_path), name_filter(DEFAULT_UPLOAD_REGEX), 0))
 
     def take(most: int) -> list[bytes]:
         taken = []
