@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 _SPOOL_BYTES = 8 << 20  # of a file in memory; what is larger goes to a temporary file
-_BATCH = 500
-_IDLE_TIMEOUT_S = 0.25  # s
+_IDLE_TIMEOUT_S = 0.25
 _ERRORS: dict[int, type[DfudError]] = {EXIT_USAGE: UsageError, EXIT_LOCKED: LockedError}
 
 
@@ -243,42 +242,28 @@ class _Gathered:
 
 
 def _messages(config: Path, topic: str, follow: bool, group: str | None) -> Iterator[Any]:
-    """Give the messages of a topic, partition by partition in their order."""
-    from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+    """Yield the messages of a topic, those of each partition in order."""
+    from confluent_kafka import Consumer, KafkaException
 
     from dfud.kafka.config import read_config
-    from dfud.kafka.consumer import consumer_properties
-    from dfud.kafka.topic import silent_logger
-    from dfud.kafka.watermarks import retry_query_partitions
+    from dfud.kafka.partition_reader import PartitionReader
+    from dfud.kafka.properties import consumer_properties
+    from dfud.kafka.topic_probe import TopicProbe
+    from dfud.kafka.watermarks import ask_partitions
 
-    where = os.fsdecode(config)
-    properties = consumer_properties(read_config(where, "consumer"), group or "dfud-read")
-    consumer = Consumer({**properties, "enable.partition.eof": not follow, "logger": silent_logger()})
+    config_path = os.fsdecode(config)
+    properties = consumer_properties(read_config(config_path, "consumer"), group or "dfud-read")
+    probe = TopicProbe(Consumer, topic, {**properties, "enable.partition.eof": not follow}, config_path)
     try:
-        found = retry_query_partitions(consumer, topic, properties, where, committed=group is not None, errors=[])
-        reading = {number: each.end for number, each in found.items()}
-        starts = {number: max(each.start, each.committed) for number, each in found.items()}
-        consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
-        if not follow:
-            reading = {number: end for number, end in reading.items() if end > starts[number]}
-        while reading:
-            messages = consumer.consume(_BATCH, 0)
-            if not messages:
-                message = consumer.poll(_IDLE_TIMEOUT_S)
-                messages = [] if message is None else [message]
-            for message in messages:
-                number: int = message.partition()  # type: ignore[assignment]
-                offset: int = message.offset()  # type: ignore[assignment]
-                error = message.error()
-                if error is None:
-                    if follow or offset < found[number].end:
-                        yield message
-                    if not follow and offset + 1 >= found[number].end:
-                        reading.pop(number, None)
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    if offset >= found[number].end:
-                        reading.pop(number, None)
-                elif not error.retriable():
-                    raise DfudError(f"topic {topic} can't be read: {error.str()}") from KafkaException(error)
+        partitions = ask_partitions(probe, with_committed=group is not None)
+        ends = None if follow else {number: each.end for number, each in partitions.items()}
+        reader = PartitionReader(probe.client, topic, ends)
+        reader.assign({number: max(each.start, each.committed) for number, each in partitions.items()})
+        while not reader.is_done:
+            batch = reader.read(_IDLE_TIMEOUT_S)
+            yield from batch.messages
+            for error in batch.errors:
+                if not error.retriable():
+                    raise DfudError(f"cannot read topic {topic}: {error.str()}") from KafkaException(error)
     finally:
-        consumer.close()
+        probe.client.close()

@@ -108,7 +108,7 @@ def test_what_the_tables_call_uploaded_and_is_not_there(source: Path, config_fil
     table.write_bytes(b"".join(rows).replace(digest, b"0" * 32))
     done = verify(source, config_file, topic)
     assert done.returncode == 1
-    assert b"big is uploaded by the tables, and not whole and right on the topic" in done.stdout
+    assert b"big is recorded as uploaded, but is not complete and intact on the topic" in done.stdout
 
 
 def test_chunks_that_are_missing_are_named(
@@ -132,7 +132,7 @@ def test_chunks_that_are_missing_are_named(
     lines = done.stdout.decode().splitlines()
     assert "incomplete: part; chunks 4-5 are missing" in lines
     assert any(line.startswith("differs: wrong") for line in lines)
-    assert "2 same, 1 differs, 0 missing, 1 incomplete; 0 of 0 uploads in the tables are on the topic" in lines
+    assert "2 same, 1 differs, 0 missing, 1 incomplete; recorded uploads on the topic: 0 of 0" in lines
 
 
 def test_chunks_in_disorder_of_a_file_that_is_gone(
@@ -149,7 +149,7 @@ def test_chunks_in_disorder_of_a_file_that_is_gone(
     (source / "LOGS" / f"uploaded_to_{topic}.csv").write_text(f"{rows[0]}\r\n{row}\r\n")
     (source / "big").unlink()
     done = verify(source, config_file, topic)
-    assert b"1 of 1 uploads in the tables are on the topic" in done.stdout
+    assert b"recorded uploads on the topic: 1 of 1" in done.stdout
     assert done.returncode == 0
 
 
