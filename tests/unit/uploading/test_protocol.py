@@ -143,7 +143,7 @@ class Protocol(RuleBasedStateMachine):
         for row in read_in_progress(io.StringIO(self.table, newline="")):
             assert not isinstance(row, BadRow)
             rows.append(row)
-        resume_rows(rows, self.ledger, self.present_version, logging.Logger("nobody"))
+        resume_rows(rows, self.ledger, self.present_version, logging.Logger("nobody", logging.CRITICAL + 1))
         for file in self.files.values():
             if not file.open:
                 self.ledger.on_found(file.version, by_event=False)
