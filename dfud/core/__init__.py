@@ -1,1 +1,1 @@
-"""The pure core: no I/O, no clock, no Kafka, no process."""
+"""The pure core, formats and arithmetic: no I/O, no clock, no Kafka, no process."""

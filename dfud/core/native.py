@@ -1,6 +1,6 @@
-"""The native messages: a chunk's bytes as the value, all that a reader needs in readable headers.
+"""The native messages: the bytes of a chunk as the value, and what a reader needs to know in readable headers.
 
-The format is described in the README under "Messages".
+The format is described in docs/messages.md.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dfud.core.version import FileVersion
 
 Headers = list[tuple[str, Union[str, bytes, None]]]  # as confluent_kafka takes them
 
-# A message's bytes beside its value: record batch header (61), record framing (15), all headers (190), and a
-# path of several hundred bytes. A path longer than that makes its own file fail, with the broker's reason.
+# The bytes of a message beside its value: record batch header (61), record framing (15), all headers (190), and a
+# path of several hundred bytes. A longer path makes its own file fail, for the reason that the broker gives.
 MESSAGE_OVERHEAD = 1024
 
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
@@ -28,50 +28,50 @@ _NEEDED = ("upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64")
 
 
 def is_native(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """Tell whether a message means to be one of ours."""
+    """Return whether a message claims to be in dfud's own format."""
     names = {name for name, _ in headers}
     return "upload_id" in names and "chunk" in names
 
 
 def read_native(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Chunk:
-    """Return the chunk that a message holds; BadMessageError, which says why, if what it states can't be true.
+    """Return the chunk that a message holds; whether its key is a safe path is not checked.
 
-    Nothing is known of whether the key is a safe path. What the headers claim costs nothing here.
+    No memory is taken for what the headers claim. Raises BadMessageError, which says why, if they cannot be true.
     """
-    given = dict(headers)
-    if len(given) != len(headers):
+    values = dict(headers)
+    if len(values) != len(headers):
         raise BadMessageError("it has a header twice")
     for name in _NEEDED:
-        if not isinstance(given.get(name), bytes):
+        if not isinstance(values.get(name), bytes):
             raise BadMessageError(f"it has no header {name}")
-    size = _number("size", given["size"], 0)
-    mtime_ns = _number("mtime_ns", given["mtime_ns"], -_INT64_MAX)
-    offset = _number("offset", given["offset"], 0)
-    first, slash, last = (given["chunk"] or b"").partition(b"/")
+    size = _number("size", values["size"], 0)
+    mtime_ns = _number("mtime_ns", values["mtime_ns"], -_INT64_MAX)
+    offset = _number("offset", values["offset"], 0)
+    first, slash, last = (values["chunk"] or b"").partition(b"/")
     if not slash:
         raise BadMessageError("its header chunk is not i/n")
     number, n_chunks = _number("chunk", first, 1), _number("chunk", last, 1)
-    digest = given.get("xxh3_128") or b""
+    digest = values.get("xxh3_128") or b""
     if digest and _DIGEST.fullmatch(digest) is None:
         raise BadMessageError("its header xxh3_128 is not 32 hex digits")
-    if given["upload_id"] != FileVersion(key, size, mtime_ns).upload_id():
-        raise BadMessageError("its upload_id is not that of its key, size and mtime_ns")
-    if given["xxh3_64"] != xxhash.xxh3_64_hexdigest(value).encode():
-        raise BadMessageError("its value is not that of its xxh3_64")
+    if values["upload_id"] != FileVersion(key, size, mtime_ns).upload_id():
+        raise BadMessageError("its upload_id does not match its key, size and mtime_ns")
+    if values["xxh3_64"] != xxhash.xxh3_64_hexdigest(value).encode():
+        raise BadMessageError("its value does not match its xxh3_64")
     return Chunk(key, size, mtime_ns, number, n_chunks, offset, XXH3_128, digest.decode(), value).checked()
 
 
 def _number(name: str, text: bytes | None, least: int) -> int:
     if text is None or _NUMBER.fullmatch(text) is None or not least <= int(text) <= _INT64_MAX:
-        raise BadMessageError(f"its header {name} is no number that a file can have")
+        raise BadMessageError(f"its header {name} is not a number that a file can have")
     return int(text)
 
 
 def header_maker(version: FileVersion, chunk_size: int) -> Callable[[int, bytes], Headers]:
-    """Return a function of (chunk number, hex digits of its xxh3_64) that gives the headers of that chunk.
+    """Return a function of (chunk number, hex digits of its xxh3_64) that returns the headers of that chunk.
 
-    What is the same in all chunks of a file is encoded once. The last chunk's ``xxh3_128`` is appended by
-    the caller, who knows it only when the whole file has been read.
+    What all chunks of a file share is encoded only once. The ``xxh3_128`` of the last chunk is appended by the
+    caller, who knows it only when the whole file was read.
     """
     n_chunks = count_chunks(version.size, chunk_size)
     upload_id = ("upload_id", version.upload_id())

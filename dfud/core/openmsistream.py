@@ -47,10 +47,10 @@ _unpack = msgspec.msgpack.Decoder(_Message).decode
 
 
 def message_key(path: bytes, number: int, n_chunks: int) -> bytes:
-    """Return the key of a chunk: the folders joined by "_", the name, and which chunk it is.
+    """Return the key of a chunk: its folders joined by "_", its name, and its number.
 
-    OpenMSIStream 1.8.8 itself writes "_chunk_" before the number. Its download does not look at keys; a stream
-    processor of its that is started again finds the messages of unfinished files by theirs.
+    OpenMSIStream 1.8.8 itself writes "_chunk_" before the number. Its download ignores keys; its stream processors
+    use them, after a restart, to find the messages of unfinished files.
 
     >>> message_key(b"scans/day_1/a.tif", 2, 3)
     b'scans_day_1_a.tif_2_of_3'
@@ -62,7 +62,7 @@ def message_key(path: bytes, number: int, n_chunks: int) -> bytes:
 
 
 def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callable[[int, bytes, bytes], bytes]:
-    """Return a function of (chunk number, SHA-512 of the chunk, its bytes) that gives the message's value."""
+    """Return a function of (chunk number, SHA-512 of the chunk, its bytes) that returns the message's value."""
     n_chunks = count_chunks(version.size, chunk_size)
     folder, _, name = version.path.rpartition(b"/")
     head = b"\x9a" + _text(name) + _DIGEST + file_sha512 + _DIGEST
@@ -112,7 +112,7 @@ def decode(value: bytes) -> Chunk:
 
 
 def mtime_seconds(mtime_ns: int) -> float:
-    """Return the time as `os.stat` gives it in seconds, to the last bit."""
+    """Return the time in seconds, with the rounding of `os.stat`."""
     seconds, nanoseconds = divmod(mtime_ns, 1_000_000_000)
     return seconds + 1e-9 * nanoseconds
 

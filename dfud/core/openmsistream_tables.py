@@ -1,8 +1,9 @@
-"""The tables that OpenMSIStream leaves in LOGS: its rows as they are written, nothing taken on trust.
+"""The tables that OpenMSIStream leaves in LOGS: their rows, read without trusting them.
 
-A row is a line of cells, parted by ";" and quoted by '"' where need be, each cell being the `repr` of a Python
+A row is a line of cells, separated by ";" and quoted by '"' if necessary. Each cell is the `repr` of a Python
 value: ``'name.tif'`` or ``"it's.tif"``, ``12``, ``'Mon Nov 23, 2026 at 15:43:56'`` (local time), ``{1, 2, 7}`` or
-``set()``. Nothing is evaluated: strings, numbers and sets of numbers are read by their grammar.
+``set()``. Nothing is evaluated: strings, numbers and sets of numbers are parsed here by their grammar, because
+`ast.literal_eval` accepts far more, and takes several times the time and memory for a large set.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import BadRow, checked_path
+from dfud.core.text import counted
 
 IN_PROGRESS_FIELDS = (
     "filename", "rel_filepath", "n_chunks", "n_chunks_delivered", "n_chunks_to_send", "started",
@@ -22,11 +24,11 @@ IN_PROGRESS_FIELDS = (
 )  # fmt: skip
 COMPLETED_FIELDS = ("filename", "rel_filepath", "n_chunks", "started", "completed")
 _DELIMITER = ";"
-_EXCEL = "sep=;"  # a first line that it writes on Windows
+_EXCEL_LINE = "sep=;"  # the first line that it writes on Windows
 
 
 class OpenMSIInProgressRow(NamedTuple):
-    """A file of which OpenMSIStream has had some chunks acknowledged, but not all."""
+    """A file of which some chunks were acknowledged to OpenMSIStream, but not all."""
 
     rel_filepath: str
     n_chunks: int
@@ -35,7 +37,7 @@ class OpenMSIInProgressRow(NamedTuple):
 
 
 class OpenMSICompletedRow(NamedTuple):
-    """A file of which it has had all chunks acknowledged."""
+    """A file of which all chunks were acknowledged to OpenMSIStream."""
 
     rel_filepath: str
     n_chunks: int
@@ -54,60 +56,60 @@ _ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "r": "\r", "t": "\t"}
 
 
 def is_openmsistream(lines: Iterable[str]) -> bool:
-    """Tell from its first lines whether a table is one of OpenMSIStream's."""
+    """Return whether a table is one of OpenMSIStream's, by its first lines."""
     for line in lines:
         text = line.strip()
-        if text and text != _EXCEL:
+        if text and text != _EXCEL_LINE:
             return tuple(text.split(_DELIMITER)) in (IN_PROGRESS_FIELDS, COMPLETED_FIELDS)
     return False
 
 
 def read_openmsi_in_progress(lines: Iterable[str]) -> Iterator[OpenMSIInProgressRow | BadRow]:
     """Read an in-progress table from its lines."""
-    return _read(lines, IN_PROGRESS_FIELDS, _left)
+    return _read(lines, IN_PROGRESS_FIELDS, _in_progress_row)
 
 
 def read_openmsi_completed(lines: Iterable[str]) -> Iterator[OpenMSICompletedRow | BadRow]:
-    """Read a completed table, or several that were put one after another."""
-    return _read(lines, COMPLETED_FIELDS, _finished)
+    """Read a completed table, or several concatenated ones."""
+    return _read(lines, COMPLETED_FIELDS, _completed_row)
 
 
 def _read(
-    lines: Iterable[str], fields: tuple[str, ...], row: Callable[[Sequence[str]], Row]
+    lines: Iterable[str], fields: tuple[str, ...], parse: Callable[[Sequence[str]], Row]
 ) -> Iterator[Row | BadRow]:
     for number, line in enumerate(lines, 1):
         text = line.strip("\r\n")
-        if not text.strip() or text.strip() == _EXCEL:
+        if not text.strip() or text.strip() == _EXCEL_LINE:
             continue
         try:
             cells = next(csv.reader([text], delimiter=_DELIMITER, strict=True))
             if tuple(cells) == fields:
                 continue
             if len(cells) != len(fields):
-                raise ValueError(f"it has {len(cells)} columns and not {len(fields)}")
-            yield row(cells)
-        except (ValueError, csv.Error) as problem:
-            yield BadRow(number, text, str(problem))
+                raise ValueError(f"it has {counted(len(cells), 'column')} instead of {len(fields)}")
+            yield parse(cells)
+        except (ValueError, csv.Error) as error:
+            yield BadRow(number, text, str(error))
 
 
-def _left(cells: Sequence[str]) -> OpenMSIInProgressRow:
+def _in_progress_row(cells: Sequence[str]) -> OpenMSIInProgressRow:
     _, path, n_chunks, _, _, started, delivered, to_send = cells
     count = _count(n_chunks)
     missing = _numbers(to_send)
-    # A chunk that either column misses, or both have, is sent: a repeat beats a loss.
+    # A chunk that neither column lists, or both do, is sent: rather twice than never.
     done = RangeSet(
         (first, min(last, count)) for first, last in _without(_numbers(delivered), missing) if first <= count
     )
     return OpenMSIInProgressRow(checked_path(_string(path)), count, done, _time(started))
 
 
-def _finished(cells: Sequence[str]) -> OpenMSICompletedRow:
+def _completed_row(cells: Sequence[str]) -> OpenMSICompletedRow:
     _, path, n_chunks, started, completed = cells
     return OpenMSICompletedRow(checked_path(_string(path)), _count(n_chunks), _time(started), _time(completed))
 
 
 def _without(numbers: RangeSet, others: RangeSet) -> RangeSet:
-    """Return those of `numbers` that are not among `others`."""
+    """Return those of `numbers` that are not in `others`."""
     if not numbers:
         return numbers
     *_, (_, highest) = numbers
@@ -121,7 +123,7 @@ def _string(text: str) -> str:
     quote = text[:1]
     inner = text[1:-1]
     if len(text) < 2 or quote not in ("'", '"') or text[-1] != quote:
-        raise ValueError(f"{text[:80]} is no quoted text")
+        raise ValueError(f"{text[:80]} is not quoted text")
     if "\\" not in inner:
         return inner
     return _ESCAPE.sub(_unescaped, inner)
@@ -132,11 +134,11 @@ def _unescaped(match: re.Match[str]) -> str:
     if digits:
         try:
             return chr(int(digits, 16))
-        except (OverflowError, ValueError):  # which of them depends on the number and on Python's version
+        except (OverflowError, ValueError):  # which one depends on the number and on Python's version
             raise ValueError(f"{match[0]} is beyond the last character") from None
     if match[4]:
         return _ESCAPED[match[4]]
-    raise ValueError(f"{match[0]} is no escape of a Python string")
+    raise ValueError(f"{match[0]} is not an escape of a Python string")
 
 
 def _numbers(text: str) -> RangeSet:
@@ -145,8 +147,8 @@ def _numbers(text: str) -> RangeSet:
         return RangeSet()
     match = _NUMBERS.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:80]} is no set of chunk numbers")
-    numbers = sorted(map(int, (match[1] or "").split(","))) if match[1] else []
+        raise ValueError(f"{text[:80]} is not a set of chunk numbers")
+    numbers = sorted(map(int, match[1].split(","))) if match[1] else []
     if numbers and numbers[0] < 1:
         raise ValueError("there is no chunk 0")
     return RangeSet((number, number) for number in dict.fromkeys(numbers))
@@ -154,14 +156,14 @@ def _numbers(text: str) -> RangeSet:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18) or int(text) < 1:
-        raise ValueError(f"{text[:80]} is no number of chunks")
+        raise ValueError(f"{text[:80]} is not a number of chunks")
     return int(text)
 
 
 def _time(text: str) -> datetime:
     match = _TIME.fullmatch(text)
     if match is None or match[1] not in _MONTHS:
-        raise ValueError(f"{text[:80]} is no time")
+        raise ValueError(f"{text[:80]} is not a time")
     day, year, hour, minute, second = map(int, match.groups()[1:])
     if year < 1971:
         raise ValueError(f"{text} is before the first file")

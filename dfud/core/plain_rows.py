@@ -1,7 +1,8 @@
-"""The quick way through a completed table of a million rows: whole blocks of rows that need no quotes.
+"""The fast path through a completed table of a million rows: whole blocks of rows that need no quotes.
 
-It gives what an index of the table needs and nothing else, several times as fast as `dfud.core.tables`, which is
-the judge: whatever is not plainly a good row of ours is left to it.
+It returns only what an index of the table needs. It is written by hand because a regular expression over a block
+is several times as fast as `csv` with `dfud.core.tables`, which remains the authority: it reads whatever is not
+clearly a valid row.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ _PLAIN = re.compile(
 
 
 def plain_records(block: bytes) -> list[bytes] | None:
-    """Return identity and digest, 32 bytes, of each row in `block`; None if any of it is not plainly good.
+    """Return identity and digest, 32 bytes, of each row in `block`; None if any row is not clearly valid.
 
-    `block` is whole lines of the table; header rows in it are passed over. The identity is that of
+    `block` consists of whole lines of the table; header rows are skipped. The identity is that of
     `FileVersion.identity`.
     """
-    if b'"' in block or b".." in block:  # a quoted path may hold line breaks, and what looks like rows
+    if b'"' in block or b".." in block:  # a quoted path may contain line breaks, and text that looks like rows
         return None
-    if not block.endswith(b"\n"):  # cut off
+    if not block.endswith(b"\n"):  # the last line is cut off
         return None
-    if HEADER in block:  # at the start of a line alone: else what stands before it would be put before a row
+    if HEADER in block:  # only at the start of a line: what precedes it elsewhere would join a row
         block = (b"\n" + block).replace(b"\n" + HEADER, b"\n")[1:]
     rows = _PLAIN.findall(block)
     if len(rows) != block.count(b"\n"):

@@ -1,7 +1,7 @@
 """Sets of chunk numbers, kept as ranges: a file of any size costs a few numbers.
 
 The text form, ``1-512 700 702-704``, is that of the ``chunks_to_send`` column of the in-progress table:
-1-based inclusive ranges in ascending order, parted by a blank.
+1-based inclusive ranges in ascending order, separated by spaces.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-_MAX_DIGITS = 20  # converting a text of millions of them takes minutes
+_MAX_DIGITS = 20  # of a number; converting a text of millions of digits takes minutes
 
 
 class RangeSet:
@@ -18,6 +18,7 @@ class RangeSet:
     __slots__ = ("_firsts", "_lasts")
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        """Begin with `ranges`, each (first, last), in any order."""
         self._firsts: list[int] = []
         self._lasts: list[int] = []
         if ranges:
@@ -25,7 +26,7 @@ class RangeSet:
 
     @classmethod
     def parse(cls, text: str) -> RangeSet:
-        """Read the text form; ValueError for anything that is not one."""
+        """Return the set of which `text` is the text form; ValueError for anything else."""
         ranges = cls()
         for word in text.split():
             first_text, dash, last_text = word.partition("-")
@@ -37,6 +38,7 @@ class RangeSet:
         return ranges
 
     def __str__(self) -> str:
+        """Return the text form."""
         return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in self)
 
     def __repr__(self) -> str:
@@ -52,11 +54,12 @@ class RangeSet:
         return sum(self._lasts) - sum(firsts) + len(firsts) if firsts else 0
 
     def ranges(self) -> tuple[tuple[int, int], ...]:
-        """Return the ranges. (`tuple(self)` would make room for as many as there are numbers.)"""
+        """Return the ranges; `tuple(self)` would allocate room for as many items as there are numbers."""
         return tuple(zip(self._firsts, self._lasts))
 
     @property
     def n_ranges(self) -> int:
+        """How many ranges there are, which is what the set costs."""
         return len(self._firsts)
 
     def __bool__(self) -> bool:
@@ -67,12 +70,12 @@ class RangeSet:
         return at >= 0 and number <= self._lasts[at]
 
     def includes(self, first: int, last: int) -> bool:
-        """Tell whether every number from `first` to `last` is in this set."""
+        """Return whether every number from `first` to `last` is in this set."""
         at = bisect_right(self._firsts, first) - 1
         return at >= 0 and last <= self._lasts[at]
 
     def is_just(self, first: int, last: int) -> bool:
-        """Tell whether this set is the numbers from `first` to `last`, and no others."""
+        """Return whether this set is exactly the numbers from `first` to `last`."""
         return len(self._firsts) == 1 and self._firsts[0] == first and self._lasts[0] == last
 
     def __eq__(self, other: object) -> bool:
@@ -83,13 +86,14 @@ class RangeSet:
     __hash__ = None  # type: ignore[assignment]
 
     def copy(self) -> RangeSet:
+        """Return a set of the same numbers that shares nothing with this one."""
         twin = RangeSet()
         twin._firsts = self._firsts.copy()
         twin._lasts = self._lasts.copy()
         return twin
 
     def add(self, first: int, last: int | None = None) -> None:
-        """Add every number from `first` to `last`, both included (only `first` without a `last`)."""
+        """Add every number from `first` to `last`, inclusive; without `last`, only `first`."""
         if last is None:
             last = first
         firsts, lasts = self._firsts, self._lasts
@@ -97,12 +101,12 @@ class RangeSet:
             firsts.append(first)
             lasts.append(last)
             return
-        # Acknowledgements come nearly in order: the common case only moves the end of the last range.
+        # Acknowledgements arrive nearly in order: the common case only moves the end of the last range.
         if lasts[-1] + 1 == first:
             lasts[-1] = last
             return
-        low = bisect_left(lasts, first - 1)  # the first range that touches or follows
-        high = bisect_right(firsts, last + 1)  # one past the last range that touches
+        low = bisect_left(lasts, first - 1)  # the first range that touches this one or follows it
+        high = bisect_right(firsts, last + 1)  # one past the last range that touches this one
         if low < high:
             first = min(first, firsts[low])
             last = max(last, lasts[high - 1])
@@ -115,24 +119,24 @@ class RangeSet:
             self.add(first, last)
 
     def covers(self, count: int) -> bool:
-        """Tell whether every number of 1 to `count` is in this set."""
+        """Return whether every number from 1 to `count` is in this set."""
         return count < 1 or (bool(self._firsts) and self._firsts[0] == 1 and self._lasts[0] >= count)
 
-    def lacking(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Return the ranges of `first` to `last` that are not in this set."""
+    def gaps(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Return the ranges within `first` to `last` that are not in this set."""
         at = bisect_left(self._lasts, first)
-        gaps = []
+        ranges = []
         while at < len(self._firsts) and self._firsts[at] <= last:
             if self._firsts[at] > first:
-                gaps.append((first, self._firsts[at] - 1))
+                ranges.append((first, self._firsts[at] - 1))
             first = self._lasts[at] + 1
             at += 1
         if first <= last:
-            gaps.append((first, last))
-        return gaps
+            ranges.append((first, last))
+        return ranges
 
     def missing(self, count: int) -> RangeSet:
-        """Return the numbers of 1 to `count` that are not in this set."""
+        """Return the numbers from 1 to `count` that are not in this set."""
         rest = RangeSet()
         following = 1
         for first, last in self:

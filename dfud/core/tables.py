@@ -1,7 +1,8 @@
 """The rows of the tables in LOGS and their text: RFC 4180 CSV, read row by row.
 
 Text is `str`; bytes of a path that are not UTF-8 are surrogates in it (`os.fsdecode`), and are written back
-as the bytes that they were. Reading never fails: what cannot be understood is handed out as a `BadRow`.
+unchanged. Reading never fails: a row that cannot be understood becomes a `BadRow`. The module `csv` reads and
+writes only the rows that have quotes; the others are split and joined by hand, which is several times as fast.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import NamedTuple, TypeVar, Union
 
 from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
+from dfud.core.text import counted
 from dfud.core.version import FileVersion
 
-# A quoted field holds at most one path, PATH_MAX bytes long, each of which might be a line break.
+# A quoted field holds at most one path of PATH_MAX bytes, each of which might be a line break.
 _MAX_LINES_PER_ROW = 4096
 
 
 class InProgressRow(NamedTuple):
-    """A file that is recognised and not yet wholly acknowledged."""
+    """A file that was detected, and is not yet completely acknowledged."""
 
     rel_filepath: str
     size: int  # bytes
@@ -31,47 +33,47 @@ class InProgressRow(NamedTuple):
     n_chunks: int
     n_chunks_delivered: int
     n_chunks_to_send: int
-    chunks_to_send: str  # ranges, as `RangeSet` writes them
+    chunks_to_send: str  # the text form of a `RangeSet`
     started: str  # ISO 8601 with the UTC offset
 
 
 class CompletedRow(NamedTuple):
-    """A file of which every chunk is acknowledged."""
+    """A file of which every chunk was acknowledged."""
 
     rel_filepath: str
     size: int  # bytes
     mtime_ns: int
     n_chunks: int
     chunk_size: int  # bytes
-    xxh3_128: str  # of the whole file, 32 hex digits
+    xxh3_128: str  # of the file, 32 hex digits
     started: str  # ISO 8601 with the UTC offset
-    completed: str  # likewise
+    completed: str  # ISO 8601 with the UTC offset
 
 
 class BadRow(NamedTuple):
     """A row that cannot be understood."""
 
-    number: int  # of the row in its table, 1-based, the header counted
-    text: str  # as it stands in the table, without its line end
-    why: str
+    number: int  # of the row in its table, 1-based, counting the header
+    text: str  # as in the table, without its line end
+    reason: str
 
 
-NO_DIGEST = "0" * 32  # in the place of an xxh3_128 that is not known: OpenMSIStream recorded none
-_BOM = "\ufeff"  # some programs begin a table with it, which may then follow another
+NO_DIGEST = "0" * 32  # an xxh3_128 that is not known, because OpenMSIStream recorded none
+_BOM = "\ufeff"  # some programs write it at the start of a table, which may then be appended to another
 _DIGEST = re.compile("[0-9a-f]{32}")
-csv.field_size_limit(1 << 30)  # chunks_to_send has no length that would be wrong
+csv.field_size_limit(1 << 30)  # chunks_to_send may be of any length
 
 Row = TypeVar("Row", InProgressRow, CompletedRow)
 AnyRow = Union[InProgressRow, CompletedRow]
 
 
 def version_of(row: AnyRow) -> FileVersion:
-    """Return the version of the file that `row` is about."""
+    """Return the version of the file that `row` describes."""
     return FileVersion(os.fsencode(row.rel_filepath), row.size, row.mtime_ns)
 
 
 def in_progress_row(version: FileVersion, chunk_size: int, delivered: RangeSet, started: str) -> InProgressRow:
-    """Return the row of a file of which `delivered` is acknowledged."""
+    """Return the row of a file of which the chunks in `delivered` were acknowledged."""
     n_chunks = count_chunks(version.size, chunk_size)
     n_delivered = len(delivered)
     return InProgressRow(
@@ -95,7 +97,7 @@ def format_rows(rows: Iterable[Sequence[object]]) -> str:
 
 
 def format_row(row: AnyRow) -> str:
-    """Return one row as CSV text; much quicker than `format_rows` where nothing needs quotes."""
+    """Return one row as CSV text; much faster than `format_rows` if nothing needs quotes."""
     text = ",".join(map(str, row))
     if '"' in text or "\n" in text or "\r" in text or text.count(",") != len(row) - 1:
         return format_rows([row])
@@ -103,7 +105,7 @@ def format_row(row: AnyRow) -> str:
 
 
 def format_table(kind: type[AnyRow], rows: Iterable[AnyRow]) -> str:
-    """Return a whole table, its header row first."""
+    """Return a table as CSV text, its header row first."""
     return format_rows([kind._fields]) + format_rows(rows)
 
 
@@ -113,7 +115,7 @@ def read_in_progress(lines: Iterable[str]) -> Iterator[InProgressRow | BadRow]:
 
 
 def read_completed(lines: Iterable[str], first: int = 1) -> Iterator[CompletedRow | BadRow]:
-    """Read a completed table, or several that were put one after another; `first` is the first row's number."""
+    """Read a completed table, or several concatenated ones; `first` is the number of the first row."""
     return _read(lines, CompletedRow, _completed, first)
 
 
@@ -121,7 +123,7 @@ def _read(
     lines: Iterable[str], kind: type[Row], check: Callable[[Sequence[str]], Row], first: int = 1
 ) -> Iterator[Row | BadRow]:
     fields = kind._fields
-    order: list[int] | None = None  # of the columns, where it is not ours
+    order: list[int] | None = None  # of the columns, if it is not ours
     cells: list[str]
     source = _Lines(lines)
     number = first - 1
@@ -143,8 +145,8 @@ def _read(
             row = check(_ordered(cells, order, len(fields)))
         except ValueError as error:
             if '"' in line and source.taken:
-                # A stray quote has put lines together: each is looked at by itself.
-                source.give_back()
+                # A stray quote has joined lines: each is read on its own.
+                source.unread()
                 text = line.rstrip("\r\n")
             yield BadRow(number, text, str(error))
         else:
@@ -153,21 +155,21 @@ def _read(
 
 def _ordered(cells: Sequence[str], order: list[int] | None, columns: int) -> Sequence[str]:
     if not cells:
-        raise ValueError("it is not CSV, or its quotes are not paired")
+        raise ValueError("it is not CSV, or a quote is not closed")
     if order is not None and len(cells) > max(order):
         return [cells[at] for at in order]
     if len(cells) != columns:
-        raise ValueError(f"it has {len(cells)} columns and not {columns}")
+        raise ValueError(f"it has {counted(len(cells), 'column')} instead of {columns}")
     return cells
 
 
 class _Lines:
-    """The lines of a table, of which some can be given back to be read once more."""
+    """The lines of a table; those of a record that turns out not to be one can be read once more."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._waiting = iter(lines)
-        self._again: list[str] = []  # last one first
-        self.taken: list[str] = []  # after the first line of the present record
+        self._again: list[str] = []  # to be read once more, the last one first
+        self.taken: list[str] = []  # the lines of the present record after its first one
 
     def __iter__(self) -> Iterator[str]:
         while True:
@@ -180,17 +182,17 @@ class _Lines:
                 yield line
 
     def quoted(self, line: str) -> tuple[list[str], str]:
-        """Return the cells and the text of the record that begins with `line`; no cells if it is none."""
+        """Return the cells and the text of the record that begins with `line`; no cells if it is not CSV."""
         self.taken.clear()
         try:
             cells = next(csv.reader(self._record(line), strict=True), [])
         except csv.Error:
-            self.give_back()
+            self.unread()
             return [], line.rstrip("\r\n")
         return cells, "".join([line, *self.taken]).rstrip("\r\n")
 
-    def give_back(self) -> None:
-        """Have all lines but the first of the present record read again."""
+    def unread(self) -> None:
+        """Arrange for all lines of the present record but its first one to be read again."""
         self._again += reversed(self.taken)
         self.taken.clear()
 
@@ -221,7 +223,7 @@ def _in_progress(cells: Sequence[str]) -> InProgressRow:
     if len(missing) != row.n_chunks_to_send or row.n_chunks_delivered + row.n_chunks_to_send != row.n_chunks:
         raise ValueError("its numbers of chunks do not add up")
     if missing.missing(row.n_chunks) and len(missing.missing(row.n_chunks)) != row.n_chunks_delivered:
-        raise ValueError("chunks_to_send goes beyond n_chunks")
+        raise ValueError("chunks_to_send exceeds n_chunks")
     return row
 
 
@@ -245,10 +247,11 @@ def _completed(cells: Sequence[str]) -> CompletedRow:
 
 def _check_chunks(row: AnyRow) -> None:
     if row.chunk_size < 1 or row.n_chunks != count_chunks(row.size, row.chunk_size):
-        raise ValueError("n_chunks is not what size and chunk_size give")
+        raise ValueError("n_chunks does not follow from size and chunk_size")
 
 
 def checked_path(text: str) -> str:
+    """Return `text`; ValueError if it is not a relative path that stays inside the directory."""
     if not text or text.startswith("/") or "\0" in text or (".." in text and ".." in text.split("/")):
         raise ValueError("rel_filepath is not a path inside the directory")
     return text

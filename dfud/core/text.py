@@ -6,7 +6,7 @@ import os
 
 
 def printable(path: bytes) -> str:
-    """Return `path` as one printable line: control characters and stray bytes become escapes."""
+    """Return `path` as one printable line: control characters and stray bytes are escaped."""
     text = os.fsdecode(path)
     if text.isprintable():
         return text

@@ -10,9 +10,9 @@ import xxhash
 class FileVersion(NamedTuple):
     """What identifies the bytes that are sent; a change of any field makes another version."""
 
-    path: bytes  # relative to the watched directory, "/"-separated, the bytes that the kernel knows it by
+    path: bytes  # relative to the watched directory, "/"-separated, as the bytes that the kernel uses
     size: int  # bytes
-    mtime_ns: int  # nanoseconds since 1970-01-01 UTC, may be negative
+    mtime_ns: int  # ns since 1970-01-01 UTC, may be negative
 
     def _text(self) -> bytes:
         return b"%s\0%d\0%d" % self
@@ -22,8 +22,8 @@ class FileVersion(NamedTuple):
         return xxhash.xxh3_64_hexdigest(self._text()).encode()
 
     def identity(self) -> bytes:
-        """Return 16 bytes that stand for this version in sets of millions: xxh3_128 of the same text.
+        """Return 16 bytes that represent this version in sets of millions: xxh3_128 of the same text.
 
-        At 128 bits two versions of a million files share an identity once in 10^26 directories.
+        With 128 bits, two versions among a million share an identity in one of 10^26 directories.
         """
         return xxhash.xxh3_128_digest(self._text())

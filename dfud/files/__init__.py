@@ -1,1 +1,1 @@
-"""What several rooms use of the file system: paths below an open directory, scans, atomic replacement, sync."""
+"""File-system operations shared by several packages: paths below an open directory, scans, atomic writes, sync."""

@@ -1,4 +1,4 @@
-"""Replacing a file so that whoever looks, and whatever crashes, finds the old or the new one whole."""
+"""Atomic replacement of files: a reader, or a restart after a crash, finds the old content or the new one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 
 def replace_file(path: str, parts: Iterable[bytes]) -> None:
-    """Put a file of `parts` in the place of `path`, durably; after OSError there is the old or the new one, whole.
+    """Replace `path`, durably, by a file of `parts`; after an OSError it is the old file or the new one.
 
-    The new file is written beside the old one, synced, and renamed; the folder is synced too, so that the
-    rename itself outlives a power cut.
+    The new file is written beside the old one, synced, and renamed; the folder is synced as well, so that the
+    rename itself survives a power cut.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
@@ -29,9 +29,9 @@ def replace_file(path: str, parts: Iterable[bytes]) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Make the names in `folder` durable; OSError where that fails."""
-    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    """Make the names in `folder` durable; OSError if that fails."""
+    dir_fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        os.fsync(dir_fd)
     finally:
-        os.close(descriptor)
+        os.close(dir_fd)

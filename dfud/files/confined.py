@@ -1,102 +1,103 @@
-"""The files below one directory, reached name by name so that nothing outside of it is ever touched."""
+"""The files below one directory, opened name by name so that nothing outside of it is ever touched."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 
 from dfud.core.names import LOGS
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_OPEN = 64  # folders
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_OPEN_FOLDERS = 64
 
 
 class ConfinedTree:
-    """Responsible for never leaving `directory`: no link is followed on the way to a file, or at it.
+    """Responsible for never leaving a directory: it follows no link, neither on the way to a file nor at the file.
 
-    Folders are kept open for a while, until `forget`: a folder that is renamed meanwhile is still the one meant.
+    Folders are kept open until `close_folders`: a folder that is renamed meanwhile is still the one meant.
     """
 
     def __init__(self, directory: str | bytes) -> None:
-        """Open the directory itself, links on the way to it included; OSError if that fails."""
-        self.descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Open the directory itself, following links on the way to it; OSError if that fails."""
+        self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: dict[bytes, int] = {}
 
     def close(self) -> None:
-        self.forget()
-        os.close(self.descriptor)
+        """Close the directory and every folder below it."""
+        self.close_folders()
+        os.close(self.dir_fd)
 
-    def forget(self) -> None:
-        """Let go of all open folders."""
-        for descriptor in self._open.values():
-            os.close(descriptor)
+    def close_folders(self) -> None:
+        """Close every folder below the directory; it is opened anew, by its path, when it is needed."""
+        for folder_fd in self._open.values():
+            os.close(folder_fd)
         self._open.clear()
 
-    def folder(self, path: bytes, make: bool = False, logs: bool = False) -> int:
+    def open_folder(self, path: bytes, make: bool = False, logs: bool = False) -> int:
         """Return the descriptor of a folder, valid until the next call; b"" is the directory itself.
 
-        `make` makes what is not there, `logs` lets LOGS be meant. OSError (ENOTDIR, ELOOP, …)
-        where something else is in the way.
+        `make` creates missing folders, `logs` permits the folder LOGS. Raises OSError (ENOTDIR, ELOOP, …) if
+        something else is in the way.
         """
         if not path:
-            return self.descriptor
+            return self.dir_fd
         known = self._open.get(path)
         if known is not None:
             return known
         parent, _, name = path.rpartition(b"/")
-        within = self.folder(parent, make)
-        if make:
-            try:
-                descriptor = os.open(name, _FOLDER, dir_fd=within)
-            except FileNotFoundError:
-                with contextlib.suppress(FileExistsError):  # another of our processes was quicker
-                    os.mkdir(name, dir_fd=within)
-                descriptor = os.open(name, _FOLDER, dir_fd=within)
-        else:
-            descriptor = os.open(name, _FOLDER, dir_fd=within)
+        parent_fd = self.open_folder(parent, make)
+        try:
+            folder_fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent_fd)
+        except FileNotFoundError:
+            if not make:
+                raise
+            with contextlib.suppress(FileExistsError):  # another worker process was quicker
+                os.mkdir(name, dir_fd=parent_fd)
+            folder_fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent_fd)
         if not parent and name.lower() == LOGS.lower() and not logs:
-            self._refuse_logs(descriptor)
-        if len(self._open) >= _MAX_OPEN:
+            self._refuse_logs(folder_fd)
+        if len(self._open) >= _MAX_OPEN_FOLDERS:
             oldest = next(iter(self._open))
             os.close(self._open.pop(oldest))
-        self._open[path] = descriptor
-        return descriptor
+        self._open[path] = folder_fd
+        return folder_fd
 
-    def _refuse_logs(self, descriptor: int) -> None:
-        """Where the case of letters does not count, LOGS has other names."""
+    def _refuse_logs(self, folder_fd: int) -> None:
+        """Close a folder that is LOGS under another name (if case does not count), and raise PermissionError."""
         try:
-            is_logs = os.path.samestat(os.fstat(descriptor), os.stat(LOGS, dir_fd=self.descriptor))
+            is_logs = os.path.samestat(os.fstat(folder_fd), os.stat(LOGS, dir_fd=self.dir_fd))
         except FileNotFoundError:
             return
         if is_logs:
-            os.close(descriptor)
-            raise PermissionError(1, "it lies in LOGS")
+            os.close(folder_fd)
+            raise PermissionError(errno.EPERM, "it lies in LOGS")
 
-    def look(self, path: bytes) -> os.stat_result | None:
-        """Return the status of the regular file at `path`, or None if there is none that we can reach."""
+    def stat_file(self, path: bytes) -> os.stat_result | None:
+        """Return the status of the regular file at `path`, or None if there is none that can be accessed."""
         folder, _, name = path.rpartition(b"/")
         try:
-            found = os.stat(name, dir_fd=self.folder(folder), follow_symlinks=False)
+            status = os.stat(name, dir_fd=self.open_folder(folder), follow_symlinks=False)
         except OSError:
             return None
-        return found if stat.S_ISREG(found.st_mode) else None
+        return status if stat.S_ISREG(status.st_mode) else None
 
     def open(self, path: bytes) -> int:
-        """Open a regular file to read it; OSError if there is none."""
+        """Open a regular file for reading and return its descriptor; OSError if there is none."""
         folder, _, name = path.rpartition(b"/")
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=self.folder(folder))
+        descriptor = os.open(name, flags, dir_fd=self.open_folder(folder))
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise FileNotFoundError(2, "it is no regular file")
+            raise FileNotFoundError(errno.ENOENT, "not a regular file")
         return descriptor
 
-    def place(self, name: str, within: int, path: bytes) -> None:
-        """Move the file `name` of the folder `within` to `path`, in the place of what is there; OSError if not."""
+    def place(self, name: str, dir_fd: int, path: bytes) -> None:
+        """Move the file `name` in the folder `dir_fd` to `path`, replacing what is there; OSError on failure."""
         folder, _, target = path.rpartition(b"/")
         try:
-            os.rename(name, target, src_dir_fd=within, dst_dir_fd=self.folder(folder, make=True))
-        except FileNotFoundError:  # the folder was removed while we had it open
-            self.forget()
-            os.rename(name, target, src_dir_fd=within, dst_dir_fd=self.folder(folder, make=True))
+            os.rename(name, target, src_dir_fd=dir_fd, dst_dir_fd=self.open_folder(folder, make=True))
+        except FileNotFoundError:  # the folder was removed while it was open
+            self.close_folders()
+            os.rename(name, target, src_dir_fd=dir_fd, dst_dir_fd=self.open_folder(folder, make=True))

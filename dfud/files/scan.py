@@ -1,4 +1,4 @@
-"""Finding the files that lie below the watched directory, without following links to folders."""
+"""The files below a directory, found by a scan or by their paths, without following links to folders."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.files.openat import is_being_written, open_at, open_regular_file, stat_at
 
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # or no longer what it was
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # removed, or replaced by something else
 
 
 class ScannedFile(NamedTuple):
-    """A file as a scan or a poll sees it."""
+    """A file as a scan finds it."""
 
     version: FileVersion
-    ctime_ns: int  # when its content, name or properties last changed; nobody can set it back
+    ctime_ns: int  # of the last change of its content, name or attributes; nobody can set it back
 
 
 class Folder(NamedTuple):
-    """A folder that is to be scanned."""
+    """A folder to be scanned."""
 
-    path: bytes  # relative to the directory; b"" for itself
-    take_all: bool  # or only the files that changed since the run began
+    path: bytes  # relative to the directory; b"" for the directory itself
+    take_all: bool  # all files are wanted, not only those that changed since the run began
 
 
 def join(folder: bytes, name: bytes) -> bytes:
@@ -36,86 +36,87 @@ def join(folder: bytes, name: bytes) -> bytes:
     return folder + b"/" + name if folder else name
 
 
-class ScanTree:
-    """Looks at the files below one directory, by paths relative to it."""
+class WatchedTree:
+    """The files below one directory that match a filter, by paths relative to it.
+
+    It remembers which folders could not be read, which were moved in, and what to report about them.
+    """
 
     def __init__(
         self, directory: bytes, accepts: Callable[[bytes], bool], since_ns: int, moved_in: Iterable[bytes] = ()
     ) -> None:
-        """Accept the files that `accepts` does; those that changed before `since_ns` only if all are wanted.
+        """Open the directory; OSError if that fails.
 
-        All are in the folders `moved_in`, which are known to have come since.
+        `accepts` is the filter. Files that changed before `since_ns` are wanted only where all files are, such as
+        in the folders `moved_in`, which are known to have been moved in since.
         """
         self.directory = directory
         self.accepts = accepts
+        self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.is_gone = False  # the directory itself was removed, renamed or unmounted
         self._since_ns = since_ns
-        self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._moved_in = set(moved_in)
         self._newly_moved_in: list[bytes] = []
         self._unread: dict[bytes, Folder] = {}
-        self.is_gone = False  # the directory itself has been removed, renamed or unmounted
         self._notices: list[tuple[int, str]] = []
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Close the directory."""
+        os.close(self.dir_fd)
 
-    @property
-    def top(self) -> int:
-        """The descriptor of the directory itself."""
-        return self._descriptor
-
-    def note_moved_in(self, path: bytes) -> None:
-        """Remember that the folder at `path` has come as a whole."""
+    def add_moved_in(self, path: bytes) -> None:
+        """Remember that the whole folder at `path` was moved in."""
         self._moved_in.add(path)
         self._newly_moved_in.append(path)
 
-    def newly_moved_in(self) -> list[bytes]:
-        """Return the folders that have come since the last call."""
-        told, self._newly_moved_in = self._newly_moved_in, []
-        return told
+    def pop_newly_moved_in(self) -> list[bytes]:
+        """Return the folders that were moved in since the last call."""
+        folders, self._newly_moved_in = self._newly_moved_in, []
+        return folders
 
-    def notices(self) -> list[tuple[int, str]]:
-        """Return what is to be told since the last call, each with its level."""
-        told, self._notices = self._notices, []
-        return told
+    def pop_notices(self) -> list[tuple[int, str]]:
+        """Return what is to be logged since the last call, each text with its level."""
+        notices, self._notices = self._notices, []
+        return notices
 
     @property
     def unread(self) -> list[Folder]:
-        """The folders that could not be read when they were last looked at."""
+        """The folders that could not be read the last time."""
         return list(self._unread.values())
 
-    def look(self, path: bytes) -> ScannedFile | None:
-        """Return what is at `path` if that is a file to be uploaded; a link to a file counts as one.
+    def find_file(self, path: bytes) -> ScannedFile | None:
+        """Return the file at `path` if it is one to be uploaded; a link to a file counts as a file.
 
-        Where the file can't be looked at, its folder is told and kept in `unread`.
+        If its status cannot be read, that is reported and its folder is kept in `unread`.
         """
         try:
-            return self._see(path)
-        except OSError as problem:
-            self._pass_over(Folder(path.rpartition(b"/")[0], take_all=False), problem)
+            return self._stat_file(path)
+        except OSError as error:
+            self._skip_folder(Folder(path.rpartition(b"/")[0], take_all=False), error)
             return None
 
-    def _see(self, path: bytes) -> ScannedFile | None:
-        """Do as `look` does; OSError where it can't be looked at."""
+    def _stat_file(self, path: bytes) -> ScannedFile | None:
+        """Do as `find_file` does; OSError if the file's status cannot be read."""
         if not self.accepts(path):
             return None
         try:
-            found = stat_at(self._descriptor, path)
-        except OSError as problem:
-            if problem.errno in _GONE or self.is_link(path):  # a link to where nobody may look is left alone
+            status = stat_at(self.dir_fd, path)
+        except OSError as error:
+            if error.errno in _GONE or self.is_link(path):  # a link to an inaccessible place is ignored
                 return None
-            raise OSError(problem.errno, f"{problem.strerror} ({printable(path)})") from None
-        if not stat.S_ISREG(found.st_mode):
+            raise OSError(error.errno, f"{error.strerror} ({printable(path)})") from None
+        if not stat.S_ISREG(status.st_mode):
             return None
-        return ScannedFile(FileVersion(path, found.st_size, found.st_mtime_ns), found.st_ctime_ns)
+        return ScannedFile(FileVersion(path, status.st_size, status.st_mtime_ns), status.st_ctime_ns)
 
-    def is_wanted(self, seen: ScannedFile, take_all: bool) -> bool:
-        return take_all or seen.ctime_ns >= self._since_ns
+    def is_wanted(self, file: ScannedFile, take_all: bool) -> bool:
+        """Return whether a file is to be uploaded: all are, or it changed since the run began."""
+        return take_all or file.ctime_ns >= self._since_ns
 
-    def being_written(self, path: bytes) -> bool | None:
-        """Tell whether somebody has the file open for writing; None where that can't be known."""
+    def is_being_written(self, path: bytes) -> bool | None:
+        """Return whether any process has the file open for writing; None if that cannot be known."""
         try:
-            descriptor, _ = open_regular_file(path, self._descriptor)
+            descriptor, _ = open_regular_file(path, self.dir_fd)
         except OSError:
             return None
         try:
@@ -124,53 +125,51 @@ class ScanTree:
             os.close(descriptor)
 
     def is_link(self, path: bytes) -> bool:
-        """Tell whether there is a symbolic or a further hard link to a file: nobody needs to close that."""
+        """Return whether `path` is a symbolic or a further hard link: its creation involves no close."""
         try:
-            found = stat_at(self._descriptor, path, follow_symlinks=False)
+            status = stat_at(self.dir_fd, path, follow_symlinks=False)
         except OSError:
             return False
-        return stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1)
+        return stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
 
     def walk(
-        self, start: Folder, enter: Callable[[Folder, int], bool] = lambda folder, descriptor: False
+        self, start: Folder, enter: Callable[[Folder, int], bool] = lambda folder, dir_fd: False
     ) -> Iterator[tuple[ScannedFile, bool] | None]:
-        """Give each accepted file below `start`, with whether all are wanted where it lies, and None at times.
+        """Yield each accepted file below `start`, with whether all are wanted in its folder, and None in between.
 
-        `enter` is called with each folder and its open descriptor before it is read (this is where it is
-        watched); what it returns says whether the folder is new, so that all in it is wanted. A folder that
-        can't be read is passed over, told, and kept in `unread`.
+        `enter` is called with each folder and its open descriptor before the folder is read (this is where it is
+        watched), and returns whether the folder is new, so that all files in it are wanted. A folder that cannot
+        be read is skipped, reported, and kept in `unread`. After a None the caller may do other work.
         """
         folders = [start]
         while folders:
             folder = folders.pop()
             try:
-                descriptor = open_at(
-                    self._descriptor, folder.path or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                )
-            except OSError as problem:
-                self._pass_over(folder, problem)
+                dir_fd = open_at(self.dir_fd, folder.path or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            except OSError as error:
+                self._skip_folder(folder, error)
                 continue
             try:
-                take_all = enter(folder, descriptor) or folder.take_all
+                take_all = enter(folder, dir_fd) or folder.take_all
                 yield None
-                yield from self._list(folder.path, take_all, descriptor, folders)
+                yield from self._list_folder(folder.path, take_all, dir_fd, folders)
                 self._unread.pop(folder.path, None)
-            except OSError as problem:
-                self._pass_over(folder, problem)
+            except OSError as error:
+                self._skip_folder(folder, error)
             finally:
-                os.close(descriptor)
+                os.close(dir_fd)
 
-    def _list(
-        self, folder: bytes, take_all: bool, descriptor: int, folders: list[Folder]
+    def _list_folder(
+        self, folder: bytes, take_all: bool, dir_fd: int, folders: list[Folder]
     ) -> Iterator[tuple[ScannedFile, bool] | None]:
-        """Give the files of one open folder, None for others, and add the folders in it to `folders`.
+        """Yield the files of one open folder and None for anything else; add the folders in it to `folders`.
 
-        OSError at the end of all if any of them could not be looked at.
+        Raises OSError at the end if the status of any of them could not be read.
         """
-        trouble: OSError | None = None
-        if not folder and not os.fstat(descriptor).st_nlink:
+        first_error: OSError | None = None
+        if not folder and not os.fstat(dir_fd).st_nlink:
             self.is_gone = True
-        with os.scandir(descriptor) as items:
+        with os.scandir(dir_fd) as items:
             for item in items:
                 path = join(folder, os.fsencode(item.name))
                 if path == LOGS:
@@ -179,49 +178,49 @@ class ScanTree:
                     folders.append(Folder(path, take_all or self._was_moved_in(path)))
                     continue
                 try:
-                    seen = self._see(path)
-                except OSError as problem:
-                    trouble, seen = trouble or problem, None
-                yield None if seen is None else (seen, take_all)
-        if trouble is not None:
-            raise trouble
+                    file = self._stat_file(path)
+                except OSError as error:
+                    first_error, file = first_error or error, None
+                yield None if file is None else (file, take_all)
+        if first_error is not None:
+            raise first_error
 
-    def look_at_top(self, trust_inode: bool = True) -> None:
-        """See whether the directory is still where it was.
+    def check_top(self, trust_inode: bool = True) -> None:
+        """Set `is_gone` if the directory is no longer where it was.
 
-        Where inode numbers may change by themselves (remote file systems), they are not to be trusted.
+        `trust_inode` is to be false on remote file systems, where an inode number may change without cause.
         """
         try:
-            found, ours = os.stat(self.directory), os.fstat(self._descriptor)
+            present, opened = os.stat(self.directory), os.fstat(self.dir_fd)
         except (FileNotFoundError, NotADirectoryError):
             self.is_gone = True
-        except OSError:  # it is there, and ill
+        except OSError:  # it is there, but the file system is in trouble
             pass
         else:
-            self.is_gone = (
-                self.is_gone or found.st_dev != ours.st_dev or (trust_inode and found.st_ino != ours.st_ino)
-            )
+            is_other = present.st_dev != opened.st_dev or (trust_inode and present.st_ino != opened.st_ino)
+            self.is_gone = self.is_gone or is_other
 
-    def _pass_over(self, folder: Folder, problem: OSError) -> None:
-        if problem.errno in _GONE:
+    def _skip_folder(self, folder: Folder, error: OSError) -> None:
+        """Keep a folder in `unread`, and report it the first time, unless it no longer exists."""
+        if error.errno in _GONE:
             self._unread.pop(folder.path, None)
             return
         known = self._unread.get(folder.path)
         if known is None:
-            text = f"the folder {printable(folder.path) or '.'} can't be read: {problem.strerror}; it is left out for now"
-            self._notices.append((logging.ERROR, text))
+            name = printable(folder.path) or "."
+            self._notices.append((logging.ERROR, f"cannot read folder {name}: {error.strerror}; skipped for now"))
         self._unread[folder.path] = folder if known is None or folder.take_all else known
 
     def _was_moved_in(self, path: bytes) -> bool:
-        """Tell whether a folder has been renamed or moved since the run began: then its files have come with it.
+        """Return whether a folder was renamed or moved since the run began: its files then came with it.
 
-        A rename changes the folder's ctime and not its mtime; a change of what is in it changes both, and then
-        only who saw it come can know.
+        A rename changes the folder's ctime and not its mtime. A later change of its content changes both, and then
+        only the event that reported the move can tell.
         """
         if path in self._moved_in:
             return True
         try:
-            found = stat_at(self._descriptor, path)
+            status = stat_at(self.dir_fd, path)
         except OSError:
             return False
-        return found.st_ctime_ns >= self._since_ns > found.st_mtime_ns
+        return status.st_ctime_ns >= self._since_ns > status.st_mtime_ns

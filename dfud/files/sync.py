@@ -1,4 +1,4 @@
-"""Having the kernel put on disk what was written."""
+"""The kernel's write-back: started early for a part of a file, awaited for a whole file system."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def begin_writing(descriptor: int, offset: int, length: int) -> None:
-    """Have the kernel begin to put a range of a file on disk, so that a sync later on has less to wait for.
+    """Start the write-back of a range of a file, so that a later sync has less to wait for.
 
-    It is only a wish: what fails is told by the sync, and a C library without the call goes without.
+    This is a hint only: a failure is reported by the sync, and a C library without the call ignores it.
     """
     if hasattr(_libc, "sync_file_range"):
         _libc.sync_file_range(descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
 
 
 class FileSystemSync:
-    """Syncs the file system of a descriptor: one call for any number of files, at the cost of what is dirty."""
+    """Syncs the file system of a descriptor: one call for any number of files, at the cost of its dirty pages."""
 
     def __init__(self, descriptor: int) -> None:
+        """Use the file system that `descriptor` is on; the caller keeps it open."""
         self._descriptor = descriptor
 
     def __call__(self) -> None:
-        """Return when all that was written before is on disk; OSError if that failed."""
+        """Return once everything written before is on disk; OSError if that fails."""
         if _libc.syncfs(self._descriptor) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))

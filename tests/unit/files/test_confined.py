@@ -15,7 +15,7 @@ from dfud.files.confined import ConfinedTree
 def tree(tmp_path: Path) -> Iterator[ConfinedTree]:
     (tmp_path / "inside" / "LOGS").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
-    made = ConfinedTree(tmp_path / "inside")
+    made = ConfinedTree(str(tmp_path / "inside"))
     yield made
     made.close()
 
@@ -32,11 +32,11 @@ def put(tree: ConfinedTree, tmp_path: Path, path: bytes) -> None:
 def test_folders_are_made_on_the_way(tree: ConfinedTree, tmp_path: Path) -> None:
     put(tree, tmp_path, b"a/b/c")
     assert (tmp_path / "inside" / "a" / "b" / "c").read_bytes() == b"data"
-    found = tree.look(b"a/b/c")
+    found = tree.stat_file(b"a/b/c")
     assert found is not None
     assert found.st_size == 4
-    assert tree.look(b"a/b") is None
-    assert tree.look(b"nowhere/x") is None
+    assert tree.stat_file(b"a/b") is None
+    assert tree.stat_file(b"nowhere/x") is None
 
 
 @pytest.mark.parametrize("path", [b"link/x", b"a/link/x"])
@@ -47,7 +47,7 @@ def test_links_are_not_followed(tree: ConfinedTree, tmp_path: Path, path: bytes)
     (tmp_path / "outside" / "x").write_bytes(b"untouched")
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
         put(tree, tmp_path, path)
-    assert tree.look(path) is None
+    assert tree.stat_file(path) is None
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
         tree.open(path)
     assert (tmp_path / "outside" / "x").read_bytes() == b"untouched"
@@ -56,7 +56,7 @@ def test_links_are_not_followed(tree: ConfinedTree, tmp_path: Path, path: bytes)
 def test_a_link_in_the_files_own_place_is_replaced(tree: ConfinedTree, tmp_path: Path) -> None:
     (tmp_path / "outside" / "x").write_bytes(b"untouched")
     (tmp_path / "inside" / "f").symlink_to(tmp_path / "outside" / "x")
-    assert tree.look(b"f") is None
+    assert tree.stat_file(b"f") is None
     with pytest.raises(OSError, match="Too many levels"):
         tree.open(b"f")
     put(tree, tmp_path, b"f")
@@ -64,9 +64,9 @@ def test_a_link_in_the_files_own_place_is_replaced(tree: ConfinedTree, tmp_path:
     assert (tmp_path / "outside" / "x").read_bytes() == b"untouched"
 
 
-def test_what_is_no_file_is_not_opened(tree: ConfinedTree, tmp_path: Path) -> None:
+def test_only_regular_files_are_opened(tree: ConfinedTree, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "inside" / "fifo")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         tree.open(b"fifo")
 
 
@@ -83,5 +83,5 @@ def test_the_open_folders_stay_few(tree: ConfinedTree, tmp_path: Path) -> None:
     for number in range(200):
         put(tree, tmp_path, b"d%d/e/f" % number)
     assert len(os.listdir("/proc/self/fd")) - before < 100
-    tree.forget()
+    tree.close_folders()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -164,11 +164,11 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, FileChanged):
             ledger.on_changed(message.token, message.version, message.being_written, self.now)
         elif isinstance(message, FileUnreadable):
-            ledger.on_read_error(message.token, message.gone, message.why, self.now)
+            ledger.on_read_error(message.token, message.gone, message.reason, self.now)
         elif isinstance(message, ChunksAcked):
             ledger.on_acked(message.token, message.chunks)
         elif isinstance(message, FileUndelivered):
-            ledger.on_undelivered(message.token, message.why)
+            ledger.on_undelivered(message.token, message.reason)
         elif isinstance(message, FilesCompleted):
             for token, xxh3_128 in message.files:
                 entry = ledger.entry(token)

@@ -1,3 +1,5 @@
+"""Merging shards into the completed table, whatever fails."""
+
 from __future__ import annotations
 
 import os
@@ -6,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, format_table, read_completed, version_of
-from dfud.logs.completed import consolidation as module
 from dfud.logs.completed.consolidation import Consolidated, consolidate
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import read_lines
@@ -42,7 +43,7 @@ def run(logs: LogsFolder) -> Consolidated:
 
 
 def knows(done: Consolidated, *names: str) -> bool:
-    return all(done.known.digest(version_of(row(name)).identity()) == bytes(16) for name in names)
+    return all(done.completed.digest(version_of(row(name)).identity()) == bytes(16) for name in names)
 
 
 def test_shards_become_one_table_in_their_order(logs: LogsFolder) -> None:
@@ -52,8 +53,21 @@ def test_shards_become_one_table_in_their_order(logs: LogsFolder) -> None:
     done = run(logs)
     assert names(logs.completed) == ["old", "\udcff, \n", "one", "two", "three"]
     assert os.listdir(logs.path) == ["uploaded_to_T.csv"]
-    assert (done.bad, done.trouble, len(done.known)) == ([], None, 5)
+    assert (done.rejected, done.error, len(done.completed)) == ([], None, 5)
     assert knows(done, "old", "\udcff, \n", "one", "two", "three")
+
+
+def test_shards_of_old_names_are_merged_too(logs: LogsFolder) -> None:
+    write(logs.completed, "old")
+    for name, path in (
+        ("one", "uploaded_to_T_p1.csv"),
+        ("two", "uploaded_to_T_p0_1.csv"),
+        ("three", "uploaded_to_T~p0_2.csv"),
+    ):
+        write(os.path.join(logs.path, path), name)
+    assert knows(run(logs), "old", "one", "two", "three")
+    assert names(logs.completed) == ["old", "one", "two", "three"]
+    assert os.listdir(logs.path) == ["uploaded_to_T.csv"]
 
 
 def test_the_first_shards_make_the_table(logs: LogsFolder) -> None:
@@ -63,7 +77,7 @@ def test_the_first_shards_make_the_table(logs: LogsFolder) -> None:
 
 
 def test_nothing_is_written_where_nothing_changes(logs: LogsFolder) -> None:
-    assert len(run(logs).known) == 0
+    assert len(run(logs).completed) == 0
     assert os.listdir(logs.path) == []
     write(logs.completed, "one")
     before = os.stat(logs.completed)
@@ -82,12 +96,12 @@ def test_a_crash_between_the_table_and_the_removal_of_the_shards_doubles_no_row(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "unlink", crash)
+        patched.setattr(os, "unlink", crash)
         with pytest.raises(KeyboardInterrupt):
             run(logs)
     assert logs.shards(), "it did not come to the shards"
     write(logs.shard(0, 2), "three")
-    assert len(run(logs).known) == 4
+    assert len(run(logs).completed) == 4
     assert names(logs.completed) == ["old", "one", "two", "three"]
     assert not logs.shards()
 
@@ -99,13 +113,13 @@ def test_shards_that_cannot_be_removed_double_no_row(logs: LogsFolder, monkeypat
         raise PermissionError(1, "Operation not permitted", path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "unlink", refuse)
+        patched.setattr(os, "unlink", refuse)
         for _ in range(3):
-            assert run(logs).trouble is None
+            assert run(logs).error is None
     assert names(logs.completed) == ["one"]
 
 
-def test_shards_that_were_put_together_by_hand_are_one_table(logs: LogsFolder) -> None:
+def test_shards_that_were_concatenated_by_hand_are_one_table(logs: LogsFolder) -> None:
     write(logs.shard(0, 1), "one", "two")
     write(logs.shard(0, 2), "three")
     parts = [Path(path).read_bytes() for path in logs.shards()]
@@ -114,7 +128,7 @@ def test_shards_that_were_put_together_by_hand_are_one_table(logs: LogsFolder) -
     Path(logs.completed).write_bytes(b"\xef\xbb\xbf" + parts[0] + b"\n" + b"\xef\xbb\xbf" + parts[1] + parts[0])
     done = run(logs)
     assert knows(done, "one", "two", "three")
-    assert done.bad == []
+    assert done.rejected == []
     write(logs.shard(0, 1), "three", "four")
     run(logs)
     assert names(logs.completed) == ["one", "two", "three", "one", "two", "four"]
@@ -129,17 +143,17 @@ def test_a_table_that_a_power_cut_has_emptied_is_empty(logs: LogsFolder, which: 
     done = run(logs)
     assert names(logs.completed) == ["one"]
     assert knows(done, "one")
-    assert len(done.bad) == (content[:1] == b"\0")
+    assert len(done.rejected) == (content[:1] == b"\0")
 
 
-def test_a_table_that_is_cut_off_gets_whole_rows_after_it(logs: LogsFolder) -> None:
+def test_a_truncated_table_gets_complete_rows_after_it(logs: LogsFolder) -> None:
     write(logs.completed, "one", "two")
     whole = Path(logs.completed).read_bytes()
     Path(logs.completed).write_bytes(whole[: -len(TIME) - 20])
     write(logs.shard(0, 1), "three")
     done = run(logs)
     assert names(logs.completed) == ["one", "three"]
-    assert [(table, aside.number) for table, aside in done.bad] == [(logs.completed, 3)]
+    assert [(table, aside.number) for table, aside in done.rejected] == [(logs.completed, 3)]
     assert Path(f"{logs.completed}.bad").read_text().startswith("two,5,7,")
 
 
@@ -151,15 +165,18 @@ def test_a_table_without_its_last_line_end_gets_its_rows_on_lines_of_their_own(l
     assert names(logs.completed) == ["one", "two"]
 
 
-def test_bad_rows_are_kept_aside_once_and_named(logs: LogsFolder) -> None:
+def test_bad_rows_are_saved_once_and_returned(logs: LogsFolder) -> None:
     write(logs.completed, "one", more="what is\udcff this\r\n")
     write(logs.shard(0, 1), "two", more='"\r\n')
     done = run(logs)
-    assert [(table, aside.number) for table, aside in done.bad] == [(logs.completed, 3), (logs.shard(0, 1), 3)]
+    assert [(table, aside.number) for table, aside in done.rejected] == [
+        (logs.completed, 3),
+        (logs.shard(0, 1), 3),
+    ]
     assert names(logs.completed) == ["one", "two"]
     assert Path(f"{logs.completed}.bad").read_bytes() == b"what is\xff this\n"
     assert Path(f"{logs.shard(0, 1)}.bad").read_bytes() == b'"\n'
-    assert run(logs).bad == []
+    assert run(logs).rejected == []
     assert Path(f"{logs.completed}.bad").read_bytes() == b"what is\xff this\n"
 
 
@@ -172,31 +189,31 @@ def test_of_a_version_that_was_recorded_twice_the_last_digest_counts(logs: LogsF
             run(logs)
         done = run(logs)
         assert len(names(logs.completed)) == 2
-        assert done.known.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
+        assert done.completed.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
 
 
-def test_a_full_disk_leaves_all_as_it_was_and_knows_all(logs: LogsFolder) -> None:
+def test_a_full_disk_changes_nothing_and_the_index_is_complete(logs: LogsFolder) -> None:
     write(logs.completed, "old", more="garbage\r\n")
     write(logs.shard(0, 1), *(f"file {number}" for number in range(50)))
     before = {name: Path(logs.path, name).read_bytes() for name in os.listdir(logs.path)}
     with full_disk(300):
         done = run(logs)
-    assert done.trouble is not None
+    assert done.error is not None
     assert knows(done, "old", *(f"file {number}" for number in range(50)))
     left = {
         name: Path(logs.path, name).read_bytes() for name in os.listdir(logs.path) if not name.endswith(".bad")
     }
     assert left == before
     done = run(logs)
-    assert done.trouble is None
+    assert done.error is None
     assert len(names(logs.completed)) == 51
 
 
-def test_what_stands_in_the_way_is_trouble_and_loses_nothing(logs: LogsFolder) -> None:
+def test_a_failure_is_returned_and_loses_nothing(logs: LogsFolder) -> None:
     write(logs.shard(0, 1), "one", more="garbage\r\n")
     os.mkdir(f"{logs.shard(0, 1)}.bad")
     done = run(logs)
-    assert isinstance(done.trouble, IsADirectoryError)
+    assert isinstance(done.error, IsADirectoryError)
     assert knows(done, "one")
     assert len(logs.shards()) == 1
     assert not os.path.exists(logs.completed)

@@ -1,3 +1,5 @@
+"""The shards of one producer."""
+
 from __future__ import annotations
 
 import os
@@ -8,7 +10,7 @@ import pytest
 from dfud.core.tables import CompletedRow, format_table
 from dfud.logs.completed import shards as module
 from dfud.logs.completed.shards import ShardWriter
-from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
+from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 
@@ -50,7 +52,7 @@ def test_without_rows_nothing_is_written(logs: LogsFolder) -> None:
 
 def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
-    for number in range(2 * ROWS_OF_A_SHARD + 5):
+    for number in range(2 * MAX_ROWS_PER_SHARD + 5):
         writer.add(row(number))
     writer.write()
     assert written(logs, 1, 2, 3) == [
@@ -65,13 +67,13 @@ def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
 def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
     os.rename(logs.path, f"{logs.path}.away")
-    for number in range(ROWS_OF_A_SHARD + 1):
+    for number in range(MAX_ROWS_PER_SHARD + 1):
         writer.add(row(number))
     with pytest.raises(FileNotFoundError):
         writer.write()
-    assert writer.waiting == ROWS_OF_A_SHARD + 1
+    assert writer.waiting == MAX_ROWS_PER_SHARD + 1
     os.rename(f"{logs.path}.away", logs.path)
-    os.mkdir(logs.shard(1, 2))  # the first shard can be written, the second can't
+    os.mkdir(logs.shard(1, 2))  # the first shard can be written, the second cannot
     with pytest.raises(IsADirectoryError):
         writer.write()
     assert writer.waiting == 1
@@ -81,7 +83,7 @@ def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> N
     assert writer.rows_lost == 0
 
 
-def test_rows_that_can_never_be_written_do_not_take_all_memory(
+def test_rows_that_can_never_be_written_do_not_exhaust_the_memory(
     logs: LogsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_ROWS_WAITING", 10)
