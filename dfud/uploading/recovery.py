@@ -25,7 +25,7 @@ class InProgress(NamedTuple):
     rejected: list[RejectedRow]
 
 
-def import_from_openmsistream(
+def import_openmsistream_tables(
     folder: LogsFolder, chunk_size: int, keep_chunks: bool, session: Session, log: logging.Logger
 ) -> None:
     """Turn the tables that OpenMSIStream may have left into ours; `keep_chunks` if it sent the same messages.
@@ -43,8 +43,8 @@ def import_from_openmsistream(
     except OSError as error:
         raise UsageError(f"cannot import OpenMSIStream's tables in {folder.path}: {error}") from None
     log.info(state.summary())
-    for line in state.warnings:
-        log.warning(line)
+    for warning in state.warnings:
+        log.warning(warning)
     _report_rejected(state.rejected, log)
 
 
