@@ -1,4 +1,4 @@
-"""From messages to files: writes every chunk to its part, and puts every complete part in place."""
+"""Turns messages into files: writes every chunk to its part, and puts every complete part in place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class KafkaMessage(Protocol):
 
 
 class Assembler:
-    """Responsible for all that one fetcher makes of messages; `counts` says what they came to."""
+    """Responsible for turning one fetcher's messages into files; `counts` says what became of them."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Assembler:
     ) -> None:
         """Write below `tree` as the fetcher with number `fetcher`; `is_shared` says that there are others.
 
-        Only files whose path `accepts` says yes to are written. `report(level, text)` notifies the user.
+        Files whose paths `accepts` returns False for are left out. `report(level, text)` notifies the user.
         """
         self.counts = DownloadCounts()
         self.store = PartStore(tree, folder, fetcher, disk, self._on_unwritable, report)
@@ -139,7 +139,7 @@ class Assembler:
         part = self.store.find(identity)
         if part is not None:  # it was sent in several chunks, too, or could not be put in place
             self.store.remove(part)
-        status = self._tree.look(chunk.path)
+        status = self._tree.stat_file(chunk.path)
         if status is not None and chunk.mtime_ns is not None:
             if status.st_mtime_ns > chunk.mtime_ns:
                 self.counts.superseded += 1
@@ -204,7 +204,7 @@ class Assembler:
 
     def _begin(self, identity: bytes, chunk: Chunk) -> Part | None:
         """Return a new part, or None if a newer version is in place."""
-        status = self._tree.look(chunk.path)
+        status = self._tree.stat_file(chunk.path)
         if status is not None and chunk.mtime_ns is not None:
             if status.st_mtime_ns > chunk.mtime_ns:
                 return None

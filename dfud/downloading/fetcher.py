@@ -1,4 +1,4 @@
-"""The fetcher process: reads its share of the partitions, and has files assembled from what it reads."""
+"""The fetcher process: reads its share of the partitions, and assembles files from the messages."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor_link import AbandonedError, SupervisorLink
 from dfud.files.confined import ConfinedTree
 from dfud.files.sync import FileSystemSync
+from dfud.kafka.logger import silent_logger
 from dfud.kafka.partition_reader import PartitionReader
-from dfud.kafka.topic import silent_logger
 from dfud.messages import BrokerOutage, CaughtUp, CommitFailed, Fetched, FromFetcher, Merge, Release, ToFetcher
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
@@ -47,7 +47,7 @@ def run(
     """Run the fetcher with this number until it is asked to stop."""
     init_worker(name, supervisor_pid)
     tune_malloc()
-    fetcher = Fetcher(to_supervisor, number, settings, Consumer)
+    fetcher = Fetcher(to_supervisor, number, settings, lambda properties: Consumer(properties))
     try:
         fetcher.run()
     except PeerGoneError:
@@ -65,20 +65,20 @@ class Fetcher:
         settings: FetchSettings,
         consumer_factory: ConsumerFactory,
     ) -> None:
-        """Be the fetcher `number` of `settings.n_fetchers`; nothing is read before `run`."""
+        """Prepare fetcher `number` out of `settings.n_fetchers`; nothing is read before `run`."""
         self._settings = settings
         self._is_shared = settings.n_fetchers > 1
         self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge)
         self._tree = ConfinedTree(settings.directory)
-        logs = self._tree.folder(LOGS, logs=True)
+        logs = self._tree.open_folder(LOGS, logs=True)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs))
+        self._folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs))
         report = self._supervisor.report
         self._disk_reporter = DiskReporter(settings.directory, report)
         self._has_waited = False  # for the disk, since the last messages were taken
         self._assembler = Assembler(
             self._tree,
-            folder,
+            self._folder,
             number,
             Disk(self._wait_for_disk),
             self._is_shared,
@@ -101,8 +101,8 @@ class Fetcher:
         )
         self._checkpoints = Checkpoints(
             self._assembler.store,
-            folder,
-            FileSystemSync(folder.dir_fd),
+            self._folder,
+            FileSystemSync(self._folder.dir_fd),
             self._offsets.commit,
             self._disk_reporter,
         )
@@ -112,8 +112,8 @@ class Fetcher:
         self._next_report = self._next_assignment = 0.0
 
     def run(self) -> None:
-        """Read until asked to stop; then put everything on disk and commit it."""
-        failure = "the disk did not take what was read last"
+        """Read until asked to stop; then put everything on disk and commit it, as far as possible."""
+        failure = "the disk refused what was read last"
         try:
             self._assembler.place_earlier()
             while not self._supervisor.is_stopping:
@@ -129,7 +129,12 @@ class Fetcher:
         if failure:
             self._supervisor.add(CommitFailed(failure))
         self._supervisor.send()
+
+    def close(self) -> None:
+        """Close all files; the channel and the consumer stay open."""
         self._assembler.close()
+        self._tree.close()
+        os.close(self._folder.dir_fd)
 
     def run_once(self) -> None:
         """Take one batch of messages, and do what is due."""
@@ -161,7 +166,7 @@ class Fetcher:
 
     def _take(self, messages: Sequence[Any], next_offsets: dict[int, int]) -> None:
         self._set_outage("")
-        self._tree.forget()
+        self._tree.close_folders()
         self._assembler.take(messages)
         if self._has_waited:
             self._has_waited = False

@@ -87,5 +87,5 @@ class Part:
         self.name = PartName.new(self.identity, self.name.fetcher)
         self.has_metadata = False
         self.assembly.spans = RangeSet()
-        self.assembly.forget_hash()
+        self.assembly.restart_hash()
         self.expected.forget()

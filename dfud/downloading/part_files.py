@@ -178,7 +178,7 @@ class PartFiles:
         self.close(part)
         part.is_in_place = False
         self._add(part, target)
-        part.assembly.forget_hash()
+        part.assembly.restart_hash()
 
     def copy_from(self, donor: PartName, part: Part, spans: Iterable[tuple[int, int]]) -> bool:
         """Copy those bytes of another part that `part` lacks, of `spans`; return whether the other part exists."""
@@ -190,11 +190,11 @@ class PartFiles:
             self.finish_writing(part)
             target = self.open(part)
             for first, last in spans:
-                for start, end in part.assembly.spans.lacking(first, last):
+                for start, end in part.assembly.spans.gaps(first, last):
                     self._disk.copy(source, target, start - 1, end - start + 1)
                 part.assembly.spans.add(first, last)
         finally:
             os.close(source)
-        part.assembly.forget_hash()
+        part.assembly.restart_hash()
         part.expected.forget()
         return True

@@ -1,4 +1,4 @@
-"""The parts of one fetcher: those in memory, and those of which only the names are."""
+"""The parts of one fetcher, in memory or only on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_PARTS = 10_000  # in memory
 class PartStore:
     """Responsible for finding, beginning and dropping parts, and for passing them to and from other fetchers.
 
-    `files` holds their bytes, `reports` what the supervisor has to know of them.
+    `files` reads and writes their bytes; `reports` collects what the supervisor has to know about them.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class PartStore:
 
     def _was_placed(self, metadata: PartMetadata) -> bool:
         """Return whether the bytes of a part were merged into one that was put in place just before a crash."""
-        status = self._tree.look(metadata.path)
+        status = self._tree.stat_file(metadata.path)
         if status is None or metadata.mtime_ns != status.st_mtime_ns or metadata.failure:
             return False
         # A part with all bytes is a detached copy of the file in place, and has received other bytes since.

@@ -58,10 +58,10 @@ class Placement:
         if not assembly.is_whole:  # its file was removed: it starts over
             return
         part.is_overwritten = False
-        if assembly.is_right(lambda length, offset: files.read(part, length, offset)):
+        if assembly.verify(lambda length, offset: files.read(part, length, offset)):
             self.place(part)
             return
-        assembly.forget_hash()
+        assembly.restart_hash()
         if not part.failure:
             self._counts.wrong += 1
             text = f"{printable(part.path)}: all chunks received, but the digest does not match; kept in LOGS"
@@ -94,7 +94,7 @@ class Placement:
     def _move(self, part: Part) -> bool:
         """Move a part to the path of its file; return False if that is newer than the part."""
         if part.mtime_ns is not None:
-            status = self._tree.look(part.path)
+            status = self._tree.stat_file(part.path)
             if status is not None and status.st_mtime_ns > part.mtime_ns:
                 return False
             self._store.files.set_mtime(part, part.mtime_ns)

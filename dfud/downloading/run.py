@@ -13,7 +13,7 @@ from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import UsageError
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.consumer import consumer_properties, group_id
+from dfud.kafka.properties import consumer_properties, group_id
 from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
@@ -109,7 +109,7 @@ def _open_parts_folder(directory: str, name: str) -> int:
     """Return the descriptor of the folder `name` in LOGS, which is created if necessary."""
     tree = ConfinedTree(directory)
     try:
-        logs = tree.folder(LOGS, logs=True)
+        logs = tree.open_folder(LOGS, logs=True)
         if name not in os.listdir(logs):
             os.mkdir(name, dir_fd=logs)
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)

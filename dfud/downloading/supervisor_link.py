@@ -11,11 +11,11 @@ from dfud.processes.dispatch import Dispatcher
 
 
 class AbandonedError(Exception):
-    """The fetcher was asked to stop while the disk does not take what has been read."""
+    """The fetcher was asked to stop while the disk refuses what has been read."""
 
 
 class SupervisorLink:
-    """Responsible for what is to be sent to the supervisor, and for handling what it sends."""
+    """Responsible for queuing what the supervisor is to receive, and for handling what it sends."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class SupervisorLink:
         self.is_stopping = False  # the supervisor has asked us to stop
 
     def add(self, *messages: FromFetcher) -> None:
-        """Have messages sent with the next `send`."""
+        """Queue messages for the next `send`."""
         self._outbox += messages
 
     def report(self, level: int, text: str) -> None:
-        """Have a line sent that the user is to see; `level` is that of `logging`."""
+        """Queue a line for the user; `level` is that of `logging`."""
         self._outbox.append(Notice(level, text))
 
     def send(self) -> None:

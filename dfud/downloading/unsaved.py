@@ -23,12 +23,12 @@ class UnsavedChanges:
     """Responsible for what has changed since the last snapshot, and for snapshots until they are on disk."""
 
     def __init__(self, parts: Mapping[bytes, Part], folder: PartsFolder) -> None:
-        """`parts` are those in memory, by identity."""
+        """`parts` are those in memory, by identity, and stay up to date."""
         self._parts = parts
         self._folder = folder
         self._changed: dict[bytes, Part] = {}  # their metadata has to be written
         self._released: list[tuple[PartName, bytes]] = []  # metadata of parts that other fetchers merge
-        self._released_names: dict[PartName, None] = {}  # of parts that were released lately
+        self._released_names: dict[PartName, None] = {}  # of parts that were released recently
         self._obsolete: list[PartName] = []
 
     def __contains__(self, part: Part) -> bool:
@@ -36,15 +36,15 @@ class UnsavedChanges:
         return self._changed.get(part.identity) is part
 
     def mark_changed(self, part: Part) -> None:
-        """Have the metadata of `part` written."""
+        """Include the metadata of `part` in the next snapshot."""
         self._changed[part.identity] = part
 
     def mark_obsolete(self, name: PartName) -> None:
-        """Have a part removed, once the parts that have its bytes now are on disk."""
+        """Remove a part once the parts that now have its bytes are on disk."""
         self._obsolete.append(name)
 
     def mark_released(self, part: Part) -> None:
-        """Have the metadata of a part written that another fetcher is going to merge.
+        """Include the metadata of a part that another fetcher is going to merge in the next snapshot.
 
         The offsets of its chunks are committed here, whatever becomes of the other fetcher.
         """
@@ -55,7 +55,7 @@ class UnsavedChanges:
             del self._released_names[next(iter(self._released_names))]
 
     def forget(self, part: Part) -> None:
-        """Do not write the metadata of `part`."""
+        """Leave the metadata of `part` out of the next snapshot."""
         if part in self:
             del self._changed[part.identity]
 

@@ -215,7 +215,7 @@ class UploadSupervisor:
         self._left_over = self._left_over or not message.is_whole
 
     def _on_directory_gone(self, message: DirectoryGone) -> None:
-        self._log.error(f"{message.why}: uploading what can still be read")
+        self._log.error(f"{message.reason}: uploading what can still be read")
         self._quit("no directory to watch")
 
     # -- messages of chunkers
@@ -235,12 +235,12 @@ class UploadSupervisor:
             self._reporter.on_enqueued(entry, now)
 
     def _on_read_error(self, message: FileUnreadable) -> None:
-        entry = self._ledger.on_read_error(message.token, message.gone, message.why, self._clock())
+        entry = self._ledger.on_read_error(message.token, message.gone, message.reason, self._clock())
         if entry is None:
             return
         name = printable(entry.version.path)
         if not message.gone:
-            self._log.warning(f"cannot read {name}: {message.why}; retrying")
+            self._log.warning(f"cannot read {name}: {message.reason}; retrying")
         elif entry.failure:
             self._log_failure(entry)
         else:
@@ -270,17 +270,17 @@ class UploadSupervisor:
             self._reporter.on_completed(entry, now)
 
     def _on_undelivered(self, message: FileUndelivered) -> None:
-        self._log_failure(self._ledger.on_undelivered(message.token, message.why))
+        self._log_failure(self._ledger.on_undelivered(message.token, message.reason))
 
     def _on_given_up(self, message: DeliveryGivenUp) -> None:
-        for entry in self._ledger.give_up(message.why):
+        for entry in self._ledger.give_up(message.reason):
             self._log_failure(entry)
 
     def _on_rows_recorded(self, message: RowsRecorded) -> None:
         self._unrecorded -= message.rows
 
     def _on_outage(self, message: BrokerOutage) -> None:
-        reason = message.why
+        reason = message.reason
         if bool(reason) == bool(self._outage) and not (message.is_cause and reason != self._outage):
             return  # another lane has reported it
         self._outage = reason

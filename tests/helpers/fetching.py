@@ -46,6 +46,9 @@ class Taken(NamedTuple):
     def offset(self) -> Any:
         return self.at
 
+    def error(self) -> None:
+        return None
+
 
 def identity(record: Record) -> bytes:
     """Return the identity of the version that a record has a chunk of."""
@@ -88,7 +91,7 @@ class Bench:
         os.close(self.folder.dir_fd)
 
     def restart(self) -> None:
-        """Be killed, and continue with what is on disk."""
+        """Continue with what is on disk, as after a kill."""
         self.close()
         self.open()
         self.folder.remove_leftovers()  # as the supervisor does

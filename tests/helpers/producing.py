@@ -153,7 +153,7 @@ class ProducerHarness:
         return [file_run(self.ring, token, data, delivered, complete)]
 
     def step(self, *messages: ChunkerToProducer, seconds: float = 0.0) -> list[FromProducer]:
-        """Let time pass and run the loop once with `messages` of the chunker; return what the supervisor receives."""
+        """Let time pass and run the loop once, with `messages` of the chunker; return what was reported."""
         self.now += seconds
         if messages:
             self.chunker.post(messages)

@@ -24,7 +24,7 @@ def make(known: dict[bytes, bytes] | None = None, lanes: int = 2) -> Ledger:
 
 def sent(ledger: Ledger) -> list[tuple[int, FileTask]]:
     found = list(ledger.dispatch())
-    check_books(ledger, len(ledger._loads.unread))
+    check_books(ledger, len(ledger._entries.loads.unread))
     return found
 
 
@@ -142,7 +142,7 @@ def test_a_file_that_was_given_up_closed_again_and_completed_after_all_is_compar
 @pytest.mark.parametrize("end", ["completed", "undelivered", "unreadable", "changed", "chunker", "producer"])
 def test_a_version_that_follows_one_that_was_given_up_waits_for_the_end_of_that(end: str) -> None:
     ledger, token = given_up_with_a_lane()
-    lane = ledger._with_lane[V1.path].lane
+    lane = ledger._entries.with_lane[V1.path].lane
     ledger.on_found(V2, by_event=True)
     assert sent(ledger) == []
     assert (ledger.open_files, ledger.undelivered) == (1, [])
@@ -156,8 +156,8 @@ def test_a_version_that_follows_one_that_was_given_up_waits_for_the_end_of_that(
     elif end == "changed":
         assert ledger.on_changed(token, V2, False, NOW) is None
     else:
-        ledger._entries[token].is_read = end == "producer"
-        ledger._loads.unread[lane][0] += end == "chunker"
+        ledger._entries.by_token[token].is_read = end == "producer"
+        ledger._entries.loads.unread[lane][0] += end == "chunker"
         assert ledger.on_lane_death(lane, end == "producer") == 1
     assert send(ledger).version == V2
     assert ledger.entry(token) is None
@@ -169,7 +169,7 @@ def test_a_file_that_was_given_up_has_failed_once_its_lane_has_ended_it(end: str
     if end == "undelivered":
         assert ledger.on_undelivered(token, "refused") is None, "it was reported as given up"
     elif end == "producer":
-        ledger.on_lane_death(ledger._with_lane[V1.path].lane, True)
+        ledger.on_lane_death(ledger._entries.with_lane[V1.path].lane, True)
     else:
         assert ledger.on_read_error(token, end == "gone", "EIO", NOW) is None
     (entry,) = ledger.undelivered
@@ -436,7 +436,7 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
         for _ in range(files // 200):
             for _, task in list(ledger.dispatch()):
                 ledger.on_read_error(task.token, False, "EIO", NOW)
-        assert sum(entry.state is State.PAUSED for entry in ledger._entries.values()) == files
+        assert sum(entry.state is State.PAUSED for entry in ledger._entries) == files
         began = time.process_time()
         for _ in range(2000):
             ledger.resume_paused(NOW)

@@ -164,11 +164,11 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, FileChanged):
             ledger.on_changed(message.token, message.version, message.being_written, self.now)
         elif isinstance(message, FileUnreadable):
-            ledger.on_read_error(message.token, message.gone, message.why, self.now)
+            ledger.on_read_error(message.token, message.gone, message.reason, self.now)
         elif isinstance(message, ChunksAcked):
             ledger.on_acked(message.token, message.chunks)
         elif isinstance(message, FileUndelivered):
-            ledger.on_undelivered(message.token, message.why)
+            ledger.on_undelivered(message.token, message.reason)
         elif isinstance(message, FilesCompleted):
             for token, xxh3_128 in message.files:
                 entry = ledger.entry(token)
@@ -195,7 +195,7 @@ class Protocol(RuleBasedStateMachine):
 
     def is_remembered(self, path: bytes) -> bool:
         """Return whether the table says that a file, rewritten at the same size and time, is to be sent."""
-        entry = self.ledger._latest.get(path)
+        entry = self.ledger._entries.latest.get(path)
         if entry is None or entry.known_digest or path in self.events or path not in self.files:
             return False
         return entry.version == self.files[path].version
@@ -578,8 +578,8 @@ class Protocol(RuleBasedStateMachine):
             if file.open:
                 self.close_file(path)
         self.rest()
-        assert not any(map(any, self.ledger._loads.unread))
-        assert not any(self.ledger._loads.bytes)
+        assert not any(map(any, self.ledger._entries.loads.unread))
+        assert not any(self.ledger._entries.loads.bytes)
         held = {entry.version.path for entry in self.ledger.undelivered if entry.state is State.HELD}
         assert not held & set(self.files), "it is held for a writer who has closed it"
         if self.ledger.undelivered:  # refused or given up: the next run sends them
@@ -604,13 +604,13 @@ class Protocol(RuleBasedStateMachine):
 
 def check_books(ledger: Ledger, n_lanes: int) -> None:
     """Recount what a ledger keeps counts of, and check what is true of all entries."""
-    entries = list(ledger._entries.values())
+    entries = list(ledger._entries)
     unread, sizes = [[0, 0] for _ in range(n_lanes)], [0] * n_lanes
     with_lane: dict[bytes, Entry] = {}
     for entry in entries:
-        latest = ledger._latest[entry.version.path]
+        latest = ledger._entries.latest[entry.version.path]
         assert latest is entry or entry.state in WITH_LANE
-        ahead = ledger._with_lane.get(entry.version.path)
+        ahead = ledger._entries.with_lane.get(entry.version.path)
         if ahead is None or ahead is entry:
             assert entry.state is not State.BEHIND
         elif entry.state is State.FAILED:  # given up, unlike what is only compared and what a lane has
@@ -618,25 +618,29 @@ def check_books(ledger: Ledger, n_lanes: int) -> None:
         else:
             assert entry.state is State.BEHIND
         waiting = entry.state is State.WAITING
-        assert (entry.token in ledger._waiting_small) == (waiting and entry.is_small)
-        assert (entry.token in ledger._waiting_large) == (waiting and not entry.is_small)
-        assert (entry.token in ledger._last_tries) == (entry.state is State.PAUSED and entry.attempts > 1)
+        assert (entry.token in ledger._entries.waiting_small) == (waiting and entry.is_small)
+        assert (entry.token in ledger._entries.waiting_large) == (waiting and not entry.is_small)
+        assert (entry.token in ledger._entries.last_tries) == (entry.state is State.PAUSED and entry.attempts > 1)
         if entry.state in WITH_LANE:
             assert entry.version.path not in with_lane
             with_lane[entry.version.path] = entry
             sizes[entry.lane] += entry.version.size
             unread[entry.lane][not entry.is_small] += not entry.is_read
-    assert (ledger._loads.unread, ledger._loads.bytes, ledger._with_lane) == (unread, sizes, with_lane)
+    assert (ledger._entries.loads.unread, ledger._entries.loads.bytes, ledger._entries.with_lane) == (
+        unread,
+        sizes,
+        with_lane,
+    )
     ended = [entry for entry in entries if entry.state in ENDED]
     assert ledger.open_files == len(entries) - len(ended)
-    latest_ended = [entry for entry in ended if ledger._latest[entry.version.path] is entry]
+    latest_ended = [entry for entry in ended if ledger._entries.latest[entry.version.path] is entry]
     assert ledger.undelivered == latest_ended
     paused = {entry.token for entry in entries if entry.state is State.PAUSED}
-    assert set(ledger._retries._times) == paused
+    assert set(ledger._entries.retries._times) == paused
     paths = [row.rel_filepath for row in ledger.rows()]
     if not ledger.open_files:
         assert len(paths) == len(set(paths)) == len(latest_ended)
-    assert set(ledger._latest.values()) <= set(entries)
+    assert set(ledger._entries.latest.values()) <= set(entries)
 
 
 TestProtocol = Protocol.TestCase

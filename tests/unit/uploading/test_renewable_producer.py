@@ -106,6 +106,12 @@ def test_failures_that_the_purge_reports_do_not_spend_the_new_one(rig: Rig) -> N
     assert rig.client.failure is FATAL
 
 
+def test_what_the_purge_reports_is_not_the_failure(rig: Rig) -> None:
+    produce_for(rig.client, lambda error, message: rig.client.on_failure(error))
+    rig.client.renew(quietly=True)
+    assert rig.client.failure is None
+
+
 def test_only_the_first_renewal_in_a_row_is_logged(rig: Rig) -> None:
     for _ in range(3):
         rig.client.on_failure(FATAL)

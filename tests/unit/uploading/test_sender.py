@@ -37,7 +37,7 @@ def test_what_the_broker_refuses_fails_its_file_and_no_other(harness: ProducerHa
     assert acked == ChunksAcked(1, ((1, 1),))
     assert isinstance(undelivered, FileUndelivered)
     assert undelivered.token == 1
-    assert "grant the operation Write on the topic" in undelivered.why
+    assert "grant the operation Write on the topic" in undelivered.reason
     assert FilesCompleted(((2, digest(bytes(5))),), True) in harness.step(seconds=1.1)
     assert len(harness.producer.sent) == 4
 
@@ -141,6 +141,18 @@ def test_a_fatal_error_makes_a_new_producer_that_sends_what_the_old_one_held(har
     assert FilesCompleted(((1, digest(data)),), True) in harness.step(seconds=1.1)
 
 
+def test_each_fatal_error_of_a_producer_that_worked_is_reported_and_mended_at_once(
+    harness: ProducerHarness,
+) -> None:
+    for token in (1, 2):
+        harness.producer.answers.append(FATAL)
+        harness.step(*harness.file(token, bytes(5)))
+        assert len(texts(harness.step())) == 1
+        assert harness.producer.chunks == ["1/1"]
+        harness.step()
+        assert len(harness.producers) == 1 + token
+
+
 def test_a_fatal_error_that_produce_raises(harness: ProducerHarness) -> None:
     harness.producer.produce_errors.append(FATAL)
     harness.step(*harness.file(1, bytes(5)))
@@ -183,7 +195,7 @@ def test_producers_that_fail_one_after_another_end_a_drain(harness: ProducerHarn
     harness.supervisor.post([Drain()])
     messages = harness.step(*harness.file(1, bytes(25))) + harness.steps(400, seconds=0.1)
     (undelivered,) = (message for message in messages if isinstance(message, FileUndelivered))
-    assert "epoch gone" in undelivered.why
+    assert "epoch gone" in undelivered.reason
     assert 5 <= len(harness.producers) <= 12
 
 
@@ -228,7 +240,7 @@ def test_a_producer_that_is_not_allowed_at_all_fails_what_it_holds_and_is_replac
     harness.on_error(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "not allowed", fatal=True))
     (undelivered,) = events(harness.step())
     assert isinstance(undelivered, FileUndelivered)
-    assert "grant the operation Write on the topic" in undelivered.why
+    assert "grant the operation Write on the topic" in undelivered.reason
     messages = harness.step(*harness.file(2, b"s")) + harness.step() + harness.step(seconds=1.1)
     assert FilesCompleted(((2, digest(b"s")),), True) in messages
     assert texts(messages) == []
@@ -322,7 +334,7 @@ def test_a_message_that_is_too_large_alone_fails_its_file_and_no_other(
         messages += harness.step(seconds=0.5)
     undelivered = [message for message in messages if isinstance(message, FileUndelivered)]
     assert [message.token for message in undelivered] == [1]
-    assert "max.message.bytes" in undelivered[0].why
+    assert "max.message.bytes" in undelivered[0].reason
     assert FilesCompleted(((2, digest(b"s")),), True) in messages
     assert harness.producer.properties["batch.size"] in (7, 15)
 
