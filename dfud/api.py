@@ -92,7 +92,7 @@ def download(
 
 
 def _run(command: str, directory: Path, config: Path, topic_name: str, options: dict[str, Any]) -> None:
-    """Run a command in a process of its own, so that it leaves the caller's signals and threads alone."""
+    """Run a command in a process of its own, which leaves the caller's signals and threads alone."""
     args = [
         sys.executable,
         "-m",

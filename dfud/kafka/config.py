@@ -83,11 +83,11 @@ def take_wire_format(config: ClientConfig) -> ClientConfig:
     return config._replace(properties=properties, wire="openmsistream" if serializers else "native")
 
 
-def _expand(value: str, where: str, environment: Mapping[str, str]) -> str:
+def _expand(value: str, setting: str, environment: Mapping[str, str]) -> str:
     variable = _VARIABLE.fullmatch(value)
     if variable is not None and _name(variable) not in environment:
         raise UsageError(
-            f"{where} is taken from the environment variable {_name(variable)}, which is not set; set it"
+            f"{setting} is taken from the environment variable {_name(variable)}, which is not set; set it"
         )
     if not value.startswith("$"):
         return value

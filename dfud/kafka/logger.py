@@ -1,4 +1,4 @@
-"""Where librdkafka's own log lines go: not to the console."""
+"""Loggers for the log lines of librdkafka, which do not belong on the console."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ class DisconnectHandler(logging.Handler):
         self.has_seen_one = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at one line of librdkafka's."""
+        """Check one line of the log."""
         self.has_seen_one = self.has_seen_one or "Disconnected" in record.getMessage()

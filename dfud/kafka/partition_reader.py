@@ -1,6 +1,6 @@
 """One loop over the partitions of a topic, for verification, downloads and the API.
 
-The reader in `dfud.demo` has a loop of its own, because it judges this one.
+The reader in `dfud.demo` keeps a loop of its own, because it is the independent check of this one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PartitionReader:
     """Reads assigned partitions up to their end offsets, or forever if there are none.
 
     The consumer belongs to the caller, who also closes it. With end offsets it needs `enable.partition.eof`:
-    the last offsets before an end may hold no message, as a transaction's marker or what compaction removed.
+    the last offsets before an end may have no message, because they are transaction markers or were compacted.
     """
 
     def __init__(self, consumer: Consumer, topic: str, ends: Mapping[int, int] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Checks of the topic before an upload, and while it takes no messages."""
+"""Checks of the topic before an upload, and when it accepts no messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_topic_access(topic: str, properties: Mapping[str, Any], config_path: s
     """Return the limits of `topic`, which is created if it is missing and the broker allows it.
 
     Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed or written to. The
-    calling process must not fork anymore.
+    calling process must not fork afterwards.
     """
     probe = TopicProbe(Producer, topic, properties, config_path)
     partitions = probe.ask(_PartitionCount(probe))
@@ -107,7 +107,7 @@ def _max_message_bytes(configured: Future[Any]) -> int | None:
 
 
 def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
-    """Return why the topic may take no messages at the moment, or "" if no reason is known.
+    """Return why the topic may accept no messages at the moment, or "" if no reason is known.
 
     This waits for the broker, up to 3 s, with a client of its own: on a connection on which the broker has not
     answered a message, it answers nothing else either.
@@ -120,7 +120,7 @@ def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
 
 
 def trouble_in(metadata: TopicMetadata) -> str:
-    """Return why a topic with this metadata may take no messages, or ""."""
+    """Return why a topic with this metadata may accept no messages, or ""."""
     if metadata.error is not None:
         return str(metadata.error.str())
     partitions = metadata.partitions.values()

@@ -29,7 +29,7 @@ Client = TypeVar("Client", Producer, Consumer)
 class TopicProbe(Generic[Client]):
     """A client that asks the broker about a topic: its errors are kept for the user, its log is dropped.
 
-    The process that has made one must not fork anymore: librdkafka's threads are missing in the child.
+    The process that has made one must not fork afterwards: librdkafka's threads are missing in the child.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class TopicProbe(Generic[Client]):
         return metadata
 
     def access_error(self, reason: str, advice: str) -> UsageError:
-        """Return the error that tells the user why the topic cannot be accessed, and what to do."""
+        """Return the error that says why the topic cannot be accessed, and what to do."""
         servers = self.properties.get("bootstrap.servers", self.properties.get("metadata.broker.list"))
-        where = f"{servers} (bootstrap.servers in {self._path})"
-        return UsageError(f"cannot access topic {self.topic} at {where}: {reason}; {advice}")
+        broker = f"{servers} (bootstrap.servers in {self._path})"
+        return UsageError(f"cannot access topic {self.topic} at {broker}: {reason}; {advice}")
 
     def _reported(self) -> Sequence[KafkaError]:
         with contextlib.suppress(KafkaException):  # a fatal error: asking about the topic says why

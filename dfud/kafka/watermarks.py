@@ -27,7 +27,7 @@ def query_partitions(
     """Return the partitions of `topic` by number; their committed offsets only if asked for.
 
     Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed. The calling process
-    must not fork anymore.
+    must not fork afterwards.
     """
     return ask_partitions(TopicProbe(Consumer, topic, properties, config_path), with_committed)
 

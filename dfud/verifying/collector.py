@@ -34,7 +34,7 @@ class TopicContent(NamedTuple):
 
 
 class Collector:
-    """Responsible for one account of the topic, whichever readers its chunks were found by."""
+    """Merges the reports of all readers, of which several may have found chunks of one version."""
 
     def __init__(self) -> None:
         """Begin with nothing; `handle` takes one message of a reader."""
@@ -77,8 +77,8 @@ class Collector:
 
     def _on_outage(self, outage: BrokerOutage) -> None:
         text = (
-            f"broker unreachable ({outage.why}): retrying"
-            if outage.why
+            f"broker unreachable ({outage.reason}): retrying"
+            if outage.reason
             else "broker reachable again: verification resumed"
         )
         print(text, file=sys.stderr)

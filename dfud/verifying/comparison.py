@@ -16,14 +16,14 @@ from dfud.verifying.collector import TopicContent
 from dfud.verifying.findings import Findings
 from dfud.verifying.report import FileStatus, FileVerdict, RowVerdict
 
-_ROWS_BETWEEN_REOPENINGS = 1000  # of the folders: one that was renamed meanwhile is found under its new name
+_REOPEN_EVERY_ROWS = 1000  # so that folders that are renamed meanwhile are noticed
 
 _OTHER_BYTES = "the topic has other bytes of this size"
 _OTHER_VERSION = "the topic has only another version of it"
 
 
 def compare_file(local: FileVersion, content: TopicContent) -> FileVerdict:
-    """Return what a local file is to the topic."""
+    """Return how a local file compares with the topic."""
     findings, partial = content.findings, content.partials.get(local.path)
     if findings.is_same(local):
         return FileVerdict(local, FileStatus.SAME)
@@ -51,7 +51,7 @@ def compare_tables(tables: Iterable[str], directory: str, findings: Findings) ->
             if isinstance(row, BadRow):
                 yield RowVerdict(b"", f"row {row.number} of {table} cannot be read: {row.reason}")
                 continue
-            if number % _ROWS_BETWEEN_REOPENINGS == 0:
+            if number % _REOPEN_EVERY_ROWS == 0:
                 tree.close_folders()
             yield RowVerdict(os.fsencode(row.rel_filepath), _row_fault(row, tree, findings))
     tree.close()

@@ -45,7 +45,7 @@ class Findings(NamedTuple):
     def from_batches(cls, record_batches: list[bytes], path_batches: Iterable[bytes]) -> Findings:
         """Merge what the readers have sent, in order: of several records of one version the last counts.
 
-        `record_batches` is emptied on the way, so that nothing is in memory twice.
+        `record_batches` is emptied on the way, to have nothing in memory twice.
         """
         complete, same, differing = bytearray(), bytearray(), bytearray()
         for bucket in _sort_into_buckets(record_batches):

@@ -37,6 +37,7 @@ class FakeClient:
         on_error(error)
 
     def list_topics(self, topic: str, timeout: float) -> Any:
+        assert timeout > 0
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, KafkaException):
             raise answer
@@ -44,10 +45,13 @@ class FakeClient:
         return SimpleNamespace(topics={topic: SimpleNamespace(error=answer, partitions=partitions)})
 
     def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
+        assert timeout > 0
         return self.offsets[partition.partition][:2]
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
         return [TopicPartition(p.topic, p.partition, self.offsets[p.partition][2]) for p in partitions]
 
     def poll(self, timeout: float) -> None:
+        assert timeout == 0, "errors are taken without waiting"
         self.polls += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dfud.downloading import checkpoint as module
+from dfud.downloading.part_metadata import PartName
 from tests.helpers.downloading import native
 from tests.helpers.fetching import DATA, NOW, Bench, bench
 
@@ -151,7 +152,12 @@ def test_killed_at_any_step_of_a_checkpoint_it_loses_nothing(
             raise OSError  # injected: nothing after this step is done
 
     publish = bench.folder.publish_metadata
-    monkeypatch.setattr(bench.folder, "publish_metadata", lambda name: (proceed(), publish(name)))
+
+    def publish_metadata(name: PartName) -> None:
+        proceed()
+        publish(name)
+
+    monkeypatch.setattr(bench.folder, "publish_metadata", publish_metadata)
     monkeypatch.setattr(bench.checkpoints, "_sync", proceed)
     before = bench.committed
     saved = bench.save()

@@ -102,9 +102,9 @@ def test_no_other_fetcher_checks_a_path_while_a_file_is_put_there(tmp_path: Path
         place = bench.tree.place
         held = []
 
-        def watched(name: str, within: int, path: bytes) -> None:
+        def watched(name: str, dir_fd: int, path: bytes) -> None:
             held.append(not is_free())
-            place(name, within, path)
+            place(name, dir_fd, path)
 
         def is_free() -> bool:
             with open(bench.parts / ".lock") as lock:

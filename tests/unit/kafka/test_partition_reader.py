@@ -31,7 +31,7 @@ def read_all(reader: PartitionReader) -> list[tuple[int, int]]:
 
 
 class Case(NamedTuple):
-    """A partition: where its messages are, and from where to where it is to be read."""
+    """A partition: the offsets that have a message, and the range to read."""
 
     offsets: list[int]
     start: int
@@ -68,7 +68,7 @@ def test_exactly_the_messages_up_to_the_ends_are_read(partitions: dict[int, Case
         assert [offset for of, offset in read if of == number] == sorted(o for of, o in read if of == number)
 
 
-def test_a_batch_reports_where_each_partition_goes_on() -> None:
+def test_a_batch_has_the_next_offset_of_each_partition() -> None:
     reader = reader_of(FakeConsumer({0: [5, 7, 9], 1: [0], 2: []}), {0: 9, 1: 10, 2: 10})
     reader.assign({0: 5, 1: 0, 2: 0})
     batch = reader.read(TIMEOUT_S)
@@ -76,8 +76,8 @@ def test_a_batch_reports_where_each_partition_goes_on() -> None:
     assert [message.offset() for message in batch.messages] == [5, 7, 0]
 
 
-def test_the_end_of_a_partition_before_its_wanted_end_is_not_the_end() -> None:
-    """A broker that fell behind may report an end that is too early; the rest is waited for."""
+def test_an_end_of_partition_before_the_wanted_end_is_ignored() -> None:
+    """A broker that is behind may report an end that is too early; the rest is waited for."""
     consumer = FakeConsumer({0: [0, 1]})
     reader = reader_of(consumer, {0: 3})
     reader.assign({0: 0})
@@ -158,7 +158,7 @@ def test_assigning_again_begins_again() -> None:
     assert read_all(reader) == [(1, 0)]
 
 
-def test_a_partition_without_an_end_is_a_mistake() -> None:
+def test_a_partition_without_an_end_is_an_error() -> None:
     reader = reader_of(FakeConsumer({0: [], 1: []}), {0: 1})
     with pytest.raises(KeyError):
         reader.assign({1: 0})

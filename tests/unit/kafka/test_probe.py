@@ -1,4 +1,4 @@
-"""Asking until the broker answers: how long, how often, and what the user is told in the end."""
+"""Asking until the broker answers: how long, how often, and with which error it ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_answer_is_returned_at_once() -> None:
     assert broker.now == 100.0
 
 
-def test_questions_are_repeated_with_ever_more_patience_until_the_deadline() -> None:
+def test_questions_are_repeated_with_longer_timeouts_until_the_deadline() -> None:
     broker = Broker()
     with pytest.raises(ProbeError, match=r"^no answer$") as raised:
         broker.probe()

@@ -22,8 +22,8 @@ from dfud.kafka.properties import (
 from dfud.uploading.memory import MEGABYTE, divide
 
 
-def properties(chunk_size: int = 16384, **given: str) -> dict[str, str | int | bool]:
-    named = {name.replace("__", "."): value for name, value in given.items()}
+def properties(chunk_size: int = 16384, **by_user: str) -> dict[str, str | int | bool]:
+    named = {name.replace("__", "."): value for name, value in by_user.items()}
     return producer_properties(
         ClientConfig("file", named), chunk_size, divide(500 * MEGABYTE, 2, chunk_size).librdkafka
     )
@@ -41,9 +41,9 @@ def test_nothing_is_lost_by_default() -> None:
         st.text(max_size=5),
     )
 )
-def test_what_the_user_set_is_kept(given: dict[str, str]) -> None:
-    made = producer_properties(ClientConfig("file", given), 16384, 64 * MEGABYTE)
-    assert {name: made[name] for name in given} == given
+def test_what_the_user_set_is_kept(by_user: dict[str, str]) -> None:
+    made = producer_properties(ClientConfig("file", by_user), 16384, 64 * MEGABYTE)
+    assert {name: made[name] for name in by_user} == by_user
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_topic_lowers_our_batches_and_not_the_users() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"),
+    ("configured", "seconds"),
     [
         ({}, 300.0),
         ({"message.timeout.ms": "5000"}, 5.0),
@@ -148,8 +148,8 @@ def test_a_topic_lowers_our_batches_and_not_the_users() -> None:
         ({"message.timeout.ms": "0"}, math.inf),
     ],
 )
-def test_when_librdkafka_gives_up(given: dict[str, str], seconds: float) -> None:
-    assert message_timeout(given) == seconds
+def test_when_librdkafka_gives_up(configured: dict[str, str], seconds: float) -> None:
+    assert message_timeout(configured) == seconds
 
 
 # Consumers

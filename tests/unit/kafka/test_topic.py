@@ -43,10 +43,14 @@ class FakeAdmin:
         self.creations = 0
 
     def create_topics(self, topics: list[Any], operation_timeout: float) -> dict[str, Future[Any]]:
+        assert [each.topic for each in topics] == [TOPIC]
+        assert operation_timeout > 0
         self.creations += 1
         return {TOPIC: future(self.created)}
 
     def describe_topics(self, topics: Any, include_authorized_operations: bool) -> dict[str, Future[Any]]:
+        assert list(topics.topic_names) == [TOPIC]
+        assert include_authorized_operations
         return {TOPIC: future(self.described)}
 
     def describe_configs(self, resources: list[Any]) -> dict[Any, Future[Any]]:
@@ -59,7 +63,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeClient, FakeAdmin], 
 
     def check(client: FakeClient, admin: FakeAdmin) -> TopicLimits:
         monkeypatch.setattr(topic_module, "Producer", client)
-        monkeypatch.setattr(topic_module, "AdminClient", lambda properties: admin)
+        monkeypatch.setattr(topic_module, "AdminClient", lambda _properties: admin)
         return check_topic_access(TOPIC, {"bootstrap.servers": "host:9092"}, "file.config")
 
     return check

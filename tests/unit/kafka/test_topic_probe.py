@@ -25,7 +25,7 @@ def probe_of(client: FakeClient, **properties: str) -> TopicProbe[Any]:
 def fail_with(monkeypatch: pytest.MonkeyPatch, reason: str, error: KafkaError | None) -> None:
     """Let every probe end without an answer."""
 
-    def no_answer(*args: object) -> str:
+    def no_answer(*_args: object) -> str:
         raise ProbeError(reason, error)
 
     monkeypatch.setattr(topic_probe, "probe", no_answer)

@@ -121,7 +121,7 @@ def test_a_file_that_is_gone_and_arrives_out_of_order_is_hashed_in_more_passes(d
     disorder = [records[0], records[2], records[1], *records[3:]]
     checker = check(directory, disorder)
     assert checker.n_verdicts == 0
-    needed = []
+    needed: list[list[bytes]] = []
     while checker.needs_rehash and len(needed) < 5:
         needed.append([partial.path for partial in checker.partials()])
         checker.rehash(messages(disorder))
