@@ -1,7 +1,7 @@
-"""The errors that a user sees, each with the exit status that it ends the program with.
+"""The errors that a user sees, each with the exit status of the program.
 
-A message says what happened, to which file or setting, and what to do about it. ``dfud.commands.main``
-is the one place that turns these classes into exit statuses; nothing else calls ``sys.exit``.
+A message says what happened, to which file or setting, and what to do about it. Only ``dfud.commands.main`` turns
+these classes into exit statuses; nothing else calls ``sys.exit``.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 EXIT_OK = 0
 EXIT_UNDELIVERED = 1
 EXIT_USAGE = 2
-EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: trying again later is the right thing to do
+EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class DfudError(Exception):
-    """Something that a user can act on; its text is shown without a traceback."""
+    """An error that a user can act on; its text is shown without a traceback."""
 
     exit_status = EXIT_UNDELIVERED
 
@@ -31,11 +31,11 @@ class LockedError(DfudError):
 
 
 class StoppedError(DfudError):
-    """A signal asked for the end before anything was recognised."""
+    """A signal ended the program before any file was detected."""
 
 
 class WorkerError(DfudError):
-    """A worker process died again and again; what it held stays in the in-progress table."""
+    """A worker process died repeatedly; its files stay in the in-progress table."""
 
 
 class BrokerError(DfudError):

@@ -295,7 +295,7 @@ class Merge(Message, frozen=True):
 
 
 class VersionVerdicts(Message, frozen=True):
-    """Versions that are complete on the topic, and paths that the topic has in other versions than the directory."""
+    """Versions that are complete on the topic, and paths of which it has other versions than the directory."""
 
     records: bytes  # of `dfud.verifying.findings.RECORD_BYTES` bytes each
     paths: bytes  # 8 bytes each

@@ -1,7 +1,7 @@
 """What one small file costs each process in Python: python -m benchmarks.micro.roles
 
-The real parts of an upload are driven one after another by one thread, each given what the one before it has made.
-librdkafka is left out: in its place a producer that takes every message and acknowledges it.
+One thread drives the real parts of an upload one after another; each gets what the one before it has produced.
+A stub that acknowledges every message takes the place of librdkafka.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BATCH = 256  # messages, as the watcher sends them
 
 
 class _Sink:
-    """A channel whose other end nobody reads: it packs what is sent, and keeps it."""
+    """A channel without another end: it packs what is sent, and keeps the packets."""
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
@@ -61,14 +61,14 @@ class _Sink:
 
 
 class _Delivered:
-    """The message that a report is about."""
+    """A message that was delivered."""
 
     def offset(self) -> int:
         return 0
 
 
 class _Acknowledger:
-    """Takes every message, and acknowledges all of them at the next poll."""
+    """A producer that accepts every message, and acknowledges all of them at the next poll."""
 
     def __init__(self) -> None:
         self._reports: list[Callable[..., None]] = []
@@ -97,7 +97,7 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 
 def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
-    for file in OnceSource(tree).ready():
+    for file in OnceSource(tree).ready_files():
         if file is not None:
             batch.append(file)
         if len(batch) >= _BATCH:
@@ -108,7 +108,7 @@ def _watch(tree: WatchedTree) -> list[bytes]:
 
 
 def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]:
-    """Recognise the files, and give each a task, as far as a chunker may have them."""
+    """Enqueue the files, and make a task for each, as many at a time as a chunker gets."""
     sink = _Sink()
     for packet in packets:
         for message in links.WATCHER.decode_up(packet):
@@ -161,6 +161,7 @@ def _complete(ledger: Ledger, reports: Reports, read: list[bytes], completed: li
 
 
 def main() -> None:
+    """Run the benchmark."""
     gc.disable()  # as in the processes of an upload, nearly
     with tempfile.TemporaryDirectory() as work:
         folder = make(Dataset(_FILES, KIB), Path(work))
@@ -168,7 +169,7 @@ def main() -> None:
         os.makedirs(logs.path)
         tree = WatchedTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
         ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
-        reports = Reports(logging.getLogger("nobody"))
+        reports = Reports(logging.getLogger("benchmark"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.dir_fd, NATIVE)  # type: ignore[arg-type]
@@ -178,9 +179,9 @@ def main() -> None:
             lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]
         )  # fmt: skip
 
-        found = _timed("watcher: list, stat, open, lease, close, tell", lambda: _watch(tree))
-        tasks = _timed("supervisor: recognise, enqueue, hand out", lambda: _find(ledger, reports, found))
-        _timed("chunker: open, read, hash, close, tell", lambda: _read(chunker, tasks))
+        found = _timed("watcher: list, stat, open, lease, close, report", lambda: _watch(tree))
+        tasks = _timed("supervisor: detect, enqueue, dispatch", lambda: _find(ledger, reports, found))
+        _timed("chunker: open, read, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
         done = _timed("supervisor: read, complete", lambda: _complete(ledger, reports, read, completed))

@@ -76,8 +76,8 @@ def _lines(topic: TopicStatus) -> Iterator[str]:
             yield f"    row {row.number} of {os.path.basename(table)}: {row.reason}"
         if len(bad) > _MAX_BAD_ROWS:
             yield f"    and {len(bad) - _MAX_BAD_ROWS:,} more"
-    if topic.to_take_over:
-        names = ", ".join(map(os.path.basename, topic.to_take_over))
+    if topic.to_import:
+        names = ", ".join(map(os.path.basename, topic.to_import))
         yield f"  OpenMSIStream's tables, which the next upload takes over, are not counted: {names}"
 
 
@@ -106,5 +106,5 @@ def _as_json(topic: TopicStatus) -> dict[str, object]:
         "completed": topic.completed._asdict(),
         "in_progress": topic.in_progress._asdict(),
         "bad_rows": [{"table": table, "row": row.number, "why": row.reason} for table, row in topic.bad_rows],
-        "to_take_over": topic.to_take_over,
+        "to_take_over": topic.to_import,
     }

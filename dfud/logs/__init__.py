@@ -1,1 +1,1 @@
-"""What dfud keeps in ``DIR/LOGS``: the lock, the tables, the log file."""
+"""What is in DIR/LOGS: the lock, the record of the run, the tables and the log file."""

@@ -1,4 +1,4 @@
-"""The in-progress table: what an earlier run left, and what this one would leave."""
+"""The in-progress table: the files that a run has detected and not yet completed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines
 
 
 def read_in_progress_table(folder: LogsFolder) -> tuple[list[InProgressRow], list[RejectedRow]]:
-    """Return the in-progress table's rows, and those that can't be understood; OSError if it can't be read."""
+    """Return the rows of the table, and those that cannot be understood; OSError if it cannot be read."""
     rows: list[InProgressRow] = []
-    bad: list[RejectedRow] = []
+    rejected: list[RejectedRow] = []
     with contextlib.suppress(FileNotFoundError):
-        rows.extend(accepted_rows(read_in_progress(read_lines(folder.in_progress)), folder.in_progress, bad))
-    return rows, bad
+        rows.extend(accepted_rows(read_in_progress(read_lines(folder.in_progress)), folder.in_progress, rejected))
+    return rows, rejected
 
 
 def write_in_progress_table(folder: LogsFolder, rows: list[InProgressRow]) -> None:
-    """Replace the in-progress table; OSError if that fails, and the old one stays."""
+    """Replace the table; OSError if that fails, which leaves the old one."""
     text = format_rows([InProgressRow._fields]) + "".join(map(format_row, rows))
     replace_file(folder.in_progress, [text.encode("utf-8", "surrogateescape")])

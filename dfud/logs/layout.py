@@ -1,4 +1,4 @@
-"""Where everything in ``DIR/LOGS`` lies."""
+"""The names of the files in ``DIR/LOGS``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dfud.core.names import LOGS
 
 LOG_FILE = "DataFileUploadDirectory.log"
-ROWS_OF_A_SHARD = 1000
-# "upload_to_" + topic + "_in_progress.csv", with the temporary file's own additions, must stay under 255 bytes.
+MAX_ROWS_PER_SHARD = 1000
+# "upload_to_" + topic + "_in_progress.csv", with the additions of its temporary file, must stay below 255 bytes.
 MAX_TOPIC_CHARS = 200
 
 _NAMES_TOPIC = re.compile(
@@ -21,9 +21,10 @@ _OLD_SHARD_OF = re.compile(r"(.+?)_p[0-9a-f]+(?:_\d+){0,2}")  # OpenMSIStream's,
 
 
 class LogsFolder:
-    """The names in LOGS that belong to one topic."""
+    """The paths of the files in LOGS that belong to one topic."""
 
     def __init__(self, directory: str, topic: str) -> None:
+        """Use LOGS in `directory`, whether it exists or not."""
         self.directory = directory
         self.path = os.path.join(directory, os.fsdecode(LOGS))
         self.topic = topic
@@ -33,18 +34,22 @@ class LogsFolder:
 
     @property
     def lock(self) -> str:
+        """The file that a run locks, and in which it records itself."""
         return self._file(f".upload_to_{self.topic}.lock")
 
     @property
     def log(self) -> str:
+        """The log file, which all topics share."""
         return self._file(LOG_FILE)
 
     @property
     def in_progress(self) -> str:
+        """The table of the files that are not yet completely acknowledged."""
         return self._file(f"upload_to_{self.topic}_in_progress.csv")
 
     @property
     def completed(self) -> str:
+        """The table of the files that are completely acknowledged."""
         return self._file(f"uploaded_to_{self.topic}.csv")
 
     def shard(self, producer: int, sequence: int) -> str:
@@ -69,12 +74,12 @@ class LogsFolder:
         return (match for match in self._matches(pattern) if not self._is_topic(match[1]))
 
     def openmsistream_tables(self) -> list[str]:
-        """List the completed tables that OpenMSIStream may have written: its one table, and one of each thread."""
+        """List the completed tables that OpenMSIStream may have written: one, and one for each of its threads."""
         pattern = re.compile(rf"uploaded_to_({re.escape(self.topic)}(?:_p[0-9a-f]+(?:_\d+_\d+)?)?)\.csv")
         found = []
         for match in self._matches(pattern):
             in_progress = LogsFolder(os.path.dirname(self.path), match[1]).in_progress
-            if match[1] == self.topic or not os.path.exists(in_progress):  # else that is another topic's table
+            if match[1] == self.topic or not os.path.exists(in_progress):  # not another topic's table
                 found.append(self._file(match[0]))
         return sorted(found)
 
@@ -87,7 +92,7 @@ class LogsFolder:
         return os.path.exists(other.lock) or os.path.exists(other.in_progress)
 
     def leftovers(self) -> list[str]:
-        """List the temporary files that a crash left beside this topic's tables."""
+        """List the temporary files that a crash left beside the tables of this topic."""
         topic = re.escape(self.topic)
         pattern = re.compile(
             rf"\.upload(?:_to_{topic}_in_progress|ed_to_({topic}(?:[~_]p[0-9]+(?:_[0-9]+)?)?))\.csv\.[0-9]+\.tmp"

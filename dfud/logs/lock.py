@@ -1,4 +1,8 @@
-"""One program at a time for a directory: an flock(2), which the kernel frees with the process."""
+"""A lock that lets one program at a time use a directory.
+
+It is a plain flock(2) because the kernel releases it when the process ends, however that happens; libraries that
+lock by the existence of a file leave it behind.
+"""
 
 from __future__ import annotations
 
@@ -8,53 +12,53 @@ import time
 
 from dfud.errors import LockedError, UsageError
 
-# `dfud status` shares the lock for some microseconds while it looks at it.
+# `dfud status` holds a shared lock for some microseconds while it tests the lock.
 _RETRY_FOR_S = 0.2
 _RETRY_PAUSE_S = 0.01
 
 
 class DirectoryLock:
-    """A lock in LOGS, held from `take` until the process ends or closes its last copy."""
+    """A lock in LOGS, held from `take` until the process ends or its last copy is closed."""
 
-    def __init__(self, path: str, descriptor: int) -> None:
-        self._path = path
+    def __init__(self, descriptor: int) -> None:
+        """Own `descriptor`, which is locked; use `take`."""
         self._descriptor = descriptor
 
     @classmethod
     def take(cls, path: str, activity: str) -> DirectoryLock:
-        """Take the lock; `activity` says what it allows, as in "uploading DIR to topic T".
+        """Take the lock for an `activity`, as in "uploading DIR to topic T".
 
         Raises LockedError if another process has it, and UsageError if LOGS cannot be written.
         """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as problem:
+        except OSError as error:
             raise UsageError(
-                f"cannot open {path}: {problem.strerror}; dfud must be able to write into LOGS"
+                f"cannot open {path}: {error.strerror}; dfud must be able to write into LOGS"
             ) from None
         try:
             _flock(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise LockedError(f"another dfud is already {activity}") from None
-        except OSError as problem:
+        except OSError as error:
             os.close(descriptor)
-            raise UsageError(f"cannot lock {path}: {problem.strerror}") from None
-        return cls(path, descriptor)
+            raise UsageError(f"cannot lock {path}: {error.strerror}") from None
+        return cls(descriptor)
 
     def fileno(self) -> int:
         """Return the descriptor of the locked file, open for reading and writing."""
         return self._descriptor
 
     def close(self) -> None:
-        """Close this copy; with the last copy the lock is free."""
+        """Close this copy; closing the last copy releases the lock."""
         os.close(self._descriptor)
 
 
 def is_locked(descriptor: int) -> bool:
     """Return whether another process holds the lock on this file.
 
-    For as long as this takes, nobody else can take the lock: `DirectoryLock.take` allows for that.
+    While this runs, no process can take the lock: `DirectoryLock.take` tries again for that reason.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -65,7 +69,7 @@ def is_locked(descriptor: int) -> bool:
 
 
 def _flock(descriptor: int) -> None:
-    """Take the lock; BlockingIOError if somebody keeps it."""
+    """Take the lock; BlockingIOError if another process keeps it."""
     deadline = time.monotonic() + _RETRY_FOR_S
     while True:
         try:

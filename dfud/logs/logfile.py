@@ -1,9 +1,10 @@
-"""The program's log: to the console's lines, and to a file in LOGS."""
+"""The program's log: lines on the console and a file in LOGS."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 
 from dfud.errors import UsageError
@@ -12,13 +13,15 @@ FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class LineHandler(logging.Handler):
-    """Hands each record to a function that takes a line and never waits."""
+    """Passes each record, as a line, to a function that never blocks."""
 
     def __init__(self, write_line: Callable[[str], None]) -> None:
+        """Pass lines to `write_line`."""
         super().__init__()
         self._write_line = write_line
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Pass on the text of a record, with its level from WARNING on."""
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname}: {text}"
@@ -26,22 +29,26 @@ class LineHandler(logging.Handler):
 
 
 class LogFileHandler(logging.FileHandler):
-    """A log file whose trouble (a full disk) is told once on the console and never stops the program."""
+    """A log file; a failure to write it, as on a full disk, is reported once on the console and stops nothing."""
 
-    def __init__(self, path: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, path: str, report: Callable[[str], None]) -> None:
+        """Append to the file at `path`; OSError if it cannot be opened."""
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self.setFormatter(logging.Formatter(FILE_FORMAT))
-        self._tell = tell
-        self._told = False
+        self._report = report
+        self._reported = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        if not self._told:
-            self._told = True
-            self._tell(f"WARNING: the log file {self.baseFilename} can't be written")
+        """Report the first record that cannot be written."""
+        if not self._reported:
+            self._reported = True
+            error = sys.exc_info()[1]
+            reason = getattr(error, "strerror", None) or error
+            self._report(f"WARNING: cannot write {self.baseFilename}: {reason}")
 
 
 def make_log(write_line: Callable[[str], None], stream_level: int, path: str, file_level: int) -> logging.Logger:
-    """Return a logger of its own for one run; OSError if the file can't be opened."""
+    """Return a new logger for one run; OSError if the file at `path` cannot be opened."""
     log = logging.Logger("dfud")
     stream = LineHandler(write_line)
     stream.setLevel(stream_level)
@@ -53,18 +60,16 @@ def make_log(write_line: Callable[[str], None], stream_level: int, path: str, fi
 
 
 def open_log(
-    write_line: Callable[[str], None], stream_level: int, given: str | None, usual: str, file_level: int
+    write_line: Callable[[str], None], stream_level: int, chosen: str | None, default: str, file_level: int
 ) -> logging.Logger:
-    """Return a logger as `make_log` does, to the file or in the folder `given`, or to `usual`.
+    """Return a logger as `make_log` does, with the file `chosen` (or one in that folder) or the file `default`.
 
-    Raises UsageError, which names the file, if that can't be opened.
+    Raises UsageError, which names the file, if it cannot be opened.
     """
-    path = given or usual
+    path = chosen or default
     if os.path.isdir(path):
-        path = os.path.join(path, os.path.basename(usual))
+        path = os.path.join(path, os.path.basename(default))
     try:
         return make_log(write_line, stream_level, path, file_level)
-    except OSError as problem:
-        raise UsageError(
-            f"the log file {path} can't be opened: {problem.strerror}; see --logger_file_path"
-        ) from None
+    except OSError as error:
+        raise UsageError(f"cannot open {path}: {error.strerror}; see --logger_file_path") from None

@@ -1,8 +1,8 @@
-"""What an upload remembers about itself in case it does not end in an orderly way.
+"""The record that a run keeps in its lock file, in case it does not end cleanly.
 
-The locked file holds the time at which a run began, until that run has ended in an orderly way: a run that finds
-such a time knows that files which came since then may not be in any table. Below the time are the folders that
-were moved in, one a line: what is in them looks older than it is to us.
+The file holds the time at which the run began until it ends cleanly: a run that finds such a time knows that files
+that arrived since then may not be in any table. Below the time are the folders that were moved in, one per line:
+the files in them may be older than the run.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from dfud.logs.lock import is_locked
 
 EVERYTHING = 0  # a time before all files
-_MAX_MOVED_IN = 10_000  # folders; beyond that, the next run looks at everything
-_TIME_DIGITS = 24  # always as many, so that one time overwrites another completely
+_MAX_MOVED_IN = 10_000  # folders; beyond that, the next run scans everything
+_TIME_DIGITS = 24  # a fixed number, so that one time overwrites another completely
 
 
 class Session:
-    """The record of the present run, in the file of the lock that it holds."""
+    """The record of the present run, in the lock file that it holds."""
 
     def __init__(self, descriptor: int) -> None:
         """Use the locked file, open for reading and writing at `descriptor`."""
@@ -27,11 +27,11 @@ class Session:
         self._moved_in = dict.fromkeys(_read_moved_in(descriptor))
 
     def unfinished_since(self) -> int | None:
-        """Return when the run began that did not end in an orderly way (ns since 1970), or None."""
+        """Return when the run began that did not end cleanly (ns since 1970), or None if the last one did."""
         return _read_beginning(self._descriptor)
 
     def now_ns(self) -> int:
-        """Return the present time by the clock of the file system, which may differ from this machine's."""
+        """Return the present time (ns since 1970) by the clock of the file system, which may be a server's."""
         os.utime(self._descriptor)
         return os.fstat(self._descriptor).st_ctime_ns
 
@@ -47,7 +47,7 @@ class Session:
         return tuple(self._moved_in)
 
     def add_moved_in(self, path: bytes) -> None:
-        """Record that a folder was moved in, after `begin`; OSError if LOGS cannot be written."""
+        """Record, after `begin`, that a folder was moved in; OSError if LOGS cannot be written."""
         parts = path.split(b"/")
         if any(b"/".join(parts[:end]) in self._moved_in for end in range(1, len(parts) + 1)):
             return
@@ -61,27 +61,27 @@ class Session:
         os.fsync(self._descriptor)
 
     def end(self) -> None:
-        """Record that the run has ended in an orderly way; OSError if LOGS cannot be written."""
+        """Record that the run ended cleanly; OSError if LOGS cannot be written."""
         self._moved_in.clear()
         self._write(b"")
 
     def _write(self, text: bytes) -> None:
-        # Overwritten, never truncated first: an empty file, after a power cut, would mean an orderly end.
+        # Overwritten, never truncated first: an empty file after a power cut would mean a clean end.
         os.pwrite(self._descriptor, text, 0)
         os.ftruncate(self._descriptor, len(text))
         os.fsync(self._descriptor)
 
 
 class RunState(Enum):
-    """What the lock file says about the last run."""
+    """The state of the last run, by its lock file."""
 
     RUNNING = "running"
-    ENDED = "ended"  # in an orderly way, or it never began
-    UNFINISHED = "unfinished"  # it was cut short, or files came while it ended
+    ENDED = "ended"  # cleanly, or there was none
+    UNFINISHED = "unfinished"  # it was interrupted, or files arrived while it ended
 
 
 def last_run(path: str) -> RunState:
-    """Return the state of the last run, without waiting or writing; OSError if its lock file cannot be read."""
+    """Return the state of the last run without waiting or writing; OSError if its lock file cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -100,15 +100,15 @@ def _read_beginning(descriptor: int) -> int | None:
         return None
     try:
         return int(text)
-    except ValueError:  # cut short by a power cut: the run did begin
+    except ValueError:  # truncated by a power cut: the run did begin
         return EVERYTHING
 
 
 def _line(path: bytes) -> bytes:
-    return quote_from_bytes(path).encode() + b"\n"  # whatever a name is made of, it is one line
+    return quote_from_bytes(path).encode() + b"\n"  # a single line, whatever bytes the name has
 
 
 def _read_moved_in(descriptor: int) -> list[bytes]:
     text = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    whole, _, _ = text.rpartition(b"\n")  # a power cut may have left a line without its end
-    return [unquote_to_bytes(line) for line in whole.split(b"\n")[1:]]
+    complete, _, _ = text.rpartition(b"\n")  # a power cut may have left a line without its end
+    return [unquote_to_bytes(line) for line in complete.split(b"\n")[1:]]

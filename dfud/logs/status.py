@@ -1,4 +1,4 @@
-"""What LOGS tells of a directory's uploads: no broker is asked, and nothing is written."""
+"""The state of the uploads of a directory, from LOGS alone: no broker is contacted, and nothing is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dfud.logs.takeover import find_openmsistream_tables
 
 
 class InProgressTotals(NamedTuple):
-    """The files that are recognised and not yet wholly acknowledged."""
+    """The files that were detected and are not yet completely acknowledged."""
 
     files: int
     size: int  # bytes of all of them
@@ -25,7 +25,7 @@ class InProgressTotals(NamedTuple):
 
 
 class CompletedTotals(NamedTuple):
-    """The files that are wholly on the topic; each version of a file counts."""
+    """The files that are completely on the topic; each version of a file counts."""
 
     files: int
     size: int  # bytes of all of them
@@ -33,21 +33,22 @@ class CompletedTotals(NamedTuple):
 
 
 class TopicStatus(NamedTuple):
-    """What is known of the uploads to one topic."""
+    """The state of the uploads to one topic."""
 
     topic: str
     run: RunState
     in_progress: InProgressTotals
     completed: CompletedTotals
     bad_rows: list[RejectedRow]
-    to_take_over: list[str]  # paths of OpenMSIStream's tables, whose rows are not counted
+    to_import: list[str]  # paths of OpenMSIStream's tables, whose rows are not counted
 
 
 def topic_status(folder: LogsFolder) -> TopicStatus:
-    """Read all that LOGS has of a topic; OSError if a table can't be read.
+    """Read what LOGS has of a topic; OSError if a table cannot be read.
 
-    A file that is completed meanwhile is counted at least once: it is looked for in progress first. Shards come
-    before the completed table, as an uploader that consolidates them replaces that before it removes them.
+    A file that is completed meanwhile is counted at least once, because the in-progress table is read first.
+    Shards are read before the completed table, because an uploader that merges them replaces that table before it
+    removes them.
     """
     run = last_run(folder.lock)
     theirs_in_progress, theirs = find_openmsistream_tables(folder)
@@ -64,12 +65,12 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
 
 
 def _completed(tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
-    """Read the completed tables; rows that can't be understood are added to `bad`."""
-    seen: set[int] = set()  # 64-bit hashes: a row that two tables have counts once
-    latest: dict[str, str] = {}  # by the UTC offset: with the same one, times are in the order of their texts
+    """Read the completed tables; rows that cannot be understood are added to `bad`."""
+    seen: set[int] = set()  # 64-bit hashes: a row that is in two tables counts once
+    latest: dict[str, str] = {}  # by UTC offset: times of the same offset sort like their texts
     size = 0
     for table in tables:
-        for row in read_completed(_present(table)):
+        for row in read_completed(_lines_if_present(table)):
             if isinstance(row, BadRow):
                 bad.append(RejectedRow(table, row))
                 continue
@@ -85,13 +86,13 @@ def _completed(tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
     return CompletedTotals(len(seen), size, last if _timestamp(last) else None)
 
 
-def _present(table: str) -> Iterator[str]:
-    with contextlib.suppress(FileNotFoundError):  # consolidated meanwhile, or not there yet
+def _lines_if_present(table: str) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):  # merged meanwhile, or not written yet
         yield from read_lines(table)
 
 
 def _timestamp(text: str) -> float:
-    """Return an ISO 8601 time as seconds since 1970; 0 for what is none."""
+    """Return an ISO 8601 time as seconds since 1970; 0 for anything else."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

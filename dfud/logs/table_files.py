@@ -1,17 +1,19 @@
-"""The files of the tables: reading their lines, and keeping the rows that cannot be understood."""
+"""The files of the tables: their lines, and the rows that cannot be understood and are saved beside."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from dfud.core.tables import BadRow, Row
+from dfud.core.tables import BadRow
 from dfud.files.atomic import sync_folder
+
+Row = TypeVar("Row")
 
 
 class RejectedRow(NamedTuple):
-    """A row that could not be understood, and the table it was in."""
+    """A row that cannot be understood, and the table that it is in."""
 
     table: str  # path
     row: BadRow
@@ -24,7 +26,7 @@ def read_lines(path: str) -> Iterator[str]:
 
 
 def accepted_rows(rows: Iterable[Row | BadRow], table: str, rejected: list[RejectedRow]) -> Iterator[Row]:
-    """Yield the rows that could be understood; the others of `table` are added to `rejected`."""
+    """Yield the rows that can be understood, and add the others of `table` to `rejected`."""
     for row in rows:
         if isinstance(row, BadRow):
             rejected.append(RejectedRow(table, row))

@@ -1,8 +1,8 @@
-"""Taking over the tables that OpenMSIStream left in LOGS.
+"""Importing the tables that OpenMSIStream left in LOGS.
 
-They have the names of ours, and are told by their first line. What can be used of them is written as tables of our
-own; the originals are kept beside as ``.bak``. Each step can be done again, so that a crash between two costs
-nothing.
+They have the same names as ours, and are identified by their first line. Their usable rows are written as tables
+of our own; the originals are kept beside as ``.bak``. Every step can be repeated, so that a crash between two of
+them is harmless.
 """
 
 from __future__ import annotations
@@ -23,37 +23,41 @@ from dfud.core.openmsistream_tables import (
     read_openmsi_in_progress,
 )
 from dfud.core.ranges import RangeSet
-from dfud.core.tables import NO_DIGEST, BadRow, CompletedRow, InProgressRow, format_table, in_progress_row
-from dfud.core.text import printable
+from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow, format_table, in_progress_row
+from dfud.core.text import counted, printable
 from dfud.core.version import FileVersion
 from dfud.files.atomic import replace_file, sync_folder
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.table_files import RejectedRow, read_lines, save_rejected_rows
+from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines, save_rejected_rows
 
 
 class OpenMSIState(NamedTuple):
-    """What OpenMSIStream's tables say, and what is there now."""
+    """What OpenMSIStream's tables record, compared with the files that exist now."""
 
-    in_progress: str | None  # path of its in-progress table, if there is one
-    completed: list[str]  # paths of its completed tables
-    left: list[InProgressRow]  # what is to be finished
-    finished: list[CompletedRow]  # what is not to be sent again
-    changed: int  # files that it finished and that are others now, or gone
-    notes: list[str]  # for the user, on single files
-    bad: list[RejectedRow]
-    since_ns: int | None  # its run did not end in an orderly way, and had begun by then
+    in_progress_table: str | None  # its path, if there is one
+    completed_tables: list[str]  # their paths
+    in_progress: list[InProgressRow]  # files still to be completed
+    completed: list[CompletedRow]  # files not to be sent again
+    n_changed: int  # files that it completed and that have changed since, or no longer exist
+    warnings: list[str]  # for the user, about single files
+    rejected: list[RejectedRow]
+    since_ns: int | None  # a time by which its run had begun, if that did not end cleanly
 
     def summary(self) -> str:
-        """Return a line for the user."""
+        """Return a line for the log."""
         return (
-            f"OpenMSIStream's tables are taken over, and kept as .bak: {len(self.finished)} files are finished, "
-            f"{len(self.left)} were left and are finished now, {self.changed} have changed since or are gone"
+            "imported OpenMSIStream's tables, originals kept as .bak: "
+            f"{counted(len(self.completed), 'file')} completed, {len(self.in_progress)} in progress, "
+            f"{self.n_changed} changed since or gone"
         )
 
 
 def find_openmsistream_tables(folder: LogsFolder) -> tuple[str | None, list[str]]:
-    """Return the paths of its in-progress table, if there is one, and of its completed tables; OSError."""
+    """Return the path of its in-progress table, if there is one, and those of its completed tables.
+
+    Raises OSError if a table cannot be read.
+    """
     in_progress = folder.in_progress if _is_openmsistream(folder.in_progress) else None
     return in_progress, [path for path in folder.openmsistream_tables() if _is_openmsistream(path)]
 
@@ -61,64 +65,66 @@ def find_openmsistream_tables(folder: LogsFolder) -> tuple[str | None, list[str]
 def read_openmsistream(
     folder: LogsFolder, directory: str, chunk_size: int, keep_chunks: bool
 ) -> OpenMSIState | None:
-    """Read OpenMSIStream's tables, if there are any; OSError if they can't be read.
+    """Read OpenMSIStream's tables, if there are any; OSError if they cannot be read.
 
-    With `keep_chunks` false, all chunks of what it left are to be sent: those that it has sent are of no use to
-    a reader of our messages.
+    If `keep_chunks` is false, all chunks of the files in progress are to be sent, because a reader of our messages
+    cannot use those that OpenMSIStream sent.
     """
-    in_progress, completed = find_openmsistream_tables(folder)
-    if in_progress is None and not completed:
+    in_progress_table, completed_tables = find_openmsistream_tables(folder)
+    if in_progress_table is None and not completed_tables:
         return None
-    bad: list[RejectedRow] = []
-    notes: list[str] = []
-    lefts: list[OpenMSIInProgressRow] = []
-    for row in read_openmsi_in_progress(read_lines(in_progress)) if in_progress else ():
-        if isinstance(row, BadRow):
-            bad.append(RejectedRow(folder.in_progress, row))
-        else:
-            lefts.append(row)
+    rejected: list[RejectedRow] = []
+    warnings: list[str] = []
+    unfinished: list[OpenMSIInProgressRow] = []
+    if in_progress_table:
+        rows = read_openmsi_in_progress(read_lines(in_progress_table))
+        unfinished = list(accepted_rows(rows, in_progress_table, rejected))
     latest: dict[str, OpenMSICompletedRow] = {}
-    for path in completed:
-        for entry in read_openmsi_completed(read_lines(path)):
-            if isinstance(entry, BadRow):
-                bad.append(RejectedRow(path, entry))
-            elif entry.rel_filepath not in latest or latest[entry.rel_filepath].completed < entry.completed:
-                latest[entry.rel_filepath] = entry
+    for path in completed_tables:
+        for row in accepted_rows(read_openmsi_completed(read_lines(path)), path, rejected):
+            if row.rel_filepath not in latest or latest[row.rel_filepath].completed < row.completed:
+                latest[row.rel_filepath] = row
 
-    def present(rel_filepath: str) -> FileVersion | None:
-        return _present(os.fsencode(directory), os.fsencode(rel_filepath))
+    def find_version(rel_filepath: str) -> FileVersion | None:
+        return _find_version(os.fsencode(directory), os.fsencode(rel_filepath))
 
-    finished = [row for row in (_finished(entry, present, chunk_size) for entry in latest.values()) if row]
-    # It records a file as completed, then strikes it off the other table: killed in between, it has it in both.
-    done = {row.rel_filepath for row in finished}
-    lefts = [entry for entry in lefts if entry.rel_filepath not in done]
-    left = [row for row in (_left(entry, present, chunk_size, keep_chunks, notes) for entry in lefts) if row]
-    since_ns = min((int(entry.started.timestamp()) for entry in lefts), default=None)
+    completed = [
+        row for row in (_completed_row(each, find_version, chunk_size) for each in latest.values()) if row
+    ]
+    # It records a file as completed before it removes it from the other table: after a kill, it may be in both.
+    done = {row.rel_filepath for row in completed}
+    unfinished = [row for row in unfinished if row.rel_filepath not in done]
+    in_progress = [
+        row
+        for row in (_in_progress_row(each, find_version, chunk_size, keep_chunks, warnings) for each in unfinished)
+        if row
+    ]
+    since_ns = min((int(row.started.timestamp()) for row in unfinished), default=None)
     return OpenMSIState(
+        in_progress_table,
+        completed_tables,
         in_progress,
         completed,
-        left,
-        finished,
-        len(latest) - len(finished),
-        notes,
-        bad,
+        len(latest) - len(completed),
+        warnings,
+        rejected,
         None if since_ns is None else since_ns * 1_000_000_000,
     )
 
 
-def import_openmsistream(folder: LogsFolder, found: OpenMSIState) -> None:
-    """Write what was found as our own tables; OSError leaves something to be taken over the next time."""
-    originals = found.completed + ([found.in_progress] if found.in_progress else [])
+def import_openmsistream(folder: LogsFolder, state: OpenMSIState) -> None:
+    """Write `state` as our own tables; after an OSError the next run imports the rest."""
+    originals = state.completed_tables + ([state.in_progress_table] if state.in_progress_table else [])
     for path in originals:
-        _keep(path)
-    save_rejected_rows(found.bad)
-    if found.finished:
-        text = format_table(CompletedRow, found.finished)
-        # As a shard, which is then consolidated as any other: twice the same row becomes one.
+        _back_up(path)
+    save_rejected_rows(state.rejected)
+    if state.completed:
+        text = format_table(CompletedRow, state.completed)
+        # As a shard, which is then merged like any other: a row that is written twice becomes one.
         replace_file(folder.shard(0, folder.next_sequence()), [text.encode("utf-8", "surrogateescape")])
-    if found.in_progress:
-        write_in_progress_table(folder, found.left)
-    for path in found.completed:  # the last: what is finished also tells what is not left
+    if state.in_progress_table:
+        write_in_progress_table(folder, state.in_progress)
+    for path in state.completed_tables:  # last, because they also show which files are no longer in progress
         os.unlink(path)
     sync_folder(folder.path)
 
@@ -134,63 +140,68 @@ def _first_lines(path: str) -> Iterable[str]:
         return [file.readline(1000) for _ in range(3)]
 
 
-def _present(directory: bytes, path: bytes) -> FileVersion | None:
+def _find_version(directory: bytes, path: bytes) -> FileVersion | None:
+    """Return the present version of a file, or None if it cannot be accessed."""
     try:
-        found = os.stat(os.path.join(directory, path))
+        status = os.stat(os.path.join(directory, path))
     except (OSError, ValueError):
         return None
-    return FileVersion(path, found.st_size, found.st_mtime_ns)
+    return FileVersion(path, status.st_size, status.st_mtime_ns)
 
 
-def _finished(
-    entry: OpenMSICompletedRow, present: Callable[[str], FileVersion | None], chunk_size: int
+def _completed_row(
+    entry: OpenMSICompletedRow, find_version: Callable[[str], FileVersion | None], chunk_size: int
 ) -> CompletedRow | None:
-    """Return the row of a file that is what OpenMSIStream has sent, as far as time and size can tell."""
-    version = present(entry.rel_filepath)
-    if version is None or _is_later(version.mtime_ns, entry.completed):
+    """Return the row of a file if it is still the one that OpenMSIStream sent, as far as time and size show."""
+    version = find_version(entry.rel_filepath)
+    if version is None or _changed_after(version.mtime_ns, entry.completed):
         return None
-    used = find_chunk_size(version.size, entry.n_chunks, chunk_size)
-    if used is None:
+    used_chunk_size = find_chunk_size(version.size, entry.n_chunks, chunk_size)
+    if used_chunk_size is None:
         return None
     return CompletedRow(
         entry.rel_filepath,
         version.size,
         version.mtime_ns,
         entry.n_chunks,
-        used,
+        used_chunk_size,
         NO_DIGEST,
         _iso(entry.started),
         _iso(entry.completed),
     )
 
 
-def _left(
+def _in_progress_row(
     entry: OpenMSIInProgressRow,
-    present: Callable[[str], FileVersion | None],
+    find_version: Callable[[str], FileVersion | None],
     chunk_size: int,
     keep_chunks: bool,
-    notes: list[str],
+    warnings: list[str],
 ) -> InProgressRow | None:
-    version = present(entry.rel_filepath)
+    """Return the row of a file that OpenMSIStream did not complete, or None if it no longer exists.
+
+    The chunks that it sent are kept only if they are chunks of the present version; `warnings` says why not.
+    """
+    version = find_version(entry.rel_filepath)
     name = printable(os.fsencode(entry.rel_filepath))
     if version is None:
-        notes.append(f"{name} was uploaded in part by OpenMSIStream and can't be found any more: it is left out")
+        warnings.append(f"{name} was partly uploaded by OpenMSIStream and no longer exists: skipped")
         return None
     delivered = entry.delivered
     if not keep_chunks:
-        notes.append(f"{name} was begun in OpenMSIStream's messages: it is uploaded as a whole in dfud's own")
+        warnings.append(f"{name} was begun in OpenMSIStream's message format: all of it is uploaded in dfud's own")
         delivered = RangeSet()
     elif count_chunks(version.size, chunk_size) != entry.n_chunks:
-        notes.append(f"{name} has other chunks now than OpenMSIStream has sent: it is uploaded as a whole")
+        warnings.append(f"{name} has other chunks now than OpenMSIStream sent: all of it is uploaded")
         delivered = RangeSet()
-    elif _is_later(version.mtime_ns, entry.started):
-        notes.append(f"{name} has changed since OpenMSIStream began it: it is uploaded as a whole")
+    elif _changed_after(version.mtime_ns, entry.started):
+        warnings.append(f"{name} has changed since OpenMSIStream began it: all of it is uploaded")
         delivered = RangeSet()
     return in_progress_row(version, chunk_size, delivered, _iso(entry.started))
 
 
-def _is_later(mtime_ns: int, moment: datetime) -> bool:
-    """Tell whether a file has changed after `moment`, which is a whole second, rounded down."""
+def _changed_after(mtime_ns: int, moment: datetime) -> bool:
+    """Return whether a file changed after `moment`, which was rounded down to a second."""
     return mtime_ns // 1_000_000_000 > int(moment.timestamp())
 
 
@@ -198,8 +209,8 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone().isoformat(timespec="milliseconds")
 
 
-def _keep(path: str) -> None:
-    """Copy a table to a name that ends in ``.bak``, or ``.bak2`` and so on if another one has that."""
+def _back_up(path: str) -> None:
+    """Copy a table to a name that ends in ``.bak``, or ``.bak2`` and so on if that is another copy."""
     with open(path, "rb") as file:
         content = file.read()
     number = 1

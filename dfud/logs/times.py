@@ -1,4 +1,4 @@
-"""Times as the tables have them."""
+"""Times as they are written into the tables."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from datetime import datetime, timezone
 
 
 class IsoClock:
-    """Gives the present local time in ISO 8601 with the UTC offset, to the millisecond.
+    """Returns the present local time in ISO 8601 with the UTC offset, to the millisecond.
 
-    What is the same is formatted once: a time may be wanted for each of many thousand files a second.
+    What does not change is formatted only once: many thousand files a second may need a time each.
     """
 
     def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        """`clock_ns` gives nanoseconds since 1970-01-01 UTC."""
+        """Use `clock_ns`, which returns nanoseconds since 1970-01-01 UTC."""
         self._clock_ns = clock_ns
         self._second = self._millisecond = -1
         self._before, self._after = "", ""  # the milliseconds
         self._text = ""
 
     def __call__(self) -> str:
+        """Return the present time."""
         millisecond = self._clock_ns() // 1_000_000
         if millisecond == self._millisecond:
             return self._text

@@ -9,8 +9,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from dfud.kafka.properties import batch_limit
 from dfud.kafka.logger import silent_logger
+from dfud.kafka.properties import batch_limit
 from dfud.uploading.delivery import FailureAction, classify, explain
 
 ProducerFactory = Callable[[dict[str, Any]], Producer]

@@ -148,7 +148,7 @@ def _run(
     log: logging.Logger,
 ) -> int:
     session = Session(lock.fileno())
-    _take_over(folder, directory, options.chunk_size, producer.wire, session, log)
+    _import_openmsistream(folder, directory, options.chunk_size, producer.wire, session, log)
     take_all, since_ns = _begin_session(options, session, log)
     watch = WatchOptions(
         os.fsencode(directory),
@@ -175,15 +175,15 @@ def _run(
             consolidated = consolidate(folder, shards)
         except OSError as problem:
             raise UsageError(f"the completed tables in {folder.path} can't be read: {problem}") from None
-        if consolidated.trouble is not None:
-            log.error(f"the completed table can't be written: {consolidated.trouble}; uploading goes on")
-        _tell_bad_rows(bad_rows + consolidated.bad, log)
-        ledger = Ledger(options.chunk_size, options.n_threads, consolidated.known.digest, IsoClock())
+        if consolidated.error is not None:
+            log.error(f"the completed table can't be written: {consolidated.error}; uploading goes on")
+        _tell_bad_rows(bad_rows + consolidated.rejected, log)
+        ledger = Ledger(options.chunk_size, options.n_threads, consolidated.completed.digest, IsoClock())
         _resume(rows, ledger, descriptor, log)
         _write_first_table(folder, ledger, bad_rows, log)
         surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
         supervisor = UploadSupervisor(
-            options.once, watch, folder, session, workers, watcher, lanes, ledger, consolidated.known,
+            options.once, watch, folder, session, workers, watcher, lanes, ledger, consolidated.completed,
             surroundings, log,
         )  # fmt: skip
         return supervisor.run()
@@ -191,10 +191,10 @@ def _run(
         workers.kill_all()  # whatever came in between: they would outlive us
 
 
-def _take_over(
+def _import_openmsistream(
     folder: LogsFolder, directory: str, chunk_size: int, wire: WireFormat, session: Session, log: logging.Logger
 ) -> None:
-    """Make OpenMSIStream's tables ours, if it has left any."""
+    """Import the tables that OpenMSIStream left, if there are any."""
     try:
         found = read_openmsistream(folder, directory, chunk_size, keep_chunks=wire is OPENMSISTREAM)
         if found is None:
@@ -204,11 +204,11 @@ def _take_over(
             session.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
         import_openmsistream(folder, found)
     except OSError as problem:
-        raise UsageError(f"OpenMSIStream's tables in {folder.path} can't be taken over: {problem}") from None
+        raise UsageError(f"cannot import OpenMSIStream's tables in {folder.path}: {problem}") from None
     log.info(found.summary())
-    for note in found.notes:
-        log.warning(note)
-    _tell_bad_rows(found.bad, log)
+    for warning in found.warnings:
+        log.warning(warning)
+    _tell_bad_rows(found.rejected, log)
 
 
 def _begin_session(options: UploadOptions, session: Session, log: logging.Logger) -> tuple[bool, int]:

@@ -33,7 +33,7 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 1
             watcher.send_signal(signal.SIGCONT)
             with tally.recovering():
-                upload.wait_for("the kernel's queue of file events has run over: the directory is scanned")
+                upload.wait_for("inotify queue overflowed: rescanning")
                 upload.quit()
         scene.check(tally, directory, topic)
 
@@ -59,7 +59,7 @@ def run_out_of_watches(scene: Scene, tally: Tally, times: int) -> None:
         with uploading(directory, scene.config(), topic, "--upload_existing", by=by) as upload:
             _make_folders(scene, directory, "later")
             tally.times += 1
-            upload.wait_for("raise the sysctl fs.inotify.max_user_watches; the directory is polled")
+            upload.wait_for("raise the sysctl fs.inotify.max_user_watches; polling until")
             _make_folders(scene, directory, "polled")
             with tally.recovering():
                 upload.quit()
@@ -83,7 +83,7 @@ def run_out_of_instances(scene: Scene, tally: Tally, times: int) -> None:
             _make_folders(scene, directory, "new")
             with tally.recovering():
                 text = upload.quit()
-        tally.require("raise the sysctl fs.inotify.max_user_instances; the directory is polled" in text, text)
+        tally.require("raise the sysctl fs.inotify.max_user_instances; polling until" in text, text)
         scene.check(tally, directory, topic)
 
 

@@ -151,7 +151,7 @@ def uploading(
     """Run an upload that watches, started `by` a command, for the time of the block; nothing is left of it."""
     upload = Upload([*by, *command(directory, config, topic, *options)])
     try:
-        upload.wait_for("watching|polled|uploading ")
+        upload.wait_for("watching|polling|uploading ")
         yield upload
     finally:
         upload.close()

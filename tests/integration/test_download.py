@@ -62,7 +62,7 @@ def test_a_tree_of_odd_names_comes_back(tmp_path: Path, config_file: Path, topic
     for path in contents(source):
         name = os.fsdecode(path)
         assert (target / name).stat().st_mtime_ns == (source / name).stat().st_mtime_ns
-    assert f"{len(sizes)} files put in their place" in text
+    assert f"{len(sizes)} files completed" in text
     assert leftovers(target, topic) == []
     assert "0 messages read" in download_once(target, config_file, topic)
 
@@ -90,11 +90,11 @@ def test_it_runs_until_quit_and_answers_check(
         produce(kafka.bootstrap, topic, native(b"one", b"1" * 5000, NOW) + native(b"two", b"2" * 5000, NOW)[:3])
         wait_until((target / "one").exists)
         running.say("check")
-        running.wait_for("1 files put in their place")
+        running.wait_for("1 file completed")
         produce(kafka.bootstrap, topic, native(b"two", b"2" * 5000, NOW)[3:])
         wait_until((target / "two").exists)
         text = running.quit()
-    assert "2 files put in their place" in text
+    assert "2 files completed" in text
     assert contents(target) == {b"one": b"1" * 5000, b"two": b"2" * 5000}
 
 
@@ -109,7 +109,7 @@ def test_a_signal_ends_it_in_order(
         running.process.send_signal(number)
         status, text = running.end()
     assert status == 0, text
-    assert "one is kept aside: 3000 of its 5000 bytes are there; it lacks chunks 4-5" in text
+    assert "one is incomplete: 3000 of 5000 bytes received; missing chunks: 4-5" in text
     listing = (target / "LOGS" / f"download_from_{topic}_incomplete.csv").read_text()
     assert "one,5000,1700000000123456789,3000,4-5,," in listing
     produce(kafka.bootstrap, topic, native(b"one", b"1" * 5000, NOW)[3:])
@@ -168,7 +168,7 @@ def test_a_fetcher_that_is_killed_is_replaced(
     with downloading(target, config_file, topic) as running:
         running.wait_for("25 messages read")
         running.workers()["fetcher-1"].kill()
-        running.wait_for("fetcher-1 was killed by SIGKILL: others take over")
+        running.wait_for("fetcher-1 was killed by SIGKILL: restarting all fetchers")
         produce(kafka.bootstrap, topic, records[25:])
         wait_until((target / "big").exists)
         running.quit()
@@ -270,7 +270,7 @@ def test_only_what_matches_is_downloaded(tmp_path: Path, config_file: Path, kafk
     produce(kafka.bootstrap, topic, native(b"a/x.dat", b"1", NOW) + native(b"b/x.dat", b"2", NOW))
     text = download_once(tmp_path / "target", config_file, topic, "--download_regex", "a/.*dat$")
     assert contents(tmp_path / "target") == {b"a/x.dat": b"1"}
-    assert "1 chunks left out by --download_regex" in text
+    assert "1 chunk excluded by --download_regex" in text
 
 
 def test_a_full_disk_is_waited_for(tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str) -> None:
@@ -284,9 +284,9 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, config_file: Path, kafka: Kaf
         (target / "ballast").write_bytes(bytes(700_000))
         produce(kafka.bootstrap, topic, native(b"f", data, NOW))
         with downloading(target, config_file, topic) as running:
-            running.wait_for("can't be written: No space left on device; dfud waits")
+            running.wait_for(f"cannot write {target}: No space left on device; retrying")
             (target / "ballast").unlink()
-            running.wait_for("can be written again")
+            running.wait_for(f"writing {target} works again")
             wait_until((target / "f").exists)
             running.quit()
         assert contents(target) == {b"f": data}
@@ -361,16 +361,16 @@ def test_nothing_leaves_the_directory(tmp_path: Path, config_file: Path, kafka: 
     assert (elsewhere / "victim").read_bytes() == b"untouched"
     assert os.listdir(elsewhere) == ["victim"]
     assert not os.path.exists("/tmp/dfud_evil")
-    assert "link/evil can't be put in its place" in text
-    assert "both/inner can't be put in its place" in text
-    assert "4 messages were no chunks of files" in text
+    assert "link/evil cannot be put in place" in text
+    assert "both/inner cannot be put in place" in text
+    assert "4 messages without a chunk of a file skipped" in text
     used = sum(os.stat(path).st_blocks * 512 for path in outside(target / "LOGS"))
     assert used < 1_000_000
-    # The user mends it, and the next start has what was kept aside.
+    # The user frees the paths, and the next run puts the files in place.
     (target / "link").unlink()
     (target / "both").unlink()
     text = download_once(target, config_file, topic, status=1)
-    assert "lie8 is kept aside: its bytes are not those of its digest" in text
+    assert "lie8 is complete, but its digest does not match" in text
     assert contents(target)[b"link/evil"] == b"x" * 3000
     assert contents(target)[b"both/inner"] == b"in a folder"
 
@@ -429,7 +429,7 @@ def test_some_thousands_of_hostile_messages(
     assert running.returncode in (0, 1), text
     assert "Traceback" not in text
     assert "internal error" not in text
-    assert "others take over" not in text
+    assert "restarting all fetchers" not in text
     assert contents(target)[b"good"] == b"good" * 1000
     fresh = outside(tmp_path) - before
     assert all(path.startswith(f"{target}/") for path in fresh)

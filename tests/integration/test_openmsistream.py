@@ -18,6 +18,7 @@ import pytest
 from dfud.broker.node import KafkaNode
 from dfud.core.chunk import Chunk
 from dfud.core.openmsistream import decode
+from dfud.core.text import counted
 from tests.helpers.downloading import download_once
 from tests.helpers.openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
 from tests.helpers.reader import Message, read_topic
@@ -191,7 +192,7 @@ def test_what_openmsistream_left_is_finished(
     before = {path: len(chunks) for path, chunks in chunks_on(kafka, topic).items()}
 
     output = upload_once(directory, peer.config, topic)
-    assert f"{len(finished)} files are finished, {len(left)} were left" in output
+    assert f"{counted(len(finished), 'file')} completed, {len(left)} in progress, 0 changed" in output
 
     after = chunks_on(kafka, topic)
     assert_rebuilt(after, expected, once=False)

@@ -1,1 +1,1 @@
-"""The completed table: producers' shards, their consolidation, and the index of what they hold."""
+"""The completed table: the shards of the producers, their consolidation, and the index of what they hold."""

@@ -1,4 +1,4 @@
-"""Bringing the shards into the one completed table."""
+"""Merging the shards into the completed table."""
 
 from __future__ import annotations
 
@@ -21,69 +21,75 @@ _BLOCK_BYTES = 1 << 20
 
 
 class Consolidated(NamedTuple):
-    """What `consolidate` found."""
+    """The result of `consolidate`."""
 
-    known: CompletedIndex
-    bad: list[RejectedRow]
-    trouble: OSError | None  # why the one table could not be written; the shards are then as they were
+    completed: CompletedIndex
+    rejected: list[RejectedRow]
+    error: OSError | None  # why the table could not be written; the shards are then unchanged
 
 
 def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
-    """Read the completed table and `shards`, make one table of them, and return what is in it.
+    """Read the completed table and `shards`, merge them into one table, and return an index of it.
 
-    A row of a shard that the table has already (a crash came between writing it and removing the shard) is not
-    added again. Rows that can't be understood are kept in a file beside, and handed back. Nothing is written
-    where there is nothing to be changed. Raises OSError if a table can't be read.
+    A row of a shard that is already in the table (after a crash between writing the table and removing the shard)
+    is not added again. Rows that cannot be understood are saved in a file beside the table, and returned. Nothing
+    is written if nothing changes. Raises OSError if a table cannot be read.
     """
-    bad: list[RejectedRow] = []
+    rejected: list[RejectedRow] = []
     present = os.path.exists(folder.completed)
-    index = CompletedIndex(_records(folder.completed, bad) if present else ())
-    if not shards and not bad:
-        return Consolidated(index, bad, None)
-    new = _unknown(_rows(shards, bad), index)
-    trouble = _join(folder, shards, _encoded(new, header=False), bad)
+    index = CompletedIndex(_records(folder.completed, rejected) if present else ())
+    if not shards and not rejected:
+        return Consolidated(index, rejected, None)
+    new = _unknown(_rows(shards, rejected), index)
+    error = _merge(folder, shards, _encoded(new, header=False), rejected)
     for _ in new:
-        pass  # the rest of the shards has to get into the index all the same
-    return Consolidated(index, bad, trouble)
+        pass  # after an error, too, the index must hold all of the shards
+    return Consolidated(index, rejected, error)
 
 
 def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
-    """Bring `shards`, of which the completed table has no row yet, into it; return why that failed, or None.
+    """Append `shards`, of which the completed table has no row yet, to it; return why that failed, or None.
 
-    The table itself is copied and not read: this is for the end of a run, which has read it at its start.
+    The table itself is copied without parsing it: this is for the end of a run, which parsed it at its start.
     """
     if not shards:
         return None
-    bad: list[RejectedRow] = []
+    rejected: list[RejectedRow] = []
     new: Iterable[bytes]
     try:
         if all(map(_is_ours, shards)):
             new = chain.from_iterable(_copied(shard, len(HEADER)) for shard in shards)
         else:
-            new = _encoded(_rows(shards, bad), header=False)
-    except OSError as trouble:
-        return trouble
-    return _join(folder, shards, new, bad)
+            new = _encoded(_rows(shards, rejected), header=False)
+    except OSError as error:
+        return error
+    return _merge(folder, shards, new, rejected)
 
 
-def _join(folder: LogsFolder, shards: list[str], new: Iterable[bytes], bad: list[RejectedRow]) -> OSError | None:
-    """Write the completed table and the rows `new` of `shards` as one; `bad` is kept aside, and may still grow."""
+def _merge(
+    folder: LogsFolder, shards: list[str], new: Iterable[bytes], rejected: list[RejectedRow]
+) -> OSError | None:
+    """Write the completed table followed by the rows `new` of `shards`, and remove the shards.
+
+    `rejected` may still grow while `new` is read.
+    """
     present = os.path.exists(folder.completed)
     try:
-        if present and not bad and _is_ours(folder.completed):
+        if present and not rejected and _is_ours(folder.completed):
             old = _copied(folder.completed)
         else:
             old = _encoded(_rows([folder.completed] if present else [], []), header=True)
-        replace_file(folder.completed, chain(old, new, _kept_aside(bad)))
-    except OSError as trouble:
-        return trouble
+        replace_file(folder.completed, chain(old, new, _saving(rejected)))
+    except OSError as error:
+        return error
     for shard in shards:
-        with contextlib.suppress(OSError):  # what is left is read once more, and found to be known
+        with contextlib.suppress(OSError):  # the next run reads it again, and finds its rows in the table
             os.unlink(shard)
     return None
 
 
 def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[CompletedRow]:
+    """Yield the rows that are not in `index` yet, and add them to it."""
     for row in rows:
         identity, digest = version_of(row).identity(), bytes.fromhex(row.xxh3_128)
         if index.digest(identity) != digest:
@@ -92,7 +98,7 @@ def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[Co
 
 
 def _is_ours(path: str) -> bool:
-    """Tell whether a table begins with our header and ends with a whole line, so that rows can follow."""
+    """Return whether a table begins with our header and ends with a complete line: rows can be appended."""
     with open(path, "rb") as file:
         if file.read(len(HEADER)) != HEADER:
             return False
@@ -101,15 +107,15 @@ def _is_ours(path: str) -> bool:
 
 
 def _copied(path: str, skip: int = 0) -> Iterator[bytes]:
-    """Give the content of a file from the byte `skip` on."""
+    """Yield the content of a file from the byte `skip` on."""
     with open(path, "rb") as file:
         file.seek(skip)
-        while piece := file.read(1 << 20):
-            yield piece
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
-def _records(path: str, bad: list[RejectedRow]) -> Iterator[bytes]:
-    """Give identity and digest of each row: the quick way as far as that goes, the careful way from there on."""
+def _records(path: str, rejected: list[RejectedRow]) -> Iterator[bytes]:
+    """Yield identity and digest of each row: by the fast path as far as possible, then by the thorough one."""
     with open(path, "rb") as file:
         number = 1
         while block := _whole_lines(file):
@@ -120,21 +126,23 @@ def _records(path: str, bad: list[RejectedRow]) -> Iterator[bytes]:
             yield from records
             number += block.count(b"\n")
         with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            for row in accepted_rows(read_completed(lines, number), path, bad):
+            for row in accepted_rows(read_completed(lines, number), path, rejected):
                 yield version_of(row).identity() + bytes.fromhex(row.xxh3_128)
 
 
 def _whole_lines(file: BinaryIO) -> bytes:
-    """Return the next block of lines, the last of which may be unfinished only at the end of the file."""
+    """Return the next block of lines; only at the end of the file may the last one be incomplete."""
     return file.read(_BLOCK_BYTES) + file.readline()
 
 
-def _rows(paths: Iterable[str], bad: list[RejectedRow]) -> Iterator[CompletedRow]:
+def _rows(paths: Iterable[str], rejected: list[RejectedRow]) -> Iterator[CompletedRow]:
+    """Yield the rows of tables; those that cannot be understood are added to `rejected`."""
     for path in paths:
-        yield from accepted_rows(read_completed(read_lines(path)), path, bad)
+        yield from accepted_rows(read_completed(read_lines(path)), path, rejected)
 
 
 def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:
+    """Yield the bytes of rows, many at a time, optionally after the header row."""
     batch: list[tuple[object, ...]] = [CompletedRow._fields] if header else []
     for row in rows:
         batch.append(row)
@@ -144,7 +152,7 @@ def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:
     yield format_rows(batch).encode("utf-8", "surrogateescape")
 
 
-def _kept_aside(bad: list[RejectedRow]) -> Iterator[bytes]:
-    """Keep `bad` aside when it has been read to its end, and before the table that lacks it takes its place."""
-    save_rejected_rows(bad)
+def _saving(rejected: list[RejectedRow]) -> Iterator[bytes]:
+    """Save `rejected` once all rows were read, but before the table without them replaces the old one."""
+    save_rejected_rows(rejected)
     yield b""

@@ -1,25 +1,26 @@
-"""A producer's own part of the completed table: shards of at most 1,000 rows, each replaced as a whole."""
+"""A producer's own part of the completed table: shards of at most 1,000 rows, each replaced atomically."""
 
 from __future__ import annotations
 
 from dfud.core.plain_rows import HEADER
 from dfud.core.tables import CompletedRow, format_row
 from dfud.files.atomic import replace_file
-from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
+from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
 
-# A LOGS that cannot be written must not take all memory: of more rows than these the oldest are let go, which
-# has their files sent again by the next start that looks at them.
+# If LOGS cannot be written, the rows must not exhaust the memory: beyond this number the oldest ones are dropped.
+# The next run that finds their files sends them again.
 MAX_ROWS_WAITING = 100_000
 
 
 class ShardWriter:
-    """Responsible for the rows of one producer, in memory until `write` has put them on disk."""
+    """Responsible for the rows of one producer, which are in memory until `write` has put them on disk."""
 
     def __init__(self, folder: LogsFolder, producer: int, first_sequence: int) -> None:
+        """Begin with the shard `first_sequence` of the producer numbered `producer`, which must not exist."""
         self._folder = folder
         self._producer = producer
         self._sequence = first_sequence
-        self._written: list[bytes] = []  # rows of the present shard that are on disk
+        self._written: list[bytes] = []  # the rows of the present shard, which are on disk
         self._waiting: list[bytes] = []
         self.rows_lost = 0
 
@@ -29,6 +30,7 @@ class ShardWriter:
         return len(self._waiting)
 
     def add(self, row: CompletedRow) -> None:
+        """Keep a row until `write`; if too many are waiting, drop the oldest."""
         if len(self._waiting) >= MAX_ROWS_WAITING:
             del self._waiting[0]
             self.rows_lost += 1
@@ -36,16 +38,16 @@ class ShardWriter:
 
     @property
     def fills_a_shard(self) -> bool:
-        """Whether the rows that wait complete a shard."""
-        return len(self._waiting) >= ROWS_OF_A_SHARD - len(self._written)
+        """Whether the waiting rows complete a shard."""
+        return len(self._waiting) >= MAX_ROWS_PER_SHARD - len(self._written)
 
     def write(self, whole_shards: bool = False) -> None:
-        """Put rows on disk, durably: all, or as many as complete shards, which need not be written again.
+        """Write the waiting rows durably: all, or only those that complete shards, which are not written again.
 
-        OSError if that fails; `waiting` says what is still to be done.
+        Raises OSError if that fails; `waiting` then says how many rows are left.
         """
         while self._waiting and (self.fills_a_shard or not whole_shards):
-            room = ROWS_OF_A_SHARD - len(self._written)
+            room = MAX_ROWS_PER_SHARD - len(self._written)
             if room == 0:
                 self._sequence += 1
                 self._written = []

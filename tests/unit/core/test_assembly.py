@@ -71,15 +71,11 @@ def test_a_huge_claim_costs_nothing() -> None:
     assert str(missing_chunks(assembly.spans, 10**18, 1000)) == f"1-{10**15}"
 
 
-@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5))), st.integers(1, 30), st.integers(1, 30))
-def test_what_a_set_of_ranges_lacks(pairs: list[tuple[int, int]], one: int, other: int) -> None:
-    first, last = min(one, other), max(one, other)
-    ranges = RangeSet((start, start + more) for start, more in pairs)
-    members = {number for start, more in pairs for number in range(start, start + more + 1)}
-    wanted = set(range(first, last + 1))
-    lacking = [number for start, end in ranges.gaps(first, last) for number in range(start, end + 1)]
-    assert lacking == sorted(wanted - members)
-    assert ranges.includes(first, last) == (wanted <= members)
-    assert ranges.is_just(first, last) == (members == wanted)
-    assert ranges.ranges() == tuple(iter(ranges))
-    assert ranges.n_ranges == len(ranges.ranges())
+@pytest.mark.parametrize(
+    ("first", "last", "chunks"),
+    [(1, 4, "1"), (4, 5, "1-2"), (5, 5, "2"), (5, 8, "2"), (8, 9, "2-3"), (9, 9, "3"), (1, 10, "1-3")],
+)
+def test_a_chunk_is_missing_if_any_of_its_bytes_is(first: int, last: int, chunks: str) -> None:
+    spans = RangeSet([(1, first - 1)] if first > 1 else [])
+    spans.update([(last + 1, 10)] if last < 10 else [])
+    assert str(missing_chunks(spans, 10, 4)) == chunks

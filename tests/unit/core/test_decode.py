@@ -73,6 +73,8 @@ CONTRADICTIONS = [
     pytest.param({"size": b"5"}, "upload_id", id="another-size"),
     pytest.param({"xxh3_64": b"0" * 16}, "xxh3_64", id="another-value"),
     pytest.param({"xxh3_128": b"X"}, "hex", id="no-digest"),
+    pytest.param({"size": b"9223372036854775807"}, "upload_id does not match", id="the-largest-size"),
+    pytest.param({"size": b"9223372036854775808"}, "size is not a number", id="larger-than-any-size"),
 ]
 
 

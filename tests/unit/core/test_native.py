@@ -1,8 +1,12 @@
+"""The native messages' headers."""
+
 from __future__ import annotations
 
+import pytest
 import xxhash
 
-from dfud.core.native import MESSAGE_OVERHEAD, header_maker
+from dfud.core.chunk import BadMessageError
+from dfud.core.native import MESSAGE_OVERHEAD, header_maker, is_native, read_native
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart
 from dfud.uploading.wire import NativeMessages
@@ -36,3 +40,22 @@ def test_the_overhead_has_room_for_all_headers_and_a_long_path() -> None:
     _, _, headers = messages.message(2**63 - 1, b"", b"f" * 16, "f" * 32)
     assert headers is not None
     assert 61 + 15 + sum(len(name) + len(value or b"") + 4 for name, value in headers) + 600 < MESSAGE_OVERHEAD
+
+
+@pytest.mark.parametrize(
+    ("names", "native"),
+    [
+        (["upload_id", "chunk"], True),
+        (["chunk", "other", "upload_id"], True),
+        (["upload_id"], False),
+        (["chunk"], False),
+    ],
+)
+def test_a_message_is_native_by_two_of_its_headers(names: list[str], native: bool) -> None:
+    assert is_native([(name, b"") for name in names]) is native
+
+
+def test_a_header_must_not_be_there_twice() -> None:
+    headers: list[tuple[str, bytes | None]] = [("size", b"1"), ("size", b"1")]
+    with pytest.raises(BadMessageError, match=r"^it has a header twice$"):
+        read_native(b"a", b"x", headers)

@@ -85,6 +85,22 @@ def test_every_form_of_length_is_the_library_s(length: int) -> None:
     assert value == msgspec.msgpack.encode(["a", sha512(data), sha512(data), 0, 1, 1, "", "", data, 0.0])
 
 
+@pytest.mark.parametrize("power", [7, 8, 16, 32])
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_form_of_integer_is_the_library_s(power: int, number: int) -> None:
+    number += 1 << power
+    value = encoder(FileVersion(b"a", number, 0), 1, sha512(b"all"))(number, sha512(b"x"), b"x")
+    items = ["a", sha512(b"all"), sha512(b"x"), number - 1, number, number, "", "", b"x", 0.0]
+    assert value == msgspec.msgpack.encode(items)
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 255, 256, 257, 511, 512, 4000])
+def test_every_form_of_text_is_the_library_s(length: int) -> None:
+    folder = "f" * length
+    value = encoder(FileVersion(f"{folder}/a".encode(), 1, 0), 1, sha512(b"x"))(1, sha512(b"x"), b"x")
+    assert value == msgspec.msgpack.encode(["a", sha512(b"x"), sha512(b"x"), 0, 1, 1, folder, "", b"x", 0.0])
+
+
 @given(times)
 @example(1_700_000_000_123_456_789)
 @example(-1)

@@ -1,8 +1,10 @@
+"""Range sets against plain sets."""
+
 from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from dfud.core.ranges import RangeSet
 
@@ -77,3 +79,18 @@ def test_it_is_no_set_of_what_is_no_set() -> None:
     assert RangeSet() != ()
     with pytest.raises(TypeError):
         hash(RangeSet())
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5))), st.integers(1, 30), st.integers(1, 30))
+@example([(number, 0) for number in range(2, 20, 3)], 1, 20)
+@example([(number, 0) for number in range(2, 20, 3)], 5, 17)
+def test_what_a_set_of_ranges_lacks(pairs: list[tuple[int, int]], one: int, other: int) -> None:
+    first, last = min(one, other), max(one, other)
+    ranges = RangeSet((start, start + more) for start, more in pairs)
+    members = {number for start, more in pairs for number in range(start, start + more + 1)}
+    wanted = set(range(first, last + 1))
+    assert tuple(ranges.gaps(first, last)) == RangeSet((number, number) for number in wanted - members).ranges()
+    assert ranges.includes(first, last) == (wanted <= members)
+    assert ranges.is_just(first, last) == (members == wanted)
+    assert ranges.ranges() == tuple(iter(ranges))
+    assert ranges.n_ranges == len(ranges.ranges())

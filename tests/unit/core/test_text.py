@@ -15,6 +15,7 @@ from dfud.core.text import counted, printable
         (b"plain name", "plain name"),
         ("grün".encode(), "grün"),
         (b"a\nb", "a\\nb"),
+        (b"a\\'\n", "a\\'\\n"),
         (b"a\x1b[2J", "a\\x1b[2J"),
         (b"a\xff", "a\\xff"),
         ("\u2028".encode(), "\\u2028"),

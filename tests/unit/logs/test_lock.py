@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from dfud.errors import LockedError, UsageError
-from dfud.logs.lock import DirectoryLock
+from dfud.logs import lock as module
+from dfud.logs.lock import DirectoryLock, is_locked
 from dfud.logs.session import Session
 
 HOLD = """
@@ -27,16 +33,16 @@ def take(path: Path) -> DirectoryLock:
     return DirectoryLock.take(str(path), "uploading DIR to topic T")
 
 
-def test_a_second_one_is_told_who_has_it(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
     first = take(tmp_path / "lock")
-    with pytest.raises(LockedError, match="already uploading DIR to topic T"):
+    with pytest.raises(LockedError, match=r"^another dfud is already uploading DIR to topic T$"):
         take(tmp_path / "lock")
     take(tmp_path / "other").close()
     first.close()
     take(tmp_path / "lock").close()
 
 
-def test_the_lock_is_free_when_its_process_is_killed_and_remembers_its_run(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_no_lock_but_the_record_of_its_run(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -51,6 +57,80 @@ def test_the_lock_is_free_when_its_process_is_killed_and_remembers_its_run(tmp_p
     lock.close()
 
 
-def test_a_lock_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot open .*/no/lock: No such file or directory; dfud must be able"):
+def test_a_lock_file_that_cannot_be_opened_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"^cannot open .*/no/lock: No such file or directory; dfud must be able to write into LOGS$",
+    ):
         take(tmp_path / "no" / "lock")
+
+
+def test_a_file_that_cannot_be_locked_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", failing)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(UsageError, match=r"^cannot lock .*/lock: No locks available$"):
+        take(tmp_path / "lock")
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_refusal_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    lock = take(tmp_path / "lock")
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(LockedError):
+        take(tmp_path / "lock")
+    assert os.listdir("/proc/self/fd") == before
+    lock.close()
+
+
+def test_the_file_is_the_owners_to_write_and_everyones_to_read(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        lock = take(tmp_path / "lock")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(tmp_path / "lock").st_mode) == 0o644
+    assert not os.get_inheritable(lock.fileno())
+    os.pwrite(lock.fileno(), b"record", 0)
+    assert os.pread(lock.fileno(), 9, 0) == b"record"
+    lock.close()
+
+
+def test_the_lock_is_waited_for_while_another_process_tests_it(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    testing = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(testing, fcntl.LOCK_SH)
+    leave = threading.Timer(0.05, os.close, [testing])
+    leave.start()
+    take(tmp_path / "lock").close()
+    leave.join()
+
+
+def test_the_wait_for_the_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    lock = take(tmp_path / "lock")
+    assert pauses == []
+    with pytest.raises(LockedError):
+        take(tmp_path / "lock")
+    assert set(pauses) == {0.01}
+    assert 0.2 <= sum(pauses) < 0.23
+    lock.close()
+
+
+def test_a_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
+    lock = take(tmp_path / "lock")
+    other = os.open(tmp_path / "lock", os.O_RDONLY)
+    assert is_locked(other)
+    lock.close()
+    assert not is_locked(other)
+    take(tmp_path / "lock").close()  # the test of the lock has released it
+    os.close(other)

@@ -65,12 +65,12 @@ def test_bytes_that_are_not_utf_8_are_shown(tmp_path: Path, make: MakeLog) -> No
     assert (tmp_path / "log").read_text().endswith(" a\\udcff\n")
 
 
-def test_a_full_disk_is_told_once_and_stops_nothing(make: MakeLog, told: list[str]) -> None:
+def test_a_full_disk_is_reported_once_and_stops_nothing(make: MakeLog, told: list[str]) -> None:
     log = make("/dev/full")
     for number in range(1000):
         log.info("line %d", number)
     warnings = [line for line in told if line.startswith("WARNING")]
-    assert warnings == ["WARNING: the log file /dev/full can't be written"]
+    assert warnings == ["WARNING: cannot write /dev/full: No space left on device"]
     assert len(told) == 1001
 
 

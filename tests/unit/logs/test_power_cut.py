@@ -219,8 +219,8 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
     for state in states:
         put_back(logs, state)
         done = consolidation.consolidate(logs, logs.shards())
-        assert done.trouble is None
-        assert len(done.known) == len(wanted)
+        assert done.error is None
+        assert len(done.completed) == len(wanted)
         rows, bad = read_completed_tables([logs.completed])
         assert sorted(row.rel_filepath for row in rows) == wanted
         assert not bad

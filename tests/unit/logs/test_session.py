@@ -1,4 +1,4 @@
-"""The record of a run: it is there until an orderly end, whatever a power cut leaves of it."""
+"""The record of a run: it lasts until a clean end, whatever a power cut leaves of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dfud.logs.session import EVERYTHING, Session
+from dfud.logs.lock import DirectoryLock
+from dfud.logs.session import EVERYTHING, RunState, Session, last_run
 
 
 class LockFile:
-    """Opens sessions in one file, as runs one after another do."""
+    """Opens sessions in one file, as successive runs do."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +38,7 @@ def file(tmp_path: Path) -> Iterator[LockFile]:
     lock_file.close()
 
 
-def test_an_orderly_end_is_remembered(file: LockFile) -> None:
+def test_a_clean_end_is_recorded(file: LockFile) -> None:
     session = file.open()
     assert session.unfinished_since() is None
     for since in (1_700_000_000_000_000_000, -5, EVERYTHING):
@@ -48,20 +49,20 @@ def test_an_orderly_end_is_remembered(file: LockFile) -> None:
 
 
 @pytest.mark.parametrize("left", [b"\0" * 25, b"\0", b"12a", b"\xff"])
-def test_what_cannot_be_read_means_that_a_run_began(file: LockFile, left: bytes) -> None:
+def test_a_record_that_cannot_be_read_means_that_a_run_began(file: LockFile, left: bytes) -> None:
     file.path.write_bytes(left)
     session = file.open()
     assert session.unfinished_since() == EVERYTHING
 
 
-def test_a_longer_content_is_replaced_as_a_whole(file: LockFile) -> None:
+def test_a_longer_record_is_replaced_completely(file: LockFile) -> None:
     file.path.write_bytes(b"9" * 60)
     session = file.open()
     session.begin(5)
     assert session.unfinished_since() == 5
 
 
-def test_folders_that_were_moved_in_are_remembered_until_an_orderly_end(file: LockFile) -> None:
+def test_folders_that_were_moved_in_are_recorded_until_a_clean_end(file: LockFile) -> None:
     session = file.open()
     session.begin(7)
     for folder in (b"a", b"b/c", b"a/inside", b"a", b"two\nlines \xff", b"an"):
@@ -79,14 +80,14 @@ def test_folders_that_were_moved_in_are_remembered_until_an_orderly_end(file: Lo
     assert (session.unfinished_since(), session.moved_in) == (None, ())
 
 
-def test_where_everything_is_looked_at_no_folder_need_be_remembered(file: LockFile) -> None:
+def test_no_folder_is_recorded_if_everything_is_scanned_anyway(file: LockFile) -> None:
     session = file.open()
     session.begin(EVERYTHING)
     session.add_moved_in(b"a")
     assert session.moved_in == ()
 
 
-def test_after_too_many_folders_everything_is_looked_at(file: LockFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_too_many_folders_everything_is_scanned(file: LockFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dfud.logs.session._MAX_MOVED_IN", 3)
     session = file.open()
     session.begin(7)
@@ -97,7 +98,7 @@ def test_after_too_many_folders_everything_is_looked_at(file: LockFile, monkeypa
     assert (session.unfinished_since(), session.moved_in) == (EVERYTHING, ())
 
 
-def test_a_folder_that_a_power_cut_left_half_written_is_none(file: LockFile) -> None:
+def test_a_folder_that_a_power_cut_left_half_written_is_ignored(file: LockFile) -> None:
     file.path.write_bytes(b"%024d\nwhole\nhal" % 7)
     session = file.open()
     assert (session.unfinished_since(), session.moved_in) == (7, (b"whole",))
@@ -112,3 +113,70 @@ def test_the_time_is_that_of_the_file_system(file: LockFile) -> None:
         os.stat(file.path.parent / "before").st_ctime_ns <= now <= os.stat(file.path.parent / "after").st_ctime_ns
     )
     assert abs(now - time.time_ns()) < 10**10
+
+
+def test_a_record_is_text_that_a_later_one_overwrites_completely(file: LockFile) -> None:
+    session = file.open()
+    session.begin(1_700_000_000_000_000_001)
+    session.add_moved_in(b"a folder")
+    assert file.path.read_bytes() == b"000001700000000000000001\na%20folder\n"
+    session.end()
+    assert file.path.read_bytes() == b""
+
+
+def test_a_record_is_durable_before_the_run_goes_on(file: LockFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = file.open()
+    synced: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(file.path.read_bytes()))
+    session.begin(7)
+    session.add_moved_in(b"a")
+    session.end()
+    assert synced == [b"%024d\n" % 7, b"%024d\na\n" % 7, b""]
+
+
+def test_a_record_is_never_truncated_before_it_is_overwritten(
+    file: LockFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = file.open()
+    session.begin(7)
+
+    def power_cut(descriptor: int, data: bytes, offset: int) -> int:
+        raise OSError("power cut")
+
+    monkeypatch.setattr(os, "pwrite", power_cut)
+    with pytest.raises(OSError, match="power cut"):
+        session.begin(8)
+    assert session.unfinished_since() == 7
+
+
+# What another process sees of it
+
+
+def test_the_state_of_a_run_is_seen(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    assert last_run(path) is RunState.ENDED
+    lock = DirectoryLock.take(path, "uploading DIR to topic T")
+    Session(lock.fileno()).begin(123)
+    assert last_run(path) is RunState.RUNNING
+    lock.close()
+    assert last_run(path) is RunState.UNFINISHED
+    again = DirectoryLock.take(path, "uploading DIR to topic T")
+    Session(again.fileno()).end()
+    again.close()
+    assert last_run(path) is RunState.ENDED
+
+
+def test_reading_the_state_needs_no_permission_to_write_and_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    last_run(str(path))
+    assert os.listdir(tmp_path) == []
+    path.touch()
+    os.chmod(path, 0o444)
+    assert last_run(str(path)) is RunState.ENDED
+
+
+def test_reading_the_state_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    before = os.listdir("/proc/self/fd")
+    last_run(str(tmp_path / "lock"))
+    assert os.listdir("/proc/self/fd") == before

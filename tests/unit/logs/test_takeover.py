@@ -1,4 +1,4 @@
-"""Taking over what OpenMSIStream left in LOGS."""
+"""Importing what OpenMSIStream left in LOGS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow
+from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow, format_table
 from dfud.logs import takeover
 from dfud.logs.completed.consolidation import consolidate
 from dfud.logs.in_progress_table import read_in_progress_table
@@ -62,7 +62,7 @@ def completed_row(name: str, n_chunks: int, completed: datetime = NOW) -> str:
     return f"'{name}';'{name}';{n_chunks};{when(NOW - timedelta(minutes=1))};{when(completed)}"
 
 
-def run_takeover(folder: LogsFolder, keep_chunks: bool = True) -> takeover.OpenMSIState:
+def run_import(folder: LogsFolder, keep_chunks: bool = True) -> takeover.OpenMSIState:
     directory = os.path.dirname(folder.path)
     found = read_openmsistream(folder, directory, CHUNK, keep_chunks)
     assert found is not None
@@ -74,7 +74,7 @@ def run_takeover(folder: LogsFolder, keep_chunks: bool = True) -> takeover.OpenM
 def known(folder: LogsFolder) -> list[str]:
     """Return the lines of the completed table once it is consolidated, without the header."""
     consolidated = consolidate(folder, folder.shards())
-    assert not consolidated.bad
+    assert not consolidated.rejected
     return Path(folder.completed).read_text().splitlines()[1:]
 
 
@@ -100,8 +100,14 @@ def test_what_it_finished_is_known_and_its_tables_are_kept(folder: LogsFolder) -
         put_table(folder, "uploaded_to_T_p123_1732_55.csv", COMPLETED, completed_row("b", 1)),
     ]
     before = [table.read_bytes() for table in tables]
-    found = run_takeover(folder)
-    assert (len(found.finished), found.changed, found.since_ns) == (2, 0, None)
+    ours = [
+        Path(folder.path, f"uploaded_to_T{name}.csv") for name in ("~p0_3", "_p0_2")
+    ]  # a new name and an old one
+    for shard in ours:
+        shard.write_bytes(format_table(CompletedRow, []).encode())
+    found = run_import(folder)
+    assert not any(Path(f"{shard}.bak").exists() for shard in ours)
+    assert (len(found.completed), found.n_changed, found.since_ns) == (2, 0, None)
     first, second = sorted(known(folder))
     assert first.startswith("b,3,")
     times = f"{iso(NOW - timedelta(minutes=1))},{iso(NOW)}"
@@ -128,16 +134,16 @@ def test_a_file_that_changed_since_is_not_known(
     if size is not None:
         put_file(folder, "a", size, changed)
     put_table(folder, "uploaded_to_T.csv", COMPLETED, completed_row("a", n_chunks))
-    found = run_takeover(folder)
-    assert [row.chunk_size for row in found.finished] == ([chunk_size] if chunk_size else [])
-    assert found.changed == (0 if chunk_size else 1)
+    found = run_import(folder)
+    assert [row.chunk_size for row in found.completed] == ([chunk_size] if chunk_size else [])
+    assert found.n_changed == (0 if chunk_size else 1)
 
 
 def test_the_latest_of_several_rows_of_a_file_counts(folder: LogsFolder) -> None:
     put_file(folder, "a", 10, NOW + timedelta(hours=1))
     rows = [completed_row("a", 3, NOW + timedelta(hours=hours)) for hours in (0, 2, 1)]
     put_table(folder, "uploaded_to_T_pff.csv", COMPLETED, *rows)
-    assert len(run_takeover(folder).finished) == 1
+    assert len(run_import(folder).completed) == 1
 
 
 @pytest.mark.parametrize(
@@ -155,18 +161,18 @@ def test_what_it_left_is_finished(
     mtime_ns = put_file(folder, "a", size, changed)
     table = put_table(folder, "upload_to_T_in_progress.csv", IN_PROGRESS, left_row("a", 3, {2}))
     before = table.read_bytes()
-    found = run_takeover(folder, keep)
+    found = run_import(folder, keep)
     [row] = left(folder)
     assert (row.rel_filepath, row.size, row.mtime_ns, row.chunk_size) == ("a", size, mtime_ns, CHUNK)
     assert (row.chunks_to_send, row.started) == (chunks, iso(NOW))
     assert found.since_ns == int(NOW.timestamp()) * 10**9
-    assert [note in text for text in found.notes] == ([True] if note else [])
+    assert [note in text for text in found.warnings] == ([True] if note else [])
     assert Path(f"{table}.bak").read_bytes() == before
 
 
 def test_a_file_that_is_gone_is_told_and_left_out(folder: LogsFolder) -> None:
     put_table(folder, "upload_to_T_in_progress.csv", IN_PROGRESS, left_row("a", 3, {2}))
-    assert "can't be found" in run_takeover(folder).notes[0]
+    assert "no longer exists" in run_import(folder).warnings[0]
     assert left(folder) == []
 
 
@@ -174,7 +180,7 @@ def test_a_file_in_both_tables_is_finished(folder: LogsFolder) -> None:
     put_file(folder, "a", 10)
     put_table(folder, "upload_to_T_in_progress.csv", IN_PROGRESS, left_row("a", 3, {1, 2}))
     put_table(folder, "uploaded_to_T_pff.csv", COMPLETED, completed_row("a", 3))
-    run_takeover(folder)
+    run_import(folder)
     assert left(folder) == []
     assert len(known(folder)) == 1
 
@@ -182,10 +188,10 @@ def test_a_file_in_both_tables_is_finished(folder: LogsFolder) -> None:
 def test_rows_that_can_t_be_understood_are_kept_and_told(folder: LogsFolder) -> None:
     put_file(folder, "b", 3)
     table = put_table(folder, "uploaded_to_T.csv", COMPLETED, "'a';os.system('true');1;x;y", completed_row("b", 1))
-    found = run_takeover(folder)
-    assert [row.row.number for row in found.bad] == [2]
+    found = run_import(folder)
+    assert [row.row.number for row in found.rejected] == [2]
     assert Path(f"{table}.bad").read_text() == "'a';os.system('true');1;x;y\n"
-    assert len(found.finished) == 1
+    assert len(found.completed) == 1
 
 
 def test_the_tables_of_another_topic_are_left_alone(folder: LogsFolder) -> None:
@@ -225,7 +231,7 @@ def test_a_crash_in_between_costs_nothing(
     with pytest.raises(OSError, match="crash"):
         import_openmsistream(folder, found)
     monkeypatch.undo()
-    run_takeover(folder)
+    run_import(folder)
     assert len(known(folder)) == 1
     assert [row.chunks_to_send for row in left(folder)] == ["1 3"]
     assert sorted(path.name for path in Path(folder.path).glob("*.bak*")) == [
@@ -235,11 +241,11 @@ def test_a_crash_in_between_costs_nothing(
     ]
 
 
-def test_a_second_takeover_keeps_the_first_originals(folder: LogsFolder) -> None:
+def test_a_second_import_keeps_the_first_originals(folder: LogsFolder) -> None:
     put_file(folder, "a", 10)
     for n_chunks in (3, 1):
         put_table(folder, "uploaded_to_T_pff.csv", COMPLETED, completed_row("a", n_chunks))
-        run_takeover(folder)
+        run_import(folder)
     backups = sorted(Path(folder.path).glob("*.bak*"))
     assert [path.name for path in backups] == ["uploaded_to_T_pff.csv.bak", "uploaded_to_T_pff.csv.bak2"]
     assert [";3;" in path.read_text() for path in backups] == [True, False]

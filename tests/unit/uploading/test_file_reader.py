@@ -293,12 +293,12 @@ def test_a_small_file_is_read_in_one_step(tmp_path: Path, dir_fd: int, kind: typ
     (tmp_path / "file").write_bytes(data)
     task, ring = task_of(tmp_path / "file"), Ring(4096)
     run = kind.read_whole(task, ring, reserve_in(ring), dir_fd)
-    step = kind(task, ring, RUN, dir_fd)
-    runs = []
+    reader = kind(task, ring, RUN, dir_fd)
+    runs: list[RunReady] = []
     while not (runs and runs[-1].xxh3_128):
-        ready = step.step(reserve_in(ring))
-        runs += [ready] if ready is not None else []
-    step.close()
+        step = reader.step(reserve_in(ring))
+        runs += [step] if step is not None else []
+    reader.close()
     with ring.view(run.start, run.length) as view:
         assert bytes(view) == data
     digests = b"".join(each.xxh3_64 for each in runs)

@@ -42,7 +42,7 @@ def run(logs: LogsFolder) -> Consolidated:
 
 
 def knows(done: Consolidated, *names: str) -> bool:
-    return all(done.known.digest(version_of(row(name)).identity()) == bytes(16) for name in names)
+    return all(done.completed.digest(version_of(row(name)).identity()) == bytes(16) for name in names)
 
 
 def test_shards_become_one_table_in_their_order(logs: LogsFolder) -> None:
@@ -52,8 +52,21 @@ def test_shards_become_one_table_in_their_order(logs: LogsFolder) -> None:
     done = run(logs)
     assert names(logs.completed) == ["old", "\udcff, \n", "one", "two", "three"]
     assert os.listdir(logs.path) == ["uploaded_to_T.csv"]
-    assert (done.bad, done.trouble, len(done.known)) == ([], None, 5)
+    assert (done.rejected, done.error, len(done.completed)) == ([], None, 5)
     assert knows(done, "old", "\udcff, \n", "one", "two", "three")
+
+
+def test_shards_of_old_names_are_merged_too(logs: LogsFolder) -> None:
+    write(logs.completed, "old")
+    for name, path in (
+        ("one", "uploaded_to_T_p1.csv"),
+        ("two", "uploaded_to_T_p0_1.csv"),
+        ("three", "uploaded_to_T~p0_2.csv"),
+    ):
+        write(os.path.join(logs.path, path), name)
+    assert knows(run(logs), "old", "one", "two", "three")
+    assert names(logs.completed) == ["old", "one", "two", "three"]
+    assert os.listdir(logs.path) == ["uploaded_to_T.csv"]
 
 
 def test_the_first_shards_make_the_table(logs: LogsFolder) -> None:
@@ -63,7 +76,7 @@ def test_the_first_shards_make_the_table(logs: LogsFolder) -> None:
 
 
 def test_nothing_is_written_where_nothing_changes(logs: LogsFolder) -> None:
-    assert len(run(logs).known) == 0
+    assert len(run(logs).completed) == 0
     assert os.listdir(logs.path) == []
     write(logs.completed, "one")
     before = os.stat(logs.completed)
@@ -87,7 +100,7 @@ def test_a_crash_between_the_table_and_the_removal_of_the_shards_doubles_no_row(
             run(logs)
     assert logs.shards(), "it did not come to the shards"
     write(logs.shard(0, 2), "three")
-    assert len(run(logs).known) == 4
+    assert len(run(logs).completed) == 4
     assert names(logs.completed) == ["old", "one", "two", "three"]
     assert not logs.shards()
 
@@ -101,7 +114,7 @@ def test_shards_that_cannot_be_removed_double_no_row(logs: LogsFolder, monkeypat
     with monkeypatch.context() as patched:
         patched.setattr(module.os, "unlink", refuse)
         for _ in range(3):
-            assert run(logs).trouble is None
+            assert run(logs).error is None
     assert names(logs.completed) == ["one"]
 
 
@@ -114,7 +127,7 @@ def test_shards_that_were_put_together_by_hand_are_one_table(logs: LogsFolder) -
     Path(logs.completed).write_bytes(b"\xef\xbb\xbf" + parts[0] + b"\n" + b"\xef\xbb\xbf" + parts[1] + parts[0])
     done = run(logs)
     assert knows(done, "one", "two", "three")
-    assert done.bad == []
+    assert done.rejected == []
     write(logs.shard(0, 1), "three", "four")
     run(logs)
     assert names(logs.completed) == ["one", "two", "three", "one", "two", "four"]
@@ -129,7 +142,7 @@ def test_a_table_that_a_power_cut_has_emptied_is_empty(logs: LogsFolder, which: 
     done = run(logs)
     assert names(logs.completed) == ["one"]
     assert knows(done, "one")
-    assert len(done.bad) == (content[:1] == b"\0")
+    assert len(done.rejected) == (content[:1] == b"\0")
 
 
 def test_a_table_that_is_cut_off_gets_whole_rows_after_it(logs: LogsFolder) -> None:
@@ -139,7 +152,7 @@ def test_a_table_that_is_cut_off_gets_whole_rows_after_it(logs: LogsFolder) -> N
     write(logs.shard(0, 1), "three")
     done = run(logs)
     assert names(logs.completed) == ["one", "three"]
-    assert [(table, aside.number) for table, aside in done.bad] == [(logs.completed, 3)]
+    assert [(table, aside.number) for table, aside in done.rejected] == [(logs.completed, 3)]
     assert Path(f"{logs.completed}.bad").read_text().startswith("two,5,7,")
 
 
@@ -155,11 +168,14 @@ def test_bad_rows_are_kept_aside_once_and_named(logs: LogsFolder) -> None:
     write(logs.completed, "one", more="what is\udcff this\r\n")
     write(logs.shard(0, 1), "two", more='"\r\n')
     done = run(logs)
-    assert [(table, aside.number) for table, aside in done.bad] == [(logs.completed, 3), (logs.shard(0, 1), 3)]
+    assert [(table, aside.number) for table, aside in done.rejected] == [
+        (logs.completed, 3),
+        (logs.shard(0, 1), 3),
+    ]
     assert names(logs.completed) == ["one", "two"]
     assert Path(f"{logs.completed}.bad").read_bytes() == b"what is\xff this\n"
     assert Path(f"{logs.shard(0, 1)}.bad").read_bytes() == b'"\n'
-    assert run(logs).bad == []
+    assert run(logs).rejected == []
     assert Path(f"{logs.completed}.bad").read_bytes() == b"what is\xff this\n"
 
 
@@ -172,7 +188,7 @@ def test_of_a_version_that_was_recorded_twice_the_last_digest_counts(logs: LogsF
             run(logs)
         done = run(logs)
         assert len(names(logs.completed)) == 2
-        assert done.known.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
+        assert done.completed.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
 
 
 def test_a_full_disk_leaves_all_as_it_was_and_knows_all(logs: LogsFolder) -> None:
@@ -181,14 +197,14 @@ def test_a_full_disk_leaves_all_as_it_was_and_knows_all(logs: LogsFolder) -> Non
     before = {name: Path(logs.path, name).read_bytes() for name in os.listdir(logs.path)}
     with full_disk(300):
         done = run(logs)
-    assert done.trouble is not None
+    assert done.error is not None
     assert knows(done, "old", *(f"file {number}" for number in range(50)))
     left = {
         name: Path(logs.path, name).read_bytes() for name in os.listdir(logs.path) if not name.endswith(".bad")
     }
     assert left == before
     done = run(logs)
-    assert done.trouble is None
+    assert done.error is None
     assert len(names(logs.completed)) == 51
 
 
@@ -196,7 +212,7 @@ def test_what_stands_in_the_way_is_trouble_and_loses_nothing(logs: LogsFolder) -
     write(logs.shard(0, 1), "one", more="garbage\r\n")
     os.mkdir(f"{logs.shard(0, 1)}.bad")
     done = run(logs)
-    assert isinstance(done.trouble, IsADirectoryError)
+    assert isinstance(done.error, IsADirectoryError)
     assert knows(done, "one")
     assert len(logs.shards()) == 1
     assert not os.path.exists(logs.completed)

@@ -15,7 +15,7 @@ ENTRIES = st.lists(st.tuples(KEYS, DIGESTS), max_size=30)
 @given(ENTRIES, ENTRIES, st.integers(1, 10))
 def test_it_is_a_dict(first: list[tuple[bytes, bytes]], later: list[tuple[bytes, bytes]], merge_at: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "_MERGE_AT", merge_at)
+        patched.setattr(module, "_MIN_MERGED", merge_at)
         index, plain = CompletedIndex(identity + digest for identity, digest in first), dict(first)
         for identity, digest in later:
             index.add(identity, digest)

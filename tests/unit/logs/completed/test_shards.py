@@ -8,7 +8,7 @@ import pytest
 from dfud.core.tables import CompletedRow, format_table
 from dfud.logs.completed import shards as module
 from dfud.logs.completed.shards import ShardWriter
-from dfud.logs.layout import ROWS_OF_A_SHARD, LogsFolder
+from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 
@@ -50,7 +50,7 @@ def test_without_rows_nothing_is_written(logs: LogsFolder) -> None:
 
 def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
-    for number in range(2 * ROWS_OF_A_SHARD + 5):
+    for number in range(2 * MAX_ROWS_PER_SHARD + 5):
         writer.add(row(number))
     writer.write()
     assert written(logs, 1, 2, 3) == [
@@ -65,11 +65,11 @@ def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
 def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
     os.rename(logs.path, f"{logs.path}.away")
-    for number in range(ROWS_OF_A_SHARD + 1):
+    for number in range(MAX_ROWS_PER_SHARD + 1):
         writer.add(row(number))
     with pytest.raises(FileNotFoundError):
         writer.write()
-    assert writer.waiting == ROWS_OF_A_SHARD + 1
+    assert writer.waiting == MAX_ROWS_PER_SHARD + 1
     os.rename(f"{logs.path}.away", logs.path)
     os.mkdir(logs.shard(1, 2))  # the first shard can be written, the second can't
     with pytest.raises(IsADirectoryError):
