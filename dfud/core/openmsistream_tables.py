@@ -148,7 +148,7 @@ def _numbers(text: str) -> RangeSet:
     match = _NUMBERS.fullmatch(text)
     if match is None:
         raise ValueError(f"{text[:80]} is not a set of chunk numbers")
-    numbers = sorted(map(int, (match[1] or "").split(","))) if match[1] else []
+    numbers = sorted(map(int, match[1].split(","))) if match[1] else []
     if numbers and numbers[0] < 1:
         raise ValueError("there is no chunk 0")
     return RangeSet((number, number) for number in dict.fromkeys(numbers))

@@ -1,8 +1,9 @@
-"""Chunks in any order, and the digest of the whole."""
+"""Chunks in any order, and the digest of the file."""
 
 from __future__ import annotations
 
 import hashlib
+from random import Random
 
 import pytest
 import xxhash
@@ -21,27 +22,63 @@ DIGESTS = {
 
 @pytest.mark.parametrize("algorithm", [XXH3_128, SHA512])
 @given(data=st.binary(min_size=1, max_size=60), size=st.integers(1, 9), order=st.randoms(use_true_random=False))
-def test_whole_at_the_last_chunk_and_right_in_any_order(algorithm: str, data: bytes, size: int, order) -> None:
+def test_complete_at_the_last_chunk_and_verified_in_any_order(
+    algorithm: str, data: bytes, size: int, order: Random
+) -> None:
     chunks = [(at, data[at : at + size]) for at in range(0, len(data), size)]
-    again = order.sample(chunks, order.randrange(len(chunks)))
-    came = chunks + again
-    order.shuffle(came)
+    arriving = chunks + order.sample(chunks, order.randrange(len(chunks)))
+    order.shuffle(arriving)
     assembly = Assembly(algorithm, len(data))
     assembly.digest = DIGESTS[algorithm](data)
     disk = bytearray(len(data))
-    for at, chunk in came:
-        there = (
-            all(disk_at in seen for disk_at in range(at, at + len(chunk))) if (seen := _bytes(assembly)) else False
-        )
-        assert assembly.has(at, len(chunk)) == there
+    there: set[int] = set()
+    for at, chunk in arriving:
+        numbers = set(range(at, at + len(chunk)))
+        assert assembly.has(at, len(chunk)) == (numbers <= there)
         disk[at : at + len(chunk)] = chunk
         assembly.add(at, chunk)
-        assert assembly.is_whole == (len(_bytes(assembly)) == len(data))
+        there |= numbers
+        assert assembly.spans == RangeSet((number + 1, number + 1) for number in there)
+        assert assembly.is_whole == (len(there) == len(data))
     assert assembly.verify(lambda length, offset: bytes(disk[offset : offset + length]))
+    assert assembly.hashed == len(data)
 
 
-def _bytes(assembly: Assembly) -> set[int]:
-    return {number - 1 for first, last in assembly.spans for number in range(first, last + 1)}
+def test_ranges_that_are_there_at_the_start_are_counted_and_read_back() -> None:
+    assembly = Assembly(XXH3_128, 6, [(1, 3)])
+    assert assembly.digest == ""
+    assert assembly.has(0, 3)
+    assembly.add(3, b"def")
+    assert not assembly.is_whole, "its digest is not known"
+    assembly.digest = xxhash.xxh3_128_hexdigest(b"abcdef")
+    assert assembly.is_whole
+    assert assembly.verify(lambda length, offset: b"abcdef"[offset : offset + length])
+
+
+def test_a_file_is_read_back_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfud.core.assembly._BLOCK_BYTES", 2)
+    assembly = Assembly(XXH3_128, 5, [(2, 5)])
+    assembly.digest = xxhash.xxh3_128_hexdigest(b"abcde")
+    assembly.add(0, b"a")
+    reads = []
+
+    def read(length: int, offset: int) -> bytes:
+        reads.append((length, offset))
+        return b"abcde"[offset : offset + length]
+
+    assert assembly.verify(read)
+    assert reads == [(2, 1), (2, 3), (2, 5)]
+
+
+def test_a_chunk_after_a_gap_keeps_what_is_hashed() -> None:
+    assembly = Assembly(XXH3_128, 9)
+    assembly.add(0, b"abc")
+    assembly.add(6, b"ghi")
+    assert assembly.hashed == 3
+    assembly.add(3, b"def")
+    assert assembly.hashed == 6
+    assembly.add(5, b"F")
+    assert assembly.hashed == 0
 
 
 def test_in_order_nothing_is_read_back() -> None:
@@ -52,7 +89,7 @@ def test_in_order_nothing_is_read_back() -> None:
     assert assembly.verify(lambda length, offset: b"")
 
 
-def test_other_bytes_in_the_place_of_some_have_all_read_back() -> None:
+def test_after_bytes_were_replaced_the_file_is_read_back() -> None:
     assembly = Assembly(XXH3_128, 6)
     for at, data in ((0, b"abc"), (3, b"def"), (0, b"xyz")):
         assembly.add(at, data)

@@ -28,7 +28,7 @@ from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter, path_fault, path_
         (b"LOGS", True),
     ],
 )
-def test_what_the_default_takes(path: bytes, taken: bool) -> None:
+def test_what_the_default_accepts(path: bytes, taken: bool) -> None:
     assert name_filter(DEFAULT_UPLOAD_REGEX)(path) is taken
 
 
@@ -39,11 +39,11 @@ def test_an_expression_is_matched_from_the_start_of_the_name_alone() -> None:
     assert not accepts(b"my run")
 
 
-def test_an_expression_can_be_met_by_bytes_that_are_not_utf_8() -> None:
+def test_an_expression_can_match_bytes_that_are_not_utf_8() -> None:
     assert name_filter("a\udcff")(b"a\xff")
 
 
-def test_a_bad_expression_is_an_error() -> None:
+def test_an_invalid_expression_is_an_error() -> None:
     with pytest.raises(re.error):
         name_filter("(")
 

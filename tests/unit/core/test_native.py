@@ -29,7 +29,7 @@ def test_an_empty_file_is_one_chunk_at_offset_0() -> None:
     assert headers == [("chunk", b"1/1"), ("offset", b"0"), ("size", b"0"), ("mtime_ns", b"-1")]
 
 
-def test_the_last_chunk_alone_has_the_digest_of_the_whole() -> None:
+def test_only_the_last_chunk_has_the_digest_of_the_file() -> None:
     messages = NativeMessages(FileStart(1, FileVersion(b"a", 10, 0), 4, (), "then", b""))
     made = [messages.message(number, b"data", b"x", "f" * 32) for number in (1, 2, 3)]
     assert [dict(headers or ()).get("xxh3_128") for _, _, headers in made] == [None, None, b"f" * 32]

@@ -16,7 +16,9 @@ from dfud.core.openmsistream import decode, encoder, message_key, mtime_seconds
 from dfud.core.version import FileVersion
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
-folders = st.lists(names, max_size=4).map("/".join).filter(lambda folder: folder != ".")  # its word for none
+folders = (
+    st.lists(names, max_size=4).map("/".join).filter(lambda folder: folder != ".")
+)  # which it writes for none
 times = st.integers(-(10**18), 4 * 10**18)
 
 
@@ -25,7 +27,7 @@ def sha512(data: bytes) -> bytes:
 
 
 def message(**changed: object) -> list[object]:
-    """Return the items of a good message, some of them changed."""
+    """Return the items of a valid message, some of them changed."""
     items: dict[str, object] = {
         "name": "a.tif",
         "file_sha512": sha512(b"all"),
@@ -139,14 +141,14 @@ def test_reads_what_older_versions_send() -> None:
         ("a.", "_r", b"a._r"),
     ],
 )
-def test_appended_text_goes_behind_the_stem(name: str, append: str, expected: bytes) -> None:
+def test_appended_text_follows_the_stem(name: str, append: str, expected: bytes) -> None:
     assert decode(packed(name=name, append=append, folder="")).path == expected
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        pytest.param({"data": b"DATA"}, "SHA-512", id="other data"),
+        pytest.param({"data": b"DATA"}, r"^the data does not match its SHA-512$", id="other data"),
         pytest.param({"sha512": b"short"}, "SHA-512", id="short digest"),
         pytest.param({"file_sha512": b"short"}, "SHA-512", id="short digest of the file"),
         pytest.param({"number": 0}, "no chunk 0 of 3", id="chunk 0"),
@@ -157,7 +159,7 @@ def test_appended_text_goes_behind_the_stem(name: str, append: str, expected: by
         pytest.param({"offset": -1}, r"Expected `int` >= 0 - at `\$\[3\]`", id="negative offset"),
         pytest.param({"offset": True}, r"Expected `int`, got `bool` - at `\$\[3\]`", id="offset is a truth value"),
         pytest.param({"number": 2.0}, r"Expected `int`, got `float` - at `\$\[4\]`", id="number is a float"),
-        pytest.param({"mtime": float("nan")}, "mtime is not a time", id="mtime is not a number"),
+        pytest.param({"mtime": float("nan")}, r"^the mtime is not a time$", id="mtime is not a number"),
         pytest.param({"mtime": float("-inf")}, "mtime is not a time", id="mtime is infinite"),
         pytest.param({"mtime": None}, r"Expected `float`, got `None` - at `\$\[9\]`", id="mtime is nil"),
         pytest.param({"name": 5}, r"Expected `str`, got `int` - at `\$\[0\]`", id="name is a number"),
@@ -180,7 +182,9 @@ def test_refuses_what_openmsistream_does_not_send(changed: dict[str, object], re
         pytest.param({"offset": 0}, "chunk 2 can", id="second chunk at the start"),
         pytest.param({"number": 1}, "chunk 1 can", id="first chunk not at the start"),
         pytest.param({"data": b"", "sha512": sha512(b"")}, "empty", id="empty chunk of several"),
-        pytest.param({"mtime": 9.1e9}, "mtime", id="mtime beyond what files have"),
+        pytest.param(
+            {"mtime": 9.1e9}, r"^its mtime is not one that a file can have$", id="mtime beyond what files have"
+        ),
         pytest.param({"mtime": -9.1e9}, "mtime", id="mtime before what files have"),
         pytest.param({"mtime": (1 << 64) - 1}, "mtime", id="mtime is a huge integer"),
     ],

@@ -105,7 +105,7 @@ def test_any_completed_table_is_read(rows: list[tuple[str, int, datetime, dateti
     assert list(read_openmsi_completed(table)) == [OpenMSICompletedRow(*row) for row in rows]
 
 
-def test_tables_put_one_after_another_and_windows_lines_are_read() -> None:
+def test_concatenated_tables_and_windows_lines_are_read() -> None:
     row = f"'a';'a';1;{when(STARTED)};{when(STARTED)}"
     header = ";".join(COMPLETED_FIELDS)
     lines = [f"{line}\r\n" for line in ("sep=;", header, row, "", "sep=;", header, row)]
@@ -117,7 +117,7 @@ def test_tables_put_one_after_another_and_windows_lines_are_read() -> None:
     "first",
     ["", "rel_filepath,size,mtime_ns,n_chunks,chunk_size,xxh3_128,started,completed\r\n", "sep=;\n", "a;b;c\n"],
 )
-def test_another_table_is_not_taken_for_one(first: str) -> None:
+def test_another_table_is_not_one_of_openmsistreams(first: str) -> None:
     assert not is_openmsistream(first.splitlines(keepends=True))
 
 
@@ -130,27 +130,32 @@ def test_sets_and_lists_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("column", "cell", "reason"),
     [
-        pytest.param(1, "'../a'", "inside the directory", id="out of the directory"),
+        pytest.param(1, "'../a'", "rel_filepath is not a path inside the directory", id="out of the directory"),
         pytest.param(1, "'/etc/passwd'", "inside the directory", id="absolute"),
         pytest.param(1, "'a\\x00'", "inside the directory", id="NUL"),
         pytest.param(1, "''", "inside the directory", id="no path"),
-        pytest.param(1, "a", "not quoted text", id="no string"),
-        pytest.param(1, "'a\\", "not quoted text", id="string without an end"),
-        pytest.param(1, "'a\\'", "not an escape", id="escaped end"),
-        pytest.param(1, "'a\\q'", "not an escape", id="unknown escape"),
-        pytest.param(1, "'\\Uffffffff'", "beyond the last character", id="beyond the last character"),
-        pytest.param(1, "'a' * 10**9", "not quoted text", id="an expression"),
-        pytest.param(2, "0", "not a number of chunks", id="no chunks"),
-        pytest.param(2, "9" * 5000, "not a number of chunks", id="a long number"),
-        pytest.param(5, "'Mon Foo 23, 2026 at 15:43:56'", "not a time", id="no month"),
+        pytest.param(1, "a" * 99, f"{'a' * 80} is not quoted text", id="no string"),
+        pytest.param(1, "'", "' is not quoted text", id="a quote alone"),
+        pytest.param(1, "'a\\", "'a\\ is not quoted text", id="string without an end"),
+        pytest.param(1, "'a\\'", "\\ is not an escape of a Python string", id="escaped end"),
+        pytest.param(1, "'a\\q'", "\\q is not an escape of a Python string", id="unknown escape"),
+        pytest.param(
+            1, "'\\Uffffffff'", "\\Uffffffff is beyond the last character", id="beyond the last character"
+        ),
+        pytest.param(1, "'a' * 10**9", "'a' * 10**9 is not quoted text", id="an expression"),
+        pytest.param(2, "0", "0 is not a number of chunks", id="no chunks"),
+        pytest.param(2, "9" * 19, f"{'9' * 19} is not a number of chunks", id="19 digits"),
+        pytest.param(2, "9" * 5000, f"{'9' * 80} is not a number of chunks", id="a long number"),
+        pytest.param(5, "'Mon Foo 23, 2026 at 15:43:56'", "' is not a time", id="no month"),
+        pytest.param(5, "9" * 99, f"{'9' * 80} is not a time", id="no time"),
         pytest.param(5, "'Mon Feb 31, 2026 at 15:43:56'", "", id="no day"),
         pytest.param(5, "'Mon Feb 01, 0001 at 15:43:56'", "before the first file", id="long ago"),
-        pytest.param(6, "__import__('os').system('true')", "not a set", id="a call"),
-        pytest.param(6, "{1: 2}", "not a set", id="a map"),
-        pytest.param(6, "{-1}", "not a set", id="negative"),
-        pytest.param(6, "{0}", "no chunk 0", id="chunk 0"),
-        pytest.param(6, "[" * 10_000, "not a set", id="deep"),
-        pytest.param(7, "{1, 2", "not a set", id="cut off"),
+        pytest.param(6, "__import__('os').system('true')", " is not a set of chunk numbers", id="a call"),
+        pytest.param(6, "{1: 2}", " is not a set of chunk numbers", id="a map"),
+        pytest.param(6, "{-1}", " is not a set of chunk numbers", id="negative"),
+        pytest.param(6, "{0}", "there is no chunk 0", id="chunk 0"),
+        pytest.param(6, "[" * 10_000, f"{'[' * 80} is not a set of chunk numbers", id="deep"),
+        pytest.param(7, "{1, 2", " is not a set of chunk numbers", id="cut off"),
     ],
 )
 def test_a_row_that_cannot_be_parsed_is_a_bad_row(column: int, cell: str, reason: str) -> None:
@@ -161,8 +166,44 @@ def test_a_row_that_cannot_be_parsed_is_a_bad_row(column: int, cell: str, reason
     bad, after = read_openmsi_in_progress(table)
     assert isinstance(bad, BadRow)
     assert bad.number == 2
-    assert reason in bad.reason
+    assert bad.reason.endswith(reason)
+    assert len(bad.reason) < 120
     assert after == good
+
+
+@pytest.mark.parametrize("line", ["  X bad X ", "bad", "\t;"])
+def test_a_bad_row_is_kept_as_it_was(line: str) -> None:
+    columns = line.count(";") + 1
+    [bad] = read_openmsi_completed([f"{line}\r\n"])
+    reason = f"it has {columns} column{'s' if columns > 1 else ''} instead of 5"
+    assert bad == BadRow(1, line, reason)
+
+
+def test_a_row_whose_quotes_are_not_closed_is_bad() -> None:
+    [bad] = read_openmsi_completed([f"\"'a'\"x;'a';3;{when(STARTED)};{when(STARTED)}\n"])
+    assert isinstance(bad, BadRow)
+    assert "expected after" in bad.reason
+
+
+@pytest.mark.parametrize("text", ["set()", "{}", "{ }", "( , )"])
+def test_a_set_may_be_empty(text: str) -> None:
+    [row] = read_openmsi_in_progress([f"'a';'a';{'9' * 18};0;1;{when(STARTED)};{text};{{1}}\n"])
+    assert row == OpenMSIInProgressRow("a", int("9" * 18), RangeSet(), STARTED)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "to_send", "kept"),
+    [
+        ("{1, 3}", "{2}", "1 3"),
+        ("{1, 2, 3}", "set()", "1-3"),
+        ("{1, 3, 4, 7}", "{2}", "1 3"),
+        ("{2, 3}", "{1, 2}", "3"),
+        ("{1}", "set()", "1"),
+    ],
+)
+def test_only_chunks_that_were_delivered_beyond_doubt_are_kept(delivered: str, to_send: str, kept: str) -> None:
+    [row] = read_openmsi_in_progress([f"'a';'a';3;2;1;{when(STARTED)};{delivered};{to_send}\n"])
+    assert row == OpenMSIInProgressRow("a", 3, RangeSet.parse(kept), STARTED)
 
 
 @given(st.text(max_size=200))

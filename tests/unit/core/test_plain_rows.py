@@ -1,4 +1,4 @@
-"""The quick way must say just what the careful way says, or leave it to that."""
+"""The fast path must return exactly what the thorough one does, or leave it to that."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ ROWS = st.builds(
 )
 
 
-def carefully(block: bytes) -> list[bytes] | None:
-    """Return what the careful way makes of a block; None if there is a bad row."""
+def thoroughly(block: bytes) -> list[bytes] | None:
+    """Return what the thorough path makes of a block; None if there is a bad row."""
     text = block.decode("utf-8", "surrogateescape")
     records = []
     for row in read_completed(io.StringIO(text, newline="")):
@@ -53,17 +53,17 @@ def carefully(block: bytes) -> list[bytes] | None:
 @example([CompletedRow("a", 0, -5, 1, 16384, "0" * 32, "", "")], True)
 @example([CompletedRow("\0a", 0, 0, 1, 1024, "0" * 32, "", "")], False)
 @example([CompletedRow("a..b", 1, 0, 1, 16384, "0" * 32, "", "")], False)
-def test_both_ways_agree(rows: list[CompletedRow], header: bool) -> None:
+def test_both_paths_agree(rows: list[CompletedRow], header: bool) -> None:
     block = (HEADER if header else b"") + format_rows(rows).encode("utf-8", "surrogateescape")
-    quick = plain_records(block)
-    assert quick is None or quick == carefully(block)
+    fast = plain_records(block)
+    assert fast is None or fast == thoroughly(block)
 
 
 @given(st.binary(max_size=200))
-def test_garbage_is_left_to_the_careful_way(garbage: bytes) -> None:
+def test_garbage_is_left_to_the_thorough_path(garbage: bytes) -> None:
     good = format_rows([CompletedRow("a/b", 5, 7, 1, 16384, "0" * 32, "s", "c")]).encode()
-    quick = plain_records(garbage + b"\n" + good)
-    assert quick is None or quick == carefully(garbage + b"\n" + good)
+    fast = plain_records(garbage + b"\n" + good)
+    assert fast is None or fast == thoroughly(garbage + b"\n" + good)
 
 
 GOOD = format_rows([CompletedRow("a/b", 5, 7, 1, 16384, "0" * 32, "s", "c")]).encode()
@@ -80,14 +80,35 @@ GOOD = format_rows([CompletedRow("a/b", 5, 7, 1, 16384, "0" * 32, "s", "c")]).en
         b"garbage\r" + GOOD,
         b"\xef\xbb\xbf" + HEADER + GOOD,
         GOOD[:-2] + HEADER + GOOD,
+        GOOD.replace(b"a/b", b"a/../b"),
+        GOOD.replace(b"a/b", b'a"b'),
+        GOOD.replace(b",5,", b",20000,"),
+        GOOD.replace(b",5,", b",0,").replace(b",1,", b",2,"),
+        GOOD.replace(b",1,", b",2,"),
+        GOOD + GOOD.replace(b",1,", b",2,"),
     ],
-    ids=["no line end", "cut off", "zeros", "absolute", "a NUL", "a lone CR", "a BOM", "glued"],
+    ids=[
+        "no line end",
+        "cut off",
+        "zeros",
+        "absolute",
+        "a NUL",
+        "a lone CR",
+        "a BOM",
+        "glued",
+        "outside",
+        "a quote",
+        "too few chunks",
+        "chunks of an empty file",
+        "too many chunks",
+        "one of two",
+    ],
 )
-def test_what_is_not_plainly_good_is_left_to_the_careful_way(block: bytes) -> None:
+def test_what_is_not_clearly_valid_is_left_to_the_thorough_path(block: bytes) -> None:
     assert plain_records(block) is None
 
 
-def test_plain_rows_do_go_the_quick_way() -> None:
+def test_plain_rows_take_the_fast_path() -> None:
     rows = [
         CompletedRow(f"run {n}/näher.tif", n * 1000, -n, count_chunks(n * 1000, 1024), 1024, "a" * 32, "s", "c")
         for n in range(5)

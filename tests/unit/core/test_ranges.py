@@ -65,7 +65,7 @@ def test_its_text_is_that_of_the_contract() -> None:
 @pytest.mark.parametrize(
     "text", ["0", "-1", "1-", "-", "3-2", "a", "1,2", "1.0", "+1", "1_0", "\u0663", "1-2-3", "9" * 21]
 )
-def test_what_is_no_range_is_refused(text: str) -> None:
+def test_what_is_not_a_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a"):
         RangeSet.parse(f"1-2 {text}")
 
@@ -75,7 +75,7 @@ def test_a_number_of_millions_of_digits_is_refused_at_once() -> None:
         RangeSet.parse("9" * 10_000_000)
 
 
-def test_it_is_no_set_of_what_is_no_set() -> None:
+def test_it_equals_only_range_sets_and_has_no_hash() -> None:
     assert RangeSet() != ()
     with pytest.raises(TypeError):
         hash(RangeSet())
@@ -84,7 +84,7 @@ def test_it_is_no_set_of_what_is_no_set() -> None:
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5))), st.integers(1, 30), st.integers(1, 30))
 @example([(number, 0) for number in range(2, 20, 3)], 1, 20)
 @example([(number, 0) for number in range(2, 20, 3)], 5, 17)
-def test_what_a_set_of_ranges_lacks(pairs: list[tuple[int, int]], one: int, other: int) -> None:
+def test_gaps_includes_and_is_just_are_those_of_a_set(pairs: list[tuple[int, int]], one: int, other: int) -> None:
     first, last = min(one, other), max(one, other)
     ranges = RangeSet((start, start + more) for start, more in pairs)
     members = {number for start, more in pairs for number in range(start, start + more + 1)}
@@ -94,3 +94,22 @@ def test_what_a_set_of_ranges_lacks(pairs: list[tuple[int, int]], one: int, othe
     assert ranges.is_just(first, last) == (members == wanted)
     assert ranges.ranges() == tuple(iter(ranges))
     assert ranges.n_ranges == len(ranges.ranges())
+
+
+def test_one_number_is_a_range_of_itself() -> None:
+    ranges = RangeSet()
+    assert (len(ranges), ranges.n_ranges) == (0, 0)
+    ranges.add(5)
+    ranges.add(7)
+    ranges.add(6)
+    assert ranges.ranges() == ((5, 7),)
+
+
+@pytest.mark.parametrize("text", ["9" * 20, "1-" + "9" * 20])
+def test_a_number_may_have_20_digits(text: str) -> None:
+    assert RangeSet.parse(text).ranges()[0][1] == int("9" * 20)
+
+
+def test_a_number_of_21_digits_is_an_error() -> None:
+    with pytest.raises(ValueError, match="is not a chunk number"):
+        RangeSet.parse("9" * 21)

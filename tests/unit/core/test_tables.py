@@ -1,3 +1,5 @@
+"""The tables: written, read back, damaged, edited, and large."""
+
 from __future__ import annotations
 
 import csv
@@ -93,7 +95,7 @@ def test_an_in_progress_table_is_read_back(rows: list[InProgressRow]) -> None:
 
 @given(st.lists(completed_rows(), max_size=5))
 def test_any_csv_reader_understands_a_table(rows: list[CompletedRow]) -> None:
-    """Its own newer spelling of the standard, with what the table's reader is not made of."""
+    """Read by the plain `csv` module, which our reader uses only in part."""
     text = format_table(CompletedRow, rows)
     header, *cells = csv.reader(lines(text), strict=True)
     assert tuple(header) == CompletedRow._fields
@@ -128,7 +130,7 @@ def test_only_what_needs_quotes_has_them() -> None:
     assert format_rows([row('a "b"')]).startswith('"a ""b""",5,7,')
 
 
-# -- what is wrong with a table spoils no other row
+# -- what is wrong in a table affects no other row
 
 NAMES = ["one", 'tw"o', "three, 3", "fo\nur", "five\r\n6", "se;ven", '"', "\udcff", "nine"]
 TABLE = format_table(CompletedRow, [row(name) for name in NAMES])
@@ -142,7 +144,7 @@ def test_every_truncation_leaves_the_rows_before_it() -> None:
         found = good(TABLE[:cut])
         whole = sum(end <= cut for end in ends[1:])
         assert found[:whole] == NAMES[:whole]
-        # Of the row that is cut only the time at its end, or the line end, can be missing.
+        # Of the truncated row only the time at its end, or the line end, can be missing.
         assert found[whole:] in ([], [NAMES[whole]])
         if cut > len(HEADER) and cut not in ends and not found[whole:]:
             assert bad(TABLE[:cut]), f"what is left of a row is not named at {cut}"
@@ -156,7 +158,7 @@ GARBAGE = st.one_of(
 
 
 @given(st.lists(st.tuples(st.integers(0, len(RECORDS)), GARBAGE), min_size=1, max_size=3))
-def test_garbage_lines_spoil_nothing_but_themselves(inserted: list[tuple[int, str]]) -> None:
+def test_garbage_lines_affect_nothing_but_themselves(inserted: list[tuple[int, str]]) -> None:
     records = [HEADER, *RECORDS]
     for at, text in sorted(inserted, key=lambda pair: -pair[0]):
         records.insert(at + 1, text.rstrip("\r\n") + "\r\n")
@@ -167,7 +169,7 @@ def test_garbage_lines_spoil_nothing_but_themselves(inserted: list[tuple[int, st
 
 @pytest.mark.parametrize("between", [0, 1, 3, 5000])
 @pytest.mark.parametrize("garbage", ['"', '"a,1', 'a"b', '"a",1,2"', '""",', ',"x'])
-def test_two_stray_quotes_do_not_swallow_what_is_between(garbage: str, between: int) -> None:
+def test_two_stray_quotes_do_not_swallow_the_rows_between(garbage: str, between: int) -> None:
     rows = [row(f"file {number}") for number in range(between)]
     table = f"{HEADER}{garbage}\r\n{format_rows(rows)}{garbage}\r\n{format_rows([row('last')])}"
     assert good(table) == [f"file {number}" for number in range(between)] + ["last"]
@@ -183,6 +185,24 @@ def test_any_text_is_read_to_its_end(text: str) -> None:
 def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
     (found,) = bad(f"{HEADER}{RECORDS[0]}\r\nwhat,is,this\r\n{RECORDS[2]}")
     assert found == BadRow(4, "what,is,this", "it has 3 columns instead of 8")
+
+
+@pytest.mark.parametrize(
+    ("size", "delivered", "counts", "to_send"),
+    [
+        (0, [], (1, 0, 1), "1"),
+        (4, [], (1, 0, 1), "1"),
+        (5, [], (2, 0, 2), "1-2"),
+        (9, [], (3, 0, 3), "1-3"),
+        (9, [(2, 2)], (3, 1, 2), "1 3"),
+        (9, [(1, 3)], (3, 3, 0), ""),
+    ],
+)
+def test_a_row_says_which_chunks_are_to_be_sent(
+    size: int, delivered: list[tuple[int, int]], counts: tuple[int, int, int], to_send: str
+) -> None:
+    made = in_progress_row(FileVersion(b"a\xff", size, 7), 4, RangeSet(delivered), TIME)
+    assert made == InProgressRow("a\udcff", size, 7, 4, *counts, to_send, TIME)
 
 
 @pytest.mark.parametrize("path", ["plain", 'a"b', "a,b", "a\nb", "a\rb", "a\r\nb", " a;b "])
@@ -216,7 +236,7 @@ def test_a_row_that_needs_no_quotes_is_written_without_csv(monkeypatch: pytest.M
         ("xxh3_128", "", "xxh3_128 is not 32 hex digits"),
     ],
 )
-def test_a_completed_row_that_cannot_be_is_bad(column: str, value: str, reason: str) -> None:
+def test_an_impossible_completed_row_is_bad(column: str, value: str, reason: str) -> None:
     (found,) = read_completed(lines(format_rows([row("a")._replace(**{column: value})])))
     assert isinstance(found, BadRow)
     assert found.reason.endswith(reason)
@@ -228,7 +248,7 @@ def test_a_path_with_a_nul_is_bad() -> None:
 
 
 @pytest.mark.parametrize("path", ["a..b", "..a/b", "a/...", "size", "rel_filepath"])
-def test_a_path_that_looks_like_another_thing_is_none(path: str) -> None:
+def test_a_path_that_looks_like_something_else_is_a_path(path: str) -> None:
     assert good(HEADER + format_rows([row(path)])) == [path]
 
 
@@ -248,7 +268,7 @@ def test_a_path_that_looks_like_another_thing_is_none(path: str) -> None:
         *(({column: "0" * 21}, f"{column} is not a number that a file can have") for column in NUMBERS),
     ],
 )
-def test_an_in_progress_row_that_cannot_be_is_bad(changed: dict[str, object], reason: str) -> None:
+def test_an_impossible_in_progress_row_is_bad(changed: dict[str, object], reason: str) -> None:
     right = InProgressRow("a", 10, 0, 4, 3, 1, 2, "1 3", TIME)
     assert list(read_in_progress(lines(format_rows([right])))) == [right]
     (found,) = read_in_progress(lines(format_rows([right._replace(**changed)])))
@@ -259,7 +279,7 @@ def test_an_in_progress_row_that_cannot_be_is_bad(changed: dict[str, object], re
 # -- what users do with tables
 
 
-def test_tables_that_were_put_one_after_another_are_one() -> None:
+def test_concatenated_tables_are_one() -> None:
     assert good(TABLE + TABLE) == NAMES * 2
     assert good(f"{TABLE}\r\n\ufeff{TABLE}") == NAMES * 2
     assert not bad(f"{TABLE}\r\n\ufeff{TABLE}")
@@ -277,7 +297,7 @@ def test_lines_may_end_as_other_systems_end_them() -> None:
     assert good("".join(f"{HEADER}{RECORDS[0]}{RECORDS[2]}".split("\r\n")[:1]) + "\r" + RECORDS[0]) == ["one"]
 
 
-def test_quotes_that_are_not_needed_are_taken() -> None:
+def test_needless_quotes_are_accepted() -> None:
     text = io.StringIO(newline="")
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([CompletedRow._fields, row("a"), row('b"')])
     assert good(text.getvalue()) == ["a", 'b"']
@@ -299,7 +319,7 @@ def table_of(rows: int, path: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["sub/%d.bin", '"a, b/%d.bin"'])
 def test_rows_are_read_by_tens_of_thousands_a_second(path: str) -> None:
-    """100,000 and more on an idle machine; the bound is what a busy one reaches, and no slower way does."""
+    """At least 100,000 on an idle machine; the bound is what a busy one reaches and a slower method does not."""
     best = float("inf")
     for _ in range(3):
         began = time.process_time()
@@ -308,7 +328,7 @@ def test_rows_are_read_by_tens_of_thousands_a_second(path: str) -> None:
     assert 20_000 / best > 40_000
 
 
-def test_reading_takes_the_same_memory_however_many_rows_there_are() -> None:
+def test_reading_takes_the_same_memory_for_any_number_of_rows() -> None:
     peaks = []
     for rows in (1_000, 20_000):
         tracemalloc.start()
@@ -320,7 +340,7 @@ def test_reading_takes_the_same_memory_however_many_rows_there_are() -> None:
 
 
 def test_quotes_that_are_never_closed_cost_no_more_than_their_number() -> None:
-    """Each is looked for in the lines that follow, and those are looked at again."""
+    """The closing quote is searched for in the following lines, which are then read again."""
     began = time.process_time()
     assert sum(1 for _ in read_completed(['"a\r\n'] * 50_000)) == 50_000
     assert time.process_time() - began < 10

@@ -1,3 +1,5 @@
+"""The names that are derived from a version of a file."""
+
 from __future__ import annotations
 
 import xxhash

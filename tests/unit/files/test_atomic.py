@@ -1,3 +1,5 @@
+"""Atomic replacement: the old file or the new one, whatever fails."""
+
 from __future__ import annotations
 
 import os
@@ -19,7 +21,7 @@ def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["table"]
 
 
-def test_it_is_another_file_so_that_a_copy_under_way_stays_whole(tmp_path: Path) -> None:
+def test_a_file_that_is_being_copied_stays_complete(tmp_path: Path) -> None:
     path = tmp_path / "table"
     replace_file(str(path), [b"old"])
     with open(path, "rb") as copying:
@@ -36,7 +38,7 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["table"]
 
 
-def test_parts_that_cannot_be_had_leave_the_old_one(tmp_path: Path) -> None:
+def test_parts_that_cannot_be_read_leave_the_old_one(tmp_path: Path) -> None:
     def parts() -> Iterator[bytes]:
         yield b"new"
         raise KeyboardInterrupt
@@ -50,7 +52,7 @@ def test_parts_that_cannot_be_had_leave_the_old_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["no/such/folder", "file/below"])
-def test_a_folder_that_is_none_is_an_error(tmp_path: Path, where: str) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"No such file|Not a directory"):
         replace_file(str(tmp_path / where / "table"), [b""])
@@ -58,14 +60,14 @@ def test_a_folder_that_is_none_is_an_error(tmp_path: Path, where: str) -> None:
         sync_folder(str(tmp_path / where))
 
 
-def test_what_cannot_be_renamed_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_a_failed_rename_leaves_nothing_beside(tmp_path: Path) -> None:
     (tmp_path / "table").mkdir()
     with pytest.raises(OSError, match="Is a directory"):
         replace_file(str(tmp_path / "table"), [b"x"])
     assert os.listdir(tmp_path) == ["table"]
 
 
-def test_it_can_be_read_as_any_other_file(tmp_path: Path) -> None:
+def test_it_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     replace_file(str(tmp_path / "table"), [b""])
     (tmp_path / "other").touch()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("table", "other")}

@@ -64,7 +64,7 @@ def test_a_link_in_the_files_own_place_is_replaced(tree: ConfinedTree, tmp_path:
     assert (tmp_path / "outside" / "x").read_bytes() == b"untouched"
 
 
-def test_what_is_no_file_is_not_opened(tree: ConfinedTree, tmp_path: Path) -> None:
+def test_only_regular_files_are_opened(tree: ConfinedTree, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "inside" / "fifo")
     with pytest.raises(OSError, match="not a regular file"):
         tree.open(b"fifo")

@@ -1,3 +1,5 @@
+"""The in-progress table as a file."""
+
 from __future__ import annotations
 
 import os
@@ -36,19 +38,19 @@ def test_without_a_table_nothing_is_unfinished(logs: LogsFolder) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 99, b"\xff\xfe"], ids=["empty", "zeros", "noise"])
-def test_a_table_that_a_power_cut_has_spoiled_is_no_end(logs: LogsFolder, content: bytes) -> None:
+def test_a_table_that_a_power_cut_spoiled_is_read(logs: LogsFolder, content: bytes) -> None:
     Path(logs.in_progress).write_bytes(content)
-    rows, bad = read_in_progress_table(logs)
-    assert (rows, len(bad)) == ([], len(content) > 0)
+    rows, rejected = read_in_progress_table(logs)
+    assert (rows, len(rejected)) == ([], len(content) > 0)
 
 
-def test_a_bad_row_is_handed_back_with_its_table(logs: LogsFolder) -> None:
+def test_a_bad_row_is_returned_with_its_table(logs: LogsFolder) -> None:
     write_in_progress_table(logs, [ROW])
     with open(logs.in_progress, "a") as file:
         file.write("b,1,2\r\n")
-    rows, bad = read_in_progress_table(logs)
+    rows, rejected = read_in_progress_table(logs)
     assert rows == [ROW]
-    ((table, aside),) = bad
+    ((table, aside),) = rejected
     assert (table, aside.number, aside.text) == (logs.in_progress, 3, "b,1,2")
 
 

@@ -1,3 +1,5 @@
+"""The names in LOGS, and which of them belong to a topic."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -49,7 +51,7 @@ def test_a_folder_without_shards_begins_at_1(logs: Path) -> None:
     assert LogsFolder(str(logs.parent), "T").next_sequence() == 1
 
 
-def test_what_only_looks_like_a_shard_is_none(logs: Path) -> None:
+def test_what_only_resembles_a_shard_is_not_one(logs: Path) -> None:
     touch(
         logs,
         "uploaded_to_T.csv",

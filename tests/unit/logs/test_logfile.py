@@ -1,3 +1,5 @@
+"""The log on the console and in its file."""
+
 from __future__ import annotations
 
 import logging
@@ -13,16 +15,16 @@ MakeLog = Callable[..., logging.Logger]
 
 
 @pytest.fixture
-def told() -> list[str]:
+def lines() -> list[str]:
     return []
 
 
 @pytest.fixture
-def make(told: list[str]) -> Iterator[MakeLog]:
+def make(lines: list[str]) -> Iterator[MakeLog]:
     made: list[logging.Logger] = []
 
     def make(path: Path | str, stream: int = logging.INFO, file: int = logging.INFO) -> logging.Logger:
-        made.append(make_log(told.append, stream, str(path), file))
+        made.append(make_log(lines.append, stream, str(path), file))
         return made[-1]
 
     yield make
@@ -35,22 +37,22 @@ def make(told: list[str]) -> Iterator[MakeLog]:
 
 
 def test_a_line_goes_to_the_console_and_with_its_time_to_the_file(
-    tmp_path: Path, make: MakeLog, told: list[str]
+    tmp_path: Path, make: MakeLog, lines: list[str]
 ) -> None:
     log = make(tmp_path / "log")
     log.info("as %s", "usual")
     log.warning("strange")
-    assert told == ["as usual", "WARNING: strange"]
+    assert lines == ["as usual", "WARNING: strange"]
     first, second = (tmp_path / "log").read_text().splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO as usual", first)
     assert second.endswith(" WARNING strange")
 
 
-def test_each_has_its_own_level(tmp_path: Path, make: MakeLog, told: list[str]) -> None:
+def test_each_has_its_own_level(tmp_path: Path, make: MakeLog, lines: list[str]) -> None:
     log = make(tmp_path / "log", logging.ERROR, logging.DEBUG)
     log.debug("small")
     log.error("big")
-    assert told == ["ERROR: big"]
+    assert lines == ["ERROR: big"]
     assert len((tmp_path / "log").read_text().splitlines()) == 2
 
 
@@ -65,13 +67,13 @@ def test_bytes_that_are_not_utf_8_are_shown(tmp_path: Path, make: MakeLog) -> No
     assert (tmp_path / "log").read_text().endswith(" a\\udcff\n")
 
 
-def test_a_full_disk_is_reported_once_and_stops_nothing(make: MakeLog, told: list[str]) -> None:
+def test_a_full_disk_is_reported_once_and_stops_nothing(make: MakeLog, lines: list[str]) -> None:
     log = make("/dev/full")
     for number in range(1000):
         log.info("line %d", number)
-    warnings = [line for line in told if line.startswith("WARNING")]
+    warnings = [line for line in lines if line.startswith("WARNING")]
     assert warnings == ["WARNING: cannot write /dev/full: No space left on device"]
-    assert len(told) == 1001
+    assert len(lines) == 1001
 
 
 def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path, make: MakeLog) -> None:

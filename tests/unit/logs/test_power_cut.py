@@ -165,11 +165,11 @@ def test_the_in_progress_table_is_the_old_or_the_new_one(logs: LogsFolder, recor
         assert os.listdir(logs.path) == [os.path.basename(logs.in_progress)]
     assert all(rows in (old, new) for rows in found)
     assert old in found
-    assert found[-1] == new, "what was told to be durable is not"
+    assert found[-1] == new, "what was reported as durable is not"
 
 
 def test_a_table_that_is_not_synced_would_be_found_out(logs: LogsFolder, record: Callable[[], Disk]) -> None:
-    """The judge of the other tests."""
+    """A check of the simulation that the other tests rely on."""
     write_in_progress_table(logs, [in_progress("old")])
     disk = record()
     temporary = os.path.join(logs.path, ".new")
@@ -230,7 +230,7 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
 
 
 def test_a_time_in_the_lock_file_is_never_lost_on_the_way_to_the_next(tmp_path: Path) -> None:
-    """Whatever is left of it is a run that began, and not later than it did."""
+    """What is left of it always means a run that began, and no later than it did."""
     path = tmp_path / "lock"
     lock = DirectoryLock.take(str(path), "uploading DIR to topic T")
     run = Session(lock.fileno())

@@ -36,7 +36,7 @@ def write(path: str, *rows: CompletedRow, rest: str = "") -> None:
     Path(path).write_bytes((format_table(CompletedRow, rows) + rest).encode())
 
 
-def test_nothing_is_known_of_an_empty_folder(folder: LogsFolder) -> None:
+def test_an_empty_folder_has_no_uploads(folder: LogsFolder) -> None:
     found = topic_status(folder)
     assert found.run is RunState.ENDED
     assert found.in_progress == (0, 0, 0, 0)

@@ -48,7 +48,7 @@ def put_file(folder: LogsFolder, name: str, size: int, changed: datetime = NOW -
 
 def put_table(folder: LogsFolder, name: str, *lines: str) -> Path:
     path = Path(folder.path) / name
-    path.write_text("\n".join(lines))  # it ends its last line by nothing
+    path.write_text("\n".join(lines))  # its last line has no line end
     return path
 
 
@@ -72,7 +72,7 @@ def run_import(folder: LogsFolder, keep_chunks: bool = True) -> takeover.OpenMSI
 
 
 def known(folder: LogsFolder) -> list[str]:
-    """Return the lines of the completed table once it is consolidated, without the header."""
+    """Return the lines of the completed table once the shards are merged, without the header."""
     consolidated = consolidate(folder, folder.shards())
     assert not consolidated.rejected
     return Path(folder.completed).read_text().splitlines()[1:]
@@ -91,7 +91,7 @@ def test_nothing_is_done_where_nothing_was_left(folder: LogsFolder) -> None:
     assert read_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True) is None
 
 
-def test_what_it_finished_is_known_and_its_tables_are_kept(folder: LogsFolder) -> None:
+def test_what_was_completed_is_known_and_the_tables_are_kept(folder: LogsFolder) -> None:
     mtime_ns = put_file(folder, "sub/a", 10)
     put_file(folder, "b", 3)
     tables = [
@@ -155,7 +155,7 @@ def test_the_latest_of_several_rows_of_a_file_counts(folder: LogsFolder) -> None
         pytest.param(10, NOW, False, "1-3", "in dfud's own", id="other messages"),
     ],
 )
-def test_what_it_left_is_finished(
+def test_what_was_in_progress_is_continued(
     folder: LogsFolder, size: int, changed: datetime, keep: bool, chunks: str, note: str
 ) -> None:
     mtime_ns = put_file(folder, "a", size, changed)
@@ -170,7 +170,7 @@ def test_what_it_left_is_finished(
     assert Path(f"{table}.bak").read_bytes() == before
 
 
-def test_a_file_that_is_gone_is_told_and_left_out(folder: LogsFolder) -> None:
+def test_a_file_that_no_longer_exists_is_reported_and_skipped(folder: LogsFolder) -> None:
     put_table(folder, "upload_to_T_in_progress.csv", IN_PROGRESS, left_row("a", 3, {2}))
     assert "no longer exists" in run_import(folder).warnings[0]
     assert left(folder) == []
@@ -185,7 +185,7 @@ def test_a_file_in_both_tables_is_finished(folder: LogsFolder) -> None:
     assert len(known(folder)) == 1
 
 
-def test_rows_that_can_t_be_understood_are_kept_and_told(folder: LogsFolder) -> None:
+def test_rows_that_cannot_be_understood_are_saved_and_returned(folder: LogsFolder) -> None:
     put_file(folder, "b", 3)
     table = put_table(folder, "uploaded_to_T.csv", COMPLETED, "'a';os.system('true');1;x;y", completed_row("b", 1))
     found = run_import(folder)
@@ -204,7 +204,7 @@ def test_the_tables_of_another_topic_are_left_alone(folder: LogsFolder) -> None:
 
 
 @pytest.mark.parametrize("stop_at", range(7))
-def test_a_crash_in_between_costs_nothing(
+def test_a_crash_between_two_steps_is_harmless(
     folder: LogsFolder, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
     put_file(folder, "a", 10)

@@ -1,3 +1,5 @@
+"""Times as they are written into the tables."""
+
 from __future__ import annotations
 
 import time

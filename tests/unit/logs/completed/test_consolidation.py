@@ -1,3 +1,5 @@
+"""Merging shards into the completed table, whatever fails."""
+
 from __future__ import annotations
 
 import os
@@ -118,7 +120,7 @@ def test_shards_that_cannot_be_removed_double_no_row(logs: LogsFolder, monkeypat
     assert names(logs.completed) == ["one"]
 
 
-def test_shards_that_were_put_together_by_hand_are_one_table(logs: LogsFolder) -> None:
+def test_shards_that_were_concatenated_by_hand_are_one_table(logs: LogsFolder) -> None:
     write(logs.shard(0, 1), "one", "two")
     write(logs.shard(0, 2), "three")
     parts = [Path(path).read_bytes() for path in logs.shards()]
@@ -145,7 +147,7 @@ def test_a_table_that_a_power_cut_has_emptied_is_empty(logs: LogsFolder, which: 
     assert len(done.rejected) == (content[:1] == b"\0")
 
 
-def test_a_table_that_is_cut_off_gets_whole_rows_after_it(logs: LogsFolder) -> None:
+def test_a_truncated_table_gets_complete_rows_after_it(logs: LogsFolder) -> None:
     write(logs.completed, "one", "two")
     whole = Path(logs.completed).read_bytes()
     Path(logs.completed).write_bytes(whole[: -len(TIME) - 20])
@@ -164,7 +166,7 @@ def test_a_table_without_its_last_line_end_gets_its_rows_on_lines_of_their_own(l
     assert names(logs.completed) == ["one", "two"]
 
 
-def test_bad_rows_are_kept_aside_once_and_named(logs: LogsFolder) -> None:
+def test_bad_rows_are_saved_once_and_returned(logs: LogsFolder) -> None:
     write(logs.completed, "one", more="what is\udcff this\r\n")
     write(logs.shard(0, 1), "two", more='"\r\n')
     done = run(logs)
@@ -191,7 +193,7 @@ def test_of_a_version_that_was_recorded_twice_the_last_digest_counts(logs: LogsF
         assert done.completed.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
 
 
-def test_a_full_disk_leaves_all_as_it_was_and_knows_all(logs: LogsFolder) -> None:
+def test_a_full_disk_changes_nothing_and_the_index_is_complete(logs: LogsFolder) -> None:
     write(logs.completed, "old", more="garbage\r\n")
     write(logs.shard(0, 1), *(f"file {number}" for number in range(50)))
     before = {name: Path(logs.path, name).read_bytes() for name in os.listdir(logs.path)}
@@ -208,7 +210,7 @@ def test_a_full_disk_leaves_all_as_it_was_and_knows_all(logs: LogsFolder) -> Non
     assert len(names(logs.completed)) == 51
 
 
-def test_what_stands_in_the_way_is_trouble_and_loses_nothing(logs: LogsFolder) -> None:
+def test_a_failure_is_returned_and_loses_nothing(logs: LogsFolder) -> None:
     write(logs.shard(0, 1), "one", more="garbage\r\n")
     os.mkdir(f"{logs.shard(0, 1)}.bad")
     done = run(logs)

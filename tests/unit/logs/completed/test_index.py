@@ -1,3 +1,5 @@
+"""The index of completed files, against a dict."""
+
 from __future__ import annotations
 
 import hypothesis.strategies as st

@@ -1,3 +1,5 @@
+"""The shards of one producer."""
+
 from __future__ import annotations
 
 import os
@@ -71,7 +73,7 @@ def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> N
         writer.write()
     assert writer.waiting == MAX_ROWS_PER_SHARD + 1
     os.rename(f"{logs.path}.away", logs.path)
-    os.mkdir(logs.shard(1, 2))  # the first shard can be written, the second can't
+    os.mkdir(logs.shard(1, 2))  # the first shard can be written, the second cannot
     with pytest.raises(IsADirectoryError):
         writer.write()
     assert writer.waiting == 1
@@ -81,7 +83,7 @@ def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> N
     assert writer.rows_lost == 0
 
 
-def test_rows_that_can_never_be_written_do_not_take_all_memory(
+def test_rows_that_can_never_be_written_do_not_exhaust_the_memory(
     logs: LogsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_ROWS_WAITING", 10)
