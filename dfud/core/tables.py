@@ -146,7 +146,7 @@ def _read(
         except ValueError as error:
             if '"' in line and source.taken:
                 # A stray quote has joined lines: each is read on its own.
-                source.unread()
+                source.push_back()
                 text = line.rstrip("\r\n")
             yield BadRow(number, text, str(error))
         else:
@@ -187,11 +187,11 @@ class _Lines:
         try:
             cells = next(csv.reader(self._record(line), strict=True), [])
         except csv.Error:
-            self.unread()
+            self.push_back()
             return [], line.rstrip("\r\n")
         return cells, "".join([line, *self.taken]).rstrip("\r\n")
 
-    def unread(self) -> None:
+    def push_back(self) -> None:
         """Arrange for all lines of the present record but its first one to be read again."""
         self._again += reversed(self.taken)
         self.taken.clear()
