@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dfud.errors import LockedError, UsageError
+from dfud.logs import lock as module
 from dfud.logs.lock import DirectoryLock, is_locked
 from dfud.logs.session import Session
 
