@@ -91,8 +91,8 @@ def _cause(change: Callable[[Change], None]) -> Callable[[Scene, Tally, int], No
                 with tally.recovering():
                     upload.say("quit")
                     status, text = upload.end()
-            told = status == 1 and "victim not delivered: " in text and not victim.exists()
-            tally.require(status == 0 or told, f"{status}: {text}")
+            reported = status == 1 and "victim not delivered: " in text and not victim.exists()
+            tally.require(status == 0 or reported, f"{status}: {text}")
             on_topic = scene.on_topic(topic)
             expected = tree(directory)
             tally.check(expected, on_topic)
