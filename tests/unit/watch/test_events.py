@@ -108,6 +108,7 @@ def test_a_file_is_ready_when_it_is_closed(watch: Callable[..., Watched], top: P
     assert watched.found() == []
     os.utime(top / "file", (1, 1))
     assert watched.found() == []
+    assert watched.source.timeout(watched.now) is None, "the closed file would be checked again"
 
 
 def test_what_an_event_reports_has_the_version_and_is_marked(watch: Callable[..., Watched], top: Path) -> None:
@@ -216,6 +217,23 @@ def test_a_file_that_was_written_without_a_name(watch: Callable[..., Watched], t
     assert watched.source.timeout(watched.now) is None
 
 
+def test_created_files_are_checked_in_their_order(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    os.mknod(top / "first", stat.S_IFREG | 0o600)
+    watched.source.process_events()
+    watched.now += 0.5
+    os.mknod(top / "second", stat.S_IFREG | 0o600)
+    watched.source.process_events()
+    watched.now += 0.1
+    watched.source.process_events()
+    assert watched.source.timeout(watched.now) == pytest.approx(0.4)
+    watched.now += 0.4
+    assert watched.found() == ["first"]
+    watched.now += 0.5
+    assert watched.found() == ["second"]
+
+
 def test_a_sweep_does_not_wait_for_the_next_check(watch: Callable[..., Watched], top: Path) -> None:
     watched = watch()
     watched.found()
@@ -283,6 +301,17 @@ def test_a_folder_that_is_moved_in_and_changed_before_the_first_scan(
     assert set(watched.found()) == {"in/sub/old", "in/new", "stayed/new"}
     assert watched.tree.pop_newly_moved_in() == [b"in"]
     assert watched.tree.pop_newly_moved_in() == []
+
+
+def test_a_scan_for_all_files_of_a_folder_is_not_reduced(watch: Callable[..., Watched], top: Path) -> None:
+    """As when a folder that was moved in has the path of one that could not be read."""
+    (top / "in").mkdir()
+    (top / "in" / "old").write_bytes(b"x")
+    watched = watch()
+    assert watched.found() == []
+    watched.source._schedule_scan(b"in", take_all=True)
+    watched.source._schedule_scan(b"in", take_all=False)
+    assert watched.found() == ["in/old"]
 
 
 def test_a_folder_that_an_earlier_watcher_reported_as_moved_in(

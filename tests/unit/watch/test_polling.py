@@ -111,3 +111,16 @@ def test_a_sweep_takes_a_second_round_if_writers_are_unknown(tmp_path: Path) -> 
     growing.write_bytes(b"12")
     assert polled.round() == {"last"}
     assert polled.source.is_sweep_done  # a file that still grows is not complete
+
+
+@pytest.mark.usefixtures("unknown_writers")
+def test_the_second_round_of_a_sweep_follows_soon_however_long_the_first_took(tmp_path: Path) -> None:
+    polled = Polled(tmp_path)
+    polled.round()
+    (tmp_path / "last").write_bytes(b"x")
+    polled.source.start_sweep()
+    polled.now += 30.0
+    assert not [file for file in polled.source.ready_files() if file]
+    assert polled.source.timeout(polled.now) == 1.0
+    assert polled.round() == {"last"}
+    assert polled.source.is_sweep_done

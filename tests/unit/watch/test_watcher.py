@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,8 @@ from dfud.messages import (
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.watch import watcher as module
+from dfud.watch.folder_watches import FolderWatches, WatchLimitError
+from dfud.watch.polling import PollingSource
 from dfud.watch.watcher import Watcher, WatchOptions
 
 Ends = tuple[Channel[ToWatcher, FromWatcher], Channel[FromWatcher, ToWatcher]]
@@ -57,8 +60,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.step = 0.0  # by which each look at it advances it
 
     def __call__(self) -> float:
+        self.now += self.step
         return self.now
 
 
@@ -109,6 +114,66 @@ def test_a_sweep_is_answered_after_everything_is_reported(
     assert messages[-1] == SweepDone(7)
     paths = {message.version.path for message in messages if isinstance(message, FileFound)}
     assert paths == {b"%d" % number for number in range(600)}
+
+
+def test_what_happens_just_before_the_answer_is_part_of_the_sweep(
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path
+) -> None:
+    ours, _ = channels
+    watcher = watch(options(tmp_path))
+    process_events = watcher._source.process_events
+
+    def write_late_and_process() -> None:
+        if watcher._source.is_sweep_done and not (tmp_path / "late").exists():
+            (tmp_path / "late").write_bytes(b"x")
+        process_events()
+
+    ours.post([Allowance(10), Sweep(1)])
+    watcher._source.process_events = write_late_and_process  # type: ignore[method-assign]
+    *reports, answer = sweep(watcher, ours, 1)
+    assert answer == SweepDone(1)
+    assert b"late" in {message.version.path for message in reports if isinstance(message, FileFound)}
+
+
+def test_a_sweep_goes_on_by_polling_when_the_watches_run_out(
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here a file is written in a folder that has no watch, just before the watcher begins to poll."""
+
+    class LatePollingSource(PollingSource):
+        def __init__(self, *args: Any) -> None:
+            (tmp_path / "folder" / "late").write_bytes(b"x")
+            super().__init__(*args)
+
+    def add(watches: FolderWatches, path: bytes, dir_fd: int, absolute_path: bytes) -> bool:
+        if path:
+            raise WatchLimitError("no more watches")  # injected
+        return True
+
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(FolderWatches, "add", add)
+    monkeypatch.setattr(module, "PollingSource", LatePollingSource)
+    ours, _ = channels
+    watcher = watch(options(tmp_path))
+    ours.post([Allowance(10), Sweep(1)])
+    *reports, answer = sweep(watcher, ours, 1)
+    assert answer == SweepDone(1)
+    assert Notice(30, "no more watches; polling until dfud is restarted") in reports
+    paths = {message.version.path for message in reports if isinstance(message, FileFound)}
+    assert paths == {b"folder/late"}
+
+
+def test_a_step_is_short_however_long_a_scan_takes(channels: Ends, tmp_path: Path) -> None:
+    """Events and the supervisor's messages come first again after each step."""
+    ours, theirs = channels
+    for number in range(20):
+        (tmp_path / f"{number}").write_bytes(b"x")
+    clock = Clock()
+    clock.step = 0.02
+    with contextlib.closing(Watcher(theirs, options(tmp_path), clock)) as watcher:
+        ours.post([Allowance(1000)])
+        assert watcher.run_once()
+        assert sum(isinstance(message, FileFound) for message in receive_all(ours)) < 5
 
 
 def test_a_folder_that_is_moved_in_is_reported_before_its_files(
@@ -222,6 +287,32 @@ def test_the_end_of_the_directory_is_reported_at_once(
         assert watcher.run_once()
         reports = [message for message in receive_all(ours) if not isinstance(message, Notice)]
     assert reports == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
+
+
+@pytest.mark.parametrize("kind", ["events", "polling", "once"])
+def test_the_kernel_is_asked_about_the_directory_only_if_it_is_watched(
+    watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "LOGS").mkdir()
+    watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
+    assert (watcher._top.timeout(0.0) is None) is (kind == "events")
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_another_inode_means_another_directory_on_local_file_systems_only(
+    channels: Ends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: bool
+) -> None:
+    kind = "nfs4" if remote else "ext4"
+    monkeypatch.setattr(module, "read_mountinfo", lambda: f"1 1 0:1 / {tmp_path} rw - {kind} server:/ rw\n")
+    ours, theirs = channels
+    top, clock = tmp_path / "top", Clock()
+    top.mkdir()
+    with contextlib.closing(Watcher(theirs, options(top), clock)) as watcher:
+        replace(top)
+        clock.now += 10
+        ours.post([Allowance(1)])
+        assert watcher.run_once()
+    assert any(isinstance(message, DirectoryGone) for message in receive_all(ours)) is not remote
 
 
 @pytest.mark.parametrize("kind", ["events", "polling"])
