@@ -115,7 +115,7 @@ def _find(ledger: Ledger, reporter: UploadReporter, packets: list[bytes]) -> lis
             assert isinstance(message, FileFound)
             entry = ledger.on_found(message.version, message.by_event)
             if entry is not None:
-                reporter.enqueued(entry, time.monotonic())
+                reporter.on_enqueued(entry, time.monotonic())
         tasks = [task for _, task in ledger.dispatch()]
         sink.send(tasks)
         for task in tasks:
@@ -156,7 +156,7 @@ def _complete(ledger: Ledger, reporter: UploadReporter, read: list[bytes], compl
                     assert entry is not None
                     index.add(entry.identity, bytes.fromhex(xxh3_128))
                     ledger.on_completed(token)
-                    reporter.done(entry, time.monotonic())
+                    reporter.on_completed(entry, time.monotonic())
                     count += 1
     return count
 

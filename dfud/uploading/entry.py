@@ -54,7 +54,9 @@ class Entry:
         self.is_read = False  # all of it has been passed to the producer
         self.seen_again = False  # reported since it was dispatched: if the chunker finds it gone, it has come back
         self.recheck = False  # closed again since: what was read of it before may be outdated
-        self.mixed = False  # its chunks stem from more than one reading
+        # Its chunks stem from more than one reading. If it was rewritten within a tick of the file system's clock,
+        # which its close will report, its digest is not that of its chunks: only sending it anew helps.
+        self.mixed = False
         self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
         self.failure = ""  # why it ended, or why the last attempt failed
         self.attempts = 0  # that have failed

@@ -37,10 +37,9 @@ class FilesInProgress:
 
     def begin(self, start: FileStart) -> Upload | None:
         """Return the upload of a file that begins, None if the wire format cannot carry it."""
-        upload = self._uploads.get(start.token)
-        if upload is not None:  # its chunker died, and the next one begins again: acknowledgements still count
-            upload.acked.update(start.delivered)
-            return upload
+        # Its chunker may have died, and the next one begins again: the digest of what is read now says nothing
+        # about what was read before.
+        self.drop(start.token)
         try:
             messages = self._wire.messages(start)
         except UnsendableFileError as error:
@@ -53,7 +52,7 @@ class FilesInProgress:
         """Forget a file of which no more runs follow; nothing that waits is sent any more."""
         upload = self._uploads.pop(token, None)
         if upload is not None:
-            upload.failure = "it changed while it was read"
+            upload.failure = "it changed while it was read, or is read again"
 
     def on_acked(self, upload: Upload, number: int, now: float) -> None:
         """Take the acknowledgement of chunk `number`."""
@@ -65,7 +64,7 @@ class FilesInProgress:
         """Finish `upload` if everything is acknowledged, and return whether that is so."""
         if not upload.is_complete:
             return False
-        # It may be dropped, or finished already: a second chunker passes on again what the first one has.
+        # It may have been dropped.
         if self._uploads.get(upload.start.token) is upload:
             del self._uploads[upload.start.token]
             upload.unreported = None

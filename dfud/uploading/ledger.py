@@ -42,6 +42,7 @@ class Ledger:
         self._known_digest = known_digest
         self._now = now
         self._entries = Entries(n_lanes)
+        self._completed_mixed: set[bytes] = set()  # identities of versions whose digest may not be their chunks'
 
     @property
     def changed(self) -> bool:
@@ -71,9 +72,10 @@ class Ledger:
         if digest is not None and not by_event:
             return None
         entry = self._entries.add(version, self._chunk_size, self._now(), after=latest, identity=identity)
-        if digest is not None:
+        if digest is not None and identity not in self._completed_mixed:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content can tell.
             entry.known_digest = digest.hex()
+        self._completed_mixed.discard(identity)
         if latest is None or latest.state in WITH_LANE:
             self._entries.wait(entry)
             return entry
@@ -213,6 +215,8 @@ class Ledger:
         if entry is None:
             return None
         self._entries.forget(entry)
+        if entry.mixed:
+            self._completed_mixed.add(entry.identity)
         self._recheck(entry)
         return entry
 
@@ -331,11 +335,7 @@ class Ledger:
 
     def _recheck(self, entry: Entry) -> None:
         """Add a file that was completed or found unchanged once more if it was closed again meanwhile."""
-        if not entry.recheck or entry.version.path in self._entries.latest:
-            return
-        if entry.mixed:  # the recorded digest is that of one reading, the chunks may stem from another
-            self._entries.wait(self._entries.add(entry.version, self._chunk_size, self._now(), after=entry))
-        else:
+        if entry.recheck and entry.version.path not in self._entries.latest:
             self.on_found(entry.version, by_event=True)
 
     def _release(self, entry: Entry) -> None:

@@ -14,7 +14,7 @@ from dfud.logs.in_progress_table import read_in_progress_table, write_in_progres
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
 from dfud.logs.table_files import RejectedRow, save_rejected_rows
-from dfud.logs.takeover import find_openmsistream, take_over
+from dfud.logs.takeover import import_openmsistream, read_openmsistream
 from dfud.uploading.ledger import Ledger
 
 
@@ -25,7 +25,7 @@ class InProgress(NamedTuple):
     rejected: list[RejectedRow]
 
 
-def import_openmsistream(
+def import_openmsistream_tables(
     folder: LogsFolder, chunk_size: int, keep_chunks: bool, session: Session, log: logging.Logger
 ) -> None:
     """Turn the tables that OpenMSIStream may have left into ours; `keep_chunks` if it sent the same messages.
@@ -33,19 +33,19 @@ def import_openmsistream(
     Raises UsageError if they cannot be read or replaced.
     """
     try:
-        found = find_openmsistream(folder, folder.directory, chunk_size, keep_chunks)
-        if found is None:
+        state = read_openmsistream(folder, folder.directory, chunk_size, keep_chunks)
+        if state is None:
             return
-        if found.since_ns is not None:
+        if state.since_ns is not None:
             earlier = session.unfinished_since()
-            session.begin(found.since_ns if earlier is None else min(earlier, found.since_ns))
-        take_over(folder, found)
+            session.begin(state.since_ns if earlier is None else min(earlier, state.since_ns))
+        import_openmsistream(folder, state)
     except OSError as error:
         raise UsageError(f"cannot import OpenMSIStream's tables in {folder.path}: {error}") from None
-    log.info(found.summary())
-    for line in found.notes:
-        log.warning(line)
-    _report_rejected(found.bad, log)
+    log.info(state.summary())
+    for warning in state.warnings:
+        log.warning(warning)
+    _report_rejected(state.rejected, log)
 
 
 def read_in_progress(folder: LogsFolder, log: logging.Logger) -> InProgress:
@@ -64,10 +64,10 @@ def merge_completed(folder: LogsFolder, shards: list[str], log: logging.Logger) 
         merged = consolidate(folder, shards)
     except OSError as error:
         raise UsageError(f"cannot read the completed tables in {folder.path}: {error}") from None
-    if merged.trouble is not None:
-        log.error(f"cannot write {folder.completed}: {merged.trouble}; uploading continues")
-    _report_rejected(merged.bad, log)
-    return merged.known
+    if merged.error is not None:
+        log.error(f"cannot write {folder.completed}: {merged.error}; uploading continues")
+    _report_rejected(merged.rejected, log)
+    return merged.completed
 
 
 def write_first_table(
@@ -83,4 +83,4 @@ def write_first_table(
 
 def _report_rejected(rejected: Iterable[RejectedRow], log: logging.Logger) -> None:
     for path, row in rejected:
-        log.warning(f"row {row.number} of {path} is malformed: {row.why}; it is kept in {path}.bad")
+        log.warning(f"row {row.number} of {path} is malformed: {row.reason}; it is kept in {path}.bad")

@@ -25,7 +25,12 @@ from dfud.uploading.ledger import Ledger
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares
 from dfud.uploading.producer import ProducerSettings
-from dfud.uploading.recovery import import_openmsistream, merge_completed, read_in_progress, write_first_table
+from dfud.uploading.recovery import (
+    import_openmsistream_tables,
+    merge_completed,
+    read_in_progress,
+    write_first_table,
+)
 from dfud.uploading.resume import present_version, resume_rows
 from dfud.uploading.session import begin_session
 from dfud.uploading.supervisor import UploadSupervisor
@@ -70,7 +75,7 @@ def _run(
 ) -> int:
     """Read what is in LOGS, start the workers and supervise them."""
     session = Session(lock.fileno())
-    import_openmsistream(folder, options.chunk_size, producer.wire is OPENMSISTREAM, session, log)
+    import_openmsistream_tables(folder, options.chunk_size, producer.wire is OPENMSISTREAM, session, log)
     scope = begin_session(session, options.upload_existing or options.once, log)
     watch = WatchOptions(
         os.fsencode(folder.directory),

@@ -71,7 +71,8 @@ class Sender:
     def pause_s(self, now: float) -> float:
         """Return after how many seconds, at the latest, `poll` and `produce` have something to do."""
         pauses = [_IDLE_POLL_S]
-        if len(self._client):
+        was_full = bool(self._outbox) and not self._blocked_until  # its queue may be empty again by now
+        if len(self._client) or was_full:
             pauses.append(self._poll_after_s)
         if self._linger.pause_s is not None:
             pauses.append(self._linger.pause_s)

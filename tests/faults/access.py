@@ -249,8 +249,8 @@ def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
                 status, text = upload.end()
             tally.require(status == 1, f"it exited with {status}: {text}")
             for each in range(3):
-                told = text.count(f"meanwhile{each} not delivered: ")  # at once, and at the end
-                tally.require(told == 2, f"reported {told} times: {text}")
+                count = text.count(f"meanwhile{each} not delivered: ")  # immediately, and at the end
+                tally.require(count == 2, f"reported {count} times: {text}")
             left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
             tally.require(left == {b"meanwhile0", b"meanwhile1", b"meanwhile2"}, f"{left} are left: {text}")
             upload_once(directory, fortress.config(), topic)

@@ -91,8 +91,8 @@ def _cause(change: Callable[[Change], None]) -> Callable[[Scene, Tally, int], No
                 with tally.recovering():
                     upload.say("quit")
                     status, text = upload.end()
-            told = status == 1 and "victim not delivered: " in text and not victim.exists()
-            tally.require(status == 0 or told, f"{status}: {text}")
+            reported = status == 1 and "victim not delivered: " in text and not victim.exists()
+            tally.require(status == 0 or reported, f"{status}: {text}")
             on_topic = scene.on_topic(topic)
             expected = tree(directory)
             tally.check(expected, on_topic)
@@ -161,7 +161,7 @@ def forbid(scene: Scene, tally: Tally, times: int) -> None:
                 victim = directory / "file2"
                 victim.chmod(0)
                 tally.times += 1
-            upload.wait_for("file2 can't be read: Permission denied; it is tried again")
+            upload.wait_for("cannot read file2: Permission denied; retrying")
             victim.chmod(0o644)
             with tally.recovering():
                 upload.wait_for("file2: all")
@@ -177,7 +177,7 @@ def forbid_for_good(scene: Scene, tally: Tally, times: int) -> None:
         victim = directory / "file2"
         victim.chmod(0)
         with uploading(directory, scene.config(), topic, "--upload_existing", by=NO_PRIVILEGE) as upload:
-            upload.wait_for("file2 can't be read: Permission denied; it is tried again")
+            upload.wait_for("cannot read file2: Permission denied; retrying")
             tally.times += 1
             upload.say("quit")
             status, text = upload.end()

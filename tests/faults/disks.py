@@ -87,7 +87,7 @@ def make_read_only(scene: Scene, tally: Tally, times: int) -> None:
                 subprocess.run(["sync", "--file-system", directory], check=True)
                 disk.make_read_only()
                 tally.times += 1
-                upload.wait_for("table can(not|'t) be written")
+                upload.wait_for("cannot write .*; retrying")
                 upload.say("quit")
                 status, text = upload.end()
             tally.require(status == 1 and "some tables could not be written" in text, text)
@@ -122,7 +122,7 @@ def break_disk(scene: Scene, tally: Tally, times: int) -> None:
                 rest = file.read()
                 file.truncate(end)
             with uploading(directory, scene.config(), topic, "--upload_existing") as upload:
-                upload.wait_for("broken0 can't be read: Input/output error; it is tried again")
+                upload.wait_for("cannot read broken0: Input/output error; retrying")
                 tally.times += 1
                 for _ in range(3):
                     upload.wait_for("file. all|file.: all")

@@ -47,12 +47,12 @@ def end_at_start(scene: Scene, tally: Tally, times: int) -> None:
             status, text = upload.end()
         finally:
             upload.close()
-        told = f"stopped by {asked.name} before anything was transferred" in text
+        reported = f"stopped by {asked.name} before anything was transferred" in text
         # Before dfud handles signals, they kill the process, or Python raises KeyboardInterrupt.
         pythons = text.endswith("KeyboardInterrupt\n") and "/dfud/commands/" not in text
         tally.require("Traceback" not in text or pythons, text)
         early = status in (1, -asked) and (pythons or text.strip() in ("", "dfud: interrupted"))
-        expected = status == 0 or told or early
+        expected = status == 0 or reported or early
         tally.require(expected, f"{asked.name}, {status}: {text}")
         with tally.recovering():
             upload_once(directory, scene.config(), topic)

@@ -116,8 +116,8 @@ def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
             status, text = upload.end()
         tally.require(status == 1, f"it exited with {status}: {text}")
         for number in range(3):
-            told = text.count(f"large{number} not delivered: ")  # at once, and at the end
-            tally.require(told == 2, f"reported {told} times: {text}")
+            count = text.count(f"large{number} not delivered: ")  # immediately, and at the end
+            tally.require(count == 2, f"reported {count} times: {text}")
         left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
         tally.require(left == {b"large0", b"large1", b"large2"}, f"{left} are left: {text}")
         on_topic = scene.on_topic(topic)
@@ -140,8 +140,8 @@ def fail_for_good(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 2 * each
             with tally.recovering():
                 text = upload.quit()
-        told = text.count("the producer failed permanently")
-        tally.require(2 <= told <= 2 * each, f"reported {told} times: {text}")
+        count = text.count("the producer failed permanently")
+        tally.require(2 <= count <= 2 * each, f"reported {count} times: {text}")
         tally.require("internal error" not in text and "restarting it" not in text, text)
         scene.check(tally, directory, topic)
 

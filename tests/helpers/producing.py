@@ -109,7 +109,8 @@ class ProducerHarness:
         os.makedirs(self.folder.path)
         self.producers: list[FakeProducer] = []
         self.next_answers: list[KafkaError] = []  # of producers that are made from now on
-        self.waits: list[float] = []  # s; what the worker would have waited
+        self.waits: list[float] = []  # s; how long the worker would have waited while no message was there
+        self.runs_clock = False  # by these waits
         self.worker = ProducerWorker(
             self._to_supervisor,
             self._to_chunker,
@@ -122,13 +123,20 @@ class ProducerHarness:
         )
 
     def _make_producer(self, properties: dict[str, Any]) -> FakeProducer:
-        self.producers.append(FakeProducer(properties))
+        made = FakeProducer(properties)
+        if self.producers:
+            made.room = self.producer.room
+        self.producers.append(made)
         self.producer.answers.extend(self.next_answers)
         return self.producer
 
     def _wait(self, channels: Any, seconds: float) -> Any:
-        self.waits.append(seconds)
-        return wait_readable(channels, 0.0)
+        ready = wait_readable(channels, 0.0)
+        if not ready:
+            self.waits.append(seconds)
+            if self.runs_clock:
+                self.now += seconds
+        return ready
 
     @property
     def producer(self) -> FakeProducer:

@@ -119,7 +119,7 @@ def test_a_bad_option_is_named(
         (["{top}/no\nthing", "--config", "{config}", "--topic_name", "t"], "/no\\nthing does not exist"),
         (["{top}/file", "--config", "{config}", "--topic_name", "t"], "/file is not a directory"),
         (["{top}", "--config", "{top}/none", "--topic_name", "t"], "cannot read the config file {top}/none"),
-        (["{top}", "--config", "{top}", "--topic_name", "t"], "can't be read: Is a directory"),
+        (["{top}", "--config", "{top}", "--topic_name", "t"], "cannot read the config file {top}: Is a directory"),
         (["{top}", "--config", "{top}/file", "--topic_name", "t"], "is not a valid INI file"),
     ],
 )
@@ -138,8 +138,8 @@ def test_missing_things_are_named(
         (["--topic_name", "x" * 201], "--topic_name is longer than 200 characters"),
         (["--queue_max_size", "0.01"], "--queue_max_size 0.01 has no room for two chunks"),
         (["--chunk_size", str(1 << 28)], "has no room for two chunks"),
-        (["--queue_max_size", "1e9"], "--queue_max_size 1e+09 is more memory (in MB) than can be had here"),
-        (["--queue_max_size", "1e300"], "is more memory (in MB) than can be had here"),
+        (["--queue_max_size", "1e9"], "--queue_max_size 1e+09 (MB) is more memory than is available here"),
+        (["--queue_max_size", "1e300"], "(MB) is more memory than is available here"),
     ],
 )
 def test_contradicting_options_are_refused(

@@ -117,9 +117,9 @@ def test_mtime_is_that_of_stat(tmp_path_factory: pytest.TempPathFactory, mtime_n
 @pytest.mark.parametrize(
     ("path", "key"),
     [
-        pytest.param(b"a.tif", b"_a.tif_2_of_3", id="at the top"),
-        pytest.param(b"scans/day_1/a.tif", b"scans_day_1_a.tif_2_of_3", id="in folders"),
-        pytest.param(b"caf\xe9/\xff", b"caf\xe9_\xff_2_of_3", id="no UTF-8"),
+        pytest.param(b"a.tif", b"_a.tif_chunk_2_of_3", id="at the top"),
+        pytest.param(b"scans/day_1/a.tif", b"scans_day_1_a.tif_chunk_2_of_3", id="in folders"),
+        pytest.param(b"caf\xe9/\xff", b"caf\xe9_\xff_chunk_2_of_3", id="no UTF-8"),
     ],
 )
 def test_key(path: bytes, key: bytes) -> None:

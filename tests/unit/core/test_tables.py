@@ -189,6 +189,24 @@ def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('"never closed X', "it is not CSV, or a quote is not closed"),
+        ('"never closed ', "it is not CSV, or a quote is not closed"),
+        ('X"a",b X', "it has 2 columns instead of 8"),
+        (' "a" ', "it has 1 column instead of 8"),
+        ("X plain X ", "it has 1 column instead of 8"),
+        (format_rows([row("a")]).replace("a,", '"a"b,', 1).rstrip(), "it is not CSV, or a quote is not closed"),
+    ],
+)
+def test_a_bad_row_has_its_text_and_spoils_no_other(line: str, reason: str) -> None:
+    good_row = row("sub/good")
+    found = list(read_completed(lines(f"{line}\r\n" + format_rows([good_row]))))
+    assert found[-1] == good_row
+    assert found[0] == BadRow(1, line, reason)
+
+
+@pytest.mark.parametrize(
     ("size", "delivered", "counts", "to_send"),
     [
         (0, [], (1, 0, 1), "1"),

@@ -247,18 +247,27 @@ def test_a_file_whose_chunker_died_returns_to_its_lane_under_its_token_and_is_se
     assert (third.known_digest, third.to_send) == ("", ((1, 3),))
 
 
-def test_a_file_that_is_mixed_is_sent_as_a_whole_when_it_is_closed_again() -> None:
-    """One part stems from an earlier run: the digest of the present content says nothing about it."""
+@pytest.mark.parametrize("late", [False, True])
+def test_a_file_that_is_mixed_is_sent_as_a_whole_when_it_is_closed_again(late: bool) -> None:
+    """One part stems from an earlier reading: the digest of the present content says nothing about it."""
     known: dict[bytes, bytes] = {}
     ledger = Ledger(4, 2, known.get, lambda: "then")
     ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), V1)
     task = send(ledger)
     assert task.to_send == ((2, 3),)
-    ledger.on_found(V1, by_event=True)
+    if not late:
+        ledger.on_found(V1, by_event=True)
     known[V1.identity()] = b"\xab" * 16
     ledger.on_completed(task.token)
+    if late:
+        assert sent(ledger) == []
+        assert ledger.on_found(V1, by_event=False) is None
+        ledger.on_found(V1, by_event=True)
     again = send(ledger)
     assert (again.known_digest, again.to_send) == ("", ((1, 3),))
+    ledger.on_completed(again.token)
+    ledger.on_found(V1, by_event=True)
+    assert send(ledger).known_digest, "it was read as a whole: now the digest is that of all its chunks"
 
 
 @pytest.mark.parametrize("lane_dies", [False, True])

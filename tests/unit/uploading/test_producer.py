@@ -80,7 +80,9 @@ def test_a_full_queue_of_librdkafka_is_waited_for(harness: ProducerHarness) -> N
     data = bytes(100)
     harness.step(*harness.file(1, data))
     assert len(harness.producer.sent) == 2
+    assert len(harness.producer) == 0  # all of it is acknowledged by now, but the rest still waits
     harness.steps(4)
+    assert max(harness.waits) <= 0.1
     assert len(harness.producer.sent) == 10
     assert events(harness.steps(2, seconds=1.1)) == [FilesCompleted(((1, digest(data)),), True)]
 

@@ -46,7 +46,7 @@ def test_a_native_message() -> None:
 
 def test_a_message_of_openmsistream() -> None:
     value, key, headers = OPENMSISTREAM.messages(start()).message(2, DATA, b"", DIGEST)
-    assert (key, headers) == (b"sub_a_2_of_2", None)
+    assert (key, headers) == (b"sub_a_chunk_2_of_2", None)
     assert decode(value) == Chunk(
         b"sub/a", 26, 1_500_000_000, 2, 2, 16, SHA512, hashlib.sha512(b"all").hexdigest(), DATA
     )
