@@ -221,7 +221,7 @@ class Ledger:
         return entry
 
     def on_undelivered(self, token: int, reason: str) -> Entry | None:
-        """Fail a file that the producer has given up; return its entry if the user should know."""
+        """Fail a file that the producer could not deliver; return its entry if the user should know."""
         entry = self._entries.by_token.get(token)
         if entry is None or entry.state is State.FAILED:
             return None

@@ -222,15 +222,13 @@ def test_created_files_are_checked_in_their_order(watch: Callable[..., Watched],
     watched.found()
     os.mknod(top / "first", stat.S_IFREG | 0o600)
     watched.source.process_events()
-    watched.now += 0.5
+    watched.now += 0.6
     os.mknod(top / "second", stat.S_IFREG | 0o600)
-    watched.source.process_events()
-    watched.now += 0.1
     watched.source.process_events()
     assert watched.source.timeout(watched.now) == pytest.approx(0.4)
     watched.now += 0.4
     assert watched.found() == ["first"]
-    watched.now += 0.5
+    watched.now += 0.6
     assert watched.found() == ["second"]
 
 
