@@ -22,12 +22,14 @@ def reader_of(consumer: FakeConsumer, ends: dict[int, int] | None) -> PartitionR
 
 def read_all(reader: PartitionReader) -> list[tuple[int, int]]:
     """Return partition and offset of all messages up to the ends."""
-    read = []
-    while not reader.is_done:
+    read: list[tuple[int, int]] = []
+    for _ in range(100):
+        if reader.is_done:
+            return read
         batch = reader.read(TIMEOUT_S)
         assert not batch.errors
         read += [(message.partition(), message.offset()) for message in batch.messages]
-    return read
+    raise AssertionError("the ends are not reached")
 
 
 class Case(NamedTuple):
@@ -95,6 +97,12 @@ def test_a_last_offset_without_a_message_is_reached_by_the_end_of_the_partition(
     assert reader.is_done
 
 
+def test_a_partition_that_starts_at_its_end_needs_no_reading() -> None:
+    reader = reader_of(FakeConsumer({0: [0, 1], 1: []}), {0: 2, 1: 0})
+    reader.assign({0: 2, 1: 0})
+    assert reader.is_done
+
+
 def test_only_the_first_message_is_waited_for() -> None:
     consumer = FakeConsumer({0: [0, 1]}, {0: 2})
     reader = reader_of(consumer, None)
@@ -110,6 +118,7 @@ def test_only_the_first_message_is_waited_for() -> None:
 def test_without_ends_reading_is_never_done() -> None:
     consumer = FakeConsumer({0: list(range(3 * MAX_BATCH))})
     reader = reader_of(consumer, None)
+    assert not reader.is_done
     reader.add({0: 0})
     assert sum(len(reader.read(TIMEOUT_S).messages) for _ in range(10)) == 3 * MAX_BATCH
     assert not reader.is_done
@@ -154,6 +163,7 @@ def test_assigning_again_begins_again() -> None:
     for _ in range(2):
         reader.assign({0: 0, 1: 0})
         assert sorted(read_all(reader)) == [(0, 0), (0, 1), (1, 0)]
+    reader.assign({0: 0})
     reader.assign({1: 0})
     assert read_all(reader) == [(1, 0)]
 
