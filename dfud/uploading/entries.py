@@ -124,7 +124,7 @@ class Entries:
         """Take `entry` out of wherever its state has it, and enqueue the version behind it, if any."""
         state, entry.state = entry.state, State.BEHIND  # the state that is in no queue
         if state is State.WAITING:
-            self._queue(entry).pop(entry.token, None)
+            del self._queue(entry)[entry.token]
         elif state is State.PAUSED:
             self.retries.discard(entry.token)
             self.last_tries.pop(entry.token, None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from dfud.core.tables import CompletedRow, read_completed
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
 from dfud.messages import FilesCompleted, FromProducer, Notice, RowsRecorded
@@ -113,12 +115,24 @@ def test_in_a_hurry_rows_wait_for_a_multiple_of_what_a_write_takes(
 
     monkeypatch.setattr(rig.shards, "write", write_slowly)
     rig.add(1)
-    assert rig.write_due(hurry=True) == [completed(1)]  # nothing is known of writes yet
+    assert rig.writer.due_at(hurry=True) == 0.0, "nothing is known of writes yet"
+    assert rig.write_due(hurry=True) == [completed(1)]
     rig.add(2)
     assert rig.writer.due_at(hurry=False) == pytest.approx(rig.now + 1.0)
     assert rig.writer.due_at(hurry=True) == pytest.approx(rig.now + 0.2)
     assert rig.write_due(0.1, hurry=True) == []
     assert rig.write_due(0.1, hurry=True) == [completed(2)]
+
+
+def test_a_row_has_the_time_at_which_its_file_was_completed(rig: Rig) -> None:
+    began = datetime.now(timezone.utc) - timedelta(milliseconds=1)  # rows have whole milliseconds
+    rig.add(1)
+    ended = datetime.now(timezone.utc)
+    rig.writer.write_all(rig.now)
+    (shard,) = rig.folder.shards()
+    (row,) = read_completed(Path(shard).read_text().splitlines(keepends=True))
+    assert isinstance(row, CompletedRow)
+    assert began <= datetime.fromisoformat(row.completed) <= ended
 
 
 # Tables that cannot be written

@@ -468,3 +468,225 @@ def test_a_file_that_was_gone_and_is_back_is_tried_again(by_event: bool) -> None
     assert again.version == V1
     assert ledger.on_read_error(again.token, True, "gone", NOW + 10) is not None
     assert ledger.open_files == 0
+
+
+def test_whether_a_version_is_recorded_is_asked_of_the_completed_table() -> None:
+    ledger = make({V1.identity(): b"\xab" * 16})
+    assert ledger.is_recorded(V1)
+    assert not ledger.is_recorded(V2)
+
+
+def test_an_entry_is_found_by_its_token_until_it_is_forgotten() -> None:
+    ledger = make()
+    entry = ledger.on_found(V1, by_event=True)
+    assert entry is not None
+    assert ledger.entry(entry.token) is entry
+    assert ledger.entry(entry.token + 1) is None
+    ledger.on_completed(send(ledger).token)
+    assert ledger.entry(entry.token) is None
+
+
+@pytest.mark.parametrize("end", ["kept", "refused", "gone", "held", "given up", "unreadable", "changing"])
+def test_a_file_that_is_not_delivered_says_why(end: str) -> None:
+    ledger = make()
+    if end == "kept":
+        ledger.keep_failed(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), "kept")
+    else:
+        ledger.on_found(V1, by_event=True)
+    if end == "given up":
+        (given_up,) = ledger.give_up("given up")
+        assert given_up.state is State.FAILED
+    elif end == "refused":
+        ledger.on_undelivered(send(ledger).token, "refused")
+    elif end == "gone":
+        token = send(ledger).token
+        ledger.on_acked(token, ((1, 1),))
+        ledger.on_read_error(token, True, "gone", NOW)
+    elif end == "held":
+        ledger.on_changed(send(ledger).token, V2, True, NOW)
+    elif end in ("unreadable", "changing"):
+        for attempt in (1, 2):
+            token = send(ledger).token
+            if end == "unreadable":
+                ledger.on_read_error(token, False, "unreadable", NOW)
+            else:
+                ledger.on_changed(token, V1._replace(mtime_ns=attempt), False, NOW)
+            if attempt == 1:
+                assert ledger.fail_paused() == [], "there is another try"
+                assert ledger.next_resumption is not None
+                ledger.resume_paused(ledger.next_resumption)
+        assert [entry.state for entry in ledger.fail_paused()] == [State.FAILED]
+    reasons = {"held": "it is still being written", "changing": "it keeps changing while it is read"}
+    assert [entry.failure for entry in ledger.undelivered] == [reasons.get(end, end)]
+    check_books(ledger, 2)
+
+
+def test_the_reason_of_the_last_failed_attempt_is_kept_when_all_is_given_up() -> None:
+    ledger = make()
+    ledger.on_found(V1, by_event=True)
+    ledger.on_read_error(send(ledger).token, False, "EIO", NOW)
+    assert [entry.failure for entry in ledger.give_up("away")] == ["EIO"]
+
+
+def test_an_acknowledgement_changes_the_rows() -> None:
+    ledger = make()
+    ledger.on_found(V1, by_event=True)
+    token = send(ledger).token
+    ledger.changed = False
+    ledger.on_acked(token, ((1, 1),))
+    assert ledger.changed is True
+    ledger.changed = False
+    ledger.on_acked(token + 1, ((1, 1),))  # that file has ended
+    assert ledger.changed is False
+
+
+def test_an_earlier_version_that_is_undelivered_makes_way_for_the_newer_one() -> None:
+    ledger = make()
+    ledger.on_found(V1, by_event=True)
+    token = send(ledger).token
+    ledger.on_found(V2, by_event=True)
+    assert ledger.on_undelivered(token, "refused") is None
+    assert ledger.entry(token) is None
+    assert send(ledger).version == V2
+    assert ledger.undelivered == []
+
+
+@pytest.mark.parametrize("acked", [False, True])
+def test_a_file_whose_producer_died_is_mixed_if_chunks_of_it_are_on_the_topic(acked: bool) -> None:
+    known: dict[bytes, bytes] = {}
+    ledger = Ledger(4, 1, known.get, lambda: "then")
+    ledger.on_found(V1, by_event=True)
+    task = send(ledger)
+    if acked:
+        ledger.on_acked(task.token, ((1, 1),))
+    ledger.on_lane_death(0, producer=True)
+    again = send(ledger)
+    assert again.to_send == (((2, 3),) if acked else ((1, 3),))
+    known[V1.identity()] = b"\xab" * 16
+    ledger.on_completed(again.token)
+    ledger.on_found(V1, by_event=True)
+    assert send(ledger).known_digest == ("" if acked else "ab" * 16), "the digest is that of the second reading"
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_a_file_that_is_closed_again_while_it_is_paused_has_a_new_token_and_all_else_of_before(
+    compared: bool,
+) -> None:
+    ledger = Ledger(4, 2, lambda identity: b"\xab" * 16 if compared else None, iter(("then", "later")).__next__)
+    ledger.on_found(V1, by_event=True)
+    ((lane, first),) = sent(ledger)
+    assert ledger.on_read_error(first.token, False, "EIO", NOW) is not None
+    ledger.on_found(V1, by_event=True)  # without waiting for the end of the pause
+    ((again, second),) = sent(ledger)
+    assert again == lane
+    assert second.token != first.token
+    assert second == FileTask(second.token, V1, 4, first.to_send, "then", "ab" * 16 if compared else "")
+    assert ledger.on_read_error(second.token, False, "EIO", NOW) is None, "it was reported already"
+    assert ledger.next_resumption == NOW + 2
+
+
+def test_the_time_of_a_row_is_that_of_its_detection_or_that_of_the_earlier_run() -> None:
+    other = FileVersion(b"other", 10, 1)
+    ledger = Ledger(4, 2, lambda identity: None, iter(("first", "second")).__next__)
+    ledger.on_found(V1, by_event=True)
+    ledger.on_changed(send(ledger).token, V2, False, NOW)
+    ledger.resume(in_progress_row(other, 4, RangeSet([(1, 1)]), "before"), other)
+    assert [row.started for row in ledger.rows()] == ["second", "before"]
+
+
+def test_a_chunker_that_has_many_small_files_to_read_still_gets_a_large_one() -> None:
+    ledger = make(lanes=1)
+    for number in range(1100):
+        ledger.on_found(FileVersion(b"%d" % number, 1, 1), by_event=True)
+    ledger.on_found(FileVersion(b"large", 1 << 30, 1), by_event=True)
+    tasks = [task for _, task in sent(ledger)]
+    assert len(tasks) == 1024 + 1
+    assert tasks[-1].version.path == b"large"
+
+
+def test_a_file_that_changed_while_it_was_read_returns_to_its_lane() -> None:
+    ledger = make()
+    ledger.on_found(V1, by_event=True)
+    ((lane, task),) = sent(ledger)
+    ledger.on_changed(task.token, V2, False, NOW)
+    ledger.on_found(FileVersion(b"other", 1000, 1), by_event=True)
+    assert [lane for lane, _ in sent(ledger)] == [lane], "it is the one with the least to do"
+    ledger.resume_paused(NOW + 1)
+    assert [lane for lane, _ in sent(ledger)] == [lane]
+
+
+@pytest.mark.parametrize("compared", [False, True])
+@pytest.mark.parametrize("version", [V1, V2])
+def test_a_file_that_changed_is_read_after_a_pause_but_at_once_if_only_its_content_differs(
+    compared: bool, version: FileVersion
+) -> None:
+    ledger = make({V1.identity(): b"\xab" * 16} if compared else None)
+    ledger.on_found(V1, by_event=True)
+    assert ledger.on_changed(send(ledger).token, version, False, NOW) is not None
+    at_once = compared and version == V1
+    assert ledger.next_resumption == (None if at_once else NOW + 1)
+    assert len(sent(ledger)) == at_once
+
+
+def test_a_file_that_was_superseded_at_two_attempts_waits_as_long_as_one_that_failed_twice() -> None:
+    ledger = make()
+    ledger.on_found(V1, by_event=True)
+    for number in (2, 3):
+        task = send(ledger)
+        ledger.on_found(V1._replace(mtime_ns=number), by_event=True)
+        assert ledger.on_changed(task.token, V1._replace(mtime_ns=number), False, NOW) is None
+    assert sent(ledger) == []
+    assert ledger.next_resumption == NOW + 2
+    assert [entry.attempts for entry in ledger.fail_paused()] == [2]
+
+
+def test_a_file_that_is_held_has_a_row_although_it_was_only_compared() -> None:
+    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger.on_found(V1, by_event=True)
+    ledger.on_changed(send(ledger).token, V2, True, NOW)
+    (entry,) = ledger.undelivered
+    assert (entry.state, entry.known_digest) == (State.HELD, "")
+    assert [row.mtime_ns for row in ledger.rows()] == [V1.mtime_ns]
+
+
+def test_a_rewritten_file_that_failed_is_sent_and_not_compared_with_what_it_was_before() -> None:
+    """The completed table has its version: it was rewritten within a tick of the file system's clock."""
+    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger.on_found(V1, by_event=True)
+    ledger.on_changed(send(ledger).token, V1, False, NOW)
+    ledger.on_undelivered(send(ledger).token, "refused")
+    ledger.on_found(V1, by_event=True)
+    task = send(ledger)
+    assert (task.known_digest, task.to_send) == ("", ((1, 3),))
+
+
+def paused(ledger: Ledger, attempts: int) -> float:
+    """Detect V1, let it fail `attempts` times, and return when its pause ends."""
+    ledger.on_found(V1, by_event=True)
+    now = NOW
+    for attempt in range(attempts):
+        ledger.resume_paused(now)
+        ledger.on_read_error(send(ledger).token, False, "EIO", now)
+        now += 2**attempt
+        assert ledger.next_resumption == now
+    return now
+
+
+@pytest.mark.parametrize("version", [V1, V2], ids=["the same", "a newer version"])
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_file_that_is_closed_ends_its_first_pause_and_no_later_one(attempts: int, version: FileVersion) -> None:
+    ledger = make()
+    until = paused(ledger, attempts)
+    ledger.on_found(version, by_event=True)
+    assert ledger.next_resumption == (None if attempts == 1 else until)
+    assert len(sent(ledger)) == (attempts == 1)
+    ledger.resume_paused(until)
+    assert [task.version for _, task in sent(ledger)] == [version][attempts == 1 :]
+
+
+def test_a_newer_version_of_a_file_whose_pause_has_ended_is_not_paused() -> None:
+    ledger = make()
+    ledger.resume_paused(paused(ledger, attempts=2))
+    ledger.on_found(V2, by_event=True)
+    assert ledger.next_resumption is None
+    assert send(ledger).version == V2
