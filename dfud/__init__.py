@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dfud.api import TopicFile, download, read_files, upload
+    from dfud.api import download, upload
     from dfud.errors import DfudError, LockedError, UsageError
+    from dfud.topic_files import TopicFile, read_files
 
 __all__ = [
     "DfudError",
@@ -21,13 +22,21 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_ERRORS = ("DfudError", "LockedError", "UsageError")
+_MODULES = {
+    "DfudError": "dfud.errors",
+    "LockedError": "dfud.errors",
+    "UsageError": "dfud.errors",
+    "TopicFile": "dfud.topic_files",
+    "read_files": "dfud.topic_files",
+    "download": "dfud.api",
+    "upload": "dfud.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, and only then: the commands have no use for it."""
-    if name in __all__:
+    """Import a public name when it is first used, so that ``import dfud`` stays cheap: the commands need none."""
+    if name in _MODULES:
         from importlib import import_module
 
-        return getattr(import_module("dfud.errors" if name in _ERRORS else "dfud.api"), name)
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,41 +1,20 @@
-"""dfud from Python: the commands as functions, and a topic's files as an iterator.
-
-Kafka is imported only by what uses it, so that ``import dfud`` stays cheap.
-"""
+"""The commands as functions: ``dfud.upload`` and ``dfud.download``."""
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Union
+from collections import deque
+from typing import Any, Union
 
-from dfud.core.assembly import Assembly
 from dfud.errors import EXIT_LOCKED, EXIT_USAGE, DfudError, LockedError, UsageError
-
-if TYPE_CHECKING:
-    from dfud.core.chunk import Chunk
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
-_SPOOL_BYTES = 8 << 20  # of a file in memory; what is larger goes to a temporary file
-_BATCH = 500
-_IDLE_TIMEOUT_S = 0.25  # s
+_MAX_SHOWN_LINES = 20  # of a command's output, in the text of an error
 _ERRORS: dict[int, type[DfudError]] = {EXIT_USAGE: UsageError, EXIT_LOCKED: LockedError}
-
-
-class TopicFile(NamedTuple):
-    """A file of a topic, whole and right."""
-
-    path: str  # relative, "/"-separated; bytes that are not UTF-8 are surrogates, as `os.fsdecode` has them
-    size: int  # bytes
-    mtime_ns: int | None  # nanoseconds since 1970-01-01 UTC; None where the sender has not told it
-    digest: str  # "xxh3_128:…" or "sha512:…", in hex digits
-    file: IO[bytes]  # open at its start, valid until the next one is asked for
 
 
 def upload(
@@ -55,12 +34,12 @@ def upload(
     logger_file_level: str | int = "info",
     logger_file_path: Path | None = None,
 ) -> None:
-    """Upload the files of `directory` to a topic; return when all is there.
+    """Upload the files of `directory` to a topic; return when all of them are there.
 
-    Does what ``dfud upload`` does, in a process of its own, and with its options. With `once` off it goes on until
-    KeyboardInterrupt, which ends it in an orderly way and is raised again. Raises UsageError for what can't be,
-    LockedError where another upload is running, and DfudError where some files could not be delivered: their
-    names are in the error's text.
+    This runs ``dfud upload`` in a process of its own; the options are those of the command. Without `once` it runs
+    until KeyboardInterrupt, which ends it in an orderly way and is raised again. Raises UsageError for bad options
+    or configuration, LockedError if another upload is running, and DfudError if some files could not be
+    delivered; the error's text names them.
     """
     options: dict[str, Any] = {
         "once": once,
@@ -92,11 +71,12 @@ def download(
     logger_file_level: str | int = "info",
     logger_file_path: Path | None = None,
 ) -> None:
-    """Rebuild the files of a topic below `directory`; return when what is on the topic has been read.
+    """Rebuild the files of a topic below `directory`; return when everything on the topic has been read.
 
-    Does what ``dfud download`` does, in a process of its own, and with its options. With `once` off it goes on
-    until KeyboardInterrupt, which ends it in an orderly way and is raised again. Raises UsageError for what can't
-    be, LockedError where another download is running, and DfudError where some files are not in their place.
+    This runs ``dfud download`` in a process of its own; the options are those of the command. Without `once` it
+    runs until KeyboardInterrupt, which ends it in an orderly way and is raised again. Raises UsageError for bad
+    options or configuration, LockedError if another download is running, and DfudError if some files could not be
+    rebuilt.
     """
     options: dict[str, Any] = {
         "once": once,
@@ -112,8 +92,8 @@ def download(
 
 
 def _run(command: str, directory: Path, config: Path, topic_name: str, options: dict[str, Any]) -> None:
-    """Run a command; a process of its own leaves the caller's signals, threads and Kafka clients alone."""
-    words = [
+    """Run a command in a process of its own, which leaves the caller's signals and threads alone."""
+    args = [
         sys.executable,
         "-m",
         "dfud",
@@ -123,18 +103,18 @@ def _run(command: str, directory: Path, config: Path, topic_name: str, options: 
     ]
     for name, value in options.items():
         if value is True:
-            words.append(f"--{name}")
+            args.append(f"--{name}")
         elif value is not None and value is not False:
-            words.append(f"--{name}={os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else value}")
+            args.append(f"--{name}={os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else value}")
     process = subprocess.Popen(
-        [*words, "--", os.fsdecode(directory)],
+        [*args, "--", os.fsdecode(directory)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C is ours to pass on
+        start_new_session=True,  # Ctrl-C reaches only us, and we pass it on
     )
     try:
-        output = _last_lines(process)
+        output = _show_output(process)
         status = process.wait()
     except BaseException:
         process.send_signal(signal.SIGTERM)
@@ -144,141 +124,13 @@ def _run(command: str, directory: Path, config: Path, topic_name: str, options: 
         raise _ERRORS.get(status, DfudError)(output or f"dfud {command} ended with status {status}")
 
 
-def _last_lines(process: subprocess.Popen[bytes]) -> str:
-    """Show what a process puts out, and return the last of it."""
-    lines: list[str] = []
+def _show_output(process: subprocess.Popen[bytes]) -> str:
+    """Print what a process writes, until its end, and return the last lines."""
+    last_lines: deque[str] = deque(maxlen=_MAX_SHOWN_LINES)
     assert process.stdout is not None
     for line in process.stdout:
         text = line.decode("utf-8", "replace").rstrip("\n")
         print(text, flush=True)
-        lines = [*lines[-19:], text]
+        last_lines.append(text)
     process.stdout.close()
-    return "\n".join(lines)
-
-
-def read_files(
-    config: Path,
-    topic: str,
-    *,
-    follow: bool = False,
-    consumer_group_id: str | None = None,
-    spool_bytes: int = _SPOOL_BYTES,
-) -> Iterator[TopicFile]:
-    """Give the files of a topic, each as soon as it is whole and its digest is right, from the topic's start.
-
-    Ends with what is on the topic at the start; with `follow` it goes on for ever. A file that is on the topic in
-    several versions is given as often. With a `consumer_group_id` that has committed offsets it begins there;
-    nothing is committed here. No more than `spool_bytes` of a file are held in memory.
-
-    >>> for path, size, mtime_ns, digest, file in read_files("kafka.config", "scans"):  # doctest: +SKIP
-    ...     print(path, size, file.read(4))
-    """
-    from dfud.core.chunk import BadMessageError, ForeignMessageError
-    from dfud.core.decode import read_chunk
-
-    files: dict[bytes, _Gathered] = {}
-    try:
-        for message in _messages(config, topic, follow, consumer_group_id):
-            try:
-                piece = read_chunk(message.key(), message.value(), message.headers())
-            except (ForeignMessageError, BadMessageError):
-                continue
-            identity = piece.identity()
-            gathered = files.get(identity)
-            if gathered is None:
-                gathered = files[identity] = _Gathered(piece, spool_bytes)
-            try:
-                is_whole = gathered.add(piece)
-            except OSError as problem:
-                if problem.errno not in (errno.EFBIG, errno.EINVAL):
-                    raise
-                files.pop(identity).file.close()  # no file system holds what it claims
-                continue
-            if is_whole:
-                del files[identity]
-                if gathered.is_right():
-                    yield gathered.result(piece)
-                gathered.file.close()
-    finally:
-        for gathered in files.values():
-            gathered.file.close()
-
-
-class _Gathered:
-    """The chunks of one version of a file."""
-
-    def __init__(self, piece: Chunk, spool_bytes: int) -> None:
-        self.file = tempfile.SpooledTemporaryFile(spool_bytes)  # noqa: SIM115 (closed by whoever holds us)
-        self.assembly = Assembly(piece.algorithm, piece.size)
-
-    def add(self, piece: Chunk) -> bool:
-        """Add a chunk; tell whether all are there."""
-        assembly = self.assembly
-        assembly.digest = piece.digest or assembly.digest
-        if assembly.size is None:
-            assembly.size = piece.size
-        if piece.data:
-            if piece.offset > self._end():  # a gap in memory is a gap that is filled: leave it to the disk
-                self.file.rollover()
-            self.file.seek(piece.offset)
-            self.file.write(piece.data)
-            assembly.add(piece.offset, piece.data)
-        return assembly.is_whole or (assembly.size == 0 and bool(assembly.digest))
-
-    def _end(self) -> int:
-        return self.file.seek(0, os.SEEK_END) or self.file.tell()
-
-    def is_right(self) -> bool:
-        def read(length: int, offset: int) -> bytes:
-            self.file.seek(offset)
-            return self.file.read(length)
-
-        return self.assembly.verify(read)
-
-    def result(self, piece: Chunk) -> TopicFile:
-        self.file.seek(0)
-        size = self.assembly.size or 0
-        digest = f"{piece.algorithm}:{self.assembly.digest}"
-        return TopicFile(os.fsdecode(piece.path), size, piece.mtime_ns, digest, self.file)
-
-
-def _messages(config: Path, topic: str, follow: bool, group: str | None) -> Iterator[Any]:
-    """Give the messages of a topic, partition by partition in their order."""
-    from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
-    from dfud.kafka.config import read_config
-    from dfud.kafka.consumer import consumer_properties
-    from dfud.kafka.topic import silent_logger
-    from dfud.kafka.watermarks import retry_query_partitions
-
-    where = os.fsdecode(config)
-    properties = consumer_properties(read_config(where, "consumer"), group or "dfud-read")
-    consumer = Consumer({**properties, "enable.partition.eof": not follow, "logger": silent_logger()})
-    try:
-        found = retry_query_partitions(consumer, topic, properties, where, committed=group is not None, errors=[])
-        reading = {number: each.end for number, each in found.items()}
-        starts = {number: max(each.start, each.committed) for number, each in found.items()}
-        consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
-        if not follow:
-            reading = {number: end for number, end in reading.items() if end > starts[number]}
-        while reading:
-            messages = consumer.consume(_BATCH, 0)
-            if not messages:
-                message = consumer.poll(_IDLE_TIMEOUT_S)
-                messages = [] if message is None else [message]
-            for message in messages:
-                number: int = message.partition()  # type: ignore[assignment]
-                offset: int = message.offset()  # type: ignore[assignment]
-                error = message.error()
-                if error is None:
-                    if follow or offset < found[number].end:
-                        yield message
-                    if not follow and offset + 1 >= found[number].end:
-                        reading.pop(number, None)
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    if offset >= found[number].end:
-                        reading.pop(number, None)
-                elif not error.retriable():
-                    raise DfudError(f"topic {topic} can't be read: {error.str()}") from KafkaException(error)
-    finally:
-        consumer.close()
+    return "\n".join(last_lines)

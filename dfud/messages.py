@@ -1,9 +1,8 @@
 """The messages between processes. Read this first.
 
-Each message is a small frozen struct; `dfud.processes.channel` carries them in batches. For every pair of
-processes that talk to each other there is one union of what may arrive at either end, so that a message that
-does not belong there is an error and not a surprise. A `token` is the number that the supervisor gives to one
-upload of one version of one file; a run never uses it again.
+Each message is a small frozen struct; `dfud.processes.channel` carries them in batches. For each direction between
+two processes there is one union of the messages that may arrive; any other is an error where it is received. A
+`token` is the number that the supervisor gives to one upload of one version of one file; it is unique in a run.
 
 An upload:
 
@@ -14,7 +13,7 @@ An upload:
     producer  ─ FromProducer ─▶ supervisor
               ◀── ToProducer ─
 
-A download has one supervisor and its fetchers, a verification one main process and its readers.
+A download has a supervisor and its fetchers, a verification a main process and its readers.
 
 Unions are spelled out with `Union` and `Optional` because msgspec evaluates them, which Python 3.9 cannot do for
 ``X | None``.
@@ -31,11 +30,11 @@ from dfud.core.version import FileVersion
 
 Ranges = tuple[tuple[int, int], ...]  # of chunk numbers, inclusive, ascending
 
-_tags = itertools.count(1)  # the processes are forked from one another: all have the same numbers
+_tags = itertools.count(1)  # the same in all processes, which are forked from one another
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=lambda name: next(_tags)):
-    """Base of all messages. On the wire it is a MessagePack array: its tag, then its fields."""
+    """Base of all messages. A message is encoded as a MessagePack array: its tag, then its fields."""
 
 
 class Notice(Message, frozen=True):
@@ -46,40 +45,40 @@ class Notice(Message, frozen=True):
 
 
 class Stop(Message, frozen=True):
-    """To any worker: write what is still unwritten, then exit."""
+    """To any worker: write what is not yet written, then exit."""
 
 
 # watcher → supervisor
 
 
 class WatchStarted(Message, frozen=True):
-    """From now on nothing that is moved into the directory goes unseen; the first scan may still be going on."""
+    """From now on no file that is moved into the directory is missed; the first scan may still be running."""
 
 
 class FolderMovedIn(Message, frozen=True):
-    """A whole folder was moved in: all of its files are wanted, however old they look."""
+    """A folder was moved in with all that is in it: its files are to be uploaded, however old they look."""
 
-    path: bytes
+    path: bytes  # relative to the directory
 
 
 class FileFound(Message, frozen=True):
     """A file is ready: it was closed after writing, moved in, or found by a scan."""
 
     version: FileVersion
-    by_event: bool  # reported by the kernel: its content may be new although size and mtime are not
+    by_event: bool  # the kernel reported it: the content may be new even if size and mtime are not
 
 
 class SweepDone(Message, frozen=True):
-    """All that was there when this sweep was requested has been reported."""
+    """Everything that was ready when this sweep was requested has been reported."""
 
     number: int
-    is_whole: bool = True  # no folder was left out because it could not be read
+    is_whole: bool = True  # no folder was skipped because it could not be read
 
 
 class DirectoryGone(Message, frozen=True):
-    """The watched directory no longer exists: nothing new will be found, and LOGS cannot be written."""
+    """The watched directory is gone: no more files will be found, and LOGS cannot be written."""
 
-    why: str
+    reason: str
 
 
 # supervisor → watcher
@@ -92,7 +91,7 @@ class Allowance(Message, frozen=True):
 
 
 class Sweep(Message, frozen=True):
-    """Report everything that is pending, then answer with `SweepDone`; keep watching."""
+    """Report everything that is ready now, then answer with `SweepDone`; keep watching."""
 
     number: int
 
@@ -106,8 +105,8 @@ class FileTask(Message, frozen=True):
     token: int
     version: FileVersion
     chunk_size: int  # bytes
-    to_send: Ranges  # empty to send nothing
-    started: str  # ISO 8601, for the row
+    to_send: Ranges  # of chunk numbers; empty to send nothing
+    started: str  # ISO 8601, for the row in the table
     known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
 
 
@@ -127,11 +126,11 @@ class FileUnchanged(Message, frozen=True):
 
 
 class FileChanged(Message, frozen=True):
-    """The file is not, or is no longer, the version of the task; what was passed on is not a whole version."""
+    """The file is not, or is no longer, the version of the task; what was passed on is not a complete version."""
 
     token: int
-    version: FileVersion  # as it is now
-    being_written: bool  # somebody has it open for writing: the close will be reported
+    version: FileVersion  # what is there now
+    being_written: bool  # a process has it open for writing: the watcher will report when it is closed
 
 
 class FileUnreadable(Message, frozen=True):
@@ -139,21 +138,21 @@ class FileUnreadable(Message, frozen=True):
 
     token: int
     gone: bool  # it no longer exists
-    why: str
+    reason: str
 
 
 # chunker → producer
 
 
 class FileStart(Message, frozen=True):
-    """What the producer needs to know about a file; it comes with the first run of it."""
+    """What the producer needs to know about a file; sent with its first run."""
 
     token: int
     version: FileVersion
     chunk_size: int  # bytes
-    delivered: Ranges  # chunks that were acknowledged in an earlier run
-    started: str  # ISO 8601, for the row
-    sha512: bytes  # of the whole file where the wire format needs it, else empty
+    delivered: Ranges  # of chunks that were acknowledged in an earlier run of the program
+    started: str  # ISO 8601, for the row in the table
+    sha512: bytes  # of the file if the wire format needs it, otherwise empty
 
 
 class RunReady(Message, frozen=True):
@@ -161,23 +160,23 @@ class RunReady(Message, frozen=True):
 
     token: int
     first: int  # number of the first chunk, 1-based
-    n_chunks: int  # 0 if this only reports `xxh3_128`
+    n_chunks: int  # 0 if this message only carries `xxh3_128`
     start: int  # of the bytes in the ring
     length: int  # bytes
-    end: int  # ring position that is free again once the run is in librdkafka's queue
-    xxh3_64: bytes  # 16 hex digits a chunk
-    xxh3_128: str  # of the whole file, with its last run, else ""
+    end: int  # ring position to free once the run is in librdkafka's queue
+    xxh3_64: bytes  # 16 hex digits for each chunk
+    xxh3_128: str  # of the file, with its last run, otherwise ""
     file: Optional[FileStart]  # with the first run of a file
 
 
 class SpaceAbandoned(Message, frozen=True):
-    """Space in the ring that a dead chunker had reserved and not passed on belongs to nobody."""
+    """A dead chunker had reserved space in the ring that it did not pass on; no other message frees it."""
 
-    end: int  # ring position that is free again once all that came before is in librdkafka's queue
+    end: int  # ring position to free once everything before it is in librdkafka's queue
 
 
 class FileDropped(Message, frozen=True):
-    """No more runs of this file follow: it changed while it was read, or could not be read."""
+    """No more runs of this file follow: it changed while it was read, or could not be read to its end."""
 
     token: int
 
@@ -202,28 +201,28 @@ class ChunksAcked(Message, frozen=True):
 class FilesCompleted(Message, frozen=True):
     """Every chunk of these files is acknowledged, and their rows are in the shard on disk."""
 
-    files: tuple[tuple[int, str], ...]  # token and xxh3_128 of the whole file
+    files: tuple[tuple[int, str], ...]  # token and xxh3_128 of each file
     recorded: bool  # False if the rows could not be written
 
 
 class FileUndelivered(Message, frozen=True):
-    """A chunk will not be delivered in this run; acknowledged chunks were reported before."""
+    """A chunk will not be delivered in this run; the chunks that were acknowledged have been reported before."""
 
     token: int
-    why: str
+    reason: str
 
 
 class BrokerOutage(Message, frozen=True):
-    """No broker can be reached, for this reason; or, if it is empty, deliveries have resumed."""
+    """No broker can be reached, for this reason; if the reason is empty, a broker has been reached again."""
 
-    why: str
-    is_cause: bool = False  # the reason tells the user what to do: worth a line even during an outage
+    reason: str
+    is_cause: bool = False  # the reason says what the user can do: worth a line even during an outage
 
 
 class DeliveryGivenUp(Message, frozen=True):
-    """While draining, nothing was acknowledged for the whole of message.timeout.ms."""
+    """While draining, nothing was acknowledged for as long as message.timeout.ms."""
 
-    why: str
+    reason: str
 
 
 class RowsRecorded(Message, frozen=True):
@@ -236,7 +235,7 @@ class RowsRecorded(Message, frozen=True):
 
 
 class Drain(Message, frozen=True):
-    """From now on a message that librdkafka gives up on is undelivered, and is not sent again."""
+    """From now on, do not send a message again that librdkafka gives up on: its file is undelivered."""
 
 
 # fetcher → supervisor of a download
@@ -246,22 +245,22 @@ class PartReport(Message, frozen=True):
     """This fetcher has these bytes of a version of a file."""
 
     part: bytes  # its identity
-    size: Optional[int]  # bytes of the whole; None while it is unknown
+    size: Optional[int]  # bytes of the file; None while it is unknown
     spans: Ranges  # of bytes, counted from 1; empty if the fetcher no longer has the part
 
 
 class Released(Message, frozen=True):
-    """A part that this fetcher will not touch any more."""
+    """A part that this fetcher no longer uses."""
 
     part: bytes
-    name: str  # of its files; "" if there is none
-    size: Optional[int]  # bytes of the whole; None while it is unknown
-    digest: str  # of the whole, hex digits; "" while it is unknown
+    name: str  # of its files; "" if there are none
+    size: Optional[int]  # bytes of the file; None while it is unknown
+    digest: str  # of the file, hex digits; "" while it is unknown
     spans: Ranges  # of bytes, counted from 1
 
 
 class Fetched(Message, frozen=True):
-    """What was counted since the last report: the fields of `dfud.downloading.counts.DownloadCounts`."""
+    """What has been counted since the last report: the fields of `dfud.downloading.counts.DownloadCounts`."""
 
     counts: tuple[int, ...]
 
@@ -271,22 +270,22 @@ class CaughtUp(Message, frozen=True):
 
 
 class CommitFailed(Message, frozen=True):
-    """Offsets could not be committed, for this reason; or, if it is empty, they can be again."""
+    """Offsets could not be committed, for this reason; if the reason is empty, they are committed again."""
 
-    why: str
+    reason: str
 
 
 # supervisor → fetcher
 
 
 class Release(Message, frozen=True):
-    """Let go of a part, and answer with `Released`."""
+    """Stop using a part, and answer with `Released`."""
 
     part: bytes
 
 
 class Merge(Message, frozen=True):
-    """Merge what others have released of a part into your own."""
+    """Merge what other fetchers have released of a part into your own."""
 
     part: bytes
     donors: tuple[Released, ...]
@@ -296,9 +295,9 @@ class Merge(Message, frozen=True):
 
 
 class VersionVerdicts(Message, frozen=True):
-    """Versions that are whole on the topic, and paths of which the topic has other versions than the directory."""
+    """Versions that are complete on the topic, and paths of which it has other versions than the directory."""
 
-    records: bytes  # of `dfud.verifying.findings.RECORD` bytes each
+    records: bytes  # of `dfud.verifying.findings.RECORD_BYTES` bytes each
     paths: bytes  # 8 bytes each
 
 
@@ -310,14 +309,14 @@ class PartialVersion(Message, frozen=True):
     mtime_ns: Optional[int]
     chunk_size: int  # bytes; 0 if unknown
     algorithm: str
-    digest: str  # of the whole, hex digits; "" if unknown
-    spans: Ranges  # of bytes that are there, counted from 1
+    digest: str  # of the file, hex digits; "" if unknown
+    spans: Ranges  # of the bytes that were found, counted from 1
     bad: tuple[int, ...]  # numbers of the chunks whose bytes differ from the file in the directory
     is_here: bool  # the directory has a file of this path and size
 
 
 class ReaderDone(Message, frozen=True):
-    """This reader has read its partitions."""
+    """This reader has read its partitions to the end."""
 
     messages: int
     bytes: int

@@ -1,6 +1,6 @@
-"""Ways to carry the messages of one file from process to process: python -m benchmarks.micro.channels
+"""Ways to carry the messages of one file between processes: python -m benchmarks.micro.channels.
 
-Both ends are driven in turn by one thread, so that the figures are CPU time and no waiting.
+One thread drives both ends in turn, so the figures are CPU time without any waiting.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dfud.messages import FileStart, RunReady
 from dfud.processes import links
 from dfud.processes.channel import Channel
 
-_FILES = 16  # in a packet: several messages go at once
+_FILES = 16  # in a batch
 _STARTED = "2026-01-01T12:00:00.000+00:00"
 
 
@@ -33,7 +33,7 @@ class _Version(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """What a producer has to know of a file, in the manner of `dfud.messages`."""
+    """What a producer needs to know about a file, as a named tuple."""
 
     token: int
     version: _Version
@@ -43,7 +43,7 @@ class _Start(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """A run of chunks in the ring, in the manner of `dfud.messages`."""
+    """A run of chunks in the ring, as a named tuple."""
 
     token: int
     first: int
@@ -56,7 +56,7 @@ class _Run(NamedTuple):
 
 
 def _batch() -> list[Any]:
-    """Return the messages of some small files, none sharing an object with another, as they don't."""
+    """Return the messages of some small files; as in an upload, no two of them share an object."""
     messages: list[Any] = []
     for number in range(_FILES):
         version = _Version(b"run0001/frame%07d.dat" % number, 1024 + number, 1_700_000_000_000_000_000 + number)
@@ -68,7 +68,7 @@ def _batch() -> list[Any]:
 
 
 def _plain(messages: list[Any]) -> list[Any]:
-    """Return the same as bare tuples, a number for the kind first."""
+    """Return the same as plain tuples that begin with a number for their type."""
     return [
         (0, message.token, *message.version, *message[2:]) if isinstance(message, _Start) else (1, *message)
         for message in messages
@@ -82,17 +82,17 @@ def _named(plain: list[Any]) -> list[Any]:
 
 
 def _messages(messages: list[Any]) -> list[RunReady]:
-    """Return the same as messages of ours: the start of a file travels with its first run."""
-    ours = []
+    """Return the same as dfud's messages, in which the start of a file is part of its first run."""
+    batch = []
     for start, run in zip(messages[::2], messages[1::2]):
         version = FileVersion(*start.version)
         file = FileStart(start.token, version, start.chunk_size, start.delivered, start.started, sha512=b"")
-        ours.append(
+        batch.append(
             RunReady(
                 run.token, run.first, run.n_chunks, run.start, run.length, run.end, run.xxh3_64, run.xxh3_128, file
             )
         )
-    return ours
+    return batch
 
 
 _STRUCT = struct.Struct("<QQIQIQ16s32s")
@@ -104,39 +104,40 @@ def _structs(messages: list[Any]) -> bytes:
 
 
 def main() -> None:
+    """Run the benchmark."""
     messages = _batch()
 
     def timed(name: str, once: Callable[[], object]) -> None:
         show(name, best(lambda: [once() for _ in range(200)], 200 * _FILES))
 
-    print("encoding and decoding, a file:")
+    print("encoding and decoding, for each file:")
     pickled = pickle.dumps(messages, 5)
     timed("pickle of named tuples", lambda: pickle.dumps(messages, 5))
     timed("    back", lambda: pickle.loads(pickled))
     plain = _plain(messages)
     tuples = pickle.dumps(plain, 5)
-    timed("pickle of bare tuples", lambda: pickle.dumps(plain, 5))
+    timed("pickle of plain tuples", lambda: pickle.dumps(plain, 5))
     timed("    back", lambda: pickle.loads(tuples))
-    timed("    back, named again", lambda: _named(pickle.loads(tuples)))
+    timed("    back, as named tuples", lambda: _named(pickle.loads(tuples)))
     marshalled = marshal.dumps(plain)
-    timed("marshal of bare tuples", lambda: marshal.dumps(plain))
+    timed("marshal of plain tuples", lambda: marshal.dumps(plain))
     timed("    back", lambda: marshal.loads(marshalled))
-    timed("    back, named again", lambda: _named(marshal.loads(marshalled)))
-    timed("struct, of RunReady alone", lambda: _structs(messages))
+    timed("    back, as named tuples", lambda: _named(marshal.loads(marshalled)))
+    timed("struct, RunReady only", lambda: _structs(messages))
     packed = _structs(messages)
     timed("    back, as tuples", lambda: list(_STRUCT.iter_unpack(packed)))
 
-    ours = _messages(messages)
+    batch = _messages(messages)
     encode = msgspec.msgpack.Encoder().encode
-    encoded = encode(ours)
-    timed("msgspec of structs", lambda: encode(ours))
+    encoded = encode(batch)
+    timed("msgspec of structs", lambda: encode(batch))
     timed("    back", lambda: links.LANE.decode_down(encoded))
 
-    print("a whole way, a file:")
+    print("from end to end, for each file:")
     one, other = Channel.pair(links.LANE)
 
     def by_channel() -> object:
-        one.send(ours)
+        one.send(batch)
         return other.receive()
 
     timed("dfud.processes.channel", by_channel)
@@ -146,7 +147,7 @@ def main() -> None:
         left.send(marshal.dumps(_plain(messages)))
         return _named(marshal.loads(right.recv(1 << 17)))
 
-    timed("the same socket, marshal, named again", by_marshal)
+    timed("the same socket with marshal, as named tuples", by_marshal)
     near, far = multiprocessing.Pipe()
 
     def by_pipe() -> object:
@@ -162,20 +163,20 @@ def main() -> None:
 
     timed("multiprocessing.SimpleQueue", by_queue)
 
-    print("the same, one message at a time, a message:")
+    print("one message at a time, for each message:")
 
-    def singly() -> None:
-        for message in ours * 50:
+    def send_singly() -> None:
+        for message in batch * 50:
             one.send([message])
             other.receive()
 
-    def queued_singly() -> None:
+    def queue_singly() -> None:
         for message in messages * 50:
             queue.put(message)
             queue.get()
 
-    show("dfud.processes.channel", best(singly, 50 * len(ours)))
-    show("multiprocessing.SimpleQueue", best(queued_singly, 50 * len(messages)))
+    show("dfud.processes.channel", best(send_singly, 50 * len(batch)))
+    show("multiprocessing.SimpleQueue", best(queue_singly, 50 * len(messages)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `produce` costs on the calling thread, no broker being there: python -m benchmarks.micro.produce [BYTES]"""
+"""What `produce` costs on the calling thread, without a broker: python -m benchmarks.micro.produce [BYTES]."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ _HEADERS: Headers = [
 ]
 
 
-def _reported(error: object, message: object) -> None:
+def _on_delivery(error: object, message: object) -> None:
     pass
 
 
-def _reported_of(upload: object, number: int, error: object, message: object) -> None:
+def _on_delivery_of(upload: object, number: int, error: object, message: object) -> None:
     pass
 
 
-def _made(number: int) -> Headers:
+def _make_headers(number: int) -> Headers:
     chunk, offset = b"%d/%d" % (number, 8192), b"%d" % (number * 16384)
     return [_HEADERS[0], ("chunk", chunk), ("offset", offset), _HEADERS[3], _HEADERS[4], ("xxh3_64", b"0" * 16)]
 
 
 def main(size: int) -> None:
+    """Print what each way of calling `produce` costs, for messages of `size` bytes."""
     value = os.urandom(size)
     ring = memoryview(bytearray(value) * 64)
     producer = Producer(
@@ -51,53 +52,53 @@ def main(size: int) -> None:
     )
     produce = producer.produce
 
-    def timed(name: str, one: Callable[[int], object]) -> None:
-        def all_of_them() -> None:
+    def time_each(name: str, do: Callable[[int], object]) -> None:
+        def do_all() -> None:
             for number in range(_MESSAGES):
-                one(number)
+                do(number)
 
-        timed_whole(name, all_of_them)
+        time_all(name, do_all)
 
-    def timed_whole(name: str, all_of_them: Callable[[], object]) -> None:
+    def time_all(name: str, do_all: Callable[[], object]) -> None:
         least = float("inf")
         for _ in range(9):
-            least = min(least, best(all_of_them, _MESSAGES, repeat=1))
+            least = min(least, best(do_all, _MESSAGES, repeat=1))
             producer.purge(in_queue=True, in_flight=True)
             while len(producer):
                 producer.poll(0.01)
         show(name, least)
 
-    timed("produce(value, key)", lambda n: produce("t", value, _KEY))
-    timed("... partition given", lambda n: produce("t", value, _KEY, partition=1))
-    timed("... on_delivery, a function", lambda n: produce("t", value, _KEY, on_delivery=_reported))
-    timed(
+    time_each("produce(value, key)", lambda n: produce("t", value, _KEY))
+    time_each("... partition given", lambda n: produce("t", value, _KEY, partition=1))
+    time_each("... on_delivery, a function", lambda n: produce("t", value, _KEY, on_delivery=_on_delivery))
+    time_each(
         "... on_delivery, a partial",
-        lambda n: produce("t", value, _KEY, on_delivery=partial(_reported_of, _KEY, n)),
+        lambda n: produce("t", value, _KEY, on_delivery=partial(_on_delivery_of, _KEY, n)),
     )
-    timed(
+    time_each(
         "... on_delivery, a closure",
         lambda n: produce(
-            "t", value, _KEY, on_delivery=lambda error, message: _reported_of(_KEY, n, error, message)
+            "t", value, _KEY, on_delivery=lambda error, message: _on_delivery_of(_KEY, n, error, message)
         ),
     )
-    timed("... 6 headers, the same list", lambda n: produce("t", value, _KEY, headers=_HEADERS))
-    timed("... 6 headers, made", lambda n: produce("t", value, _KEY, headers=_made(n)))
-    timed(
-        "... 6 headers made, a partial, the value copied",
+    time_each("... 6 headers, the same list", lambda n: produce("t", value, _KEY, headers=_HEADERS))
+    time_each("... 6 headers, a new list", lambda n: produce("t", value, _KEY, headers=_make_headers(n)))
+    time_each(
+        "... 6 new headers, a partial, the value copied",
         lambda n: produce(
             "t",
             bytes(ring[n % 64 * size : n % 64 * size + size]),
             _KEY,
-            headers=_made(n),
-            on_delivery=partial(_reported_of, _KEY, n),
+            headers=_make_headers(n),
+            on_delivery=partial(_on_delivery_of, _KEY, n),
         ),
     )
-    timed("only making the headers", _made)
-    timed("only copying the value", lambda n: bytes(ring[n % 64 * size : n % 64 * size + size]))
+    time_each("only making headers", _make_headers)
+    time_each("only copying the value", lambda n: bytes(ring[n % 64 * size : n % 64 * size + size]))
     batch = getattr(producer, "produce_batch", None)
     if batch is not None:
         messages = [{"value": value, "key": _KEY} for _ in range(_MESSAGES)]
-        timed_whole("produce_batch, no headers (it takes none)", lambda: batch("t", messages))
+        time_all("produce_batch, which takes no headers", lambda: batch("t", messages))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Ways to get a file's bytes into shared memory, hashed: python -m benchmarks.micro.reading [FOLDER]
+"""Ways to read and hash a file's bytes into shared memory: python -m benchmarks.micro.reading [FOLDER].
 
-The files are made in FOLDER (the folder for temporary files) and are in the page cache when they are read.
+The files are made in FOLDER (by default that for temporary files), and are in the page cache when they are read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MADV_POPULATE_READ = 22  # of Linux 5.14
 
 
 class _Shared:
-    """A map that stands for the ring."""
+    """A shared map in place of the ring."""
 
     def __init__(self, run: int) -> None:
         self.map = mmap.mmap(-1, 16 * run)
@@ -45,7 +45,7 @@ def _digests(view: memoryview) -> str:
     return "".join([digest(view[at : at + _CHUNK]) for at in range(0, len(view), _CHUNK)])
 
 
-def _by_preadv(path: bytes, ring: _Shared, chunks: bool = False, whole: bool = False) -> None:
+def _by_preadv(path: bytes, ring: _Shared, hash_chunks: bool = False, hash_file: bool = False) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     state = xxhash.xxh3_128()
     offset = 0
@@ -54,9 +54,9 @@ def _by_preadv(path: bytes, ring: _Shared, chunks: bool = False, whole: bool = F
         count = os.preadv(descriptor, [place], offset)
         if not count:
             break
-        if whole:
+        if hash_file:
             state.update(place[:count])
-        if chunks:
+        if hash_chunks:
             _digests(place[:count])
         offset += count
     os.close(descriptor)
@@ -70,9 +70,9 @@ def _by_mmap(path: bytes, ring: _Shared, advice: int | None = None) -> None:
             mapped.madvise(advice)
         with memoryview(mapped) as view:
             for offset in range(0, size, ring.run):
-                piece = view[offset : offset + ring.run]
-                ring.next(len(piece))[:] = piece
-                piece.release()
+                part = view[offset : offset + ring.run]
+                ring.next(len(part))[:] = part
+                part.release()
     os.close(descriptor)
 
 
@@ -88,18 +88,19 @@ def _by_readinto(path: bytes, ring: _Shared) -> None:
             pass
 
 
-def _whole_digest(ring: _Shared) -> None:
+def _file_digest(ring: _Shared) -> None:
     state = xxhash.xxh3_128()
     for _ in range(_LARGE // ring.run):
         state.update(ring.next(ring.run))
 
 
-def _all_of(one: Callable[[bytes, _Shared], None], paths: list[bytes], ring: _Shared) -> None:
+def _read_all(read: Callable[[bytes, _Shared], None], paths: list[bytes], ring: _Shared) -> None:
     for path in paths:
-        one(path, ring)
+        read(path, ring)
 
 
 def main(parent: str | None) -> None:
+    """Run the benchmark with files below `parent`."""
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         large = Path(folder, "large")
         large.write_bytes(os.urandom(_LARGE))
@@ -117,20 +118,20 @@ def main(parent: str | None) -> None:
         for run in (1 << 18, 1 << 20, 1 << 22):
             ring_of = _Shared(run)
             timed(f"preadv, {run >> 10} KiB at once", partial(_by_preadv, source, ring_of))
-        timed("preadv, 1 MiB, digest of the whole", lambda: _by_preadv(source, ring, whole=True))
-        timed("preadv, 1 MiB, digests of all chunks", lambda: _by_preadv(source, ring, chunks=True))
-        timed("preadv, 1 MiB, both", lambda: _by_preadv(source, ring, chunks=True, whole=True))
+        timed("preadv, 1 MiB, digest of the file", lambda: _by_preadv(source, ring, hash_file=True))
+        timed("preadv, 1 MiB, digests of all chunks", lambda: _by_preadv(source, ring, hash_chunks=True))
+        timed("preadv, 1 MiB, both", lambda: _by_preadv(source, ring, hash_chunks=True, hash_file=True))
         timed("readinto", lambda: _by_readinto(source, ring))
         timed("read, then copied", lambda: _by_read(source, ring))
         timed("mmap, then copied", lambda: _by_mmap(source, ring))
         timed("mmap with MADV_SEQUENTIAL, then copied", lambda: _by_mmap(source, ring, mmap.MADV_SEQUENTIAL))
         timed("mmap with MADV_POPULATE_READ, then copied", lambda: _by_mmap(source, ring, _MADV_POPULATE_READ))
-        timed("only the digest of the whole", lambda: _whole_digest(ring))
+        timed("only the digest of the file", lambda: _file_digest(ring))
 
-        print("files of 1 KiB, each:")
+        print("files of 1 KiB, for each file:")
         names = [bytes(name) for name in small]
-        for name, one in (("preadv", _by_preadv), ("readinto", _by_readinto), ("mmap", _by_mmap)):
-            show(name, best(partial(_all_of, one, names, ring), len(names)))
+        for name, read in (("preadv", _by_preadv), ("readinto", _by_readinto), ("mmap", _by_mmap)):
+            show(name, best(partial(_read_all, read, names, ring), len(names)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What one small file costs each process in Python: python -m benchmarks.micro.roles
+"""What one small file costs each process in Python: python -m benchmarks.micro.roles.
 
-The real parts of an upload are driven one after another by one thread, each given what the one before it has made.
-librdkafka is left out: in its place a producer that takes every message and acknowledges it.
+One thread drives the real parts of an upload one after another; each gets what the one before it has produced.
+A stub that acknowledges every message takes the place of librdkafka.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dfud.processes.packing import pack
 from dfud.uploading.chunker import Chunker
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.producer import ProducerSettings, ProducerWorker
-from dfud.uploading.reports import Reports
+from dfud.uploading.reporter import UploadReporter
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE
 from dfud.watch.once import OnceSource
@@ -41,7 +41,7 @@ _BATCH = 256  # messages, as the watcher sends them
 
 
 class _Sink:
-    """A channel whose other end nobody reads: it packs what is sent, and keeps it."""
+    """A channel without another end: it packs what is sent, and keeps the packets."""
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
@@ -61,14 +61,14 @@ class _Sink:
 
 
 class _Delivered:
-    """The message that a report is about."""
+    """A message that was delivered."""
 
     def offset(self) -> int:
         return 0
 
 
 class _Acknowledger:
-    """Takes every message, and acknowledges all of them at the next poll."""
+    """A producer that accepts every message, and acknowledges all of them at the next poll."""
 
     def __init__(self) -> None:
         self._reports: list[Callable[..., None]] = []
@@ -97,9 +97,9 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 
 def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
-    for ready in OnceSource(tree).ready():
-        if ready is not None:
-            batch.append(FileFound(ready.version, ready.by_event))
+    for file in OnceSource(tree).ready_files():
+        if file is not None:
+            batch.append(file)
         if len(batch) >= _BATCH:
             sink.send(batch)
             batch = []
@@ -107,15 +107,15 @@ def _watch(tree: WatchedTree) -> list[bytes]:
     return sink.packets
 
 
-def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]:
-    """Recognise the files, and give each a task, as far as a chunker may have them."""
+def _find(ledger: Ledger, reporter: UploadReporter, packets: list[bytes]) -> list[bytes]:
+    """Enqueue the files, and make a task for each, as many at a time as a chunker gets."""
     sink = _Sink()
     for packet in packets:
         for message in links.WATCHER.decode_up(packet):
             assert isinstance(message, FileFound)
             entry = ledger.on_found(message.version, message.by_event)
             if entry is not None:
-                reports.enqueued(entry, time.monotonic())
+                reporter.on_enqueued(entry, time.monotonic())
         tasks = [task for _, task in ledger.dispatch()]
         sink.send(tasks)
         for task in tasks:
@@ -127,7 +127,7 @@ def _read(chunker: Chunker, packets: list[bytes]) -> None:
     for packet in packets:
         for task in links.CHUNKER.decode_down(packet):
             assert isinstance(task, FileTask)
-            chunker._do_small(task)
+            chunker._read_small(task)
     chunker._flush()
 
 
@@ -135,12 +135,13 @@ def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     for packet in packets:
         for message in links.LANE.decode_down(packet):
             lane._from_chunker(message)
-        lane._client.poll()
-        lane._keep_tables()
-    lane._keep_tables(at_once=True)
+        lane._sender.produce()
+        lane._sender.poll(is_idle=False)
+        lane._files.write_due(time.monotonic(), hurry=False)
+    lane._files.write_all(time.monotonic())
 
 
-def _complete(ledger: Ledger, reports: Reports, read: list[bytes], completed: list[bytes]) -> int:
+def _complete(ledger: Ledger, reporter: UploadReporter, read: list[bytes], completed: list[bytes]) -> int:
     index, count = CompletedIndex(), 0
     for packet in read:
         for report in links.CHUNKER.decode_up(packet):
@@ -155,12 +156,13 @@ def _complete(ledger: Ledger, reports: Reports, read: list[bytes], completed: li
                     assert entry is not None
                     index.add(entry.identity, bytes.fromhex(xxh3_128))
                     ledger.on_completed(token)
-                    reports.done(entry, time.monotonic())
+                    reporter.on_completed(entry, time.monotonic())
                     count += 1
     return count
 
 
 def main() -> None:
+    """Run the benchmark."""
     gc.disable()  # as in the processes of an upload, nearly
     with tempfile.TemporaryDirectory() as work:
         folder = make(Dataset(_FILES, KIB), Path(work))
@@ -168,7 +170,7 @@ def main() -> None:
         os.makedirs(logs.path)
         tree = WatchedTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
         ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
-        reports = Reports(logging.getLogger("nobody"))
+        reporter = UploadReporter(logging.getLogger("benchmark"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.dir_fd, NATIVE)  # type: ignore[arg-type]
@@ -178,12 +180,12 @@ def main() -> None:
             lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]
         )  # fmt: skip
 
-        found = _timed("watcher: list, stat, open, lease, close, tell", lambda: _watch(tree))
-        tasks = _timed("supervisor: recognise, enqueue, hand out", lambda: _find(ledger, reports, found))
-        _timed("chunker: open, read, hash, close, tell", lambda: _read(chunker, tasks))
+        found = _timed("watcher: list, stat, open, lease, close, report", lambda: _watch(tree))
+        tasks = _timed("supervisor: detect, enqueue, dispatch", lambda: _find(ledger, reporter, found))
+        _timed("chunker: open, read, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
-        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reports, read, completed))
+        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reporter, read, completed))
         assert done == _FILES, done
 
 

@@ -1,4 +1,4 @@
-"""Time a function on the calling thread."""
+"""Timing a function by the CPU time of the calling thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def best(do: Callable[[], object], times: int, repeat: int = 7) -> float:
-    """Return the CPU microseconds of this thread a step, when `do` does `times` steps: the least of `repeat`."""
+    """Return the CPU time of one step (us) if `do` does `times` of them: the least of `repeat` runs."""
     least = float("inf")
     for _ in range(repeat):
         began = time.thread_time()
@@ -17,4 +17,5 @@ def best(do: Callable[[], object], times: int, repeat: int = 7) -> float:
 
 
 def show(name: str, microseconds: float, more: str = "") -> None:
+    """Print one line of results."""
     print(f"{name:56} {microseconds:8.2f} us {more}".rstrip(), flush=True)

@@ -49,16 +49,16 @@ _unpack = msgspec.msgpack.Decoder(_Message).decode
 def message_key(path: bytes, number: int, n_chunks: int) -> bytes:
     """Return the key of a chunk: its folders joined by "_", its name, and its number.
 
-    OpenMSIStream 1.8.8 itself writes "_chunk_" before the number. Its download ignores keys; its stream processors
-    use them, after a restart, to find the messages of unfinished files.
+    OpenMSIStream's download ignores keys; its stream processors use them, after a restart, to find the messages of
+    unfinished files.
 
     >>> message_key(b"scans/day_1/a.tif", 2, 3)
-    b'scans_day_1_a.tif_2_of_3'
+    b'scans_day_1_a.tif_chunk_2_of_3'
     >>> message_key(b"a.tif", 1, 1)
-    b'_a.tif_1_of_1'
+    b'_a.tif_chunk_1_of_1'
     """
     folder, _, name = path.rpartition(b"/")
-    return b"%b_%b_%d_of_%d" % (folder.replace(b"/", b"_"), name, number, n_chunks)
+    return b"%b_%b_chunk_%d_of_%d" % (folder.replace(b"/", b"_"), name, number, n_chunks)
 
 
 def encoder(version: FileVersion, chunk_size: int, file_sha512: bytes) -> Callable[[int, bytes, bytes], bytes]:

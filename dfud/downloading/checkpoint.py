@@ -1,4 +1,4 @@
-"""Committing offsets, and only when all that lies before them is on disk."""
+"""Committing offsets, only after everything before them is on disk."""
 
 from __future__ import annotations
 
@@ -6,50 +6,55 @@ import threading
 import time
 from collections.abc import Callable
 
-from dfud.downloading.part_store import PartStore, Snapshot
-from dfud.downloading.parts import PartsFolder
+from dfud.downloading.disk import DiskReporter
+from dfud.downloading.part_store import PartStore
+from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.unsaved import Snapshot
 
-_MIN_INTERVAL_S = 2.0  # s between checkpoints, at the least
-_COST_FACTOR = 4  # and so many times what a checkpoint takes
+_MIN_INTERVAL_S = 2.0  # between checkpoints
+_COST_FACTOR = 4  # the interval is also at least this many times as long as the last checkpoint took
 
 
 class Checkpoint:
-    """One look at all that was written, being put on disk by a thread of its own while messages go on."""
+    """A snapshot that a thread of its own puts on disk while more messages are taken."""
 
     def __init__(
         self, snapshot: Snapshot, positions: dict[int, int], folder: PartsFolder, sync: Callable[[], None]
     ) -> None:
+        """Start to put `snapshot` on disk."""
         self.snapshot = snapshot
-        self.positions = positions  # by partition: the offset of the first message that is not in it
+        self.positions = positions  # by partition, the offset of the first message that is not in the snapshot
         self.error: OSError | None = None
+        self.seconds = 0.0  # that it took
         self._folder = folder
         self._sync = sync
-        self._thread = threading.Thread(target=self._put_on_disk, daemon=True)
-        self._began = time.monotonic()
-        self.seconds = 0.0  # that it took
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._save, daemon=True)
         self._thread.start()
 
     @property
     def is_over(self) -> bool:
+        """Whether it has succeeded or failed."""
         return not self._thread.is_alive()
 
     def wait(self) -> None:
+        """Wait until it is over."""
         self._thread.join()
 
-    def _put_on_disk(self) -> None:
-        """Sync the bytes, and only then put the notes that tell of them in place; sync these, too."""
-        notes = self.snapshot.notes
+    def _save(self) -> None:
+        """Sync the bytes, only then publish the metadata that lists them, and sync that, too."""
+        metadata = self.snapshot.metadata
         try:
-            for name, text in notes:
-                self._folder.write_note(name, text)
+            for name, text in metadata:
+                self._folder.write_metadata(name, text)
             self._sync()
-            for name, _ in notes:
-                self._folder.publish_note(name)
-            if notes:
+            for name, _ in metadata:
+                self._folder.publish_metadata(name)
+            if metadata:
                 self._sync()
-        except OSError as problem:
-            self.error = problem
-        self.seconds = time.monotonic() - self._began
+        except OSError as error:
+            self.error = error
+        self.seconds = time.monotonic() - self._started
 
 
 class Checkpoints:
@@ -57,60 +62,67 @@ class Checkpoints:
 
     def __init__(
         self,
-        snapshot: Callable[[], Snapshot],
-        shelf: PartStore,
+        store: PartStore,
         folder: PartsFolder,
         sync: Callable[[], None],
         commit: Callable[[dict[int, int]], None],
-        tell_trouble: Callable[[str], None],
+        disk_reporter: DiskReporter,
     ) -> None:
-        """`commit` takes offsets by partition; `tell_trouble` why the disk fails, or "" when it is well."""
-        self._snapshot = snapshot
-        self._shelf = shelf
+        """`sync` puts all that was written on disk; `commit` is given offsets by partition."""
+        self._store = store
         self._folder = folder
         self._sync = sync
         self._commit = commit
-        self._tell_trouble = tell_trouble
+        self._disk_reporter = disk_reporter
         self._running: Checkpoint | None = None
         self._committed: dict[int, int] = {}
         self._next = time.monotonic() + _MIN_INTERVAL_S
-        self._in_trouble = False
+        self._is_failing = False
 
-    def tick(self, positions: dict[int, int]) -> None:
-        """Do what is due, without ever waiting; `positions` are those after the messages taken so far."""
+    def run_due(self, positions: dict[int, int]) -> None:
+        """Start or end a checkpoint if it is time, without waiting.
+
+        `positions` are the offsets by partition after the messages taken so far.
+        """
         if self._running is not None:
             if self._running.is_over:
-                self._end()
+                self.end()
         elif time.monotonic() >= self._next and positions != self._committed:
-            self._begin(positions)
+            self.start(positions)
 
     def finish(self, positions: dict[int, int]) -> bool:
-        """Put all on disk and commit; tell whether that could be done."""
+        """Put everything on disk and commit; return whether that succeeded."""
         if self._running is not None:
-            self._running.wait()
-            self._end()
-        self._begin(positions)
-        self._running.wait()  # type: ignore[union-attr]
-        return self._end()
+            self.end()
+        self.start(positions)
+        return self.end()
 
-    def _begin(self, positions: dict[int, int]) -> None:
-        self._running = Checkpoint(self._snapshot(), dict(positions), self._folder, self._sync)
+    def start(self, positions: dict[int, int]) -> None:
+        """Start a checkpoint; there must not be one already."""
+        self._running = Checkpoint(self._store.snapshot(), dict(positions), self._folder, self._sync)
 
-    def _end(self) -> bool:
-        done, self._running = self._running, None
-        assert done is not None
-        self._next = time.monotonic() + max(_MIN_INTERVAL_S, _COST_FACTOR * done.seconds)
-        if done.error is not None:
-            self._shelf.not_saved(done.snapshot)
-            self._in_trouble = True
-            self._tell_trouble(done.error.strerror or str(done.error))
+    def wait(self) -> Checkpoint:
+        """Wait until the checkpoint that was started is over, and return it."""
+        assert self._running is not None
+        self._running.wait()
+        return self._running
+
+    def end(self) -> bool:
+        """Commit the offsets of the checkpoint that was started, once it is on disk; return whether it is."""
+        checkpoint, self._running = self.wait(), None
+        self._next = time.monotonic() + max(_MIN_INTERVAL_S, _COST_FACTOR * checkpoint.seconds)
+        if checkpoint.error is not None:
+            self._store.on_save_failed(checkpoint.snapshot)
+            self._is_failing = True
+            self._disk_reporter.on_failure(checkpoint.error)
             return False
-        if self._in_trouble:
-            self._in_trouble = False
-            self._tell_trouble("")
-        self._shelf.saved(done.snapshot)
-        fresh = {number: at for number, at in done.positions.items() if self._committed.get(number) != at}
-        if fresh:
-            self._commit(fresh)
-            self._committed.update(fresh)
+        if self._is_failing:
+            self._is_failing = False
+            self._disk_reporter.on_success()
+        self._store.on_saved(checkpoint.snapshot)
+        positions = checkpoint.positions.items()
+        changed = {number: offset for number, offset in positions if self._committed.get(number) != offset}
+        if changed:
+            self._commit(changed)
+            self._committed.update(changed)
         return True

@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Iterable
+
+from dfud.core.text import counted
 
 
-class DownloadCounts(NamedTuple):
-    """Sums since a start, or since the last report."""
+@dataclasses.dataclass
+class DownloadCounts:
+    """Sums since the start, or since the last report."""
 
     messages: int = 0
-    bytes: int = 0  # of the chunks
-    files: int = 0  # put in their place
+    bytes: int = 0  # of chunks
+    files: int = 0  # put in place
     duplicates: int = 0  # chunks that were there already
     superseded: int = 0  # chunks and files of versions older than what is in place
-    left_out: int = 0  # chunks of files that --download_regex leaves out
-    foreign: int = 0  # messages that are no chunks of files
-    refused: int = 0  # messages that can't be true, or whose path or place in the file can't be had
-    wrong: int = 0  # files with all their bytes, which are not those of their digest
-    unplaced: int = 0  # files that are whole and could not be put in their place
+    left_out: int = 0  # chunks of files that do not match --download_regex
+    foreign: int = 0  # messages that are not chunks of files
+    refused: int = 0  # messages that cannot be true, or cannot be written
+    wrong: int = 0  # complete files whose digest does not match
+    unplaced: int = 0  # complete files that could not be put in place
 
-    def plus(self, more: DownloadCounts) -> DownloadCounts:
-        return DownloadCounts(*(one + other for one, other in zip(self, more)))
+    def add(self, more: Iterable[int]) -> None:
+        """Add counts in the order of the fields."""
+        for field, number in zip(dataclasses.fields(self), more):
+            setattr(self, field.name, getattr(self, field.name) + number)
 
+    def take(self) -> tuple[int, ...]:
+        """Return the counts in the order of the fields, and start again from zero."""
+        taken: tuple[int, ...] = dataclasses.astuple(self)
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, 0)
+        return taken
 
-class Tally:
-    """Counts that are being made."""
-
-    def __init__(self) -> None:
-        self._counts = dict.fromkeys(DownloadCounts._fields, 0)
-
-    def add(self, name: str, number: int = 1) -> None:
-        self._counts[name] += number
-
-    def take(self) -> DownloadCounts:
-        """Return what was counted since the last time."""
-        counts = DownloadCounts(**self._counts)
-        self._counts = dict.fromkeys(DownloadCounts._fields, 0)
-        return counts
-
-
-def summary(counts: DownloadCounts) -> str:
-    """Return one line of what there was, without what there was none of."""
-    text = f"{counts.messages} messages read, {counts.bytes / 1e6:.1f} MB, {counts.files} files put in their place"
-    for number, what in (
-        (counts.duplicates, "chunks came twice"),
-        (counts.superseded, "chunks or files of older versions left out"),
-        (counts.left_out, "chunks left out by --download_regex"),
-        (counts.foreign, "messages were no chunks of files"),
-        (counts.refused, "messages refused"),
-        (counts.wrong, "files with wrong bytes"),
-        (counts.unplaced, "files that could not be put in their place"),
-    ):
-        if number:
-            text += f", {number} {what}"
-    return text
+    def summary(self) -> str:
+        """Return one line with all counts but those that are zero."""
+        parts = [
+            f"{counted(self.messages, 'message')} read",
+            f"{self.bytes / 1e6:.1f} MB",
+            f"{counted(self.files, 'file')} completed",
+        ]
+        if self.duplicates:
+            parts.append(f"{counted(self.duplicates, 'chunk')} received twice")
+        if self.superseded:
+            parts.append(
+                f"{counted(self.superseded, 'chunk or file', 'chunks or files')} of older versions skipped"
+            )
+        if self.left_out:
+            parts.append(f"{counted(self.left_out, 'chunk')} excluded by --download_regex")
+        if self.foreign:
+            parts.append(f"{counted(self.foreign, 'message')} without a chunk of a file skipped")
+        if self.refused:
+            parts.append(f"{counted(self.refused, 'message')} refused")
+        if self.wrong:
+            parts.append(f"{counted(self.wrong, 'file')} with a wrong digest")
+        if self.unplaced:
+            parts.append(f"{counted(self.unplaced, 'file')} that could not be put in place")
+        return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Bringing together the chunks of a file that have come to several fetchers."""
+"""Merging the parts of a file whose chunks were received by several fetchers."""
 
 from __future__ import annotations
 
@@ -7,73 +7,71 @@ from typing import NamedTuple, Union
 from dfud.core.ranges import RangeSet
 from dfud.messages import Merge, PartReport, Release, Released
 
-Order = tuple[int, Union[Release, Merge]]  # the number of the fetcher that it is for, and what it is to do
+Order = tuple[int, Union[Release, Merge]]  # the number of a fetcher, and what it has to do
 
 
 class _PendingMerge(NamedTuple):
-    """A version of a file that is being brought together."""
+    """A version that is about to be merged."""
 
-    owner: int  # the fetcher that makes it whole
-    waiting: set[int]  # fetchers that are to give what they have
-    given: list[Released]
+    merging: int  # the fetcher that merges
+    releasing: set[int]  # the fetchers that have not released their parts yet
+    released: list[Released]
 
 
 class PartMerger:
-    """Knows which bytes of which part lie with which fetcher; pure, and told of everything."""
+    """Decides which fetcher merges which parts; pure, and notified of everything that fetchers report."""
 
     def __init__(self) -> None:
-        self._held: dict[bytes, dict[int, RangeSet]] = {}
-        self._sizes: dict[bytes, int] = {}  # of those that are known
-        self._meetings: dict[bytes, _PendingMerge] = {}
+        self._spans: dict[bytes, dict[int, RangeSet]] = {}  # of bytes, by identity of the part and fetcher
+        self._sizes: dict[bytes, int] = {}  # bytes, as far as known
+        self._pending: dict[bytes, _PendingMerge] = {}
 
     @property
     def is_busy(self) -> bool:
-        """Whether some file is being brought together."""
-        return bool(self._meetings)
+        """Whether parts are about to be merged."""
+        return bool(self._pending)
 
     def on_report(self, fetcher: int, report: PartReport) -> list[Order]:
-        """Take a report; return what is to be done where all bytes of a file are there, in several places."""
+        """Return what to do now that `fetcher` has these bytes: something if all of them are there, but apart."""
         part = report.part
         if not report.spans:
-            holders = self._held.get(part, {})
-            holders.pop(fetcher, None)
-            if not holders:
+            by_fetcher = self._spans.get(part, {})
+            by_fetcher.pop(fetcher, None)
+            if not by_fetcher:
                 self._forget(part)
             return []
-        holders = self._held.setdefault(part, {})
-        holders[fetcher] = RangeSet(report.spans)
+        by_fetcher = self._spans.setdefault(part, {})
+        by_fetcher[fetcher] = RangeSet(report.spans)
         if report.size is not None:
             self._sizes[part] = report.size
         size = self._sizes.get(part)
-        if len(holders) < 2 or size is None or part in self._meetings:
+        if len(by_fetcher) < 2 or size is None or part in self._pending:
             return []
         union = RangeSet()
-        for spans in holders.values():
+        for spans in by_fetcher.values():
             union.update(spans)
         if not union.covers(size):
             return []
-        others = set(holders) - {fetcher}
-        self._meetings[part] = _PendingMerge(fetcher, others, [])
+        others = set(by_fetcher) - {fetcher}
+        self._pending[part] = _PendingMerge(fetcher, others, [])
         return [(other, Release(part)) for other in sorted(others)]
 
-    def on_released(self, fetcher: int, gift: Released) -> list[Order]:
-        """Take what a fetcher has let go of; return what is to be done with it."""
-        meeting = self._meetings.get(gift.part)
-        self._held.get(gift.part, {}).pop(fetcher, None)
-        if meeting is None:
+    def on_released(self, fetcher: int, released: Released) -> list[Order]:
+        """Return what to do now that `fetcher` has released a part."""
+        part = released.part
+        pending = self._pending.get(part)
+        self._spans.get(part, {}).pop(fetcher, None)
+        if pending is None:
             return []
-        meeting.waiting.discard(fetcher)
-        if gift.name:
-            meeting.given.append(gift)
-        return self._conclude(gift.part, meeting)
-
-    def _conclude(self, part: bytes, meeting: _PendingMerge) -> list[Order]:
-        if meeting.waiting:
+        pending.releasing.discard(fetcher)
+        if released.name:
+            pending.released.append(released)
+        if pending.releasing:
             return []
         self._forget(part)
-        return [(meeting.owner, Merge(part, tuple(meeting.given)))]
+        return [(pending.merging, Merge(part, tuple(pending.released)))]
 
     def _forget(self, part: bytes) -> None:
-        self._meetings.pop(part, None)
-        self._held.pop(part, None)
+        self._pending.pop(part, None)
+        self._spans.pop(part, None)
         self._sizes.pop(part, None)

@@ -1,36 +1,36 @@
-"""One run of the download, put together: the topic looked at, LOGS opened and locked, the processes started."""
+"""One run of the download: checks the topic, opens and locks LOGS, and starts the processes."""
 
 from __future__ import annotations
 
-import logging
 import os
-import secrets
 from typing import NamedTuple
 
 from dfud.core.names import LOGS
-from dfud.downloading.fetcher import FetchSettings
-from dfud.downloading.parts import PartsFolder
+from dfud.downloading.consumer_group import KnownGroups, choose_group
+from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import UsageError
 from dfud.files.confined import ConfinedTree
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.consumer import consumer_properties, group_id
-from dfud.kafka.watermarks import Partition, query_partitions
+from dfud.kafka.properties import consumer_properties, group_id
+from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import open_log
 from dfud.processes.child import run_in_child
-from dfud.processes.console import CommandInput, Output
+from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
-from dfud.processes.signals import Signals
+from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
-from dfud.processes.workers import Workers
+from dfud.processes.workers import WorkerPool
 
 LOG_FILE = "DataFileDownloadDirectory.log"
+_OUTPUT_TIMEOUT_S = 2.0  # for a slow console at the end
 
 
 class DownloadOptions(NamedTuple):
-    """What the user asked for, checked as far as that needs no look at the system."""
+    """What the user asked for, checked as far as that does not depend on the system."""
 
     directory: str
     topic: str
@@ -45,22 +45,21 @@ class DownloadOptions(NamedTuple):
 
 
 def download(options: DownloadOptions, config: ClientConfig) -> int:
-    """Download until told to end; return the exit status. Raises DfudError."""
-    if len(options.topic) > MAX_TOPIC_CHARS:
+    """Download until asked to end; return the exit status. Raises DfudError."""
+    topic = options.topic
+    if len(topic) > MAX_TOPIC_CHARS:
         raise UsageError(
             f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its files in LOGS would not fit"
         )
-    wanted = group_id(config, options.consumer_group_id)
-    is_explicit = options.consumer_group_id is not None
-    properties = consumer_properties(config, wanted or "dfud")
-    signals = Signals()
-    partitions = run_in_child(
-        signals, query_partitions, options.topic, properties, config.path, wanted is not None
-    )
+    group = group_id(config, options.consumer_group_id)
+    properties = consumer_properties(config, group or "dfud")
+    signals = SignalPipe()
+    partitions = run_in_child(signals, query_partitions, topic, properties, config.path, group is not None)
     directory = os.path.realpath(options.directory)
     logs = _make_logs(directory)
-    lock = _take_lock(logs, directory)
-    output = Output()
+    # One lock for all topics: two downloads could compete for a path.
+    lock = DirectoryLock.take(os.path.join(logs, ".download.lock"), f"downloading to {directory}")
+    output = ConsoleOutput()
     log = open_log(
         output.write_line,
         options.logger_stream_level,
@@ -69,27 +68,29 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         options.logger_file_level,
     )
     try:
-        folder = PartsFolder(_open_parts(directory, options.topic))
-        folder.tidy()
-        folder.hand_over(options.n_threads)
-        properties["group.id"] = _settle_group(folder, wanted, is_explicit, partitions, log)
-        ends = {number: found.end for number, found in partitions.items()} if options.once else None
+        parts_name = f"download_from_{topic}"
+        folder = PartsFolder(_open_parts_folder(directory, parts_name))
+        folder.remove_leftovers()
+        folder.reassign(options.n_threads)
+        is_explicit = options.consumer_group_id is not None
+        known = KnownGroups(folder.dir_fd)
+        properties["group.id"] = choose_group(known, group, is_explicit, partitions.values(), log)
         settings = FetchSettings(
             directory,
-            _parts_name(options.topic),
-            options.topic,
+            parts_name,
+            topic,
             properties,
             options.n_threads,
-            ends,
+            {number: each.end for number, each in partitions.items()} if options.once else None,
             options.download_regex,
         )
-        log.info(f"downloading topic {options.topic} to {directory}")
-        listing = os.path.join(logs, f"download_from_{options.topic}_incomplete.csv")
-        surroundings = RunContext(signals, output, CommandInput(), options.update_seconds)
+        log.info(f"downloading topic {topic} to {directory}")
+        table = os.path.join(logs, f"download_from_{topic}_incomplete.csv")
+        context = RunContext(signals, output, CommandInput(), options.update_seconds)
         tune_gc()
-        return DownloadSupervisor(listing, settings, folder, Workers(lock), surroundings, log).run()
+        return DownloadSupervisor(table, settings, folder, WorkerPool(lock), context, log).run()
     finally:
-        output.finish(2.0)
+        output.drain(_OUTPUT_TIMEOUT_S)
         output.close()
 
 
@@ -99,66 +100,22 @@ def _make_logs(directory: str) -> str:
         os.makedirs(path, exist_ok=True)
         if os.path.islink(path):
             raise UsageError(f"{path} is a link; dfud writes only into a LOGS that is a folder of the directory")
-    except OSError as problem:
-        raise UsageError(f"{path} can't be made: {problem.strerror}; dfud must be able to write there") from None
+    except OSError as error:
+        raise UsageError(f"cannot create {path}: {error.strerror}; dfud must be able to write there") from None
     return path
 
 
-def _take_lock(logs: str, directory: str) -> DirectoryLock:
-    """Take the lock of the directory for downloads, whatever the topic: two could compete for a file's place."""
-    return DirectoryLock.take(os.path.join(logs, ".download.lock"), f"downloading to {directory}")
-
-
-def _parts_name(topic: str) -> str:
-    return f"download_from_{topic}"
-
-
-def _open_parts(directory: str, topic: str) -> int:
+def _open_parts_folder(directory: str, name: str) -> int:
+    """Return the descriptor of the folder `name` in LOGS, which is created if necessary."""
     tree = ConfinedTree(directory)
-    name = _parts_name(topic)
     try:
         logs = tree.open_folder(LOGS, logs=True)
         if name not in os.listdir(logs):
             os.mkdir(name, dir_fd=logs)
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)
-    except OSError as problem:
+    except OSError as error:
         raise UsageError(
-            f"{directory}/LOGS/{name} can't be used: {problem.strerror}; dfud keeps incomplete files there"
+            f"cannot use {directory}/LOGS/{name}: {error.strerror}; dfud keeps incomplete files there"
         ) from None
     finally:
         tree.close()
-
-
-def _settle_group(
-    folder: PartsFolder,
-    wanted: str | None,
-    is_explicit: bool,
-    partitions: dict[int, Partition],
-    log: logging.Logger,
-) -> str:
-    """Return the consumer group: the one asked for, or one of this directory's own, made at its first download.
-
-    A configuration file may serve several directories. Where its group has read already, not into this one, what
-    it has passed would not come: this directory gets a group of its own, called after it. A group that the command
-    line names is taken as it is, and that is told.
-    """
-    names = folder.groups()
-    if wanted in names:
-        return str(wanted)
-    passed = sum(max(0, found.committed - found.start) for found in partitions.values())
-    if wanted is not None and (is_explicit or not passed):
-        if passed:
-            log.warning(
-                f"consumer group {wanted} has read {passed} messages of the topic, not into this directory: "
-                "they don't come again; give another --consumer_group_id to begin at the start"
-            )
-        folder.add_group(wanted)
-        return wanted
-    prefix = f"{wanted or 'dfud'}-"
-    own = next((name for name in sorted(names) if name.startswith(prefix)), None)
-    if own is None:
-        own = f"{prefix}{secrets.token_hex(8)}"
-        folder.add_group(own)
-        if wanted is not None:
-            log.info(f"consumer group {wanted} has read the topic, not into this directory, which reads as {own}")
-    return own

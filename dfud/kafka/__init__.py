@@ -1,1 +1,1 @@
-"""What dfud asks of Kafka before a message is sent: configuration, defaults, the topic."""
+"""Clients of Kafka: their configuration, what is asked before a run, and the loop that reads partitions."""

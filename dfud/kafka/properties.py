@@ -1,4 +1,4 @@
-"""The properties of our Kafka producers: the user's own, and a default for what matters and is left unset."""
+"""The properties of our Kafka clients: the user's own, and defaults for what matters and is left unset."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
-# A key may be as long as a path, and librdkafka counts it and the headers into the message. OpenMSIStream's
-# messages have the path twice.
+# A key may be as long as a path, and librdkafka counts key and headers as part of the message. OpenMSIStream's
+# messages contain the path twice.
 _MAX_MESSAGE_OVERHEAD = 9 * 1024
 
 # Set by the user, one of these makes an idempotent producer impossible.
@@ -26,67 +26,111 @@ _NOT_IDEMPOTENT: dict[str, Callable[[str], bool]] = {
 _LINGER_ALIAS = "queue.buffering.max.ms"
 _ALL = ("all", "-1")
 
+_COMMON_DEFAULTS: dict[str, str | int | bool] = {
+    "client.id": "dfud",
+    # librdkafka connects twice at the start: to the bootstrap address, then to the address that is advertised.
+    "reconnect.backoff.ms": 20,
+    "reconnect.backoff.max.ms": 2_000,
+}
+
+_DESERIALIZERS = {
+    "key.deserializer": "StringDeserializer",
+    "value.deserializer": "DataFileChunkDeserializer",
+}
+_NEW_GROUP = "create_new"  # OpenMSIStream's name for a group of its own
+_FETCH_QUEUE_KBYTES = 32 * 1024  # of messages fetched ahead, in each consumer
+
 _REFUSED = {
     "transactional.id": "dfud does not use transactions; remove it",
-    "delivery.report.only.error": "dfud counts on every acknowledgement; remove it",
+    "delivery.report.only.error": "dfud needs every acknowledgement; remove it",
 }
 
 
 def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int) -> dict[str, str | int | bool]:
-    """Return what each producer is made with; UsageError for what would lose or can't work.
+    """Return the properties of each producer; UsageError for settings that would lose data or cannot work.
 
-    Its queue is of `queue_bytes`, unless the user has set that.
+    A producer's queue holds `queue_bytes`, unless the user has set that.
     """
-    given = config.properties
+    by_user = config.properties
     for name, advice in _REFUSED.items():
-        if given.get(name, "false").lower() not in ("false", "f", "0", ""):
-            raise UsageError(f"{name} in {config.path} can't be used: {advice}")
+        if by_user.get(name, "false").lower() not in ("false", "f", "0", ""):
+            raise UsageError(f"{name} in {config.path} cannot be used: {advice}")
     acks = _acks(config)
     needed = chunk_size + _MAX_MESSAGE_OVERHEAD
     defaults: dict[str, str | int | bool] = {
-        "client.id": "dfud",
-        "linger.ms": 20,  # at the most: see lingers_by_load
+        **_COMMON_DEFAULTS,
+        "linger.ms": 20,  # at most: see lingers_by_load
         "batch.size": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
         "message.max.bytes": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
         "queue.buffering.max.kbytes": queue_bytes // 1024,
         "queue.buffering.max.messages": 20_000,
         "partitioner": "murmur2_random",  # that of the Java client
-        "reconnect.backoff.ms": 20,  # librdkafka connects twice at the start: to the bootstrap address, and anew
-        "reconnect.backoff.max.ms": 2_000,
         "socket.nagle.disable": True,
     }
     if acks in _ALL and not _rules_out_idempotence(config):
         defaults["enable.idempotence"] = True
-    if not acks_given(given):
+    if not _user_acks(by_user):
         defaults["acks"] = "all"
     aliases = {"linger.ms": _LINGER_ALIAS, "acks": "request.required.acks"}
     properties = {
-        name: value for name, value in defaults.items() if name not in given and aliases.get(name) not in given
+        name: value for name, value in defaults.items() if name not in by_user and aliases.get(name) not in by_user
     }
-    properties.update(given)
+    properties.update(by_user)
     _check_message_max(config, chunk_size, properties)
     return properties
 
 
+def consumer_properties(config: ClientConfig, group: str) -> dict[str, Any]:
+    """Return the properties of each consumer, which is in `group`; UsageError for settings that cannot work.
+
+    Offsets are committed only by us, once all that lies before them is on disk. The wire format is detected from
+    each message, so OpenMSIStream's deserializers are accepted and left out.
+    """
+    by_user = dict(config.properties)
+    for name, known in _DESERIALIZERS.items():
+        value = by_user.pop(name, known)
+        if value not in (known, ""):
+            raise UsageError(f"{name} = {value} in {config.path} is not supported; remove it")
+    if by_user.get("auto.offset.reset", "") in ("none", ""):  # OpenMSIStream's way to leave it unset
+        by_user.pop("auto.offset.reset", None)
+    defaults: dict[str, Any] = {
+        **_COMMON_DEFAULTS,
+        "auto.offset.reset": "earliest",
+        "queued.max.messages.kbytes": _FETCH_QUEUE_KBYTES,
+        "fetch.message.max.bytes": 4 << 20,
+        "fetch.queue.backoff.ms": 5,  # the queue is emptied quickly: fetch again soon, not after a second
+    }
+    if "max.partition.fetch.bytes" in by_user:
+        del defaults["fetch.message.max.bytes"]  # an alias
+    ours = {"group.id": group, "enable.auto.commit": False, "enable.auto.offset.store": False}
+    return {**defaults, **by_user, **ours}
+
+
+def group_id(config: ClientConfig, option: str | None) -> str | None:
+    """Return the consumer group that the user chose, `option` before the file; None for a group of our own."""
+    group = option or config.properties.get("group.id") or _NEW_GROUP
+    return None if group == _NEW_GROUP else group
+
+
 def lingers_by_load(config: ClientConfig) -> bool:
-    """Tell whether we may have messages sent before ``linger.ms`` is over: the user has not set it."""
+    """Return whether we may flush before ``linger.ms`` has passed: the user has not set it."""
     return "linger.ms" not in config.properties and _LINGER_ALIAS not in config.properties
 
 
-def fit_to_topic(properties: dict[str, str | int | bool], given: dict[str, str], max_message_bytes: int) -> None:
-    """Lower the batches of our own choice to what the topic takes; what the user set stays."""
+def fit_to_topic(properties: dict[str, str | int | bool], by_user: dict[str, str], max_message_bytes: int) -> None:
+    """Lower our own batch sizes to what the topic accepts; those set `by_user` stay."""
     for name in ("message.max.bytes", "batch.size"):
-        if name not in given:
+        if name not in by_user:
             properties[name] = min(int(properties[name]), max(max_message_bytes, 1000))
 
 
 def message_bytes_needed(chunk_size: int) -> int:
-    """Return the least ``max.message.bytes`` of a topic for chunks of `chunk_size` bytes."""
+    """Return the smallest ``max.message.bytes`` with which a topic accepts chunks of `chunk_size` bytes."""
     return chunk_size + MESSAGE_OVERHEAD
 
 
 def batch_limit(properties: Mapping[str, Any]) -> int:
-    """Return how many bytes of messages librdkafka sends in one batch, unless a single one is larger."""
+    """Return how many bytes of messages librdkafka sends in one batch, unless a single message is larger."""
     return min(int(properties.get(name, _LIBRDKAFKA_MESSAGE_MAX)) for name in ("batch.size", "message.max.bytes"))
 
 
@@ -96,17 +140,17 @@ def message_timeout(properties: Mapping[str, Any]) -> float:
     return float(value) / 1000 or math.inf
 
 
-def acks_given(given: dict[str, str]) -> str | None:
-    """Return the user's ``acks``, under either of its names, if set."""
-    return given.get("acks", given.get("request.required.acks"))
+def _user_acks(by_user: dict[str, str]) -> str | None:
+    """Return the user's ``acks``, set under either of its names; None if it is not set."""
+    return by_user.get("acks", by_user.get("request.required.acks"))
 
 
 def _acks(config: ClientConfig) -> str:
-    acks = acks_given(config.properties) or "all"
+    acks = _user_acks(config.properties) or "all"
     if acks == "0":
         raise UsageError(
-            f"acks = 0 in {config.path} has the broker acknowledge nothing, so that nothing could be recorded; "
-            "use all, or remove it"
+            f"acks = 0 in {config.path} means that the broker acknowledges nothing, so nothing could be recorded; "
+            "set it to all, or remove it"
         )
     return acks
 

@@ -1,83 +1,58 @@
-"""A look at the partitions of a topic before it is read."""
+"""The first and last offsets of a topic's partitions, asked before it is read."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from dfud.errors import UsageError
-from dfud.kafka.topic import PERMANENT_ERRORS, reason, silent_logger
+from dfud.kafka.topic import is_unknown
+from dfud.kafka.topic_probe import TopicProbe
 
-_BROKER_TIMEOUT_S = 15.0  # s for the broker to answer
+_ANSWER_TIMEOUT_S = 5.0
 
 
 class Partition(NamedTuple):
     """Offsets of one partition."""
 
-    start: int  # of the first message that there is
-    end: int  # of the next message that comes
-    committed: int  # by the consumer group; -1 for nothing
+    start: int  # of the first message that is still there
+    end: int  # of the next message to arrive
+    committed: int  # by the consumer group; -1 for none
 
 
 def query_partitions(
-    topic: str, properties: Mapping[str, Any], config_path: str, committed: bool
+    topic: str, properties: Mapping[str, Any], config_path: str, with_committed: bool
 ) -> dict[int, Partition]:
-    """Return the partitions of `topic` by number; what is `committed` only where that is asked.
+    """Return the partitions of `topic` by number; their committed offsets only if asked for.
 
-    To be called aside: it uses librdkafka. Raises UsageError if `properties` are no properties of librdkafka, or
-    there is no such topic.
+    Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed. The calling process
+    must not fork afterwards.
     """
-    errors: list[KafkaError] = []
-    try:
-        consumer = Consumer({**properties, "error_cb": errors.append, "logger": silent_logger()})
-    except (KafkaException, ValueError, TypeError) as problem:
-        raise UsageError(f"{config_path} can't be used: {reason(problem)}") from None
-    return retry_query_partitions(consumer, topic, properties, config_path, committed, errors)
+    return ask_partitions(TopicProbe(Consumer, topic, properties, config_path), with_committed)
 
 
-def retry_query_partitions(
-    consumer: Consumer,
-    topic: str,
-    properties: Mapping[str, Any],
-    config_path: str,
-    committed: bool,
-    errors: list[KafkaError],
-) -> dict[int, Partition]:
-    """Return what `query_partitions` does, of a consumer that is there; its errors are put into `errors`."""
-    deadline = time.monotonic() + _BROKER_TIMEOUT_S
-    while True:
-        try:
-            return _ask(consumer, topic, config_path, committed)
-        except KafkaException as problem:
-            why = reason(problem)
-        consumer.poll(0)
-        hopeless = next((error for error in errors if error.code() in PERMANENT_ERRORS), None)
-        if hopeless or time.monotonic() > deadline:
-            told = hopeless or next((e for e in errors if e.code() != KafkaError._ALL_BROKERS_DOWN), None)
-            servers = properties.get("bootstrap.servers", properties.get("metadata.broker.list"))
-            raise UsageError(
-                f"topic {topic} can't be had from bootstrap.servers = {servers} of {config_path}: "
-                f"{told.str() if told else why}"
-            )
-        time.sleep(0.1)
+def ask_partitions(probe: TopicProbe[Consumer], with_committed: bool) -> dict[int, Partition]:
+    """Return the partitions of the topic as `query_partitions` does."""
+
+    def partitions(timeout_s: float) -> dict[int, Partition]:
+        metadata = probe.metadata(timeout_s)
+        if is_unknown(metadata):
+            raise probe.access_error("it does not exist", "check --topic_name, or upload to it first")
+        if metadata.error is not None:
+            raise KafkaException(metadata.error)
+        return _offsets(probe, sorted(metadata.partitions), with_committed)
+
+    return probe.ask(partitions)
 
 
-def _ask(consumer: Consumer, topic: str, config_path: str, committed: bool) -> dict[int, Partition]:
-    metadata = consumer.list_topics(topic, timeout=2.0).topics[topic]
-    error = metadata.error
-    if error is not None and error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        raise UsageError(f"there is no topic {topic}; check --topic_name, or upload to it first")
-    if error is not None and error.code() in PERMANENT_ERRORS:
-        raise UsageError(f"topic {topic} can't be had: {error.str()}; have the user of {config_path} allowed")
-    if error is not None:
-        raise KafkaException(error)
-    numbers = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
-    offsets = {each.partition: each.offset for each in consumer.committed(numbers, 5.0)} if committed else {}
-    found = {}
-    for each in numbers:
-        start, end = consumer.get_watermark_offsets(each, timeout=5.0)
-        found[each.partition] = Partition(start, end, max(-1, offsets.get(each.partition, -1)))
-    return found
+def _offsets(probe: TopicProbe[Consumer], numbers: list[int], with_committed: bool) -> dict[int, Partition]:
+    consumer = probe.client
+    asked = [TopicPartition(probe.topic, number) for number in numbers]
+    offsets = consumer.committed(asked, _ANSWER_TIMEOUT_S) if with_committed else []
+    committed = {each.partition: each.offset for each in offsets}
+    partitions = {}
+    for each in asked:
+        start, end = consumer.get_watermark_offsets(each, timeout=_ANSWER_TIMEOUT_S)
+        partitions[each.partition] = Partition(start, end, max(-1, committed.get(each.partition, -1)))
+    return partitions

@@ -1,1 +1,1 @@
-"""What the programs of several processes have in common: starting, talking, waiting, the user's console."""
+"""What all commands of several processes share: workers, channels, the event loop, signals, the console."""

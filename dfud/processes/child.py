@@ -1,7 +1,7 @@
-"""Calling a function in a process of its own.
+"""Calling a function in a child process.
 
-A process that has once used librdkafka must not fork any more: what has to ask Kafka something before the workers
-are started does so aside.
+A process that has used librdkafka must not fork any more, so whatever a supervisor has to ask Kafka before it
+starts its workers is asked by a child.
 """
 
 from __future__ import annotations
@@ -9,55 +9,55 @@ from __future__ import annotations
 import multiprocessing
 import os
 import select
-import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from dfud.errors import DfudError, StoppedError
-from dfud.processes.signals import Signals, ending_signals_blocked
+from dfud.processes.signals import SignalPipe, ending_signals_blocked
 from dfud.processes.worker import init_worker
+from dfud.processes.workers import describe_exit
 
 Result = TypeVar("Result")
 
 
-def run_in_child(signals: Signals, function: Callable[..., Result], *args: Any) -> Result:
-    """Return what `function` returns, or raise the DfudError that it raises; both must be fit to be pickled.
+def run_in_child(signals: SignalPipe, function: Callable[..., Result], *args: Any) -> Result:
+    """Return what `function(*args)` returns, or raise the DfudError that it raises; either must be picklable.
 
-    Raises InterruptedError if a signal asks for the end meanwhile, and DfudError if the process dies.
+    Raises StoppedError if a signal asks the program to end meanwhile, and DfudError if the child dies.
     """
     context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, os.getpid(), function, args), daemon=True)
+    from_child, to_parent = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(to_parent, os.getpid(), function, args), daemon=True)
     with ending_signals_blocked():
         process.start()
-    theirs.close()
+    to_parent.close()
     try:
-        select.select([ours.fileno(), signals.fileno()], [], [])
-        asked = signals.read()
-        if asked:
-            raise StoppedError(f"ended by {asked[0].name} before anything was uploaded")
-        succeeded, answer = ours.recv()
+        select.select([from_child.fileno(), signals.fileno()], [], [])
+        received = signals.read()
+        if received:
+            raise StoppedError(f"stopped by {received[0].name} before anything was transferred")
+        succeeded, result = from_child.recv()
     except EOFError:
         process.join()
-        code = process.exitcode or 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        raise DfudError(f"the process that asks the broker {how}") from None
+        raise DfudError(f"the process that queries the broker {describe_exit(process)}") from None
     finally:
         process.kill()
         process.join()
-        ours.close()
+        from_child.close()
     if not succeeded:
-        raise answer
-    result: Result = answer
-    return result
+        raise result
+    returned: Result = result
+    return returned
 
 
-def _answer(to_parent: Connection, parent: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    init_worker("aside", parent)
+def _send_result(
+    to_parent: Connection, parent_pid: int, function: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    init_worker("query", parent_pid)
     try:
         to_parent.send((True, function(*args)))
     except DfudError as error:
         to_parent.send((False, error))
-    except OSError as problem:
-        to_parent.send((False, DfudError(f"the broker can't be asked: {problem}")))
+    except OSError as error:
+        to_parent.send((False, DfudError(f"cannot query the broker: {error}")))

@@ -1,4 +1,8 @@
-"""The console: lines go out without ever waiting, and commands come in."""
+"""The console: lines go out without ever waiting, and commands come in.
+
+By hand, because `print` and `logging.StreamHandler` wait for the reader: a terminal stopped with Ctrl-S or a stuck
+pipe would stop the upload, and a thread that waits in their place would be in the way of every fork.
+"""
 
 from __future__ import annotations
 
@@ -11,100 +15,105 @@ import stat
 import time
 from collections import deque
 
-_MAX_LINES_WAITING = 1000
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+from dfud.core.text import counted
+
+_MAX_PENDING_LINES = 1000
+_MAX_COMMAND_BYTES = 4096
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _COMMANDS = {"q": "quit", "quit": "quit", "c": "check", "check": "check"}
 
 
 def open_standard_files() -> None:
-    """Open ``/dev/null`` in the place of closed standard files, so that no other file gets their number."""
+    """Open ``/dev/null`` in place of closed standard files, so that no other file gets their descriptor."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor: this one
 
 
-class Output:
-    """Lines for a terminal, a pipe or a file; a reader that is slow or gone never holds up the program."""
+class ConsoleOutput:
+    """Writes lines to a terminal, a pipe or a file; a slow or closed reader never holds up the program."""
 
     def __init__(self, descriptor: int = 1) -> None:
-        self._lines: deque[tuple[bytes, int]] = deque()  # each with the number of lines that it stands for
+        """Write to `descriptor`, which stays the caller's to close."""
+        self._lines: deque[tuple[bytes, int]] = deque()  # each with the number of lines that are lost with it
         self._dropped = 0
         self._closed = False
         self._socket: socket.socket | None = None
-        self._descriptor = self._given = descriptor
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISSOCK(kind):  # the journal of systemd
+        self._descriptor = self._original = descriptor
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISSOCK(mode):  # systemd's journal
             self._socket = socket.socket(fileno=os.dup(descriptor))
-        elif stat.S_ISFIFO(kind) or os.isatty(descriptor):
-            # Not to wait is a property of the open file, which we share with the shell and others: open our own.
+        elif stat.S_ISFIFO(mode) or os.isatty(descriptor):
+            # O_NONBLOCK belongs to the open file, which we share with the shell and others: open it once more.
             with contextlib.suppress(OSError):
                 self._descriptor = os.open(
                     f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
                 )
 
     def fileno(self) -> int:
+        """Return the descriptor to wait on: writable if `flush` can write something."""
         return self._descriptor
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether lines wait for the reader."""
+    def has_pending(self) -> bool:
+        """Whether lines wait to be written."""
         return bool(self._lines) and not self._closed
 
     def write_line(self, text: str) -> None:
-        """Put out one line as soon as the reader takes it; where too many wait, this one is only counted."""
+        """Write one line as soon as the reader takes it; if too many lines wait already, only count it."""
         if self._closed:
             return
-        if len(self._lines) >= _MAX_LINES_WAITING:
+        if len(self._lines) >= _MAX_PENDING_LINES:
             self._dropped += 1
             return
         line = text.encode("utf-8", "backslashreplace") + b"\n"
         if self._dropped:
-            line = b"(%d lines are left out: nobody took them)\n" % self._dropped + line
+            line = f"({counted(self._dropped, 'line')} dropped: the output was blocked or full)\n".encode() + line
         self._lines.append((line, self._dropped + 1))
         self._dropped = 0
         self.flush()
 
     def flush(self) -> None:
-        """Put out what the reader takes now."""
+        """Write as much as the reader takes without waiting."""
         while self._lines and not self._closed:
-            line, stands_for = self._lines[0]
+            line, n_lines = self._lines[0]
             try:
                 count = self._write(line)
             except BlockingIOError:
                 return
-            except OSError as problem:
-                self._closed = problem.errno not in _FULL  # a disk may have room again; a reader has gone for good
+            except OSError as error:
+                self._closed = error.errno not in _DISK_FULL  # a disk may have room again; a reader never returns
                 self._dropped += sum(count for _, count in self._lines)
                 self._lines.clear()
                 return
             if count < len(line):
-                self._lines[0] = line[count:], stands_for
+                self._lines[0] = line[count:], n_lines
                 return
             self._lines.popleft()
 
-    def finish(self, seconds: float) -> None:
-        """Give the reader so many seconds to take what is left."""
-        deadline = time.monotonic() + seconds
-        while self.is_waiting and time.monotonic() < deadline:
+    def drain(self, timeout_s: float) -> None:
+        """Write what is left, waiting at most `timeout_s` for the reader to take it."""
+        deadline = time.monotonic() + timeout_s
+        while self.has_pending and time.monotonic() < deadline:
             select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
             self.flush()
 
     def close(self) -> None:
-        """Let go of what was opened here; the descriptor that was given stays open."""
+        """Close what was opened here; the descriptor that was passed in stays open."""
         self._closed = True
         if self._socket is not None:
             self._socket.close()
-        if self._descriptor != self._given:
+        if self._descriptor != self._original:
             os.close(self._descriptor)
-            self._descriptor = self._given
+            self._descriptor = self._original
 
     def _write(self, line: bytes) -> int:
         if self._socket is not None:
             return self._socket.send(line, socket.MSG_DONTWAIT)
         if os.get_blocking(self._descriptor) and not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            # It could not be opened once more: what the kernel calls writable takes this much.
+            # It could not be opened once more; if select(2) calls it writable, it takes this much without waiting.
             if not select.select([], [self._descriptor], [], 0)[1]:
                 raise BlockingIOError
             line = line[: select.PIPE_BUF]
@@ -112,21 +121,23 @@ class Output:
 
 
 class CommandInput:
-    """Commands from a terminal, or from a pipe that sends nothing else."""
+    """Reads the user's commands from a terminal, or from a pipe or socket that carries nothing else."""
 
     def __init__(self, descriptor: int = 0) -> None:
-        kind = os.fstat(descriptor).st_mode
+        """Read from `descriptor`; `is_open` is false from the start if it is not one that sends commands."""
+        mode = os.fstat(descriptor).st_mode
         self._descriptor = descriptor
         self._is_terminal = os.isatty(descriptor)
         self._rest = b""
-        self.is_open = self._is_terminal or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
+        self.is_open = self._is_terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def fileno(self) -> int:
+        """Return the descriptor to wait on: readable if there is something to `read`."""
         return self._descriptor
 
     @property
     def is_in_background(self) -> bool:
-        """Whether the terminal belongs to another job now: reading it would stop us."""
+        """Whether another job has the terminal now: reading from it would stop this process (SIGTTIN)."""
         if not self._is_terminal:
             return False
         try:
@@ -135,14 +146,17 @@ class CommandInput:
             return False
 
     def read(self) -> list[str]:
-        """Return the commands that have come; at its end, or at what is none in a pipe, `is_open` turns false."""
+        """Return the commands that have arrived: "quit", "check", or "help" for what a user mistyped.
+
+        At the end of the input, and at anything but a command in a pipe, `is_open` becomes false.
+        """
         try:
-            data = os.read(self._descriptor, 4096)
+            data = os.read(self._descriptor, _MAX_COMMAND_BYTES)
         except OSError:
             data = b""
         if not data:
             self.is_open = False
-            data = b"\n"  # the last line may have no end
+            data = b"\n"  # the last line need not be terminated
         *lines, self._rest = (self._rest + data).split(b"\n")
         commands = []
         for line in lines:
@@ -154,7 +168,7 @@ class CommandInput:
                 break
             elif word:
                 commands.append("help")
-        if len(self._rest) > 4096:
+        if len(self._rest) > _MAX_COMMAND_BYTES:
             self._rest = b""
             self.is_open = self._is_terminal
         return commands

@@ -1,4 +1,4 @@
-"""The links: which messages each channel carries, and how they are decoded at either end."""
+"""The links: which messages each channel carries in which direction, and how they are decoded."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ Decode = Callable[[Union[bytes, memoryview]], "list[Received]"]
 
 
 class Link(Generic[Down, Up]):
-    """What a channel carries: `down` from the end that is kept to the end that is given away, `up` back.
+    """What a channel carries: `down` from the end that its creator keeps, `up` in the other direction.
 
-    A message that is not of the union for its direction raises msgspec.ValidationError where it is received.
+    A message that is not in the union for its direction raises msgspec.ValidationError where it is received.
     """
 
     def __init__(self, down: Any, up: Any) -> None:
+        """Make the decoders for both unions, which are those in `dfud.messages`."""
         self.decode_down: Decode[Down] = msgspec.msgpack.Decoder(list[down]).decode
         self.decode_up: Decode[Up] = msgspec.msgpack.Decoder(list[up]).decode
 

@@ -1,7 +1,7 @@
-"""Batches of messages as bytes, by msgspec's MessagePack.
+"""Encoding batches of messages as MessagePack, with msgspec.
 
 `benchmarks/micro/channels.py` compares it with the alternatives. Both ends of a channel are processes of one
-program, forked from one another: nothing here is a format that lasts.
+program, forked from one another: the encoding may change with any version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def pack(batch: Sequence[Message]) -> bytes:
-    """Return `batch` as bytes; lone surrogates in a text, which MessagePack cannot carry, are escaped."""
+    """Return `batch` as bytes; lone surrogates in a text, which MessagePack does not allow, are escaped."""
     try:
         return _encode(batch)
     except UnicodeEncodeError:

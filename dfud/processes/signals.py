@@ -9,32 +9,39 @@ from collections.abc import Iterator
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# The whole process group gets a terminal's signals, and the whole control group those of systemd: what they mean
-# is for the supervisor to decide. SIGIO tells of a broken lease, which is given back anyway.
-_LEFT_TO_SUPERVISOR = (*_ENDING, signal.SIGQUIT, signal.SIGIO, signal.SIGPIPE)
+# A terminal signals the whole process group, and systemd the whole control group: what that means is for the
+# supervisor to decide. SIGIO reports that a lease is being broken; workers return leases at once anyway.
+_IGNORED_BY_WORKERS = (*_ENDING, signal.SIGQUIT, signal.SIGIO, signal.SIGPIPE)
 
 
-class Signals:
-    """Takes the signals of this process from now on; only the supervisor's process has one."""
+class SignalPipe:
+    """Receives this process's signals through a pipe (the self-pipe trick); only a supervisor has one.
+
+    SIGHUP stays ignored if it was when the program started, as under nohup. SIGINT does not: a shell script starts
+    each ``dfud … &`` with SIGINT ignored, and Ctrl-C at that script or ``kill -INT`` still have to end dfud in an
+    orderly way, or they would leave uploads behind that run on unnoticed.
+    """
 
     def __init__(self) -> None:
-        self._readable, self._writable = os.pipe()
-        os.set_blocking(self._readable, False)
-        os.set_blocking(self._writable, False)
-        signal.set_wakeup_fd(self._writable, warn_on_full_buffer=False)
+        """Take over the handling of signals in this process, for the rest of its life."""
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        os.set_blocking(self._write_end, False)
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         for number in _ENDING:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # left so by nohup
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
     def fileno(self) -> int:
-        return self._readable
+        """Return the descriptor that is readable when a signal has arrived."""
+        return self._read_end
 
     def read(self) -> list[signal.Signals]:
-        """Return those that have come and ask for the end, without waiting."""
+        """Return the signals that have arrived and ask the program to end, without waiting."""
         try:
-            numbers = os.read(self._readable, 64)
+            numbers = os.read(self._read_end, 64)
         except BlockingIOError:
             return []
         return [signal.Signals(number) for number in numbers if number in _ENDING]
@@ -42,7 +49,7 @@ class Signals:
 
 @contextlib.contextmanager
 def ending_signals_blocked() -> Iterator[None]:
-    """Hold signals back while a child is forked: it would take them with our handlers."""
+    """Block these signals while a child is forked, which would receive them with the supervisor's handlers."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
@@ -50,9 +57,9 @@ def ending_signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def leave_signals_to_supervisor() -> None:
-    """In a child: take no signal that is meant for the whole program."""
+def ignore_ending_signals() -> None:
+    """Ignore, in a child, every signal that is meant for the program as a whole."""
     signal.set_wakeup_fd(-1)
-    for number in _LEFT_TO_SUPERVISOR:
+    for number in _IGNORED_BY_WORKERS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)

@@ -1,4 +1,4 @@
-"""Starting worker processes, and being sure that none is left."""
+"""Starting worker processes, and making sure that none outlives the supervisor."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 
 
 class Closeable(Protocol):
-    """What a forked child must let go of."""
+    """What a forked child must not keep open."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close this process's copy."""
 
 
 class Worker(Generic[Down, Up]):
@@ -36,23 +37,22 @@ class Worker(Generic[Down, Up]):
 
     @property
     def name(self) -> str:
+        """The name that the process was started with."""
         return self.process.name
 
     def cause_of_death(self) -> str:
-        """Return what ended the process, which must have ended."""
+        """Return what ended the process, such as "was killed by SIGKILL"; wait for its end first."""
         self.process.join()
-        code = self.process.exitcode or 0
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"ended with status {code}"
+        return describe_exit(self.process)
 
 
-class Workers:
-    """Starts processes; each child lets go of everything that belongs to the supervisor or to another."""
+class WorkerPool:
+    """Starts worker processes; each child closes whatever belongs to the supervisor or to another worker."""
 
     def __init__(self, lock: Closeable) -> None:
-        self._context = multiprocessing.get_context("fork")  # no thread and no librdkafka handle is in our way
-        self._ours: list[Closeable] = [lock]
+        # A fork is safe: the supervisor has no threads and no librdkafka handle.
+        self._context = multiprocessing.get_context("fork")
+        self._close_in_children: list[Closeable] = [lock]
         self._started: list[BaseProcess] = []
 
     def start(
@@ -61,17 +61,18 @@ class Workers:
         link: Link[Down, Up],
         run: Callable[..., None],
         args: Iterable[Any],
-        theirs: Iterable[Closeable] = (),
+        keep_open: Iterable[Closeable] = (),
     ) -> Worker[Down, Up]:
-        """Start `run(name, our process id, channel to us, *args)`; `theirs` is what only the child keeps open.
+        """Start `run(name, supervisor_pid, channel to the supervisor, *args)` in a new process.
 
-        Raises WorkerError where the system has no process or descriptor left for it.
+        `keep_open` is what this child keeps although it was given to `close_in_children`. Raises WorkerError if
+        the system has no process or descriptor left for it.
         """
         try:
-            return self._start(name, link, run, args, theirs)
-        except OSError as problem:
+            return self._start(name, link, run, args, keep_open)
+        except OSError as error:
             raise WorkerError(
-                f"{name} can't be started: {problem.strerror}; see the limits of this process (ulimit -a)"
+                f"cannot start {name}: {error.strerror}; see the limits of this process (ulimit -a)"
             ) from None
 
     def _start(
@@ -80,51 +81,59 @@ class Workers:
         link: Link[Down, Up],
         run: Callable[..., None],
         args: Iterable[Any],
-        theirs: Iterable[Closeable],
+        keep_open: Iterable[Closeable],
     ) -> Worker[Down, Up]:
         ours, to_supervisor = Channel.pair(link)
-        kept = list(theirs)
-        others = [item for item in [*self._ours, ours] if item not in kept]
-        supervisor = os.getpid()
+        kept = list(keep_open)
+        to_close = [item for item in [*self._close_in_children, ours] if item not in kept]
+        supervisor_pid = os.getpid()
 
-        def be_worker() -> None:
-            for item in others:
+        def run_worker() -> None:
+            for item in to_close:
                 item.close()
             try:
-                run(name, supervisor, to_supervisor, *args)
-            except Exception as bug:  # this process ends: the supervisor is told why, and starts another
-                _tell(to_supervisor, name, bug)
+                run(name, supervisor_pid, to_supervisor, *args)
+            except Exception as error:  # a bug: report it and exit, and the supervisor starts another worker
+                _report_bug(to_supervisor, name, error)
                 os._exit(_EXIT_BUG)
 
-        process = self._context.Process(target=be_worker, name=name, daemon=True)
+        process = self._context.Process(target=run_worker, name=name, daemon=True)
         with ending_signals_blocked():
             process.start()
         self._started.append(process)
         to_supervisor.close()
-        self._ours.append(ours)
+        self._close_in_children.append(ours)
         return Worker(process, ours)
 
     def kill_all(self) -> None:
-        """Kill every process that was started and is still there, and wait for its end."""
+        """Kill every process that was started and is still running, and wait for its end."""
         for process in self._started:
             process.kill()
         for process in self._started:
             process.join()
         self._started.clear()
 
-    def keep(self, item: Closeable) -> None:
-        """Have later children let go of `item`, which is not theirs."""
-        self._ours.append(item)
+    def close_in_children(self, item: Closeable) -> None:
+        """Close `item` in every child that is started from now on, unless it is in that child's `keep_open`."""
+        self._close_in_children.append(item)
 
-    def let_go(self, item: Closeable) -> None:
-        """Close `item`, and have later children not bother."""
+    def close(self, item: Closeable) -> None:
+        """Close `item`, which was given to `close_in_children` or is a worker's channel."""
         item.close()
-        self._ours.remove(item)
+        self._close_in_children.remove(item)
 
 
-def _tell(to_supervisor: Channel[Any, Any], name: str, bug: Exception) -> None:
-    last = traceback.extract_tb(bug.__traceback__)[-1]
-    where = f"{os.path.basename(last.filename)}:{last.lineno}"
-    text = f"{name} met an internal error, {type(bug).__name__}: {bug} ({where}); please report it"
-    with contextlib.suppress(PeerGoneError):  # nobody is left to be told
+def describe_exit(process: BaseProcess) -> str:
+    """Return how `process`, which has been joined, ended: "was killed by SIGKILL" or "ended with status 1"."""
+    code = process.exitcode or 0
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with status {code}"
+
+
+def _report_bug(to_supervisor: Channel[Any, Any], name: str, error: Exception) -> None:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    location = f"{os.path.basename(last.filename)}:{last.lineno}"
+    text = f"internal error in {name}: {type(error).__name__}: {error} ({location}); please report it"
+    with contextlib.suppress(PeerGoneError):
         to_supervisor.send([Notice(logging.ERROR, text), Notice(logging.DEBUG, traceback.format_exc())])

@@ -1,98 +1,125 @@
-"""What a verification puts out: lines for people, JSON for machines, or just the names of what may be deleted."""
+"""What a verification prints: lines for people, JSON for machines, or only the names of what may be deleted."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from enum import Enum
 from typing import NamedTuple, TextIO
 
 from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.messages import ReaderDone
 
-THE_SAME, DIFFERENT, MISSING, INCOMPLETE = "same", "differs", "missing", "incomplete"
+
+class FileStatus(str, Enum):
+    """How a local file compares with the topic; the values are what is printed."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    MISSING = "missing"
+    INCOMPLETE = "incomplete"
 
 
 class FileVerdict(NamedTuple):
-    """What a file in the directory is to the topic."""
+    """The result for one local file."""
 
     version: FileVersion
-    status: str
-    chunks_missing: str = ""  # ranges, for one that is incomplete
-    why: str = ""
+    status: FileStatus
+    chunks_missing: str = ""  # ranges, for a file that is incomplete on the topic
+    reason: str = ""
+
+
+class RowVerdict(NamedTuple):
+    """The result for one row of the completed tables."""
+
+    path: bytes  # of the file; b"" if the row could not be read
+    fault: str  # to be printed after the path; "" if the topic has what the row records
 
 
 class Report:
-    """Puts out each verdict as it comes; nothing is kept but sums."""
+    """Prints each verdict at once; only sums are kept."""
 
     def __init__(self, output: TextIO, as_json: bool, print0: bool) -> None:
+        """Print to `output`: JSON, only names that end in NUL, or (both false) lines."""
         self._output = output
         self._json = as_json
         self._print0 = print0
-        self._counts = dict.fromkeys((THE_SAME, DIFFERENT, MISSING, INCOMPLETE), 0)
+        self._counts = dict.fromkeys(FileStatus, 0)
         self._rows = self._faults = 0
-        self._first = True
+        self._separator = "\n"  # before the next item of a JSON list
         if as_json:
             output.write('{"files": [')
 
-    def file(self, verdict: FileVerdict) -> None:
-        """Tell of a file in the directory."""
+    def add_file(self, verdict: FileVerdict) -> None:
+        """Print the verdict on a local file, all of which come before the first row."""
         self._counts[verdict.status] += 1
-        path, size, mtime_ns = verdict.version
         if self._json:
-            fields: dict[str, object] = {
-                "path": os.fsdecode(path), "size": size, "mtime_ns": mtime_ns, "status": verdict.status,
-            }  # fmt: skip
-            if verdict.chunks_missing:
-                fields["chunks_missing"] = verdict.chunks_missing
-            if verdict.why:
-                fields["why"] = verdict.why
-            self._item(fields)
+            self._write_json_file(verdict)
         elif self._print0:
-            if verdict.status == THE_SAME:
-                self._output.flush()
-                self._output.buffer.write(path + b"\0")
-        elif verdict.status != THE_SAME:
-            more = f"; chunks {verdict.chunks_missing} are missing" if verdict.chunks_missing else ""
-            self._output.write(
-                f"{verdict.status}: {printable(path)}{more}{'; ' + verdict.why if verdict.why else ''}\n"
-            )
+            if verdict.status is FileStatus.SAME:
+                self._output.buffer.write(verdict.version.path + b"\0")
+        elif verdict.status is not FileStatus.SAME:
+            missing = f"; chunks {verdict.chunks_missing} are missing" if verdict.chunks_missing else ""
+            reason = f"; {verdict.reason}" if verdict.reason else ""
+            self._output.write(f"{verdict.status.value}: {printable(verdict.version.path)}{missing}{reason}\n")
 
-    def row(self, why: str, path: bytes) -> None:
-        """Tell of a row of the tables; `why` is empty for one that is right."""
+    def _write_json_file(self, verdict: FileVerdict) -> None:
+        path, size, mtime_ns = verdict.version
+        fields: dict[str, object] = {
+            "path": os.fsdecode(path), "size": size, "mtime_ns": mtime_ns, "status": verdict.status.value,
+        }  # fmt: skip
+        if verdict.chunks_missing:
+            fields["chunks_missing"] = verdict.chunks_missing
+        if verdict.reason:
+            fields["why"] = verdict.reason
+        self._write_json_item(fields)
+
+    def add_row(self, verdict: RowVerdict) -> None:
+        """Count a row of the tables, and print what is wrong with it."""
         self._rows += 1
-        if not why:
+        if not verdict.fault:
             return
-        if self._json and not self._faults:
-            self._output.write('\n], "tables": [')
-            self._first = True
         self._faults += 1
         if self._json:
-            self._item({"path": os.fsdecode(path), "why": why})
+            if self._faults == 1:
+                self._begin_json_tables()
+            self._write_json_item({"path": os.fsdecode(verdict.path), "why": verdict.fault})
         else:
-            print(f"{printable(path)} {why}" if path else why, file=sys.stderr if self._print0 else self._output)
+            self._write_line(f"{printable(verdict.path)} {verdict.fault}" if verdict.path else verdict.fault)
 
-    def finish(self, read: ReaderDone, has_tables: bool) -> bool:
-        """Put out the sums; tell whether all that should be on the topic is there and right."""
+    def finish(self, totals: ReaderDone, has_tables: bool) -> bool:
+        """Print the sums; return whether everything that should be on the topic is there and intact.
+
+        With tables, that is what they record as uploaded; without, every local file.
+        """
         counts = self._counts
-        unsure = counts[DIFFERENT] + counts[MISSING] + counts[INCOMPLETE]
-        good = not self._faults and (has_tables or not unsure)
+        is_proved = not self._faults and (has_tables or counts[FileStatus.SAME] == sum(counts.values()))
         if self._json:
             if not self._faults:
-                self._output.write('\n], "tables": [')
+                self._begin_json_tables()
             sums = {
-                **counts, "rows": self._rows, "rows_wrong": self._faults, "messages": read.messages,
-                "messages_refused": read.refused, "proved": good,
+                **{status.value: number for status, number in counts.items()},
+                "rows": self._rows, "rows_wrong": self._faults, "messages": totals.messages,
+                "messages_refused": totals.refused, "proved": is_proved,
             }  # fmt: skip
             self._output.write(f'\n], "summary": {json.dumps(sums)}}}\n')
         else:
-            text = ", ".join(f"{number} {what}" for what, number in counts.items())
-            line = f"{text}; {self._rows - self._faults} of {self._rows} uploads in the tables are on the topic"
-            print(line, file=sys.stderr if self._print0 else self._output)
+            files = ", ".join(f"{number} {status.value}" for status, number in counts.items())
+            self._write_line(
+                f"{files}; recorded uploads on the topic: {self._rows - self._faults} of {self._rows}"
+            )
         self._output.flush()
-        return good
+        return is_proved
 
-    def _item(self, fields: dict[str, object]) -> None:
-        self._output.write(("\n" if self._first else ",\n") + json.dumps(fields))
-        self._first = False
+    def _write_line(self, line: str) -> None:
+        print(line, file=sys.stderr if self._print0 else self._output)
+
+    def _begin_json_tables(self) -> None:
+        self._output.write('\n], "tables": [')
+        self._separator = "\n"
+
+    def _write_json_item(self, fields: dict[str, object]) -> None:
+        self._output.write(self._separator + json.dumps(fields))
+        self._separator = ",\n"

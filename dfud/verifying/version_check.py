@@ -1,120 +1,116 @@
-"""What has been seen on the topic of one version of a file, beside the file in the directory."""
+"""One version of a file on the topic, compared with the file in the directory chunk by chunk."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from dfud.core.assembly import Assembly
-from dfud.core.chunk import XXH3_128, Chunk
-from dfud.core.chunking import count_chunks
-from dfud.core.native import Headers, header_maker
+from dfud.core.chunk import Chunk
+from dfud.core.expected_chunk import ExpectedChunk
 from dfud.core.version import FileVersion
 from dfud.messages import PartialVersion
 
-_MAX_BAD = 100  # chunks that are named
+_MAX_BAD_CHUNKS = 100  # that are named
 
 
-class _Window:
-    """Memory that a piece of a file is read into to be compared, and the next one after it."""
+class _CompareBuffer:
+    """Memory that chunks of files are read into for comparison, and that is used again for the next chunk."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def shows(self, descriptor: int, offset: int, data: bytes) -> bool:
-        """Tell whether the open file has `data` at `offset`."""
-        if len(self._bytes) != len(data):  # which is seldom: chunks are of one size
+    def equals(self, file_fd: int, offset: int, data: bytes) -> bool:
+        """Return whether the open file has `data` at `offset`."""
+        if len(self._bytes) != len(data):  # rare: most chunks have one size
             self._bytes = bytearray(len(data))
-        return os.preadv(descriptor, [self._bytes], offset) == len(data) and self._bytes == data
+        return os.preadv(file_fd, [self._bytes], offset) == len(data) and self._bytes == data
 
 
-_window = _Window()
+_buffer = _CompareBuffer()
 
 
 class VersionCheck:
-    """Compares chunk by chunk; where there is no file to compare with, the digest of the whole has to do.
+    """Compares the chunks of one version with the local file; without one, only the digest is checked.
 
-    `descriptor` is that of the file in the directory, if it is open; `here` its version, or None if there is
-    none of this size.
+    `local` is the version of the file in the directory, None if there is none of this size. `file_fd` is its
+    descriptor, which belongs to the caller; it must be open (not -1) whenever `add` or `compare` is called while
+    `local` is set.
     """
 
-    __slots__ = ("assembly", "bad", "chunk_size", "descriptor", "headers", "here", "next_number", "piece")
+    __slots__ = ("algorithm", "assembly", "bad", "chunk_size", "expected", "file_fd", "local", "mtime_ns", "path")
 
-    def __init__(self, piece: Chunk, here: FileVersion | None) -> None:
-        self.piece = piece._replace(data=b"")
-        self.here = here
-        self.assembly = Assembly(piece.algorithm, piece.size)
-        self.chunk_size = 0
-        self.descriptor = -1
-        self.bad: dict[int, None] = {}  # numbers of chunks with other bytes than the file here
-        self.next_number = 0  # of the chunk that is expected, 0 for none
-        self.headers: Callable[[int, bytes], Headers] | None = None
+    def __init__(self, chunk: Chunk, local: FileVersion | None) -> None:
+        """Begin with nothing compared; `chunk` is any chunk of the version."""
+        self.path = chunk.path
+        self.mtime_ns = chunk.mtime_ns
+        self.algorithm = chunk.algorithm
+        self.local = local
+        self.file_fd = -1
+        self.assembly = Assembly(chunk.algorithm, chunk.size)
+        self.expected = ExpectedChunk()
+        self.chunk_size = 0  # bytes; 0 while unknown
+        self.bad: dict[int, None] = {}  # numbers of the chunks whose bytes differ from the local file
 
-    def take(self, piece: Chunk) -> None:
-        """Look at a chunk."""
+    def add(self, chunk: Chunk) -> None:
+        """Compare a chunk, and note what it states about the file."""
         assembly = self.assembly
-        if piece.digest:
-            assembly.digest = piece.digest
+        if chunk.digest:
+            assembly.digest = chunk.digest
         if assembly.size is None:
-            assembly.size = piece.size
-        if not self.chunk_size and piece.number < piece.n_chunks:
-            self.chunk_size = len(piece.data)
-        self.look(piece.number, piece.offset, piece.data)
-        self._expect(piece)
+            assembly.size = chunk.size
+        if not self.chunk_size and chunk.number < chunk.n_chunks:
+            self.chunk_size = len(chunk.data)
+        self.compare(chunk.number, chunk.offset, chunk.data)
 
-    def look(self, number: int, offset: int, data: bytes) -> None:
-        """Compare a chunk with the file here; of one that comes again the last one counts."""
-        again = bool(data) and self.assembly.has(offset, len(data))
-        if self.here is not None:
-            if _window.shows(self.descriptor, offset, data):
-                if again and number not in self.bad:
+    def compare(self, number: int, offset: int, data: bytes) -> None:
+        """Compare a chunk with the local file; if one is sent again, the last copy counts."""
+        is_repeated = bool(data) and self.assembly.has(offset, len(data))
+        if self.local is not None:
+            if _buffer.equals(self.file_fd, offset, data):
+                if is_repeated and number not in self.bad:
                     return
                 self.bad.pop(number, None)
-            elif len(self.bad) < _MAX_BAD:
+            elif len(self.bad) < _MAX_BAD_CHUNKS:
                 self.bad[number] = None
-        elif again:
+        elif is_repeated:
             return
         if data:
             self.assembly.add(offset, data)
 
-    def _expect(self, piece: Chunk) -> None:
-        self.next_number = 0
-        size, mtime_ns, end = piece.size, piece.mtime_ns, piece.offset + len(piece.data)
-        if piece.algorithm != XXH3_128 or size is None or mtime_ns is None or not self.chunk_size:
-            return
-        if end != piece.number * self.chunk_size or not self.assembly.spans.is_just(1, end):
-            return
-        if self.headers is None:
-            if count_chunks(size, self.chunk_size) != piece.n_chunks:
-                return
-            self.headers = header_maker(FileVersion(piece.path, size, mtime_ns), self.chunk_size)
-        self.next_number = piece.number + 1
+    @property
+    def is_complete(self) -> bool:
+        """Whether all chunks have been compared, and the digest of the file is known."""
+        return self.assembly.is_whole
 
     @property
     def is_same(self) -> bool:
-        """Whether the file here has all the bytes seen so far."""
-        return self.here is not None and not self.bad
+        """Whether the local file has all bytes compared so far."""
+        return self.local is not None and not self.bad
 
-    def is_right(self) -> bool | None:
-        """Tell whether the whole has its digest; None where that takes another look at chunks out of order."""
+    def has_digest(self) -> bool | None:
+        """Return whether a complete version has its digest; None if that takes another pass over the topic.
+
+        Chunks that arrived out of order are hashed by reading the local file, if it has the same bytes.
+        """
         assembly = self.assembly
         if assembly.hashed != assembly.size and not self.is_same:
             return None
-        return assembly.verify(self._read)
+        return assembly.verify(self._read_local)
 
-    def _read(self, length: int, offset: int) -> bytes:
-        return os.pread(self.descriptor, length, offset) if self.descriptor >= 0 and self.is_same else b""
+    def _read_local(self, length: int, offset: int) -> bytes:
+        return os.pread(self.file_fd, length, offset) if self.file_fd >= 0 and self.is_same else b""
 
     def partial(self) -> PartialVersion:
-        piece, assembly = self.piece, self.assembly
+        """Return what was found of an incomplete version."""
+        assembly = self.assembly
         return PartialVersion(
-            piece.path,
+            self.path,
             assembly.size,
-            piece.mtime_ns,
+            self.mtime_ns,
             self.chunk_size,
-            piece.algorithm,
+            self.algorithm,
             assembly.digest,
             assembly.spans.ranges(),
             tuple(self.bad),
-            self.here is not None,
+            self.local is not None,
         )

@@ -1,1 +1,1 @@
-"""How files are recognised: inotify, scans and polling."""
+"""How files are detected: inotify, scans and polling."""

@@ -1,48 +1,41 @@
-"""What the watcher asks of its sources of files: the kernel's events, polling, or one look."""
+"""What the watcher expects of a source of files: inotify, polling, or a single scan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from dfud.core.version import FileVersion
-
-
-class Ready(NamedTuple):
-    """A file that is ready to be uploaded."""
-
-    version: FileVersion
-    by_event: bool  # the kernel reported it, rather than a scan
+from dfud.messages import FileFound
 
 
 class Source(Protocol):
-    """Where files come from. It is only asked for as many as there is room for."""
+    """Finds files that are ready; the watcher takes only as many as there is room for."""
 
     def fileno(self) -> int:
-        """Return what becomes readable when there is something to `take_in`; -1 for nothing."""
+        """Return the descriptor that is readable when there are events to process; -1 if there is none."""
 
-    def due(self, now: float) -> float | None:
-        """Return the seconds until there is something to do even so; None for never."""
+    def timeout(self, now: float) -> float | None:
+        """Return in how many seconds `process_events` has something to do even without events; None for never."""
 
-    def take_in(self) -> None:
-        """Take in what the kernel has to tell, without waiting."""
+    def process_events(self) -> None:
+        """Process what the kernel has reported and what is due, without waiting."""
 
-    def ready(self) -> Iterator[Ready | None]:
-        """Give what is ready, with None at times for a pause, until there is nothing more now."""
-
-    @property
-    def has_more(self) -> bool:
-        """Whether `ready` would do anything."""
+    def ready_files(self) -> Iterator[FileFound | None]:
+        """Yield the files that are ready now; None in between, after which the caller may do other work."""
 
     @property
-    def is_swept(self) -> bool:
-        """Whether all that the last `sweep` asked for has been given."""
+    def has_pending(self) -> bool:
+        """Whether `ready_files` has anything to do."""
 
-    def notices(self) -> list[tuple[int, str]]:
-        """Return what is to be told since the last call, each with its level."""
+    def start_sweep(self) -> None:
+        """Look at once for everything that is ready now, without waiting for what is due later."""
 
-    def sweep(self) -> None:
-        """See to it that all that is there now is given; `is_swept` tells when."""
+    @property
+    def is_sweep_done(self) -> bool:
+        """Whether everything that the last sweep looked for has been yielded."""
+
+    def pop_notices(self) -> list[tuple[int, str]]:
+        """Return what is to be logged since the last call, each text with its level."""
 
     def close(self) -> None:
-        """Let go of what the kernel holds for it."""
+        """Release what the kernel holds for this source."""

@@ -1,30 +1,32 @@
-"""What a fetcher has inside, over a real folder, with the test in Kafka's and the supervisor's places."""
+"""The inside of a fetcher on a real folder, with the test in place of Kafka and of the supervisor."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from dfud.core.decode import read_chunk
 from dfud.downloading.assembler import Assembler
 from dfud.downloading.checkpoint import Checkpoints
 from dfud.downloading.counts import DownloadCounts
-from dfud.downloading.disk import Disk
-from dfud.downloading.part_store import PartStore
-from dfud.downloading.parts import NOTE, PART, PartsFolder
+from dfud.downloading.disk import Disk, DiskReporter
+from dfud.downloading.parts_folder import METADATA_SUFFIX, PART_SUFFIX, PartsFolder
 from dfud.files.confined import ConfinedTree
-from tests.helpers.downloading import Record, contents
+from tests.helpers.downloading import Record, contents, native
 
 NOW = 1_700_000_000_123_456_789  # ns
+DATA = random.Random(1).randbytes(3500)  # four chunks
 
 
 class Taken(NamedTuple):
-    """A record as confluent_kafka hands it over."""
+    """A record, with the methods of `confluent_kafka.Message`."""
 
     record: Record
     at: int
@@ -44,55 +46,65 @@ class Taken(NamedTuple):
     def offset(self) -> Any:
         return self.at
 
+    def error(self) -> None:
+        return None
+
+
+def identity(record: Record) -> bytes:
+    """Return the identity of the version that a record has a chunk of."""
+    return read_chunk(record.key, record.value, record.headers).identity()
+
+
+F = identity(native(b"f", DATA, NOW)[0])  # of the version that most tests receive
+
 
 class Bench:
-    """The assembler, the shelf and the checkpoints of one fetcher; `workers` says how many there are."""
+    """The assembler and the checkpoints of fetcher `number` out of `n_fetchers`."""
 
-    def __init__(self, top: Path, number: int = 0, workers: int = 1) -> None:
+    def __init__(self, top: Path, number: int = 0, n_fetchers: int = 1) -> None:
         self.top = top
         self.parts = top / "LOGS" / "download_from_T"
         self.parts.mkdir(parents=True, exist_ok=True)
         self.number = number
-        self.workers = workers
-        self.log: list[Record] = []  # of the topic: what was ever taken
+        self.n_fetchers = n_fetchers
+        self.log: list[Record] = []  # the topic: everything that was ever taken
         self.committed = 0
-        self.told: list[str] = []  # warnings and errors
-        self.troubles: list[str] = []
+        self.reported: list[str] = []  # warnings and errors
+        self.disk_reports: list[str] = []
         self.counts = DownloadCounts()
         self.sync_faults: list[OSError | None] = []  # for the next syncs
         self.open()
 
     def open(self) -> None:
-        self.tree = ConfinedTree(self.top)
+        self.tree = ConfinedTree(str(self.top))
         self.folder = PartsFolder(os.open(self.parts, os.O_RDONLY | os.O_DIRECTORY))
-        disk = Disk(self.endure)
-        self.shelf = PartStore(self.tree, self.folder, self.number, disk, self.tell)
-        alone = self.workers == 1
-        self.assembler = Assembler(self.tree, self.folder, self.shelf, disk, alone, self.accepts, self.tell)
-        self.checkpoints = Checkpoints(
-            self.assembler.snapshot, self.shelf, self.folder, self.sync, self.commit, self.troubles.append
-        )
+        disk = Disk(self.fail)
+        is_shared = self.n_fetchers > 1
+        self.assembler = Assembler(self.tree, self.folder, self.number, disk, is_shared, self.accepts, self.report)
+        self.store = self.assembler.store
+        disk_reporter = DiskReporter("DIR", lambda level, text: self.disk_reports.append(text))
+        self.checkpoints = Checkpoints(self.store, self.folder, self.sync, self.commit, disk_reporter)
 
     def close(self) -> None:
         self.assembler.close()
         self.tree.close()
-        os.close(self.folder.descriptor)
+        os.close(self.folder.dir_fd)
 
     def restart(self) -> None:
-        """Be killed, and begin with what is on disk."""
+        """Continue with what is on disk, as after a kill."""
         self.close()
         self.open()
-        self.folder.tidy()  # as the supervisor does
-        self.assembler.start()
+        self.folder.remove_leftovers()  # as the supervisor does
+        self.assembler.place_earlier()
 
     # -- what is outside
 
-    def endure(self, error: OSError) -> None:
+    def fail(self, error: OSError) -> None:
         raise AssertionError(error)
 
-    def tell(self, level: int, text: str) -> None:
+    def report(self, level: int, text: str) -> None:
         if level >= logging.WARNING:
-            self.told.append(text)
+            self.reported.append(text)
 
     def accepts(self, path: bytes) -> bool:
         return not path.startswith(b"unwanted")
@@ -108,7 +120,7 @@ class Bench:
     # -- what is done
 
     def take(self, *records: Record) -> DownloadCounts:
-        """Take records that are new on the topic, as one batch; return what was counted."""
+        """Take new records of the topic as one batch; return what was counted."""
         first = len(self.log)
         self.log += records
         return self._take(first)
@@ -120,11 +132,11 @@ class Bench:
     def _take(self, first: int) -> DownloadCounts:
         self.tree.close_folders()
         self.assembler.take([Taken(record, at) for at, record in enumerate(self.log[first:], first)])
-        self.counts = self.assembler.tally.take()
+        self.counts = DownloadCounts(*self.assembler.counts.take())
         return self.counts
 
     def save(self) -> bool:
-        """Put all on disk and commit; tell whether that could be done."""
+        """Put everything on disk and commit; return whether that succeeded."""
         return self.checkpoints.finish({0: len(self.log)})
 
     # -- what is there
@@ -133,17 +145,17 @@ class Bench:
         return contents(self.top)
 
     def left(self, end: str = "") -> list[str]:
-        """Return the names in the folder of parts that end so."""
+        """Return the names in the folder of parts that end with `end`."""
         return sorted(name for name in os.listdir(self.parts) if name != ".lock" and name.endswith(end))
 
     def part(self) -> Path:
-        """Return the only part's file."""
-        (name,) = self.left(PART)
+        """Return the file of the only part."""
+        (name,) = self.left(PART_SUFFIX)
         return self.parts / name
 
-    def note(self) -> Path:
-        """Return the only part's note."""
-        (name,) = self.left(NOTE)
+    def metadata(self) -> Path:
+        """Return the file of the only part's metadata."""
+        (name,) = self.left(METADATA_SUFFIX)
         return self.parts / name
 
 
@@ -151,3 +163,10 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with contextlib.closing(Bench(tmp_path / "target")) as made:
         yield made
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Bench, Bench]]:
+    """Two fetchers of one directory."""
+    with contextlib.closing(Bench(tmp_path, 0, 2)) as first, contextlib.closing(Bench(tmp_path, 1, 2)) as second:
+        yield first, second

@@ -1,4 +1,4 @@
-"""What the upload refuses to begin with: exit status 2, one clear line, nothing written."""
+"""What an upload refuses at the start: exit status 2, one clear line, nothing written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.uploading import WAIT_S, command, upload_once
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A directory with a file to be uploaded."""
+    """A directory with a file to upload."""
     path = tmp_path / "data"
     path.mkdir()
     (path / "file").write_bytes(b"x" * 1000)
@@ -100,14 +100,14 @@ def test_a_bad_config_is_refused(directory: Path, tmp_path: Path, text: str, wor
     assert all(word in line for word in words), line
 
 
-def test_what_is_not_there_is_refused(directory: Path, config_file: Path, topic: str, tmp_path: Path) -> None:
+def test_bad_paths_and_names_are_refused(directory: Path, config_file: Path, topic: str, tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "none", config_file, topic)
     assert "is not a directory" in refused(directory / "file", config_file, topic)
     assert str(tmp_path / "none") in refused(directory, tmp_path / "none", topic)
     assert "bad/name" in refused(directory, config_file, "bad/name")
 
 
-def test_a_chunk_that_the_topic_does_not_take_is_refused(
+def test_a_chunk_size_that_the_topic_does_not_accept_is_refused(
     directory: Path, config_file: Path, make_topic: Callable[..., str]
 ) -> None:
     line = refused(directory, config_file, make_topic(max_message_bytes=10_000))
@@ -121,15 +121,14 @@ def test_a_missing_topic_is_created(directory: Path, config_file: Path, kafka: K
     assert len(read_topic(kafka.bootstrap, "made_by_upload")) == 1
 
 
-def test_a_broker_that_is_not_there_is_named(directory: Path, tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_named(directory: Path, tmp_path: Path) -> None:
     address = f"{HOST}:{free_ports(1)[0]}"
     config = client_config.write(tmp_path / "config", address)
     line = refused(directory, config, "topic")
-    assert address in line
-    assert str(config) in line
+    assert f"cannot access topic topic at {address} (bootstrap.servers in {config}): " in line
 
 
-def test_large_chunks_are_sent_where_the_topic_takes_them(
+def test_large_chunks_are_sent_if_the_topic_accepts_them(
     directory: Path, config_file: Path, kafka: KafkaNode, make_topic: Callable[..., str]
 ) -> None:
     topic = make_topic(max_message_bytes=9_000_000)

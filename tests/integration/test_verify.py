@@ -20,22 +20,22 @@ SIZES = {b"one": 1, b"empty": 0, b"sub/\xff odd\nname": 50_000, b"big": 300_000,
 
 
 def verify(directory: Path, config: Path, topic: str, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a verification, and check that it has written nothing."""
+    """Run a verification, and check that it writes nothing."""
     before = state(directory)
-    words = ["verify", str(directory), "--config", str(config), "--topic_name", topic, *options]
-    done = subprocess.run([sys.executable, "-m", "dfud", *words], capture_output=True, timeout=WAIT_S, check=False)
+    args = ["verify", str(directory), "--config", str(config), "--topic_name", topic, *options]
+    done = subprocess.run([sys.executable, "-m", "dfud", *args], capture_output=True, timeout=WAIT_S, check=False)
     assert state(directory) == before
     assert b"Traceback" not in done.stderr, done.stderr
     return done
 
 
 def state(directory: Path) -> list[tuple[str, int, int]]:
-    """Return what there is, LOGS included, with sizes and times."""
-    found = []
+    """Return the paths below a directory, LOGS included, with sizes and times."""
+    entries = []
     for path in sorted(directory.rglob("*")):
         status = path.lstat()
-        found.append((str(path), status.st_size, status.st_mtime_ns))
-    return found
+        entries.append((str(path), status.st_size, status.st_mtime_ns))
+    return entries
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def verdicts(done: subprocess.CompletedProcess[bytes]) -> dict[str, str]:
 def test_what_was_uploaded_is_proved(source: Path, config_file: Path, topic: str, tmp_path: Path) -> None:
     done = verify(source, config_file, topic, "--json")
     assert done.returncode == 0, done.stdout
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     assert verdicts(done) == {os.fsdecode(name): "same" for name in SIZES}
-    assert told["summary"]["rows"] == len(SIZES)
-    assert told["summary"]["proved"] is True
+    assert report["summary"]["rows"] == len(SIZES)
+    assert report["summary"]["proved"] is True
     done = verify(source, config_file, topic, "--print0")
     assert set(done.stdout.split(b"\0")) == {*SIZES, b""}
     download_once(tmp_path / "copy", config_file, topic)
@@ -87,10 +87,10 @@ def test_one_flipped_byte_is_found(source: Path, config_file: Path, topic: str, 
     assert set(done.stdout.split(b"\0")) == {*SIZES, b""} - {b"big"}
 
 
-def test_files_that_are_new_changed_or_gone(source: Path, config_file: Path, topic: str) -> None:
+def test_files_that_are_new_changed_or_removed(source: Path, config_file: Path, topic: str) -> None:
     (source / "new").write_bytes(b"new")
     (source / "one").write_bytes(b"grown")
-    (source / "big").unlink()  # the topic has it: by its digest in the tables
+    (source / "big").unlink()  # it is compared by its digest in the tables
     (source / ".hidden").write_bytes(b"not to be uploaded")
     done = verify(source, config_file, topic, "--json")
     assert done.returncode == 0, done.stdout
@@ -100,7 +100,7 @@ def test_files_that_are_new_changed_or_gone(source: Path, config_file: Path, top
     }  # fmt: skip
 
 
-def test_what_the_tables_call_uploaded_and_is_not_there(source: Path, config_file: Path, topic: str) -> None:
+def test_a_recorded_upload_that_is_not_on_the_topic(source: Path, config_file: Path, topic: str) -> None:
     (table,) = (source / "LOGS").glob("uploaded_to_*.csv")
     rows = table.read_bytes().splitlines(keepends=True)
     digest = next(row for row in rows if row.startswith(b"big,")).split(b",")[5]
@@ -108,7 +108,7 @@ def test_what_the_tables_call_uploaded_and_is_not_there(source: Path, config_fil
     table.write_bytes(b"".join(rows).replace(digest, b"0" * 32))
     done = verify(source, config_file, topic)
     assert done.returncode == 1
-    assert b"big is uploaded by the tables, and not whole and right on the topic" in done.stdout
+    assert b"big is recorded as uploaded, but is not complete and intact on the topic" in done.stdout
 
 
 def test_chunks_that_are_missing_are_named(
@@ -132,10 +132,10 @@ def test_chunks_that_are_missing_are_named(
     lines = done.stdout.decode().splitlines()
     assert "incomplete: part; chunks 4-5 are missing" in lines
     assert any(line.startswith("differs: wrong") for line in lines)
-    assert "2 same, 1 differs, 0 missing, 1 incomplete; 0 of 0 uploads in the tables are on the topic" in lines
+    assert "2 same, 1 differs, 0 missing, 1 incomplete; recorded uploads on the topic: 0 of 0" in lines
 
 
-def test_chunks_in_disorder_of_a_file_that_is_gone(
+def test_chunks_out_of_order_of_a_file_that_was_removed(
     source: Path, config_file: Path, kafka: KafkaNode, make_topic: object
 ) -> None:
     topic = make_topic(1)  # type: ignore[operator]
@@ -149,7 +149,7 @@ def test_chunks_in_disorder_of_a_file_that_is_gone(
     (source / "LOGS" / f"uploaded_to_{topic}.csv").write_text(f"{rows[0]}\r\n{row}\r\n")
     (source / "big").unlink()
     done = verify(source, config_file, topic)
-    assert b"1 of 1 uploads in the tables are on the topic" in done.stdout
+    assert b"recorded uploads on the topic: 1 of 1" in done.stdout
     assert done.returncode == 0
 
 

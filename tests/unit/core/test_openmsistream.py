@@ -15,7 +15,7 @@ from dfud.core.chunking import chunk_length, count_chunks
 from dfud.core.openmsistream import decode, encoder, message_key, mtime_seconds
 from dfud.core.version import FileVersion
 
-names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=90)
 folders = (
     st.lists(names, max_size=4).map("/".join).filter(lambda folder: folder != ".")
 )  # which it writes for none
@@ -117,9 +117,9 @@ def test_mtime_is_that_of_stat(tmp_path_factory: pytest.TempPathFactory, mtime_n
 @pytest.mark.parametrize(
     ("path", "key"),
     [
-        pytest.param(b"a.tif", b"_a.tif_2_of_3", id="at the top"),
-        pytest.param(b"scans/day_1/a.tif", b"scans_day_1_a.tif_2_of_3", id="in folders"),
-        pytest.param(b"caf\xe9/\xff", b"caf\xe9_\xff_2_of_3", id="no UTF-8"),
+        pytest.param(b"a.tif", b"_a.tif_chunk_2_of_3", id="at the top"),
+        pytest.param(b"scans/day_1/a.tif", b"scans_day_1_a.tif_chunk_2_of_3", id="in folders"),
+        pytest.param(b"caf\xe9/\xff", b"caf\xe9_\xff_chunk_2_of_3", id="no UTF-8"),
     ],
 )
 def test_key(path: bytes, key: bytes) -> None:

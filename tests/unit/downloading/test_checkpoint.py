@@ -1,4 +1,4 @@
-"""Offsets are committed only when all that lies before them is on disk."""
+"""Offsets are committed only when everything before them is on disk."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from dfud.downloading import checkpoint as module
+from dfud.downloading.part_metadata import PartName
 from tests.helpers.downloading import native
-from tests.helpers.fetching import NOW, Bench, bench
+from tests.helpers.fetching import DATA, NOW, Bench, bench
 
 __all__ = ["bench"]
 
-DATA = random.Random(1).randbytes(3500)  # four chunks
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+FAILING = "cannot write DIR: No space left on device; retrying"
 
 
-def test_bytes_then_notes_then_offsets_come_to_the_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_are_saved_before_metadata_and_metadata_before_offsets(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[object] = []
     monkeypatch.setattr(
         bench.checkpoints, "_sync", lambda: steps.append([os.path.splitext(name)[1] for name in bench.left()])
@@ -32,13 +35,13 @@ def test_bytes_then_notes_then_offsets_come_to_the_disk(bench: Bench, monkeypatc
 
 
 @pytest.mark.parametrize("n_good", [0, 1])
-def test_what_can_t_be_synced_is_not_committed_until_it_can(bench: Bench, n_good: int) -> None:
+def test_nothing_is_committed_while_the_disk_cannot_be_synced(bench: Bench, n_good: int) -> None:
     bench.sync_faults = [*[None] * n_good, NO_SPACE]  # injected: a disk that is full
     bench.take(*native(b"f", DATA, NOW)[:2])
     assert not bench.save()
-    assert (bench.committed, bench.troubles) == (0, ["No space left on device"])
+    assert (bench.committed, bench.disk_reports) == (0, [FAILING])
     assert bench.save()
-    assert (bench.committed, bench.troubles) == (2, ["No space left on device", ""])
+    assert (bench.committed, bench.disk_reports) == (2, [FAILING, "writing DIR works again"])
     bench.restart()
     bench.take(*native(b"f", DATA, NOW)[2:])
     assert bench.files() == {b"f": DATA}
@@ -46,7 +49,7 @@ def test_what_can_t_be_synced_is_not_committed_until_it_can(bench: Bench, n_good
 
 @pytest.mark.parametrize("obstacle", ["link", "folder"])
 @pytest.mark.parametrize("end", [".new", ".json"])
-def test_a_note_that_can_t_be_made_is_waited_for(bench: Bench, tmp_path: Path, obstacle: str, end: str) -> None:
+def test_metadata_that_cannot_be_written_is_retried(bench: Bench, tmp_path: Path, obstacle: str, end: str) -> None:
     records = native(b"f", DATA, NOW)
     bench.take(records[0])
     place = bench.part().with_suffix(end)
@@ -60,7 +63,7 @@ def test_a_note_that_can_t_be_made_is_waited_for(bench: Bench, tmp_path: Path, o
         assert saved  # what is there is replaced
         assert not place.is_symlink()
     else:
-        assert (saved, bench.committed, len(bench.troubles)) == (False, 0, 1)
+        assert (saved, bench.committed, len(bench.disk_reports)) == (False, 0, 1)
         place.unlink() if obstacle == "link" else place.rmdir()
         assert bench.save()
     bench.restart()
@@ -68,7 +71,7 @@ def test_a_note_that_can_t_be_made_is_waited_for(bench: Bench, tmp_path: Path, o
     assert bench.files() == {b"f": DATA}
 
 
-def test_messages_go_on_while_the_disk_works(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_taken_during_a_checkpoint(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MIN_INTERVAL_S", 0.0)
     monkeypatch.setattr(module, "_COST_FACTOR", 0.0)
     bench.checkpoints._next = 0.0
@@ -79,31 +82,33 @@ def test_messages_go_on_while_the_disk_works(bench: Bench, monkeypatch: pytest.M
     for number in range(1, 4):
         bench.take(records[number - 1])
         positions[0] = number
-        bench.checkpoints.tick(positions)
+        bench.checkpoints.run_due(positions)
     assert bench.committed == 0
     synced.set()
-    bench.checkpoints._running.wait()  # type: ignore[union-attr]
-    bench.checkpoints.tick({0: 3})
-    assert bench.committed == 1, "what came while the disk worked is not on it"
+    bench.checkpoints.wait()
+    bench.checkpoints.run_due({0: 3})
+    assert bench.committed == 1, "what was taken during the checkpoint is not part of it"
     bench.restart()
     bench.take_again()
     bench.take(records[3])
     assert bench.files() == {b"f": DATA}
 
 
-def test_the_end_waits_for_the_disk_and_commits_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finishing_waits_for_the_disk_and_commits_everything(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commits: list[dict[int, int]] = []
     monkeypatch.setattr(bench.checkpoints, "_commit", commits.append)
     bench.checkpoints._next = 0.0
     bench.take(*native(b"f", DATA, NOW))
-    bench.checkpoints.tick({0: 2, 1: 5})
+    bench.checkpoints.run_due({0: 2, 1: 5})
     assert bench.checkpoints.finish({0: 4, 1: 5})
     assert commits == [{0: 2, 1: 5}, {0: 4}]
     assert bench.checkpoints.finish({0: 4, 1: 5})
     assert len(commits) == 2
 
 
-def test_the_disk_is_left_alone_when_nothing_is_new_or_it_is_slow(
+def test_there_is_no_checkpoint_without_news_or_soon_after_a_slow_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     syncs: list[None] = []
@@ -111,15 +116,15 @@ def test_the_disk_is_left_alone_when_nothing_is_new_or_it_is_slow(
     monkeypatch.setattr(bench.checkpoints, "_sync", lambda: syncs.append(None))
 
     def tick(at: int) -> None:
-        """Begin what is due, and end it."""
-        bench.checkpoints.tick({0: at})
+        """Start the checkpoint that is due, and end it."""
+        bench.checkpoints.run_due({0: at})
         if bench.checkpoints._running is not None:
             bench.checkpoints._running.wait()
-            bench.checkpoints._running.seconds = 0.0 if at < 2 else 1000.0  # injected: that it took
-            bench.checkpoints.tick({0: at})
+            bench.checkpoints.wait().seconds = 0.0 if at < 2 else 1000.0  # injected: how long it took
+            bench.checkpoints.run_due({0: at})
 
     tick(1)
-    assert len(syncs) == 0, "the first comes too early"
+    assert len(syncs) == 0, "the first is started too early"
     bench.checkpoints._next = 0.0
     for at, n_syncs in ((1, 1), (1, 1), (2, 2), (3, 2)):
         tick(at)
@@ -140,15 +145,20 @@ def test_killed_at_any_step_of_a_checkpoint_it_loses_nothing(
     bench.take(*records[n_saved : n_saved + 3])
     steps = 0
 
-    def may_go_on() -> None:
+    def proceed() -> None:
         nonlocal steps
         steps += 1
         if steps > step:
-            raise OSError  # injected: of what comes after it, nothing is done
+            raise OSError  # injected: nothing after this step is done
 
-    publish = bench.folder.publish_note
-    monkeypatch.setattr(bench.folder, "publish_note", lambda name: (may_go_on(), publish(name)))
-    monkeypatch.setattr(bench.checkpoints, "_sync", may_go_on)
+    publish = bench.folder.publish_metadata
+
+    def publish_metadata(name: PartName) -> None:
+        proceed()
+        publish(name)
+
+    monkeypatch.setattr(bench.folder, "publish_metadata", publish_metadata)
+    monkeypatch.setattr(bench.checkpoints, "_sync", proceed)
     before = bench.committed
     saved = bench.save()
     assert (saved, bench.committed) == ((True, n_saved + 3) if step == 4 else (False, before))
@@ -161,27 +171,27 @@ def test_killed_at_any_step_of_a_checkpoint_it_loses_nothing(
 
 
 def begin_and_fail_or_not(bench: Bench, is_failing: bool) -> None:
-    bench.sync_faults = [None, NO_SPACE if is_failing else None]  # injected: the notes are there, but not synced
-    bench.checkpoints._begin({0: len(bench.log)})
-    bench.checkpoints._running.wait()  # type: ignore[union-attr]
+    bench.sync_faults = [None, NO_SPACE if is_failing else None]  # injected: the metadata is there, but not synced
+    bench.checkpoints.start({0: len(bench.log)})
+    bench.checkpoints.wait()
 
 
 @pytest.mark.parametrize("is_failing", [True, False])
-def test_a_file_that_becomes_whole_after_a_checkpoint_leaves_no_note(bench: Bench, is_failing: bool) -> None:
+def test_a_file_completed_after_a_checkpoint_leaves_no_metadata(bench: Bench, is_failing: bool) -> None:
     records = native(b"f", DATA, NOW)
     bench.take(*records[:2])
     begin_and_fail_or_not(bench, is_failing)
-    assert bench.checkpoints._end() != is_failing
+    assert bench.checkpoints.end() != is_failing
     bench.take(*records[2:])
     assert bench.files() == {b"f": DATA}
     assert bench.left() == []
 
 
-def test_a_file_that_becomes_whole_during_a_checkpoint_leaves_no_note(bench: Bench) -> None:
+def test_a_file_completed_during_a_checkpoint_leaves_no_metadata(bench: Bench) -> None:
     records = native(b"f", DATA, NOW)
     bench.take(*records[:2])
     begin_and_fail_or_not(bench, False)
     bench.take(*records[2:])
     assert bench.files() == {b"f": DATA}
-    assert bench.checkpoints._end()
+    assert bench.checkpoints.end()
     assert bench.left() == []

@@ -1,4 +1,4 @@
-"""The configuration file: what is taken from it, and one clear line for whatever is wrong in it."""
+"""The configuration file: what is read from it, and one clear line for each fault in it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def test_both_sections_are_read_and_the_clients_own_goes_before(write: Write) -> None:
+def test_both_sections_are_read_and_the_clients_takes_precedence(write: Write) -> None:
     path = write(
         GOOD.replace("host:9092", "host:9092\nlinger.ms = 1\nAcks = all") + "[consumer]\ngroup.id = $NO\n"
     )
@@ -40,7 +40,7 @@ def test_both_sections_are_read_and_the_clients_own_goes_before(write: Write) ->
     "content",
     [
         pytest.param(b"\xef\xbb\xbf" + GOOD.encode(), id="byte order mark"),
-        pytest.param(GOOD.replace("\n", "\r\n"), id="Windows line ends"),
+        pytest.param(GOOD.replace("\n", "\r\n"), id="Windows line endings"),
         pytest.param(
             "# comment\n; comment\n" + GOOD.replace("[producer]", "[producer]\n# comment"), id="comments"
         ),
@@ -75,7 +75,7 @@ def test_values(write: Write, value: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         pytest.param("", "has no section [broker]", id="empty"),
         pytest.param("[broker]\nbootstrap.servers = x\n", "has no section [producer]", id="no producer"),
@@ -98,19 +98,19 @@ def test_values(write: Write, value: str, expected: str) -> None:
         pytest.param(b"\x00\x01\x02", "is not a valid INI file", id="binary"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(write: Write, content: str | bytes, told: str) -> None:
+def test_a_fault_is_reported_in_one_line(write: Write, content: str | bytes, message: str) -> None:
     path = write(content)
     with pytest.raises(UsageError) as error:
         read_config(path, "producer", {})
     text = str(error.value)
     assert path in text
-    assert told.format(path) in text
+    assert message.format(path) in text
     assert "\n" not in text
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    for path, why in ((tmp_path / "nothing", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(UsageError, match=rf"the config file {path} can't be read: {why}"):
+    for path, reason in ((tmp_path / "nothing", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(UsageError, match=rf"cannot read the config file {path}: {reason}"):
             read_config(str(path), "producer", {})
 
 
@@ -131,7 +131,7 @@ def test_serializers_that_are_not_ours(serializers: dict[str, str]) -> None:
         take_wire_format(ClientConfig("file", {"a": "b", **serializers}))
     for key, value in serializers.items():
         assert f"{key} = {value}" in str(error.value)
-    assert "in file is no wire format" in str(error.value)
+    assert "in file selects no wire format" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_wire_formats(serializers: dict[str, str], wire: str) -> None:
     assert take_wire_format(ClientConfig("file", {"a": "b", **serializers})) == ("file", {"a": "b"}, wire)
 
 
-def test_what_openmsistream_knows_besides(write: Write) -> None:
+def test_openmsistreams_own_settings(write: Write) -> None:
     assert "node_id" not in read_config(write(GOOD + "node_id = x\n"), "producer", {}).properties
     with pytest.raises(UsageError, match=r"\[kafkacrypto\]"):
         read_config(write(GOOD + "[kafkacrypto]\n"), "producer", {})

@@ -1,4 +1,4 @@
-"""Channels: batches of any size arrive whole or not at all, whoever is killed."""
+"""Channels: batches of any size arrive whole or not at all, even if a process is killed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_batches_arrive_in_order_and_both_ways(ends: tuple[End, End]) -> None:
 
 
 def test_an_empty_batch_is_not_sent(ends: tuple[End, End]) -> None:
-    """It would look as if there were nothing more."""
+    """The receiver would take it for the end of what has arrived."""
     one, other = ends
     one.send([])
     one.post([])
@@ -69,7 +69,7 @@ def test_a_batch_may_be_larger_than_a_packet(ends: tuple[End, End], length: int)
     assert not one.backlog
 
 
-def test_every_length_around_a_packets_is_cut_right() -> None:
+def test_every_length_around_that_of_a_packet_is_split_correctly() -> None:
     overhead = len(b"".join(module._packets(notice(PACKET // 2)))) - PACKET // 2
     for length in range(PACKET - overhead - 3, PACKET - overhead + 4):
         packets = module._packets(notice(length))
@@ -91,7 +91,7 @@ def test_posting_never_waits(ends: tuple[End, End]) -> None:
     assert not one.backlog
 
 
-def test_a_closed_end_is_told(ends: tuple[End, End]) -> None:
+def test_the_other_end_is_closed(ends: tuple[End, End]) -> None:
     one, other = ends
     one.send([RowsRecorded(1)])
     one.close()
@@ -104,24 +104,24 @@ def test_a_closed_end_is_told(ends: tuple[End, End]) -> None:
     assert other.backlog == 0
 
 
-def test_what_a_peer_left_unread_is_no_obstacle(ends: tuple[End, End]) -> None:
+def test_the_other_end_is_closed_with_something_unread(ends: tuple[End, End]) -> None:
     one, other = ends
     one.send([RowsRecorded(1)])
-    other.close()  # with something unread: the kernel calls that a reset
+    other.close()  # the kernel reports that as a reset
     with pytest.raises(PeerGoneError):
         one.receive()
 
 
 def test_a_sender_is_killed_in_the_middle_of_a_batch(ends: tuple[End, End]) -> None:
-    """What it began is as if it had never been; what its successor sends is whole."""
+    """What it began is discarded; what its successor sends is complete."""
     one, other = ends
     killed = os.fork()
     if not killed:
         one.send([RowsRecorded(1)])
-        one.send(notice(20 * PACKET))  # more than the socket holds: it waits half-way
+        one.send(notice(20 * PACKET))  # more than the socket holds: it blocks half-way
         os._exit(1)
     assert other.receive() == [RowsRecorded(1)]
-    assert other.receive(wait=False) == ()  # parts of what will never be whole
+    assert other.receive(wait=False) == ()  # parts of what will never be complete
     os.kill(killed, signal.SIGKILL)
     os.waitpid(killed, 0)
     assert receive_all(other) == []

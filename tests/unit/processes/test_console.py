@@ -1,4 +1,4 @@
-"""The console on every kind of standard file, none of which may hold up the program."""
+"""The console on every kind of standard file; none of them may hold up the program."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from dfud.processes.console import CommandInput, Output
+from dfud.processes.console import CommandInput, ConsoleOutput
 
 F_SETPIPE_SZ = 1031  # fcntl names it from Python 3.10 on
 
 
 @pytest.fixture
 def descriptors() -> Iterator[Callable[..., int]]:
-    """Close at the end what is registered with it."""
+    """A function that registers a descriptor, which is closed at the end, and returns it."""
     kept: list[int] = []
 
     def keep(descriptor: int) -> int:
@@ -47,14 +47,14 @@ def read_all(descriptor: int) -> bytes:
     os.set_blocking(descriptor, False)
     data = b""
     with contextlib.suppress(BlockingIOError):
-        while piece := os.read(descriptor, 1 << 16):
-            data += piece
+        while part := os.read(descriptor, 1 << 16):
+            data += part
     return data
 
 
-def drain(output: Output, reader: int) -> bytes:
+def drain(output: ConsoleOutput, reader: int) -> bytes:
     data = read_all(reader)
-    while output.is_waiting:
+    while output.has_pending:
         output.flush()
         data += read_all(reader)
     return data
@@ -64,105 +64,105 @@ def drain(output: Output, reader: int) -> bytes:
 
 
 @pytest.mark.parametrize("can_be_opened_again", [True, False])
-def test_a_pipe_that_nobody_reads_holds_nothing_up(
+def test_a_pipe_without_a_reader_holds_nothing_up(
     descriptors: Callable[..., int], monkeypatch: pytest.MonkeyPatch, can_be_opened_again: bool
 ) -> None:
     reader, writer = pipe(descriptors)
     fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
-    if not can_be_opened_again:  # as where somebody else made the pipe (injected)
+    if not can_be_opened_again:  # as if another user had made the pipe (injected)
         monkeypatch.setattr(os, "open", lambda *args: (_ for _ in ()).throw(PermissionError()))
-    with contextlib.closing(Output(writer)) as output:
+    with contextlib.closing(ConsoleOutput(writer)) as output:
         monkeypatch.undo()
         for number in range(5000):
             output.write_line(f"line {number}")
-        assert output.is_waiting
+        assert output.has_pending
         lines = drain(output, reader).decode().splitlines()
         output.write_line("the end")
         lines += drain(output, reader).decode().splitlines()
-    assert os.get_blocking(writer), "which is shared with others"
+    assert os.get_blocking(writer), "other processes share it"
     shown = [line for line in lines if line.startswith("line")]
     assert shown == [f"line {number}" for number in range(len(shown))]
-    assert lines[-2:] == [f"({5000 - len(shown)} lines are left out: nobody took them)", "the end"]
+    assert lines[-2:] == [f"({5000 - len(shown):,} lines dropped: the output was blocked or full)", "the end"]
     assert len(shown) >= 1000
 
 
 def test_a_line_longer_than_the_pipe(descriptors: Callable[..., int]) -> None:
     reader, writer = pipe(descriptors)
-    with contextlib.closing(Output(writer)) as output:
+    with contextlib.closing(ConsoleOutput(writer)) as output:
         output.write_line("x" * 300_000)
         assert drain(output, reader) == b"x" * 300_000 + b"\n"
 
 
-def test_a_closed_pipe_is_no_trouble(descriptors: Callable[..., int]) -> None:
+def test_a_closed_pipe_is_ignored(descriptors: Callable[..., int]) -> None:
     reader, writer = pipe(descriptors)
-    with contextlib.closing(Output(writer)) as output:
+    with contextlib.closing(ConsoleOutput(writer)) as output:
         os.close(reader)
         for _ in range(3):
             output.write_line("line")
-        assert not output.is_waiting
-    late = Output(writer)  # one that was closed before
+        assert not output.has_pending
+    late = ConsoleOutput(writer)  # closed before it was opened
     late.write_line("line")
-    assert not late.is_waiting
+    assert not late.has_pending
     late.close()
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_a_socket_as_that_of_the_journal(kind: socket.SocketKind) -> None:
+def test_a_socket_like_that_of_the_journal(kind: socket.SocketKind) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-    with ours, theirs, contextlib.closing(Output(theirs.fileno())) as output:
+    with ours, theirs, contextlib.closing(ConsoleOutput(theirs.fileno())) as output:
         for number in range(3000):
             output.write_line(f"line {number}")
-        assert output.is_waiting
+        assert output.has_pending
         assert drain(output, ours.fileno()).startswith(b"line 0\nline 1\n")
         ours.close()
         output.write_line("line")
         output.write_line("line")
-        assert not output.is_waiting
+        assert not output.has_pending
 
 
-def test_a_file_takes_all(tmp_path: Path) -> None:
-    with open(tmp_path / "out", "wb") as file, contextlib.closing(Output(file.fileno())) as output:
+def test_a_file_takes_everything(tmp_path: Path) -> None:
+    with open(tmp_path / "out", "wb") as file, contextlib.closing(ConsoleOutput(file.fileno())) as output:
         output.write_line("größer \udcff")
         output.write_line("2")
-        assert not output.is_waiting
+        assert not output.has_pending
     assert (tmp_path / "out").read_bytes() == "größer \\udcff\n2\n".encode()
 
 
-def test_a_full_disk_may_have_room_again(tmp_path: Path) -> None:
+def test_a_full_disk_has_room_again(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    output = Output(full)
+    output = ConsoleOutput(full)
     for _ in range(3):
         output.write_line("lost")
-        assert not output.is_waiting
+        assert not output.has_pending
     target = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
     os.dup2(target, full)
     output.write_line("line")
-    assert (tmp_path / "out").read_bytes() == b"(3 lines are left out: nobody took them)\nline\n"
+    assert (tmp_path / "out").read_bytes() == b"(3 lines dropped: the output was blocked or full)\nline\n"
     os.close(target)
     os.close(full)
 
 
-def test_a_terminal_that_is_stopped(descriptors: Callable[..., int]) -> None:
+def test_a_stopped_terminal(descriptors: Callable[..., int]) -> None:
     master, slave = map(descriptors, pty.openpty())
     tty.setraw(slave)
-    with contextlib.closing(Output(slave)) as output:
+    with contextlib.closing(ConsoleOutput(slave)) as output:
         assert output.fileno() != slave
         output.write_line("before")
         assert read_all(master) == b"before\n"
         termios.tcflow(slave, termios.TCOOFF)  # as Ctrl-S does
         for _ in range(3):
             output.write_line("while it is stopped")
-        assert output.is_waiting
+        assert output.has_pending
         termios.tcflow(slave, termios.TCOON)
         assert drain(output, master).count(b"while it is stopped\n") == 3
 
 
-def test_the_end_waits_a_while_and_no_longer(descriptors: Callable[..., int]) -> None:
+def test_draining_waits_for_its_timeout_and_no_longer(descriptors: Callable[..., int]) -> None:
     _, writer = pipe(descriptors)
-    with contextlib.closing(Output(writer)) as output:
+    with contextlib.closing(ConsoleOutput(writer)) as output:
         output.write_line("x" * 300_000)
         began = time.monotonic()
-        output.finish(0.05)
+        output.drain(0.05)
         assert 0.04 < time.monotonic() - began < 5
 
 
@@ -175,7 +175,7 @@ def test_closed_standard_files_are_opened() -> None:
         assert os.readlink("/proc/self/fd/0") == os.readlink("/proc/self/fd/2") == os.devnull
         print("good")
         """)
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=30, check=False)
     assert done.stdout == b"good\n"
 
 
@@ -183,12 +183,12 @@ def test_closed_standard_files_are_opened() -> None:
 
 
 @pytest.mark.parametrize("path", [os.devnull, "/dev/zero", __file__])
-def test_what_sends_no_commands_is_not_read(path: str) -> None:
+def test_files_that_send_no_commands_are_not_read(path: str) -> None:
     with open(path) as file:
         assert not CommandInput(file.fileno()).is_open
 
 
-def test_commands_of_a_pipe(descriptors: Callable[..., int]) -> None:
+def test_commands_from_a_pipe(descriptors: Callable[..., int]) -> None:
     reader, writer = pipe(descriptors)
     commands = CommandInput(reader)
     os.write(writer, b"check\n c \n\nQU")
@@ -201,7 +201,7 @@ def test_commands_of_a_pipe(descriptors: Callable[..., int]) -> None:
 
 
 @pytest.mark.parametrize("junk", [b"some data\nquit\n", b"\xff\x00\n", b"x" * 5000])
-def test_a_pipe_with_anything_else_is_left_alone(descriptors: Callable[..., int], junk: bytes) -> None:
+def test_a_pipe_with_anything_else_is_not_read_further(descriptors: Callable[..., int], junk: bytes) -> None:
     reader, writer = pipe(descriptors)
     commands = CommandInput(reader)
     os.write(writer, junk)
@@ -233,7 +233,7 @@ def test_a_terminal_gets_help(descriptors: Callable[..., int]) -> None:
 
 
 def test_a_terminal_of_another_job_is_not_read() -> None:
-    """A shell's background job would be stopped by reading; so it looks whose the terminal is."""
+    """Reading would stop a background job of a shell."""
     program = textwrap.dedent("""
         import os, signal
         from dfud.processes.console import CommandInput
@@ -253,8 +253,8 @@ def test_a_terminal_of_another_job_is_not_read() -> None:
         os.execv(sys.executable, [sys.executable, "-c", program])
     output = b""
     with contextlib.suppress(OSError):  # EIO: the terminal is closed
-        while piece := os.read(master, 1000):
-            output += piece
+        while part := os.read(master, 1000):
+            output += part
     os.close(master)
     os.waitpid(child, 0)
     assert output == b"False 0\r\n"

@@ -1,28 +1,41 @@
-"""Starting processes where there is no room for them, and ending them."""
+"""Worker processes: how they start, what they keep open, and how they end."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import resource
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from dfud.errors import WorkerError
-from dfud.messages import FromWatcher, ToWatcher
+from dfud.messages import FromWatcher, Notice, ToWatcher
 from dfud.processes import links
-from dfud.processes.channel import Channel
-from dfud.processes.workers import Workers
+from dfud.processes.channel import Channel, PeerGoneError
+from dfud.processes.workers import WorkerPool
+
+ToSupervisor = Channel[FromWatcher, ToWatcher]
 
 
-def sleep(name: str, supervisor: int, channel: Channel[FromWatcher, ToWatcher]) -> None:
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    with socket.socket() as lock:
+        made = WorkerPool(lock)
+        yield made
+        made.kill_all()
+        for item in made._close_in_children:
+            item.close()
+
+
+def sleep(name: str, supervisor_pid: int, channel: ToSupervisor) -> None:
     time.sleep(60)
 
 
-@contextmanager
+@contextlib.contextmanager
 def no_more_descriptors() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
@@ -32,25 +45,75 @@ def no_more_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_worker_that_cannot_be_started_is_told_in_a_line() -> None:
-    with socket.socket() as lock:
-        workers = Workers(lock)
+def test_a_worker_that_cannot_be_started_is_one_line(pool: WorkerPool) -> None:
     with (
         no_more_descriptors(),
-        pytest.raises(WorkerError, match=r"^watcher can't be started: Too many open files;"),
+        pytest.raises(WorkerError, match=r"^cannot start watcher: Too many open files;"),
     ):
-        workers.start("watcher", links.WATCHER, sleep, ())
+        pool.start("watcher", links.WATCHER, sleep, ())
 
 
-def test_all_that_were_started_can_be_killed() -> None:
-    lock = socket.socket()
-    workers = Workers(lock)
-    started = [workers.start(f"sleeper-{number}", links.WATCHER, sleep, ()) for number in range(2)]
-    workers.kill_all()
+def test_a_worker_knows_its_name_and_its_supervisor(pool: WorkerPool) -> None:
+    def report(name: str, supervisor_pid: int, channel: ToSupervisor, more: str) -> None:
+        channel.send([Notice(0, f"{name} {supervisor_pid == os.getppid()} {more}")])
+
+    worker = pool.start("watcher", links.WATCHER, report, ["argument"])
+    assert worker.channel.receive() == [Notice(0, "watcher True argument")]
+    assert worker.cause_of_death() == "ended with status 0"
+
+
+def test_a_bug_in_a_worker_is_reported_with_its_place(pool: WorkerPool) -> None:
+    def divide(name: str, supervisor_pid: int, channel: ToSupervisor) -> None:
+        channel.send([Notice(0, str(1 // 0))])
+
+    worker = pool.start("watcher", links.WATCHER, divide, ())
+    line, trace = worker.channel.receive()
+    assert isinstance(trace, Notice)
+    place = f"test_workers.py:{divide.__code__.co_firstlineno + 1}"
+    error = "ZeroDivisionError: integer division or modulo by zero"
+    assert line == Notice(logging.ERROR, f"internal error in watcher: {error} ({place}); please report it")
+    assert (trace.level, trace.text.splitlines()[0]) == (logging.DEBUG, "Traceback (most recent call last):")
+    assert worker.cause_of_death() == "ended with status 70"
+
+
+def test_a_worker_sees_that_its_channel_is_closed_whatever_was_started_after_it(pool: WorkerPool) -> None:
+    """Later workers inherit the supervisor's end, and close it."""
+
+    def wait_for_end(name: str, supervisor_pid: int, channel: ToSupervisor) -> None:
+        try:
+            channel.receive()
+        except PeerGoneError:
+            os._exit(5)
+
+    first = pool.start("first", links.WATCHER, wait_for_end, ())
+    pool.start("second", links.WATCHER, sleep, ())
+    pool.close(first.channel)
+    first.process.join(30)
+    assert first.process.exitcode == 5
+
+
+def test_a_child_closes_what_is_not_its_own(pool: WorkerPool) -> None:
+    def report(name: str, supervisor_pid: int, channel: ToSupervisor, ends: list[socket.socket]) -> None:
+        channel.send([Notice(0, " ".join("closed" if end.fileno() == -1 else "open" for end in ends))])
+
+    ends = [*socket.socketpair(), *socket.socketpair()]
+    for end in ends[:3]:
+        pool.close_in_children(end)
+    one = pool.start("one", links.WATCHER, report, [ends], keep_open=[ends[1]])
+    assert one.channel.receive() == [Notice(0, "closed open closed open")]
+    pool.close(ends[0])
+    other = pool.start("other", links.WATCHER, report, [ends[1:]])
+    assert other.channel.receive() == [Notice(0, "closed closed open")]
+    for end in ends[1:]:
+        end.close()
+
+
+def test_all_that_were_started_can_be_killed(pool: WorkerPool) -> None:
+    started = [pool.start(f"sleeper-{number}", links.WATCHER, sleep, ()) for number in range(2)]
+    pool.kill_all()
     for worker in started:
         assert worker.process.exitcode == -9
+        assert worker.cause_of_death() == "was killed by SIGKILL"
         with pytest.raises(ProcessLookupError):
             os.kill(worker.process.pid or 0, 0)
-        worker.channel.close()
-    workers.kill_all()
-    lock.close()
+    pool.kill_all()

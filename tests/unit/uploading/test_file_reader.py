@@ -1,4 +1,4 @@
-"""Reading files into the ring, with real files and, where a bad disk is needed, injected errors."""
+"""Reading files into the ring: real files, and injected errors where a bad disk is needed."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ N_CHUNKS = 21
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
+def dir_fd(tmp_path: Path) -> Iterator[int]:
     descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     yield descriptor
     os.close(descriptor)
 
 
 def task_of(path: Path, to_send: Ranges | None = None, known: str = "") -> FileTask:
-    found = path.stat()
-    version = FileVersion(os.fsencode(path.name), found.st_size, found.st_mtime_ns)
+    status = path.stat()
+    version = FileVersion(os.fsencode(path.name), status.st_size, status.st_mtime_ns)
     if to_send is None:
-        to_send = ((1, max(1, -(-found.st_size // CHUNK))),)
+        to_send = ((1, max(1, -(-status.st_size // CHUNK))),)
     return FileTask(7, version, CHUNK, to_send, "now", known)
 
 
@@ -52,10 +52,10 @@ def reserve_in(ring: Ring) -> Callable[[int], tuple[int, int]]:
     return reserve
 
 
-def read_all(task: FileTask, folder: int, ring: Ring | None = None) -> tuple[dict[int, bytes], list[RunReady]]:
-    """Return the chunks that were handed on, checked against their digests, and the runs."""
+def read_all(task: FileTask, dir_fd: int, ring: Ring | None = None) -> tuple[dict[int, bytes], list[RunReady]]:
+    """Return the chunks that were passed on, checked against their digests, and the runs."""
     ring = ring or Ring(4096)
-    reading = FileReader(task, ring, RUN, folder)
+    reading = FileReader(task, ring, RUN, dir_fd)
     chunks: dict[int, bytes] = {}
     runs: list[RunReady] = []
     try:
@@ -78,9 +78,9 @@ def read_all(task: FileTask, folder: int, ring: Ring | None = None) -> tuple[dic
     return chunks, runs
 
 
-def test_a_whole_file(tmp_path: Path, folder: int) -> None:
+def test_a_file_is_read_completely(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").write_bytes(DATA)
-    chunks, runs = read_all(task_of(tmp_path / "file"), folder)
+    chunks, runs = read_all(task_of(tmp_path / "file"), dir_fd)
     assert b"".join(chunks[number] for number in range(1, N_CHUNKS + 1)) == DATA
     assert [run.n_chunks for run in runs] == [4, 4, 4, 4, 4, 1]
     assert [run.xxh3_128 for run in runs] == [""] * 5 + [xxhash.xxh3_128_hexdigest(DATA)]
@@ -88,35 +88,35 @@ def test_a_whole_file(tmp_path: Path, folder: int) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.integers(0, 700), st.sets(st.integers(1, 11)))
-def test_any_part_of_a_file_is_sent_and_all_is_hashed(
-    tmp_path: Path, folder: int, size: int, wanted: set[int]
+def test_any_part_of_a_file_is_sent_and_all_of_it_is_hashed(
+    tmp_path: Path, dir_fd: int, size: int, wanted: set[int]
 ) -> None:
     (tmp_path / "file").write_bytes(DATA[:size])
     n_chunks = max(1, -(-size // CHUNK))
     to_send = tuple((number, number) for number in sorted(wanted) if number <= n_chunks)
-    chunks, runs = read_all(task_of(tmp_path / "file", to_send), folder)
+    chunks, runs = read_all(task_of(tmp_path / "file", to_send), dir_fd)
     assert chunks == {number: DATA[:size][(number - 1) * CHUNK : number * CHUNK] for number, _ in to_send}
     assert runs[-1].xxh3_128 == xxhash.xxh3_128_hexdigest(DATA[:size])
 
 
-def test_an_empty_file_is_one_empty_chunk(tmp_path: Path, folder: int) -> None:
+def test_an_empty_file_is_one_empty_chunk(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").touch()
-    chunks, (run,) = read_all(task_of(tmp_path / "file"), folder)
+    chunks, (run,) = read_all(task_of(tmp_path / "file"), dir_fd)
     assert chunks == {1: b""}
     assert run.xxh3_128 == xxhash.xxh3_128_hexdigest(b"")
 
 
-def test_a_sparse_file_is_read_as_zeros(tmp_path: Path, folder: int) -> None:
+def test_a_sparse_file_is_read_as_zeros(tmp_path: Path, dir_fd: int) -> None:
     with open(tmp_path / "file", "wb") as file:
         file.truncate(10 * CHUNK)
-    chunks, _ = read_all(task_of(tmp_path / "file"), folder)
+    chunks, _ = read_all(task_of(tmp_path / "file"), dir_fd)
     assert set(chunks.values()) == {bytes(CHUNK)}
 
 
-def test_nothing_is_put_into_the_ring_to_compare(tmp_path: Path, folder: int) -> None:
+def test_comparing_uses_no_room_in_the_ring(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").write_bytes(DATA)
     ring = Ring(4096)
-    chunks, (run,) = read_all(task_of(tmp_path / "file", (), known="00"), folder, ring)
+    chunks, (run,) = read_all(task_of(tmp_path / "file", (), known="00"), dir_fd, ring)
     assert not chunks
     assert (run.n_chunks, run.length) == (0, 0)
     assert ring.used == 0
@@ -125,9 +125,9 @@ def test_nothing_is_put_into_the_ring_to_compare(tmp_path: Path, folder: int) ->
 # Files that change
 
 
-def begin(path: Path, folder: int, ring: Ring) -> FileReader:
+def begin(path: Path, dir_fd: int, ring: Ring) -> FileReader:
     """Read the first run of a file."""
-    reading = FileReader(task_of(path), ring, RUN, folder)
+    reading = FileReader(task_of(path), ring, RUN, dir_fd)
     first = reading.step(reserve_in(ring))
     assert first is not None
     ring.free(first.end)
@@ -135,7 +135,7 @@ def begin(path: Path, folder: int, ring: Ring) -> FileReader:
 
 
 def read_on(reading: FileReader, ring: Ring) -> str:
-    """Read to the end; return the digest of the whole."""
+    """Read to the end; return the digest of the file."""
     while True:
         run = reading.step(reserve_in(ring))
         assert run is not None
@@ -144,79 +144,79 @@ def read_on(reading: FileReader, ring: Ring) -> str:
             return run.xxh3_128
 
 
-def lose(reading: FileReader, ring: Ring) -> VersionChangedError:
-    with pytest.raises(VersionChangedError) as lost:
+def read_until_changed(reading: FileReader, ring: Ring) -> VersionChangedError:
+    with pytest.raises(VersionChangedError) as changed:
         read_on(reading, ring)
     reading.close()
-    assert ring.used == 0, "what was reserved for nothing is given back"
-    return lost.value
+    assert ring.used == 0, "the unused reservation was not undone"
+    return changed.value
 
 
-def test_a_file_is_cut_off(tmp_path: Path, folder: int) -> None:
+def test_a_file_is_truncated_while_it_is_read(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").write_bytes(DATA)
     ring = Ring(RUN)
-    reading = begin(tmp_path / "file", folder, ring)
+    reading = begin(tmp_path / "file", dir_fd, ring)
     os.truncate(tmp_path / "file", RUN + 10)
-    lost = lose(reading, ring)
-    assert lost.version.size == RUN + 10
-    assert not lost.being_written
+    changed = read_until_changed(reading, ring)
+    assert changed.version.size == RUN + 10
+    assert not changed.being_written
 
 
-def test_a_file_grows_under_its_writer(tmp_path: Path, folder: int) -> None:
+def test_a_file_grows_while_it_is_read(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").write_bytes(DATA)
     ring = Ring(RUN)
-    reading = begin(tmp_path / "file", folder, ring)
+    reading = begin(tmp_path / "file", dir_fd, ring)
     with open(tmp_path / "file", "ab", buffering=0) as file:
         file.write(b"more")
-        lost = lose(reading, ring)
-    assert lost.version.size == len(DATA) + 4
-    assert lost.being_written
+        changed = read_until_changed(reading, ring)
+    assert changed.version.size == len(DATA) + 4
+    assert changed.being_written
 
 
-def test_a_file_is_rewritten_in_place(tmp_path: Path, folder: int) -> None:
+def test_a_file_is_rewritten_in_place(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").write_bytes(DATA)
     os.utime(tmp_path / "file", (1, 1))
     ring = Ring(RUN)
-    reading = begin(tmp_path / "file", folder, ring)
+    reading = begin(tmp_path / "file", dir_fd, ring)
     with open(tmp_path / "file", "r+b") as file:
         file.write(b"other")
-    lost = lose(reading, ring)
-    assert lost.version.size == len(DATA)
-    assert lost.version.mtime_ns != 10**9
+    changed = read_until_changed(reading, ring)
+    assert changed.version.size == len(DATA)
+    assert changed.version.mtime_ns != 10**9
 
 
-def test_a_file_is_replaced_or_removed_while_it_is_read(tmp_path: Path, folder: int) -> None:
-    """The one that was opened is read to its end: it is one consistent version."""
+def test_a_file_is_replaced_or_removed_while_it_is_read(tmp_path: Path, dir_fd: int) -> None:
+    """The file that was opened is read to its end: it is one consistent version."""
     (tmp_path / "file").write_bytes(DATA)
     ring = Ring(RUN)
-    reading = begin(tmp_path / "file", folder, ring)
+    reading = begin(tmp_path / "file", dir_fd, ring)
     (tmp_path / "other").write_bytes(b"other")
     (tmp_path / "other").rename(tmp_path / "file")
     assert read_on(reading, ring) == xxhash.xxh3_128_hexdigest(DATA)
     reading.close()
 
 
-def test_another_version_is_not_begun(tmp_path: Path, folder: int) -> None:
+def test_another_version_is_not_read(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "file").write_bytes(DATA)
     task = task_of(tmp_path / "file")
     (tmp_path / "file").write_bytes(b"other")
-    with pytest.raises(VersionChangedError) as lost:
-        FileReader(task, Ring(RUN), RUN, folder)
-    assert lost.value.version.size == 5
+    with pytest.raises(VersionChangedError) as changed:
+        FileReader(task, Ring(RUN), RUN, dir_fd)
+    assert changed.value.version.size == 5
 
 
-# Files that can't be read
+# Files that cannot be read
 
 
 @pytest.mark.parametrize(
     ("pattern", "runs"),
     [("E", 0), ("rE", 1), ("rrrrrE", 5), ("ssE", 0), ("rsrE", 2), ("ssss" + "r" * 5, 6)],
 )
-def test_a_bad_disk(tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, pattern: str, runs: int) -> None:
-    """Injected, one letter a read: "r" reads, "s" reads one byte only, "E" is an error of the disk."""
+def test_a_bad_disk(tmp_path: Path, dir_fd: int, monkeypatch: pytest.MonkeyPatch, pattern: str, runs: int) -> None:
+    """Injected, one letter for each read: "r" reads, "s" reads one byte only, "E" is a disk error."""
     (tmp_path / "file").write_bytes(DATA)
     ring = Ring(RUN)
-    reading = FileReader(task_of(tmp_path / "file"), ring, RUN, folder)
+    reading = FileReader(task_of(tmp_path / "file"), ring, RUN, dir_fd)
     letters = iter(pattern)
     real = os.preadv
 
@@ -242,22 +242,22 @@ def test_a_bad_disk(tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch
     assert ring.used == 0
 
 
-def test_a_file_that_is_read_twice_must_be_the_same_twice(tmp_path: Path, folder: int) -> None:
+def test_a_file_that_is_read_twice_must_be_the_same_twice(tmp_path: Path, dir_fd: int) -> None:
     """For OpenMSIStream; here its content changes in between, and its size and times do not."""
     path = tmp_path / "file"
     path.write_bytes(DATA)
     before = path.stat()
     ring = Ring(RUN)
-    reading = HashFirstReader(task_of(path), ring, RUN, folder)
+    reading = HashFirstReader(task_of(path), ring, RUN, dir_fd)
     while not reading.sha512:
         assert reading.step(reserve_in(ring)) is None
     assert reading.sha512 == hashlib.sha512(DATA).digest()
     path.write_bytes(DATA[::-1])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert lose(reading, ring).version == reading.task.version
+    assert read_until_changed(reading, ring).version == reading.task.version
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path, folder: int) -> None:
+def test_opening_anything_but_a_file_fails_without_waiting(tmp_path: Path, dir_fd: int) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("fifo")
@@ -266,7 +266,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, folder: int) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for name in (b"fifo", b"folder", b"link", b"socket", b"nothing", b"fifo/below"):
         with pytest.raises(OSError, match=r"."):
-            open_regular_file(name, folder)
+            open_regular_file(name, dir_fd)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -275,7 +275,7 @@ def test_whether_a_file_is_being_written(tmp_path: Path) -> None:
         reader = os.open(tmp_path / "file", os.O_RDONLY)
         assert is_being_written(reader) is True
     assert is_being_written(reader) is False
-    with open(tmp_path / "file", "ab"):  # the lease was given back: nobody is held up
+    with open(tmp_path / "file", "ab"):  # the lease was returned: no writer is held up
         assert is_being_written(reader) is True
     os.close(reader)
     null = os.open("/dev/null", os.O_RDONLY)
@@ -288,17 +288,17 @@ def test_whether_a_file_is_being_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [FileReader, HashFirstReader])
 @pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, RUN])
-def test_a_small_file_is_read_in_one_step(tmp_path: Path, folder: int, kind: type[FileReader], size: int) -> None:
+def test_a_small_file_is_read_in_one_step(tmp_path: Path, dir_fd: int, kind: type[FileReader], size: int) -> None:
     data = os.urandom(size)
     (tmp_path / "file").write_bytes(data)
     task, ring = task_of(tmp_path / "file"), Ring(4096)
-    run = kind.read_whole(task, ring, reserve_in(ring), folder)
-    step = kind(task, ring, RUN, folder)
-    runs = []
+    run = kind.read_whole(task, ring, reserve_in(ring), dir_fd)
+    reader = kind(task, ring, RUN, dir_fd)
+    runs: list[RunReady] = []
     while not (runs and runs[-1].xxh3_128):
-        ready = step.step(reserve_in(ring))
-        runs += [ready] if ready is not None else []
-    step.close()
+        step = reader.step(reserve_in(ring))
+        runs += [step] if step is not None else []
+    reader.close()
     with ring.view(run.start, run.length) as view:
         assert bytes(view) == data
     digests = b"".join(each.xxh3_64 for each in runs)
@@ -306,8 +306,8 @@ def test_a_small_file_is_read_in_one_step(tmp_path: Path, folder: int, kind: typ
     assert (run.xxh3_128, run.file) == (runs[-1].xxh3_128, runs[0].file)
 
 
-def test_a_small_file_that_changed_gives_its_room_back(
-    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch
+def test_a_small_file_that_changed_occupies_no_room(
+    tmp_path: Path, dir_fd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * CHUNK)
@@ -320,14 +320,14 @@ def test_a_small_file_that_changed_gives_its_room_back(
         return count
 
     monkeypatch.setattr(os, "preadv", preadv)
-    with pytest.raises(VersionChangedError) as lost:
-        FileReader.read_whole(task, ring, reserve_in(ring), folder)
-    assert lost.value.version.size == CHUNK + 1
+    with pytest.raises(VersionChangedError) as changed:
+        FileReader.read_whole(task, ring, reserve_in(ring), dir_fd)
+    assert changed.value.version.size == CHUNK + 1
     assert ring.used == 0
     path.write_bytes(b"")
     with pytest.raises(VersionChangedError):
-        FileReader.read_whole(task, ring, reserve_in(ring), folder)
+        FileReader.read_whole(task, ring, reserve_in(ring), dir_fd)
     path.unlink()
     with pytest.raises(FileNotFoundError):
-        FileReader.read_whole(task, ring, reserve_in(ring), folder)
+        FileReader.read_whole(task, ring, reserve_in(ring), dir_fd)
     assert ring.used == 0

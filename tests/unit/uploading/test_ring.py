@@ -1,4 +1,4 @@
-"""The ring against a model of it: what is reserved is nobody else's until it is freed, and room comes back."""
+"""The ring against a model: what is reserved stays untouched until it is freed, and is then available again."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from hypothesis import strategies as st
 from dfud.uploading.ring import Ring
 
 CAPACITY = 50
-STEPS = st.lists(st.one_of(st.integers(0, CAPACITY), st.sampled_from(["free", "take back"])), max_size=60)
+STEPS = st.lists(st.one_of(st.integers(0, CAPACITY), st.sampled_from(["free", "unreserve"])), max_size=60)
 
 
 @given(STEPS)
-@example([1, 0, "free", 2, "free"])  # an empty file on its way while the ring begins again at its start
-@example([1, 0, "free", 0, "take back"])
-def test_what_is_reserved_is_kept_until_it_is_freed(steps: list[int | str]) -> None:
+@example([1, 0, "free", 2, "free"])  # an empty file is in the ring while it begins again at its start
+@example([1, 0, "free", 0, "unreserve"])
+def test_reserved_bytes_stay_untouched_until_they_are_freed(steps: list[int | str]) -> None:
     ring = Ring(CAPACITY)
     live: deque[tuple[int, int, int, int]] = deque()  # start, length, end, content
-    told = 0  # reservations that the producer knows of can't be taken back
+    passed_on = 0  # reservations that the producer knows of, which cannot be undone
     for number, step in enumerate(steps):
         if step == "free":
             if live:
                 ring.free(live.popleft()[2])
-            told = len(live)
-        elif step == "take back":
-            if len(live) > told:
-                ring.take_back()
+            passed_on = len(live)
+        elif step == "unreserve":
+            if len(live) > passed_on:
+                ring.unreserve()
                 live.pop()
-                told = len(live)
+                passed_on = len(live)
         elif isinstance(step, int):
             room = ring.reserve(step)
             if room is None:
                 assert live, "an empty ring has room for anything"
                 assert sum(length for _, length, _, _ in live) + step > CAPACITY / 2
                 continue
-            told = len(live)
+            passed_on = len(live)
             start, end = room
             assert 0 <= start <= start + step <= CAPACITY
             assert all(end > other for _, length, other, _ in live if step)
@@ -53,7 +53,7 @@ def test_what_is_reserved_is_kept_until_it_is_freed(steps: list[int | str]) -> N
     assert ring.reserve(CAPACITY) is not None
 
 
-def test_an_empty_ring_begins_again_where_it_has_been_touched() -> None:
+def test_an_empty_ring_begins_again_at_its_start() -> None:
     ring = Ring(100)
     for _ in range(5):
         start, end = ring.reserve(30) or (-1, -1)
@@ -62,7 +62,7 @@ def test_an_empty_ring_begins_again_where_it_has_been_touched() -> None:
     assert ring.used == 0
 
 
-def test_the_end_is_left_unused_where_it_is_too_short() -> None:
+def test_an_end_that_is_too_short_is_left_unused() -> None:
     ring = Ring(100)
     first = ring.reserve(60)
     second = ring.reserve(20)
@@ -72,12 +72,12 @@ def test_the_end_is_left_unused_where_it_is_too_short() -> None:
     ring.free(60)
     assert ring.reserve(30) == (0, 130)
     assert ring.used == 70
-    ring.take_back()
+    ring.unreserve()
     assert ring.used == 20
 
 
 @pytest.mark.parametrize("waiting", [True, False])
-def test_whoever_frees_sees_that_the_other_waits(waiting: bool) -> None:
+def test_freeing_tells_whether_the_chunker_waits(waiting: bool) -> None:
     ring = Ring(100)
     _, end = ring.reserve(100) or (0, 0)
     assert ring.reserve(1) is None

@@ -1,4 +1,4 @@
-"""The kernel's own events of real folders, taken in without any process of dfud."""
+"""The kernel's events for real folders, processed without any other process of dfud."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
 from dfud.files import scan
+from dfud.files.openat import stat_at
 from dfud.files.scan import WatchedTree
 from dfud.watch import events
 from dfud.watch.events import EventSource
@@ -25,7 +26,7 @@ QUEUE_LENGTH = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
 class Watched:
-    """A directory, its source of events, and what that has given."""
+    """A directory, its source of events, and the notices of that source."""
 
     def __init__(self, top: Path, take_all: bool, since_ns: int, moved_in: Iterable[bytes]) -> None:
         self.top = top
@@ -35,13 +36,13 @@ class Watched:
         self.notices: list[str] = []
 
     def found(self) -> list[str]:
-        """Take in all that there is, to the end."""
+        """Process everything that there is; return the paths of the files that are ready."""
         paths = []
-        self.source.take_in()
-        while self.source.has_more:
-            paths += [os.fsdecode(ready.version.path) for ready in self.source.ready() if ready]
-            self.source.take_in()
-        self.notices += [text for _, text in self.source.notices()]
+        self.source.process_events()
+        while self.source.has_pending:
+            paths += [os.fsdecode(file.version.path) for file in self.source.ready_files() if file]
+            self.source.process_events()
+        self.notices += [text for _, text in self.source.pop_notices()]
         return paths
 
     def close(self) -> None:
@@ -51,7 +52,7 @@ class Watched:
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
-    """A factory of watched directories; what is in them before is old, unless `since_ns` says otherwise."""
+    """A factory of watched directories; the files in them are old, unless `since_ns` says otherwise."""
     with contextlib.ExitStack() as stack:
 
         def make(
@@ -70,7 +71,7 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
 
 
 def clock_of(folder: Path) -> int:
-    """Return the file system's time, once it has moved on (ns)."""
+    """Return the file system's time, once it has advanced (ns)."""
     probe = folder / "clock"
     probe.touch()
     began = probe.stat().st_ctime_ns
@@ -107,21 +108,23 @@ def test_a_file_is_ready_when_it_is_closed(watch: Callable[..., Watched], top: P
     assert watched.found() == []
     os.utime(top / "file", (1, 1))
     assert watched.found() == []
+    assert watched.source.timeout(watched.now) is None, "the closed file would be checked again"
 
 
-def test_an_event_says_so_and_carries_the_version(watch: Callable[..., Watched], top: Path) -> None:
+def test_what_an_event_reports_has_the_version_and_is_marked(watch: Callable[..., Watched], top: Path) -> None:
     watched = watch()
     watched.found()
     (top / "file").write_bytes(b"12345")
-    watched.source.take_in()
-    (ready,) = filter(None, watched.source.ready())
-    found = (top / "file").stat()
+    watched.source.process_events()
+    (file,) = filter(None, watched.source.ready_files())
 
-    assert ready.by_event
-    assert ready.version == (b"file", 5, found.st_mtime_ns)
+    assert file.by_event
+    assert file.version == (b"file", 5, (top / "file").stat().st_mtime_ns)
 
 
-def test_what_is_moved_in_is_ready_at_once(watch: Callable[..., Watched], tmp_path: Path, top: Path) -> None:
+def test_a_file_that_is_moved_in_is_ready_at_once(
+    watch: Callable[..., Watched], tmp_path: Path, top: Path
+) -> None:
     watched = watch()
     watched.found()
     (tmp_path / "other").write_bytes(b"old")
@@ -135,7 +138,7 @@ def test_what_is_moved_in_is_ready_at_once(watch: Callable[..., Watched], tmp_pa
     assert watched.found() == ["within"]
 
 
-def test_hidden_files_and_logs_are_left_out(watch: Callable[..., Watched], top: Path) -> None:
+def test_hidden_files_and_logs_are_ignored(watch: Callable[..., Watched], top: Path) -> None:
     (top / "sub" / "LOGS").mkdir(parents=True)
     (top / "LOGS").mkdir()
     watched = watch(take_all=True)
@@ -174,11 +177,11 @@ def test_links_to_files_count_as_files(watch: Callable[..., Watched], tmp_path: 
     assert sorted(watched.found()) == ["hard", "link"]
 
 
-def test_what_is_no_file_is_never_opened(
+def test_only_files_are_ever_opened(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
-    monkeypatch.setattr("dfud.files.scan.open_regular_file", lambda path, folder: opened.append(path))
+    monkeypatch.setattr("dfud.files.scan.open_regular_file", lambda path, dir_fd: opened.append(path))
     (top / "old-fifo").mkdir()
     os.mkfifo(top / "old-fifo" / "fifo")
     watched = watch(take_all=True)
@@ -190,7 +193,7 @@ def test_what_is_no_file_is_never_opened(
     with contextlib.suppress(PermissionError):
         os.mknod(top / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     (top / "fifo").rename(top / "fifo2")
-    watched.source.sweep()
+    watched.source.start_sweep()
     assert watched.found() == []
     watched.now += 2.0
     assert watched.found() == []
@@ -198,7 +201,7 @@ def test_what_is_no_file_is_never_opened(
 
 
 def test_a_file_that_was_written_without_a_name(watch: Callable[..., Watched], top: Path) -> None:
-    """It is closed as what it was opened as: O_TMPFILE, under no name, and that is no event."""
+    """With O_TMPFILE it has no name when it is opened, so its close is not reported under any."""
     watched = watch()
     watched.found()
     descriptor = os.open(top, os.O_TMPFILE | os.O_WRONLY)
@@ -208,23 +211,40 @@ def test_a_file_that_was_written_without_a_name(watch: Callable[..., Watched], t
     watched.now += 1.5
     assert watched.found() == []  # it may still be written to
     os.close(descriptor)
-    assert 0 < (watched.source.due(watched.now) or 0) <= 1.0
+    assert 0 < (watched.source.timeout(watched.now) or 0) <= 1.0
     watched.now += 1.5
     assert watched.found() == ["published"]
-    assert watched.source.due(watched.now) is None
+    assert watched.source.timeout(watched.now) is None
 
 
-def test_quitting_does_not_wait_for_the_next_look(watch: Callable[..., Watched], top: Path) -> None:
+def test_created_files_are_checked_in_their_order(watch: Callable[..., Watched], top: Path) -> None:
+    watched = watch()
+    watched.found()
+    os.mknod(top / "first", stat.S_IFREG | 0o600)
+    watched.source.process_events()
+    watched.now += 0.6
+    os.mknod(top / "second", stat.S_IFREG | 0o600)
+    watched.source.process_events()
+    assert watched.source.timeout(watched.now) == pytest.approx(0.4)
+    watched.now += 0.4
+    assert watched.found() == ["first"]
+    watched.now += 0.6
+    assert watched.found() == ["second"]
+
+
+def test_a_sweep_does_not_wait_for_the_next_check(watch: Callable[..., Watched], top: Path) -> None:
     watched = watch()
     watched.found()
     os.mknod(top / "made", stat.S_IFREG | 0o600)
     with open(top / "written", "wb"):
-        watched.source.sweep()
+        watched.source.start_sweep()
         assert watched.found() == ["made"]
     assert watched.found() == ["written"]
 
 
-def test_a_scan_leaves_what_is_being_written_to_its_close(watch: Callable[..., Watched], top: Path) -> None:
+def test_a_scan_leaves_a_file_that_is_being_written_to_the_event_of_its_close(
+    watch: Callable[..., Watched], top: Path
+) -> None:
     with open(top / "slow", "wb") as file:
         watched = watch(take_all=True)
         (top / "whole").write_bytes(b"x")
@@ -236,14 +256,14 @@ def test_a_scan_leaves_what_is_being_written_to_its_close(watch: Callable[..., W
 # Folders
 
 
-def test_old_files_are_wanted_only_if_asked_for(watch: Callable[..., Watched], top: Path) -> None:
+def test_old_files_are_ready_only_if_all_are_wanted(watch: Callable[..., Watched], top: Path) -> None:
     (top / "folder").mkdir()
     (top / "folder" / "old").write_bytes(b"x")
     assert watch().found() == []
     assert watch(take_all=True).found() == ["folder/old"]
 
 
-def test_what_came_before_the_first_look_is_found(watch: Callable[..., Watched], top: Path) -> None:
+def test_files_that_were_made_before_the_first_scan_are_found(watch: Callable[..., Watched], top: Path) -> None:
     (top / "old").write_bytes(b"x")
     watched = watch()
     (top / "a" / "b").mkdir(parents=True)
@@ -252,7 +272,9 @@ def test_what_came_before_the_first_look_is_found(watch: Callable[..., Watched],
     assert watched.notices == ["watching 3 folders"]
 
 
-def test_folders_come_with_all_that_is_in_them(watch: Callable[..., Watched], tmp_path: Path, top: Path) -> None:
+def test_a_folder_that_is_moved_in_brings_all_of_its_files(
+    watch: Callable[..., Watched], tmp_path: Path, top: Path
+) -> None:
     (tmp_path / "stage" / "sub").mkdir(parents=True)
     (tmp_path / "stage" / "sub" / "old").write_bytes(b"x")
     watched = watch()
@@ -263,7 +285,7 @@ def test_folders_come_with_all_that_is_in_them(watch: Callable[..., Watched], tm
     assert watched.found() == ["in/sub/more"]
 
 
-def test_a_folder_that_is_moved_in_and_changed_before_the_first_look(
+def test_a_folder_that_is_moved_in_and_changed_before_the_first_scan(
     watch: Callable[..., Watched], tmp_path: Path, top: Path
 ) -> None:
     (tmp_path / "stage" / "sub").mkdir(parents=True)
@@ -279,20 +301,35 @@ def test_a_folder_that_is_moved_in_and_changed_before_the_first_look(
     assert watched.tree.pop_newly_moved_in() == []
 
 
-def test_a_folder_that_an_earlier_watcher_saw_come(
+def test_a_scan_for_all_files_of_a_folder_is_not_reduced(watch: Callable[..., Watched], top: Path) -> None:
+    """As when a folder that was moved in has the path of one that could not be read."""
+    (top / "in").mkdir()
+    (top / "in" / "old").write_bytes(b"x")
+    watched = watch()
+    assert watched.found() == []
+    watched.source._schedule_scan(b"in", take_all=True)
+    watched.source._schedule_scan(b"in", take_all=False)
+    assert watched.found() == ["in/old"]
+
+
+def test_a_folder_that_an_earlier_watcher_reported_as_moved_in(
     watch: Callable[..., Watched], tmp_path: Path, top: Path
 ) -> None:
-    for folder in ("came", "stayed"):
+    for folder in ("moved", "stayed"):
         (top / folder / "sub").mkdir(parents=True)
         (top / folder / "sub" / "old").write_bytes(b"x")
     since_ns = clock_of(tmp_path)
-    for folder in ("came", "stayed"):
+    for folder in ("moved", "stayed"):
         (top / folder / "new").write_bytes(b"x")
-    assert set(watch(since_ns=since_ns).found()) == {"came/new", "stayed/new"}
-    assert set(watch(since_ns=since_ns, moved_in=[b"came"]).found()) == {"came/sub/old", "came/new", "stayed/new"}
+    assert set(watch(since_ns=since_ns).found()) == {"moved/new", "stayed/new"}
+    assert set(watch(since_ns=since_ns, moved_in=[b"moved"]).found()) == {
+        "moved/sub/old",
+        "moved/new",
+        "stayed/new",
+    }
 
 
-def test_a_new_folder_with_a_file_at_once_many_times(watch: Callable[..., Watched], top: Path) -> None:
+def test_files_in_new_folders_are_found_many_times(watch: Callable[..., Watched], top: Path) -> None:
     watched = watch()
     found = []
     for number in range(300):
@@ -300,7 +337,7 @@ def test_a_new_folder_with_a_file_at_once_many_times(watch: Callable[..., Watche
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"x")
         if number % 7 == 0:
-            watched.source.take_in()
+            watched.source.process_events()
         if number % 50 == 0:
             found += watched.found()
     found += watched.found()
@@ -309,16 +346,16 @@ def test_a_new_folder_with_a_file_at_once_many_times(watch: Callable[..., Watche
 
 def test_a_folder_made_between_watching_and_reading_its_parent(watch: Callable[..., Watched], top: Path) -> None:
     watched = watch()
-    enter = watched.source._enter
+    watch_folder = watched.source._watch_folder
 
-    def enter_and_meddle(folder: object, descriptor: int) -> bool:
-        new = enter(folder, descriptor)  # type: ignore[arg-type]
+    def watch_and_interfere(folder: object, dir_fd: int) -> bool:
+        is_new = watch_folder(folder, dir_fd)  # type: ignore[arg-type]
         if folder[0] == b"a":  # type: ignore[index]
             (top / "a" / "b").mkdir()
             (top / "a" / "b" / "file").write_bytes(b"x")
-        return new
+        return is_new
 
-    watched.source._enter = enter_and_meddle  # type: ignore[method-assign,assignment]
+    watched.source._watch_folder = watch_and_interfere  # type: ignore[method-assign]
     (top / "a").mkdir()
     assert set(watched.found()) == {"a/b/file"}
 
@@ -360,7 +397,7 @@ def test_a_folder_takes_the_place_of_one_that_is_still_in_use(watch: Callable[..
     (top / "a").mkdir()
     watched = watch()
     watched.found()
-    user = os.open(top / "a", os.O_RDONLY)  # as by a shell in it: its watch lives on
+    user = os.open(top / "a", os.O_RDONLY)  # as by a shell in it: its watch remains
     try:
         (top / "a").rmdir()
         (top / "a").mkdir()
@@ -406,14 +443,16 @@ def test_a_folder_of_500_levels(watch: Callable[..., Watched], top: Path) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_cannot_be_read_is_told_and_tried_again(watch: Callable[..., Watched], top: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_reported_and_tried_again(
+    watch: Callable[..., Watched], top: Path
+) -> None:
     (top / "locked").mkdir()
     (top / "locked" / "file").write_bytes(b"x")
     (top / "locked").chmod(0)
     check_unreadable_folder(watch(take_all=True), lambda: (top / "locked").chmod(0o700))
 
 
-def test_a_folder_whose_listing_fails_is_told_and_tried_again(
+def test_a_folder_whose_listing_fails_is_reported_and_tried_again(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (top / "locked").mkdir()
@@ -430,18 +469,18 @@ def test_a_folder_whose_listing_fails_is_told_and_tried_again(
     check_unreadable_folder(watch(take_all=True), monkeypatch.undo)
 
 
-def test_a_file_that_cannot_be_looked_at_is_told_with_its_folder_and_tried_again(
+def test_a_folder_with_a_file_without_status_is_reported_and_tried_again(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (top / "locked").mkdir()
     (top / "locked" / "file").write_bytes(b"x")
-    (top / "locked" / "link").symlink_to("file")  # to where nobody may look, as far as can be told
-    real = scan.stat_at
+    (top / "locked" / "link").symlink_to("file")  # to an inaccessible place, for all that is known
+    real = stat_at
 
-    def failing(folder: int, path: bytes, follow_symlinks: bool = True) -> os.stat_result:  # injected: a bad disk
+    def failing(dir_fd: int, path: bytes, follow_symlinks: bool = True) -> os.stat_result:  # injected: a bad disk
         if path.endswith(b"/file") or (path.endswith(b"/link") and follow_symlinks):
             raise OSError(5, "Input/output error")
-        return real(folder, path, follow_symlinks)
+        return real(dir_fd, path, follow_symlinks)
 
     monkeypatch.setattr(scan, "stat_at", failing)
     (top / "whole").write_bytes(b"x")
@@ -452,16 +491,16 @@ def test_a_file_that_cannot_be_looked_at_is_told_with_its_folder_and_tried_again
     check_unreadable_folder(watched, monkeypatch.undo)
 
 
-def check_unreadable_folder(watched: Watched, mend: Callable[[], object]) -> None:
+def check_unreadable_folder(watched: Watched, repair: Callable[[], object]) -> None:
     for _ in range(3):
         assert watched.found() == []
         watched.now += 11.0
     assert len([text for text in watched.notices if "cannot read folder locked" in text]) == 1
-    mend()
-    assert watched.source.due(watched.now) is not None
+    repair()
+    assert watched.source.timeout(watched.now) is not None
     watched.now += 11.0
     assert watched.found() == ["locked/file"]
-    assert watched.source.due(watched.now) is None
+    assert watched.source.timeout(watched.now) is None
 
 
 def test_the_directory_itself_is_moved_and_removed(
@@ -480,24 +519,24 @@ def test_the_directory_itself_is_moved_and_removed(
     assert len(watched.notices) == 1
 
 
-# More than the kernel or we can hold
+# More than the kernel or the source can hold
 
 
 @pytest.fixture
 def short_queue() -> Iterator[int]:
-    """A queue of few events for whoever begins to watch now; else that of the machine, which is longer."""
+    """A queue of few events for every inotify instance that is made now; its length."""
     usual = QUEUE_LENGTH.read_text()
     try:
         QUEUE_LENGTH.write_text("64")
     except OSError:
-        pytest.skip(f"{QUEUE_LENGTH} can't be set here")
+        pytest.skip(f"cannot set {QUEUE_LENGTH} here")
     try:
         yield 64
     finally:
         QUEUE_LENGTH.write_text(usual)
 
 
-def test_an_overflow_of_the_kernels_queue_loses_nothing(
+def test_an_overflow_of_the_queue_loses_nothing(
     short_queue: int, watch: Callable[..., Watched], tmp_path: Path, top: Path
 ) -> None:
     (top / "known").mkdir()
@@ -510,17 +549,15 @@ def test_an_overflow_of_the_kernels_queue_loses_nothing(
     for number in range(3 * short_queue):
         (top / "known" / f"{number}").write_bytes(b"x")
         expected.add(f"known/{number}")
-    (tmp_path / "stage" / "new").write_bytes(b"x")  # so that its time tells nothing of the move
+    (tmp_path / "stage" / "new").write_bytes(b"x")  # so that its folder's times do not reveal the move
     (tmp_path / "stage").rename(top / "in")
     assert set(watched.found()) == expected
-    assert [text for text in watched.notices if "queue of file events has run over" in text] == [
-        watched.notices[-1]
-    ]
+    assert [text for text in watched.notices if "inotify queue overflowed" in text] == [watched.notices[-1]]
     (top / "in" / "more").write_bytes(b"x")
     assert watched.found() == ["in/more"]
 
 
-def test_an_overflow_does_not_forget_folders_that_wait_for_their_scan(
+def test_an_overflow_does_not_lose_the_folders_that_wait_for_their_scan(
     short_queue: int, watch: Callable[..., Watched], tmp_path: Path, top: Path
 ) -> None:
     (tmp_path / "stage").mkdir()
@@ -530,10 +567,10 @@ def test_an_overflow_does_not_forget_folders_that_wait_for_their_scan(
     watched.found()
     (tmp_path / "stage" / "new").write_bytes(b"x")
     (tmp_path / "stage").rename(top / "in")
-    watched.source.take_in()
+    watched.source.process_events()
     few = []
-    for ready in watched.source.ready():  # as far as the allowance goes
-        few += [os.fsdecode(ready.version.path)] if ready else []
+    for file in watched.source.ready_files():  # as many as the allowance permits
+        few += [os.fsdecode(file.version.path)] if file else []
         if len(few) == 3:
             break
     for number in range(3 * short_queue):
@@ -543,7 +580,7 @@ def test_an_overflow_does_not_forget_folders_that_wait_for_their_scan(
     assert len(found) == 11 + 3 * short_queue
 
 
-def test_files_that_come_faster_than_they_are_taken(
+def test_files_that_arrive_faster_than_they_are_sent(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "_MAX_WAITING", 10)
@@ -559,7 +596,7 @@ def test_files_that_come_faster_than_they_are_taken(
     assert len(watched.notices) == 2
 
 
-def test_taking_in_goes_on_when_an_overflow_comes_during_a_rescan(
+def test_an_overflow_during_a_rescan_causes_another(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "_MAX_WAITING", 5)
@@ -569,15 +606,15 @@ def test_taking_in_goes_on_when_an_overflow_comes_during_a_rescan(
     for batch in range(6):
         for number in range(20):
             (top / f"{batch}-{number}").write_bytes(b"x")
-        watched.source.take_in()
-        for ready, _ in zip(watched.source.ready(), range(7)):
-            found += [os.fsdecode(ready.version.path)] if ready else []
+        watched.source.process_events()
+        for file, _ in zip(watched.source.ready_files(), range(7)):
+            found += [os.fsdecode(file.version.path)] if file else []
     found += watched.found()
     assert set(found) == {f"{batch}-{number}" for batch in range(6) for number in range(20)}
 
 
-def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None:
-    """In a user namespace of its own, whose limit is nobody else's."""
+def test_inotify_limits_lead_to_polling(tmp_path: Path, top: Path) -> None:
+    """In a user namespace of its own, which has limits of its own."""
     for number in range(10):
         (top / f"folder{number}").mkdir()
         (top / f"folder{number}" / "file").write_bytes(b"x")
@@ -603,6 +640,6 @@ def test_the_limit_of_watches_ends_in_polling(tmp_path: Path, top: Path) -> None
         print(len(found), "files")
         """)
     for limit, setting in (("max_inotify_watches=4", "watches"), ("max_inotify_instances=0", "instances")):
-        told = run_in_namespace(program, limit, top)
-        assert f"raise the sysctl fs.inotify.max_user_{setting}; the directory is polled" in told
-        assert told.endswith("10 files\n")
+        printed = run_in_namespace(program, limit, top)
+        assert f"raise the sysctl fs.inotify.max_user_{setting}; polling until" in printed
+        assert printed.endswith("10 files\n")

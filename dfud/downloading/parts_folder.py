@@ -1,0 +1,124 @@
+"""The folder of parts in LOGS.
+
+``LOGS/download_from_T`` holds two files for each part: ``<identity>.<fetcher>.<number>.part``, a sparse file with
+every chunk at its offset, and ``<identity>.<fetcher>.<number>.json``, its metadata. The metadata lists only bytes
+that were on disk before it was published. As no name is used twice, metadata that a crash left behind cannot be
+mistaken for that of another part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from dfud.downloading.part_metadata import PartMetadata, PartName
+
+PART_SUFFIX, METADATA_SUFFIX = ".part", ".json"
+_NEW_METADATA_SUFFIX = ".new"
+
+
+class PartsFolder:
+    """Responsible for the files of one topic's parts; every file in the folder belongs to dfud."""
+
+    def __init__(self, dir_fd: int) -> None:
+        """Use the folder that is open as `dir_fd`, which stays the caller's."""
+        self.dir_fd = dir_fd
+
+    # -- the bytes of a part
+
+    def create(self, name: PartName) -> int:
+        """Create the file of a new part; return its descriptor, open for reading and writing."""
+        return self._open(name, PART_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+    def open(self, name: PartName) -> int:
+        """Return the descriptor of a part's file, open for reading and writing."""
+        return self._open(name, PART_SUFFIX, os.O_RDWR)
+
+    def has(self, name: PartName) -> bool:
+        """Return whether the file of a part exists."""
+        try:
+            os.stat(f"{name}{PART_SUFFIX}", dir_fd=self.dir_fd)
+        except OSError:
+            return False
+        return True
+
+    def remove(self, name: PartName) -> None:
+        """Remove both files of a part, as far as they exist."""
+        self.remove_metadata(name)
+        self._unlink(f"{name}{PART_SUFFIX}")
+
+    # -- its metadata
+
+    def write_metadata(self, name: PartName, text: bytes) -> None:
+        """Write new metadata beside what is in force; `publish_metadata` replaces that, after a sync."""
+        descriptor = self._open(name, _NEW_METADATA_SUFFIX, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        with open(descriptor, "wb") as file:
+            file.write(text)
+
+    def publish_metadata(self, name: PartName) -> None:
+        """Put what `write_metadata` has written in force."""
+        self._rename(f"{name}{_NEW_METADATA_SUFFIX}", f"{name}{METADATA_SUFFIX}")
+
+    def read_metadata(self, name: PartName) -> PartMetadata:
+        """Return a part's metadata; OSError or ValueError if it cannot be read."""
+        with open(self._open(name, METADATA_SUFFIX, os.O_RDONLY), "rb") as file:
+            return PartMetadata.from_json(file.read())
+
+    def remove_metadata(self, name: PartName) -> None:
+        """Remove a part's metadata if it exists."""
+        self._unlink(f"{name}{METADATA_SUFFIX}")
+
+    # -- all parts
+
+    def list_parts(self) -> Iterator[tuple[PartName, PartMetadata]]:
+        """Yield the parts that have metadata; skip those whose metadata cannot be read."""
+        for text in os.listdir(self.dir_fd):
+            stem, suffix = os.path.splitext(text)
+            name = PartName.parse(stem)
+            if name is not None and suffix == METADATA_SUFFIX:
+                with contextlib.suppress(OSError, ValueError):
+                    yield name, self.read_metadata(name)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a crash left behind: parts without metadata, metadata without a part, unpublished metadata.
+
+        The chunks of a part without metadata will be read again: no offset after them was committed.
+        """
+        names = set(os.listdir(self.dir_fd))
+        for text in names:
+            stem, suffix = os.path.splitext(text)
+            needed = {PART_SUFFIX: METADATA_SUFFIX, METADATA_SUFFIX: PART_SUFFIX, _NEW_METADATA_SUFFIX: ""}.get(
+                suffix
+            )
+            if needed is not None and PartName.parse(stem) and (not needed or stem + needed not in names):
+                self._unlink(text)
+
+    def reassign(self, n_fetchers: int) -> None:
+        """Give parts of fetchers with numbers that no longer exist to those that do, `n_fetchers` in all."""
+        for text in os.listdir(self.dir_fd):
+            stem, suffix = os.path.splitext(text)
+            name = PartName.parse(stem)
+            if name is not None and name.fetcher >= n_fetchers and suffix == METADATA_SUFFIX:
+                renamed = name._replace(fetcher=name.fetcher % n_fetchers)
+                # A crash may have interrupted this before: each step may have been done already.
+                with contextlib.suppress(FileExistsError):
+                    os.link(
+                        f"{name}{METADATA_SUFFIX}",
+                        f"{renamed}{METADATA_SUFFIX}",
+                        src_dir_fd=self.dir_fd,
+                        dst_dir_fd=self.dir_fd,
+                    )
+                with contextlib.suppress(FileNotFoundError):
+                    self._rename(f"{name}{PART_SUFFIX}", f"{renamed}{PART_SUFFIX}")
+                self._unlink(f"{name}{METADATA_SUFFIX}")
+
+    def _open(self, name: PartName, suffix: str, flags: int, mode: int = 0) -> int:
+        return os.open(f"{name}{suffix}", flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode, dir_fd=self.dir_fd)
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self.dir_fd, dst_dir_fd=self.dir_fd)
+
+    def _unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.dir_fd)

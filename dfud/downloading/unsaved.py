@@ -1,0 +1,94 @@
+"""What has to be on disk before the offsets of the messages that were taken may be committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dfud.downloading.part import Part
+from dfud.downloading.part_metadata import PartName
+from dfud.downloading.parts_folder import PartsFolder
+
+_MAX_RELEASED = 10_000  # names that are remembered
+
+
+class Snapshot(NamedTuple):
+    """What a checkpoint puts on disk."""
+
+    metadata: list[tuple[PartName, bytes]]
+    obsolete: list[PartName]  # parts to be removed afterwards: their bytes are in other parts now
+
+
+class UnsavedChanges:
+    """Responsible for what has changed since the last snapshot, and for snapshots until they are on disk."""
+
+    def __init__(self, parts: Mapping[bytes, Part], folder: PartsFolder) -> None:
+        """`parts` are those in memory, by identity, and stay up to date."""
+        self._parts = parts
+        self._folder = folder
+        self._changed: dict[bytes, Part] = {}  # their metadata has to be written
+        self._released: list[tuple[PartName, bytes]] = []  # metadata of parts that other fetchers merge
+        self._released_names: dict[PartName, None] = {}  # of parts that were released recently
+        self._obsolete: list[PartName] = []
+
+    def __contains__(self, part: Part) -> bool:
+        """Return whether the metadata of `part` has to be written."""
+        return self._changed.get(part.identity) is part
+
+    def mark_changed(self, part: Part) -> None:
+        """Include the metadata of `part` in the next snapshot."""
+        self._changed[part.identity] = part
+
+    def mark_obsolete(self, name: PartName) -> None:
+        """Remove a part once the parts that now have its bytes are on disk."""
+        self._obsolete.append(name)
+
+    def mark_released(self, part: Part) -> None:
+        """Include the metadata of a part that another fetcher is going to merge in the next snapshot.
+
+        The offsets of its chunks are committed here, whatever becomes of the other fetcher.
+        """
+        if part in self or not part.has_metadata:
+            self._released.append((part.name, part.metadata().to_json()))
+        self._released_names[part.name] = None
+        while len(self._released_names) > _MAX_RELEASED:
+            del self._released_names[next(iter(self._released_names))]
+
+    def forget(self, part: Part) -> None:
+        """Leave the metadata of `part` out of the next snapshot."""
+        if self._changed.get(part.identity) is part:
+            del self._changed[part.identity]
+
+    def snapshot(self) -> Snapshot:
+        """Return what has changed since the last snapshot."""
+        changed = [part for part in self._changed.values() if not part.is_in_place]
+        metadata = [(part.name, part.metadata().to_json()) for part in changed]
+        snapshot = Snapshot(metadata + self._released, self._obsolete)
+        self._changed, self._released, self._obsolete = {}, [], []
+        return snapshot
+
+    def on_saved(self, snapshot: Snapshot) -> None:
+        """Clean up after a snapshot that is on disk."""
+        for name, _ in snapshot.metadata:
+            part = self._find(name)
+            if part is not None:
+                part.has_metadata = True
+            elif name not in self._released_names:
+                self._folder.remove_metadata(name)  # the part was completed meanwhile
+        for name in snapshot.obsolete:
+            self._folder.remove(name)
+
+    def on_failed(self, snapshot: Snapshot) -> None:
+        """Take back a snapshot that could not be put on disk."""
+        for name, text in snapshot.metadata:
+            part = self._find(name)
+            if part is not None:
+                self._changed[name.identity] = part
+                part.has_metadata = True  # it may have been published before the failure
+            elif name in self._released_names:
+                self._released.append((name, text))
+        self._obsolete += snapshot.obsolete
+
+    def _find(self, name: PartName) -> Part | None:
+        part = self._parts.get(name.identity)
+        return part if part is not None and part.name == name else None

@@ -1,0 +1,107 @@
+"""One loop over the partitions of a topic, for verification, downloads and the API.
+
+The reader in `dfud.demo` keeps a loop of its own, because it is the independent check of this one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from confluent_kafka import KafkaError, TopicPartition
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+_MAX_BATCH = 500  # messages
+_NO_END = sys.maxsize  # greater than any offset
+
+
+class Batch(NamedTuple):
+    """What one call of `PartitionReader.read` returns."""
+
+    messages: list[Any]  # `confluent_kafka.Message`s without an error, in the order of each partition
+    next_offsets: dict[int, int]  # by partition, the offset after its last message in this batch
+    errors: list[KafkaError]  # all but ends of partitions
+
+
+class PartitionReader:
+    """Reads assigned partitions up to their end offsets, or forever if there are none.
+
+    The consumer belongs to the caller, who also closes it. With end offsets it needs `enable.partition.eof`:
+    the last offsets before an end may have no message, because they are transaction markers or were compacted.
+    """
+
+    def __init__(self, consumer: Consumer, topic: str, ends: Mapping[int, int] | None = None) -> None:
+        """Read `topic` up to `ends`: by partition, the offset after the last message to read."""
+        self._consumer = consumer
+        self._topic = topic
+        self._ends = ends
+        self._unfinished: dict[int, int] = {}  # partitions that are being read, with their ends
+
+    def assign(self, starts: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets, and no others."""
+        self._consumer.assign(self._partitions(starts))
+        self._unfinished.clear()
+        self._begin(starts)
+
+    def add(self, starts: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets, too."""
+        self._consumer.incremental_assign(self._partitions(starts))
+        self._begin(starts)
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Stop reading these partitions, all of which were added."""
+        numbers = list(numbers)
+        self._consumer.incremental_unassign([TopicPartition(self._topic, number) for number in numbers])
+        for number in numbers:
+            self._unfinished.pop(number, None)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every assigned partition has been read up to its end."""
+        return self._ends is not None and not self._unfinished
+
+    def read(self, timeout_s: float) -> Batch:
+        """Return the messages that have been fetched; wait up to `timeout_s` for the first if there are none.
+
+        Messages at or after a partition's end are left out.
+        """
+        received = self._consumer.consume(_MAX_BATCH, 0)
+        if not received:
+            first = self._consumer.poll(timeout_s)
+            received = [] if first is None else [first]
+        batch = Batch([], {}, [])
+        messages, next_offsets, _ = batch
+        end_of = self._unfinished.get
+        for message in received:
+            number: int = message.partition()  # type: ignore[assignment]
+            offset: int = message.offset()  # type: ignore[assignment]
+            error = message.error()
+            if error is not None:
+                self._on_error(error, number, offset, batch)
+            elif offset < end_of(number, -1):
+                messages.append(message)
+                next_offsets[number] = offset + 1
+        for number, next_offset in next_offsets.items():
+            self._on_position(number, next_offset)
+        return batch
+
+    def _on_error(self, error: KafkaError, number: int, offset: int, batch: Batch) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._on_position(number, offset)
+        else:
+            batch.errors.append(error)
+
+    def _on_position(self, number: int, next_offset: int) -> None:
+        if next_offset >= self._unfinished.get(number, _NO_END):
+            del self._unfinished[number]
+
+    def _begin(self, starts: Mapping[int, int]) -> None:
+        for number, start in starts.items():
+            self._unfinished[number] = _NO_END if self._ends is None else self._ends[number]
+            self._on_position(number, start)
+
+    def _partitions(self, starts: Mapping[int, int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, number, start) for number, start in starts.items()]

@@ -1,0 +1,220 @@
+"""A fetcher without its process: the test is the supervisor, and Kafka is in memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError
+
+from dfud.downloading import fetcher as module
+from dfud.downloading.counts import DownloadCounts
+from dfud.downloading.fetcher import Fetcher
+from dfud.downloading.settings import FetchSettings
+from dfud.messages import (
+    BrokerOutage,
+    CaughtUp,
+    CommitFailed,
+    Fetched,
+    FromFetcher,
+    Merge,
+    Notice,
+    PartReport,
+    Release,
+    Released,
+    Stop,
+    ToFetcher,
+)
+from dfud.processes import links
+from dfud.processes.channel import Channel
+from tests.helpers.downloading import contents, leftovers, native, openmsi
+from tests.helpers.fetching import DATA, NOW, F, identity
+from tests.helpers.topic_consumer import TopicConsumer
+
+DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "all brokers are down")
+AWAY = KafkaError(KafkaError._TRANSPORT, "connection refused")
+
+
+class Supervisor:
+    """The supervisor's end of the channel to one fetcher over a directory."""
+
+    def __init__(self, top: Path, consumer: TopicConsumer, number: int, n_fetchers: int, once: bool) -> None:
+        (top / "LOGS" / "download_from_T").mkdir(parents=True, exist_ok=True)
+        self.channel: Channel[ToFetcher, FromFetcher]
+        self.channel, theirs = Channel.pair(links.FETCHER)
+        ends = {partition: len(log) for partition, log in consumer.logs.items()} if once else None
+        settings = FetchSettings(
+            str(top), "download_from_T", "T", {"auto.offset.reset": "earliest"}, n_fetchers, ends, ""
+        )
+        self.fetcher = Fetcher(theirs, number, settings, consumer)  # type: ignore[arg-type]
+        self._theirs = theirs
+
+    def close(self) -> None:
+        self.fetcher.close()
+        self.channel.close()
+        self._theirs.close()
+
+    def run_once(self, *orders: ToFetcher) -> list[FromFetcher]:
+        """Send orders, run the fetcher's loop once, and return what it sends."""
+        self.channel.send(orders)
+        self.fetcher.run_once()
+        return list(self.channel.receive(wait=False))
+
+    def run_until_stopped(self) -> list[FromFetcher]:
+        """Ask the fetcher to stop, run it until it does, and return what it sends."""
+        self.channel.send([Stop()])
+        self.fetcher.run()
+        messages: list[FromFetcher] = []
+        while batch := self.channel.receive(wait=False):
+            messages += batch
+        return messages
+
+
+Start = Callable[..., Supervisor]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """A factory of supervisors over one directory: ``start(consumer, number, n_fetchers, once)``."""
+    monkeypatch.setattr(module, "_DISK_RETRY_INTERVAL_S", 0.01)
+    monkeypatch.setattr(module, "_ASSIGN_INTERVAL_S", 0.0)
+    monkeypatch.setattr(module, "_COMMIT_TIMEOUT_S", 0.2)
+    started: list[Supervisor] = []
+
+    def make(consumer: TopicConsumer, number: int = 0, n_fetchers: int = 1, once: bool = True) -> Supervisor:
+        started.append(Supervisor(tmp_path, consumer, number, n_fetchers, once))
+        return started[-1]
+
+    yield make
+    for supervisor in started:
+        supervisor.close()
+
+
+def counts(messages: list[FromFetcher]) -> DownloadCounts:
+    """Return the sum of what was reported."""
+    total = DownloadCounts()
+    for message in messages:
+        if isinstance(message, Fetched):
+            total.add(message.counts)
+    return total
+
+
+def test_what_is_read_is_reported_saved_and_committed(tmp_path: Path, start: Start) -> None:
+    consumer = TopicConsumer([*native(b"f", DATA, NOW), *native(b"g", DATA, NOW)[:2]])
+    supervisor = start(consumer)
+    messages = supervisor.run_once()
+    assert [type(message) for message in messages] == [Notice, Fetched, CaughtUp]
+    assert counts(messages) == DownloadCounts(messages=6, bytes=5500, files=1)
+    assert consumer.committed_offsets == {}
+    assert supervisor.run_until_stopped() == [Fetched((0,) * 10)]
+    assert consumer.committed_offsets == {0: 6}
+    assert consumer.positions == {}
+    assert contents(tmp_path) == {b"f": DATA}
+    # The next one continues there.
+    consumer.logs[0] += native(b"g", DATA, NOW)[2:]
+    assert counts(start(consumer).run_until_stopped()).messages == 2
+    assert contents(tmp_path) == {b"f": DATA, b"g": DATA}
+    assert leftovers(tmp_path, "T") == []
+
+
+def test_each_fetcher_reads_its_share_and_what_is_apart_is_merged(tmp_path: Path, start: Start) -> None:
+    records = openmsi(b"f", DATA, 1.5, partitions=4)
+    consumers = [TopicConsumer(records, 4) for _ in range(2)]
+    first, second = (start(consumer, n, 2) for n, consumer in enumerate(consumers))
+    part = identity(records[0])
+    assert [m for m in first.run_once() if isinstance(m, PartReport)] == [
+        PartReport(part, 3500, ((1001, 2000), (3001, 3500)))
+    ]
+    assert [m for m in second.run_once() if isinstance(m, PartReport)] == [
+        PartReport(part, None, ((1, 1000), (2001, 3000)))
+    ]
+    assert [set(consumer.positions) for consumer in consumers] == [{0, 2}, {1, 3}]
+    second.run_once(Release(part))
+    (released,) = (m for m in second.run_once() if isinstance(m, Released))
+    first.run_once(Merge(part, (released,)))
+    messages = first.run_once()
+    assert PartReport(part, None, ()) in messages
+    assert counts(messages).files == 1
+    assert contents(tmp_path) == {b"f": DATA}
+
+
+def test_the_broker_is_away_for_a_while(tmp_path: Path, start: Start) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW))
+    supervisor = start(consumer)
+    consumer.outage = AWAY
+    assert supervisor.run_once() == [BrokerOutage("connection refused")]
+    consumer.properties["error_cb"](DOWN)
+    assert supervisor.run_once() == []
+    consumer.outage = None
+    messages = supervisor.run_once()
+    assert messages[0] == BrokerOutage("")
+    assert CaughtUp() in messages
+    consumer.properties["error_cb"](AWAY)  # one broker of several
+    assert supervisor.run_once() == []
+    consumer.properties["error_cb"](DOWN)
+    assert supervisor.run_once() == [BrokerOutage("all brokers are down")]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_what_could_not_be_committed_is_reported(tmp_path: Path, start: Start, answers: bool) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW))
+    consumer.commit_error = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "not allowed")
+    consumer.answers_commits = answers
+    failed = CommitFailed("not allowed" if answers else "the broker did not answer")
+    supervisor = start(consumer)
+    supervisor.run_once()
+    assert supervisor.run_until_stopped()[-1] == failed
+
+
+class FailingWrites:
+    """`os.pwritev` that fails a number of times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self._pwritev = os.pwritev
+
+    def __call__(self, *args: object) -> int:
+        if self.left:
+            self.left -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # injected: a full disk
+        return self._pwritev(*args)  # type: ignore[arg-type]
+
+
+def test_a_full_disk_is_waited_for_and_orders_are_handled_afterwards(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW)[:2])
+    monkeypatch.setattr(os, "pwritev", FailingWrites(3))
+    supervisor = start(consumer, 0, 2, once=False)
+    messages = supervisor.run_once(Release(F))
+    texts = [message.text for message in messages if isinstance(message, Notice)]
+    assert texts == [f"cannot write {tmp_path}: No space left on device; retrying"]
+    messages = list(supervisor.channel.receive(wait=False)) + supervisor.run_once()
+    texts = [message.text for message in messages if isinstance(message, Notice)]
+    assert texts == [f"writing {tmp_path} works again"]
+    assert [message.spans for message in messages if isinstance(message, Released)] == [((1, 2000),)]
+    # A checkpoint that fails later is not said to work because messages are taken.
+    supervisor.fetcher._disk_reporter.on_failure(OSError(errno.EIO, "Input/output error"))
+    consumer.logs[0] += native(b"f", DATA, NOW)[2:]
+    messages = supervisor.run_once()
+    assert consumer.positions == {0: 4}
+    texts = [message.text for message in messages if isinstance(message, Notice) and message.level > 10]
+    assert texts == [f"cannot write {tmp_path}: Input/output error; retrying"]
+
+
+def test_a_fetcher_can_be_stopped_while_the_disk_is_full(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW)[:2])
+    writes = FailingWrites(10**6)
+    monkeypatch.setattr(os, "pwritev", writes)
+    supervisor = start(consumer)
+    messages = supervisor.run_until_stopped()
+    assert messages[-1] == CommitFailed("the disk refused what was read last")
+    assert consumer.committed_offsets == {}
+    writes.left = 0
+    consumer.positions.clear()
+    assert counts(start(consumer).run_once()).messages == 2

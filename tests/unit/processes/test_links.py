@@ -1,0 +1,101 @@
+"""The links: each direction carries the messages of its union, and refuses those of any other."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from dfud import messages
+from dfud.core.version import FileVersion
+from dfud.messages import Message
+from dfud.processes import links
+from dfud.processes.channel import Channel
+from dfud.processes.packing import pack
+
+VERSION = FileVersion(b"folder/\xff", 1 << 40, -1)
+START = messages.FileStart(1, VERSION, 16384, ((1, 2), (5, 5)), "2026-01-01T12:00:00.000+00:00", b"\x00" * 64)
+RELEASED = messages.Released(b"part", "name", None, "", ((1, 10),))
+SAMPLES: list[Message] = [
+    messages.Notice(20, "größer"),
+    messages.Stop(),
+    messages.WatchStarted(),
+    messages.FolderMovedIn(b"folder"),
+    messages.FileFound(VERSION, True),
+    messages.SweepDone(1, False),
+    messages.DirectoryGone("it was removed"),
+    messages.Allowance(1000),
+    messages.Sweep(1),
+    messages.FileTask(1, VERSION, 16384, ((1, 1),), "2026", ""),
+    messages.FilesRead((1, 2, 3)),
+    messages.FileUnchanged(1),
+    messages.FileChanged(1, VERSION, True),
+    messages.FileUnreadable(1, False, "Input/output error"),
+    START,
+    messages.RunReady(1, 1, 2, 0, 32768, 32768, b"0" * 32, "", START),
+    messages.RunReady(1, 3, 0, 0, 0, 0, b"", "0" * 32, None),
+    messages.SpaceAbandoned(100),
+    messages.FileDropped(1),
+    messages.SpaceFreed(),
+    messages.ChunksAcked(1, ((1, 4),)),
+    messages.FilesCompleted(((1, "0" * 32), (2, "1" * 32)), True),
+    messages.FileUndelivered(1, "too large"),
+    messages.BrokerOutage("", True),
+    messages.DeliveryGivenUp("no acknowledgement"),
+    messages.RowsRecorded(2),
+    messages.Drain(),
+    messages.PartReport(b"part", 100, ()),
+    RELEASED,
+    messages.Fetched((1, 2, 3)),
+    messages.CaughtUp(),
+    messages.CommitFailed("why"),
+    messages.Release(b"part"),
+    messages.Merge(b"part", (RELEASED, RELEASED)),
+    messages.VersionVerdicts(b"records", b"paths"),
+    messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), (1, 2), False),
+    messages.ReaderDone(1, 2, 3),
+]
+DIRECTIONS = [
+    pytest.param(links.WATCHER.decode_down, messages.ToWatcher, id="to the watcher"),
+    pytest.param(links.WATCHER.decode_up, messages.FromWatcher, id="from the watcher"),
+    pytest.param(links.CHUNKER.decode_down, messages.ToChunker, id="to a chunker"),
+    pytest.param(links.CHUNKER.decode_up, messages.FromChunker, id="from a chunker"),
+    pytest.param(links.PRODUCER.decode_down, messages.ToProducer, id="to a producer"),
+    pytest.param(links.PRODUCER.decode_up, messages.FromProducer, id="from a producer"),
+    pytest.param(links.LANE.decode_down, messages.ChunkerToProducer, id="from chunker to producer"),
+    pytest.param(links.LANE.decode_up, messages.ProducerToChunker, id="from producer to chunker"),
+    pytest.param(links.FETCHER.decode_down, messages.ToFetcher, id="to a fetcher"),
+    pytest.param(links.FETCHER.decode_up, messages.FromFetcher, id="from a fetcher"),
+    pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
+    pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
+]
+
+
+def test_there_is_a_sample_of_every_message() -> None:
+    assert {type(sample) for sample in SAMPLES} == set(Message.__subclasses__())
+
+
+@pytest.mark.parametrize(("decode", "union"), DIRECTIONS)
+def test_a_direction_carries_its_union_and_nothing_else(decode: Any, union: Any) -> None:
+    allowed = set(get_args(union) or (union,))
+    for sample in SAMPLES:
+        if type(sample) in allowed:
+            assert decode(pack([sample, sample])) == [sample, sample]
+        else:
+            with pytest.raises(msgspec.ValidationError):
+                decode(pack([sample]))
+
+
+def test_a_message_of_another_link_is_refused_where_it_is_received() -> None:
+    ours: Channel[Any, Any]
+    theirs: Channel[Any, Any]
+    ours, theirs = Channel.pair(links.WATCHER)
+    ours.send([messages.Drain()])
+    with pytest.raises(msgspec.ValidationError):
+        theirs.receive()
+    theirs.send([messages.RowsRecorded(1)])
+    with pytest.raises(msgspec.ValidationError):
+        ours.receive()
+    ours.close()
+    theirs.close()

@@ -1,0 +1,61 @@
+"""What is refused before anything is written."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from dfud.errors import UsageError
+from dfud.uploading.options import UploadOptions
+from dfud.uploading.preflight import check_options, make_logs, memory_shares
+
+OPTIONS = UploadOptions(
+    directory="/data",
+    topic="topic",
+    upload_existing=False,
+    n_threads=2,
+    upload_regex="",
+    chunk_size=16384,
+    queue_max_size=500,
+    update_seconds=-1,
+    once=False,
+    use_polling_observer=False,
+    logger_stream_level=logging.INFO,
+    logger_file_level=logging.INFO,
+    logger_file_path=None,
+)
+
+
+def test_the_defaults_are_accepted() -> None:
+    check_options(OPTIONS)
+    assert memory_shares(OPTIONS) == (16_000_000, 64_000_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"topic": "t" * 201}, "--topic_name"),
+        ({"queue_max_size": 0.06}, "--queue_max_size 0.06 has no room for two chunks"),
+        ({"queue_max_size": 1e12}, "--queue_max_size 1e.12 .* more memory"),
+        ({"queue_max_size": 1e30}, "--queue_max_size 1e.30 .* more memory"),
+    ],
+)
+def test_what_does_not_fit_is_a_usage_error(changes: dict[str, object], option: str) -> None:
+    with pytest.raises(UsageError, match=option):
+        check_options(OPTIONS._replace(**changes))  # type: ignore[arg-type]
+
+
+def test_two_chunks_in_each_lane_are_enough() -> None:
+    check_options(OPTIONS._replace(queue_max_size=0.0656))
+
+
+def test_logs_is_made_or_its_absence_explained(tmp_path: Path) -> None:
+    for _ in range(2):
+        folder = make_logs(os.fspath(tmp_path), "topic")
+        assert os.path.isdir(folder.path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot create .*Not a directory; dfud must be able to write there"):
+        make_logs(os.fspath(tmp_path / "file"), "topic")

@@ -1,0 +1,152 @@
+"""The order of a run's steps, with no process and no Kafka."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
+from dfud.core.version import FileVersion
+from dfud.errors import UsageError
+from dfud.logs.layout import LogsFolder
+from dfud.logs.lock import DirectoryLock
+from dfud.uploading import run
+from dfud.uploading.context import UploadContext
+from dfud.uploading.lanes import LaneSettings
+from dfud.uploading.options import UploadOptions
+from dfud.uploading.producer import ProducerSettings
+from dfud.uploading.wire import NATIVE
+from dfud.watch.watcher import WatchOptions
+
+OTHER = CompletedRow("other", 1, 1, 1, 4, "ab" * 16, "then", "now")
+
+
+class Bench:
+    """Everything that a run starts, in the place of the real things."""
+
+    def __init__(self, directory: Path) -> None:
+        self.steps: list[str] = []
+        self.folder = LogsFolder(os.fspath(directory), "topic")
+        os.makedirs(self.folder.path)
+        self.lanes: list[LaneSettings] = []
+        self.watch: WatchOptions | None = None
+        self.context: UploadContext | None = None
+
+    def pool(self, _: DirectoryLock) -> Bench:
+        return self
+
+    def kill_all(self) -> None:
+        self.steps.append("kill")
+
+    def start_watcher(self, _: Any, options: WatchOptions) -> None:
+        self.steps.append("watcher")
+        self.watch = options
+
+    def lane(self, number: int, first_shard: int, _: Any, settings: LaneSettings) -> None:
+        self.steps.append(f"lane {number}")
+        self.lanes.append(settings)
+        # The producer is quick: it writes its first shard before the tables are merged.
+        path = self.folder.shard(number, first_shard)
+        Path(path).write_text(format_table(CompletedRow, [OTHER]))
+
+    def supervisor(self, context: UploadContext, fleet: Any, user: Any) -> Bench:
+        self.context = context
+        return self
+
+    def run(self) -> int:
+        self.steps.append("run")
+        return 0
+
+    def start(self, **changes: Any) -> int:
+        options = UploadOptions(
+            os.fspath(self.folder.directory), "topic", False, 2, "", 4, 1.0, -1, False, False, 0, 0, None
+        )._replace(**changes)
+        lock = DirectoryLock.take(self.folder.lock, "uploading")
+        try:
+            return run._run(
+                options,
+                ProducerSettings("topic", {}, True, NATIVE),
+                self.folder,
+                lock,
+                cast("Any", None),
+                cast("Any", None),
+                logging.Logger("test", logging.CRITICAL + 1),
+            )
+        finally:
+            lock.close()
+            for settings in self.lanes[:1]:
+                os.close(settings.dir_fd)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(tmp_path)
+    monkeypatch.setattr(run, "WorkerPool", bench.pool)
+    monkeypatch.setattr(run, "start_watcher", bench.start_watcher)
+    monkeypatch.setattr(run, "Lane", bench.lane)
+    monkeypatch.setattr(run, "UploadSupervisor", bench.supervisor)
+    monkeypatch.setattr(run, "tune_gc", lambda: None)
+    return bench
+
+
+def test_workers_are_started_before_and_killed_after_everything(bench: Bench) -> None:
+    assert bench.start() == 0
+    assert bench.steps == ["watcher", "lane 0", "lane 1", "run", "kill"]
+
+
+def test_only_the_shards_of_earlier_runs_are_merged(bench: Bench) -> None:
+    row = CompletedRow("file", 10, 1, 3, 4, "ab" * 16, "then", "now")
+    Path(bench.folder.shard(0, 7)).write_text(format_table(CompletedRow, [row]))
+    bench.start()
+    assert bench.folder.shards() == [bench.folder.shard(0, 8), bench.folder.shard(1, 8)]
+    assert bench.context is not None
+    assert bench.context.completed.digest(FileVersion(b"file", 10, 1).identity()) is not None
+    assert bench.context.completed.digest(FileVersion(b"other", 1, 1).identity()) is None
+
+
+def test_no_worker_outlives_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise UsageError("cannot read the completed tables")
+
+    monkeypatch.setattr(run, "merge_completed", fail)
+    with pytest.raises(UsageError):
+        bench.start()
+    assert bench.steps == ["watcher", "lane 0", "lane 1", "kill"]
+
+
+def test_the_rings_have_room_for_the_chunks_of_earlier_runs(bench: Bench) -> None:
+    size = 1_000_000
+    version = FileVersion(b"file", size, 1)
+    row = in_progress_row(version, size, RangeSet(), "then")
+    Path(bench.folder.in_progress).write_text(format_table(InProgressRow, [row]))
+    bench.start()
+    assert [settings.ring_bytes for settings in bench.lanes] == [2 * size] * 2
+
+
+def test_a_file_of_an_earlier_run_is_resumed_and_its_row_kept(bench: Bench) -> None:
+    path = Path(bench.folder.directory) / "file"
+    path.write_bytes(bytes(10))
+    version = FileVersion(b"file", 10, path.stat().st_mtime_ns)
+    row = in_progress_row(version, 4, RangeSet([(1, 1)]), "then")
+    Path(bench.folder.in_progress).write_text(format_table(InProgressRow, [row]))
+    bench.start()
+    assert bench.context is not None
+    assert bench.context.ledger.rows() == [row]
+
+
+@pytest.mark.parametrize(
+    ("changes", "everything"), [({}, False), ({"once": True}, True), ({"upload_existing": True}, True)]
+)
+def test_what_is_there_already_is_uploaded_if_asked_for(
+    bench: Bench, changes: dict[str, bool], everything: bool
+) -> None:
+    bench.start(**changes)
+    assert bench.watch is not None
+    assert bench.watch.take_all is everything
+    assert bench.context is not None
+    assert bench.context.since_ns == bench.watch.since_ns > 0

@@ -1,0 +1,200 @@
+"""The verdicts of one reader, on messages in every order and over a real directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dfud.core.version import FileVersion
+from dfud.verifying import checker as checker_module
+from dfud.verifying.checker import TopicChecker
+from dfud.verifying.findings import Findings
+from tests.helpers.downloading import Record, native, openmsi
+
+NOW = 1_700_000_000_123_456_789  # ns
+DATA = os.urandom(4500)
+OTHER = DATA[::-1]
+
+
+class FakeMessage(NamedTuple):
+    """A record with the methods of `confluent_kafka.Message`."""
+
+    record: Record
+
+    def key(self) -> bytes | None:
+        return self.record.key
+
+    def value(self) -> bytes | None:
+        return self.record.value
+
+    def headers(self) -> Any:
+        return self.record.headers
+
+
+def messages(records: Iterable[Record]) -> list[FakeMessage]:
+    return [FakeMessage(record) for record in records]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory with one file, `folder/file`, that has `DATA`."""
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "file"
+    path.write_bytes(DATA)
+    os.utime(path, ns=(NOW, NOW))
+    return tmp_path
+
+
+LOCAL = FileVersion(b"folder/file", len(DATA), NOW)
+
+
+def check(directory: Path, records: Iterable[Record], batch: int = 3) -> TopicChecker:
+    checker = TopicChecker(str(directory))
+    batches = messages(records)
+    for at in range(0, len(batches), batch):
+        checker.check(batches[at : at + batch])
+    return checker
+
+
+def findings_of(checker: TopicChecker) -> Findings:
+    verdicts = checker.pop_verdicts()
+    assert verdicts is not None
+    return Findings.from_batches([verdicts.records], [verdicts.paths])
+
+
+def digest_of(records: list[Record]) -> bytes:
+    return bytes.fromhex(dict(records[-1].headers)["xxh3_128"].decode())
+
+
+@pytest.mark.parametrize("chunk_size", [1000, 4500, 1])
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_file_that_is_the_same(directory: Path, chunk_size: int, step: int) -> None:
+    records = native(b"folder/file", DATA, NOW, chunk_size)
+    checker = check(directory, records[::step])
+    assert checker.n_verdicts == 1
+    assert checker.partials() == []
+    assert (checker.messages, checker.bytes, checker.refused) == (len(records), len(DATA), 0)
+    findings = findings_of(checker)
+    assert findings.is_same(LOCAL)
+    assert findings.has_complete(LOCAL, digest_of(records))
+    assert checker.pop_verdicts() is None
+
+
+@pytest.mark.parametrize("position", [0, 1500, 4499])
+def test_a_file_that_differs_in_one_byte(directory: Path, position: int) -> None:
+    changed = bytearray(DATA)
+    changed[position] ^= 1
+    records = native(b"folder/file", bytes(changed), NOW)
+    findings = findings_of(check(directory, records))
+    assert findings.is_differing(LOCAL)
+    assert not findings.is_same(LOCAL)
+    assert findings.has_complete(LOCAL, digest_of(records))
+
+
+def test_bytes_that_do_not_have_their_digest(directory: Path) -> None:
+    records = native(b"folder/file", DATA, NOW)
+    digest = native(b"folder/file", OTHER, NOW)[-1].headers[-1]
+    records[-1] = records[-1]._replace(headers=[*records[-1].headers[:-1], digest])
+    findings = findings_of(check(directory, records))
+    assert findings.is_differing(LOCAL)
+    assert not findings.has_complete(LOCAL, digest_of(records))
+
+
+def test_a_path_that_the_topic_has_in_another_size(directory: Path) -> None:
+    findings = findings_of(check(directory, native(b"folder/file", DATA[:-1], NOW)))
+    assert findings.has_other_size(b"folder/file")
+    assert not findings.is_differing(LOCAL)
+
+
+def test_a_file_that_is_not_in_the_directory(directory: Path) -> None:
+    records = native(b"gone", DATA, NOW)
+    findings = findings_of(check(directory, records))
+    assert findings.has_complete(FileVersion(b"gone", len(DATA), NOW), digest_of(records))
+
+
+def test_a_file_that_is_gone_and_arrives_out_of_order_is_hashed_in_more_passes(directory: Path) -> None:
+    records = native(b"gone", DATA, NOW)
+    disorder = [records[0], records[2], records[1], *records[3:]]
+    checker = check(directory, disorder)
+    assert checker.n_verdicts == 0
+    needed: list[list[bytes]] = []
+    while checker.needs_rehash and len(needed) < 5:
+        needed.append([partial.path for partial in checker.partials()])
+        checker.rehash(messages(disorder))
+    assert needed == [[b"gone"]] * 2
+    assert findings_of(checker).has_complete(FileVersion(b"gone", len(DATA), NOW), digest_of(records))
+
+
+def test_openmsistreams_size_is_compared_when_it_is_known(directory: Path) -> None:
+    assert findings_of(check(directory, openmsi(b"folder/file", DATA, 1.5))).is_same(LOCAL)
+    findings = findings_of(check(directory, openmsi(b"folder/file", DATA[:4000], 1.5)))
+    assert findings.has_other_size(b"folder/file")
+    assert not findings.is_same(LOCAL)
+    assert not findings.is_differing(LOCAL)
+
+
+def test_a_folder_that_is_replaced_is_noticed(directory: Path) -> None:
+    checker = TopicChecker(str(directory))
+    checker.check(messages(native(b"folder/other", DATA, NOW)))
+    (directory / "folder").rename(directory / "moved")
+    (directory / "folder").mkdir()
+    checker.check(messages(native(b"folder/file", DATA, NOW)))
+    assert not findings_of(checker).is_same(LOCAL)
+
+
+def test_versions_with_one_key_are_told_apart(directory: Path) -> None:
+    one, other = native(b"folder/file", DATA, NOW), native(b"folder/file", OTHER, NOW + 1)
+    mixed = [record for pair in zip(one, other) for record in pair]
+    findings = findings_of(check(directory, mixed))
+    assert findings.has_complete(LOCAL, digest_of(one))
+    assert findings.has_complete(LOCAL._replace(mtime_ns=NOW + 1), digest_of(other))
+
+
+def test_what_is_incomplete_is_reported_at_the_end(directory: Path) -> None:
+    records = native(b"folder/file", DATA, NOW)
+    checker = check(directory, records[:2] + records[3:])
+    (partial,) = checker.partials()
+    assert partial.spans == ((1, 2000), (3001, 4500))
+    assert partial.is_here
+
+
+def test_foreign_messages_are_ignored_and_bad_ones_counted(directory: Path) -> None:
+    bad = native(b"folder/file", DATA, NOW, xxh3_64=b"0" * 16)
+    checker = check(directory, [Record(b"key", b"value", []), Record(None, None, []), *bad])
+    assert (checker.messages, checker.refused) == (2 + len(bad), len(bad))
+    assert checker.pop_verdicts() is None
+    checker.rehash(messages(bad))
+
+
+def test_more_files_than_may_be_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checker_module, "_MAX_OPEN_FILES", 3)
+    names = [b"file%d" % number for number in range(10)]
+    for name in names:
+        path = directory / os.fsdecode(name)
+        path.write_bytes(DATA)
+        os.utime(path, ns=(NOW, NOW))
+    before = len(os.listdir("/proc/self/fd"))
+    per_file = [native(name, DATA, NOW) for name in names]
+    in_turn = [record for chunks in zip(*per_file) for record in chunks]
+    checker = check(directory, in_turn[:-10], 1000)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1 + 3  # the directory, and the files
+    checker.check(messages(in_turn[-10:]))
+    findings = findings_of(checker)
+    assert all(findings.is_same(FileVersion(name, len(DATA), NOW)) for name in names)
+
+
+def test_a_file_that_vanishes_gets_no_verdict(directory: Path) -> None:
+    records = native(b"folder/file", DATA, NOW)
+    checker = TopicChecker(str(directory))
+    checker.check(messages(records[:1]))
+    checker._close_file(next(iter(checker._open.values())))
+    (directory / "folder" / "file").unlink()
+    checker.check(messages(records[1:]))
+    findings = findings_of(checker)
+    assert not findings.is_same(LOCAL)
+    assert not findings.is_differing(LOCAL)
+    assert findings.has_complete(LOCAL, digest_of(records))
