@@ -50,8 +50,7 @@ class RangeSet:
 
     def __len__(self) -> int:
         """Count the numbers, not the ranges."""
-        firsts = self._firsts
-        return sum(self._lasts) - sum(firsts) + len(firsts) if firsts else 0
+        return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """Return the ranges. (`tuple(self)` would make room for as many as there are numbers.)"""

@@ -124,16 +124,12 @@ def _read(
 ) -> Iterator[Row | BadRow]:
     fields = kind._fields
     order: list[int] | None = None  # of the columns, if it is not ours
-    cells: list[str]
     source = _Lines(lines)
     number = first - 1
     for line in source:
         number += 1
-        if '"' in line:
-            cells, text = source.quoted(line)
-        else:
-            text = line.rstrip("\r\n")
-            cells = text.split(",")
+        text = line.rstrip("\r\n")
+        cells = source.quoted(line) if '"' in line else text.split(",")
         if not text:
             continue  # an empty line
         if fields[0] in line:
@@ -144,10 +140,8 @@ def _read(
         try:
             row = check(_ordered(cells, order, len(fields)))
         except ValueError as error:
-            if '"' in line and source.taken:
-                # A stray quote has joined lines: each is read on its own.
-                source.unread()
-                text = line.rstrip("\r\n")
+            if '"' in line:
+                source.push_back()  # a stray quote may have joined lines: each is read on its own
             yield BadRow(number, text, str(error))
         else:
             yield row
@@ -169,7 +163,7 @@ class _Lines:
     def __init__(self, lines: Iterable[str]) -> None:
         self._waiting = iter(lines)
         self._again: list[str] = []  # to be read once more, the last one first
-        self.taken: list[str] = []  # the lines of the present record after its first one
+        self._taken: list[str] = []  # the lines of the present record after its first one
 
     def __iter__(self) -> Iterator[str]:
         while True:
@@ -181,27 +175,26 @@ class _Lines:
                     return
                 yield line
 
-    def quoted(self, line: str) -> tuple[list[str], str]:
-        """Return the cells and the text of the record that begins with `line`; no cells if it is not CSV."""
-        self.taken.clear()
+    def quoted(self, line: str) -> list[str]:
+        """Return the cells of the record that begins with `line`; none if it is not CSV."""
+        self._taken.clear()
         try:
-            cells = next(csv.reader(self._record(line), strict=True), [])
+            return next(csv.reader(self._record(line), strict=True))
         except csv.Error:
-            self.unread()
-            return [], line.rstrip("\r\n")
-        return cells, "".join([line, *self.taken]).rstrip("\r\n")
+            self.push_back()
+            return []
 
-    def unread(self) -> None:
+    def push_back(self) -> None:
         """Arrange for all lines of the present record but its first one to be read again."""
-        self._again += reversed(self.taken)
-        self.taken.clear()
+        self._again += reversed(self._taken)
+        self._taken.clear()
 
     def _record(self, line: str) -> Iterator[str]:
         yield line
         for following in self:
-            self.taken.append(following)
+            self._taken.append(following)
             yield following
-            if len(self.taken) >= _MAX_LINES_PER_ROW:
+            if len(self._taken) >= _MAX_LINES_PER_ROW:
                 return
 
 

@@ -1,5 +1,14 @@
 """A profile of Hypothesis for mutation testing (docs/mutation.md): few examples, the same in each run."""
 
-from hypothesis import settings
+from __future__ import annotations
 
-settings.register_profile("mutation", max_examples=40, deadline=None, derandomize=True, database=None)
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "mutation",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.filter_too_much],  # few examples cannot show that few pass a filter
+)

@@ -171,7 +171,18 @@ def test_a_row_that_cannot_be_parsed_is_a_bad_row(column: int, cell: str, reason
     assert after == good
 
 
-@pytest.mark.parametrize("line", ["  X bad X ", "bad", "\t;"])
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [(1, "not quoted text"), (2, "not a number of chunks"), (5, "not a time"), (6, "not a set of chunk numbers")],
+)
+def test_a_reason_has_80_characters_of_a_long_cell(column: int, reason: str) -> None:
+    cells = ["'a'", "'a'", "3", "1", "2", when(STARTED), "{1}", "{2, 3}"]
+    cells[column] = "x" * 99
+    [bad] = read_openmsi_in_progress([";".join(cells)])
+    assert bad == BadRow(1, ";".join(cells), f"{'x' * 80} is {reason}")
+
+
+@pytest.mark.parametrize("line", ["  bad ", "X bad X", "\t;"])
 def test_a_bad_row_is_kept_as_it_was(line: str) -> None:
     columns = line.count(";") + 1
     [bad] = read_openmsi_completed([f"{line}\r\n"])

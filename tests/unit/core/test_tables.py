@@ -188,6 +188,47 @@ def test_a_bad_row_is_named_by_its_number_and_its_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('"never closed X', "it is not CSV, or a quote is not closed"),
+        ('"never closed ', "it is not CSV, or a quote is not closed"),
+        ('X"a",b X', "it has 2 columns instead of 8"),
+        (' "a" ', "it has 1 column instead of 8"),
+        ("X plain X ", "it has 1 column instead of 8"),
+        (format_rows([row("a")]).replace("a,", '"a"b,', 1).rstrip(), "it is not CSV, or a quote is not closed"),
+    ],
+)
+def test_a_bad_row_has_its_text_and_spoils_no_other(line: str, reason: str) -> None:
+    good_row = row("sub/good")
+    found = list(read_completed(lines(f"{line}\r\n" + format_rows([good_row]))))
+    assert found[-1] == good_row
+    assert found[0] == BadRow(1, line, reason)
+
+
+def test_rows_are_counted_from_the_number_of_the_first() -> None:
+    assert list(read_completed(lines("bad\r\n\r\nworse"), 7)) == [
+        BadRow(7, "bad", "it has 1 column instead of 8"),
+        BadRow(9, "worse", "it has 1 column instead of 8"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "cells"),
+    [(CompletedRow._fields, 9), (CompletedRow._fields[::-1], 7), (CompletedRow._fields[::-1], 3)],
+)
+def test_a_row_must_have_the_columns_of_its_header(names: tuple[str, ...], cells: int) -> None:
+    text = format_rows([names, ["1"] * cells])
+    [found] = read_completed(lines(text))
+    assert found == BadRow(2, ",".join(["1"] * cells), f"it has {cells} columns instead of 8")
+
+
+def test_a_row_without_quotes_is_read_without_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = format_table(CompletedRow, [row("a;b")])
+    monkeypatch.delattr(csv, "reader")
+    assert list(read_completed(lines(text))) == [row("a;b")]
+
+
+@pytest.mark.parametrize(
     ("size", "delivered", "counts", "to_send"),
     [
         (0, [], (1, 0, 1), "1"),

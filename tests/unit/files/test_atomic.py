@@ -72,3 +72,35 @@ def test_it_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("table", "other")}
     assert len(modes) == 1
+
+
+def test_the_new_file_is_written_beside_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    seen: list[str] = []
+
+    def parts() -> Iterator[bytes]:
+        seen.extend(os.listdir(tmp_path))
+        yield b"new"
+
+    replace_file(str(tmp_path / "table"), parts())
+    assert sorted(seen) == [f".table.{os.getpid()}.tmp", "elsewhere"]
+
+
+def test_the_file_is_synced_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    replace_file(str(tmp_path / "table"), [b"new"])
+    assert synced == [str(tmp_path / f".table.{os.getpid()}.tmp"), str(tmp_path)]
+
+
+def test_a_path_may_be_a_name_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    replace_file("table", [b"new"])
+    assert (tmp_path / "table").read_bytes() == b"new"
+
+
+def test_only_a_folder_is_synced_as_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        sync_folder(str(tmp_path / "file"))

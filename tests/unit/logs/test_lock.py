@@ -123,6 +123,13 @@ def test_the_wait_for_the_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         take(tmp_path / "lock")
     assert set(pauses) == {0.01}
     assert 0.2 <= sum(pauses) < 0.23
+    pauses.clear()
+    monkeypatch.setattr(module, "_RETRY_FOR_S", 0.25)
+    monkeypatch.setattr(module, "_RETRY_PAUSE_S", 0.125)
+    now[0] = 100.0
+    with pytest.raises(LockedError):
+        take(tmp_path / "lock")
+    assert pauses == [0.125] * 3, "the last attempt is not after the deadline"
     lock.close()
 
 

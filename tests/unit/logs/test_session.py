@@ -65,7 +65,7 @@ def test_a_longer_record_is_replaced_completely(file: LockFile) -> None:
 def test_folders_that_were_moved_in_are_recorded_until_a_clean_end(file: LockFile) -> None:
     session = file.open()
     session.begin(7)
-    for folder in (b"a", b"b/c", b"a/inside", b"a", b"two\nlines \xff", b"an"):
+    for folder in (b"a", b"b/c", b"a/inside", b"b/c/d/e", b"b/c", b"a", b"two\nlines \xff", b"an"):
         session.add_moved_in(folder)
     recorded = (b"a", b"b/c", b"two\nlines \xff", b"an")
     assert session.moved_in == recorded
