@@ -1,5 +1,6 @@
-"""How fast dfud is, beside its peers and beside the floor that librdkafka sets: `scripts/bench` runs it.
+"""How fast dfud is, compared with its peers and with a C program on librdkafka: `scripts/bench` runs it.
 
-A *question* (`benchmarks.questions`) is one thing to be known; it has *contestants*, commands that do the same
-work. All contestants of a question run in turn, round after round, on one Kafka, each from its start to its exit.
+A *benchmark* (one module each in `benchmarks.suite`) measures one aspect. It compares *candidates*, commands that
+do the same work: all candidates of a benchmark run one after another, round after round, on one Kafka, and each is
+measured from its start to its exit.
 """

@@ -10,78 +10,89 @@ import time
 from pathlib import Path
 
 from benchmarks import report, results
-from benchmarks.answers import Plan, Question
-from benchmarks.command import CommandFailed
-from benchmarks.questions import ALL
-from benchmarks.stage import Stage
+from benchmarks.benchmark import Benchmark, Plan
+from benchmarks.command import CommandFailedError
+from benchmarks.suite import ALL
+from benchmarks.testbed import Testbed
 
-# What would have the programs compile their modules at each start, or write each line by itself.
-_NOT_OURS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+# They would make Python compile every module at each start, or write each line separately.
+_DISTORTING_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+_DEFAULT_ROUNDS = 5
 
 
 def main(arguments: list[str]) -> int:
-    """Ask the questions that are named, or all; keep the answers."""
+    """Run the named benchmarks, or all of them, and store their results; return the exit status."""
     options = _parser().parse_args(arguments)
     if options.list:
-        for question in ALL.values():
-            print(f"{question.name:12} {question.title}")
+        for benchmark in ALL.values():
+            print(f"{benchmark.name:12} {benchmark.title}")
         return 0
     if options.report:
         report.write(options.results, print)
         return 0
     unknown = [name for name in options.names if name not in ALL]
     if unknown:
-        print(f"scripts/bench: no such question: {' '.join(unknown)}; see --list", file=sys.stderr)
+        print(f"scripts/bench: no such benchmark: {' '.join(unknown)}; see --list", file=sys.stderr)
         return 2
-    for name in _NOT_OURS:
+    for name in _DISTORTING_VARIABLES:
         os.environ.pop(name, None)
-    plan = Plan(options.rounds or (1 if options.quick else 5), options.quick)
-    questions = [ALL[name] for name in options.names or ALL]
-    with Stage(options.work, _say) as stage:
-        answered = [_ask(question, stage, plan, options.results) for question in questions]
-    return 0 if all(answered) else 1
+    plan = Plan(options.rounds or (1 if options.quick else _DEFAULT_ROUNDS), options.quick)
+    benchmarks = [ALL[name] for name in options.names or ALL]
+    with Testbed(options.work, _print_now) as testbed:
+        succeeded = [_run(benchmark, testbed, plan, options.results) for benchmark in benchmarks]
+    return 0 if all(succeeded) else 1
 
 
-def _ask(question: Question, stage: Stage, plan: Plan, path: Path) -> bool:
-    """Ask and keep the answer; return whether there is one, or none is to be had here."""
-    why = question.missing()
-    if why:
-        _say(f"{question.name}: left out: {why}")
+def _run(benchmark: Benchmark, testbed: Testbed, plan: Plan, path: Path) -> bool:
+    """Run a benchmark and store its result; return False if it failed, True also if it cannot run here."""
+    missing = benchmark.missing()
+    if missing:
+        _print_now(f"{benchmark.name}: skipped: {missing}")
         return True
-    _say(f"{question.name}: {question.title}")
-    began = time.monotonic()
+    _print_now(f"{benchmark.name}: {benchmark.title}")
+    started = time.monotonic()
     try:
-        answer = question.ask(stage, plan)
-    except CommandFailed as problem:
-        _say(f"{question.name}: no answer: {problem}")
+        result = benchmark.run(testbed, plan)
+    except CommandFailedError as error:
+        _print_now(f"{benchmark.name}: failed: {error}")
         return False
-    results.add(path, question, plan, answer, time.monotonic() - began)
-    for line in report.plain(answer.as_data()):
-        _say(f"  {line}")
+    results.add(path, benchmark, plan, result, time.monotonic() - started)
+    for line in report.plain(result.as_data()):
+        _print_now(f"  {line}")
     return True
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="QUESTION", help="what to measure; everything if none is named"
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Compare dfud with OpenMSIStream, Kafka's own tools, kcat and a C loop."
     )
-    parser.add_argument("--list", action="store_true", help="list the questions")
-    parser.add_argument("--rounds", type=int, help="how many times each contestant runs (5)")
-    parser.add_argument("--quick", action="store_true", help="one round of little work: does everything run?")
-    parser.add_argument("--report", action="store_true", help="write tables and charts from the results, and end")
-    parser.add_argument("--results", type=Path, help="the JSON file (benchmarks/results/latest.json)")
+    parser.add_argument("names", nargs="*", metavar="BENCHMARK", help="what to measure (default: everything)")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")
+    parser.add_argument(
+        "--rounds", type=int, help=f"how many times each candidate runs (default: {_DEFAULT_ROUNDS})"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of little work, only to see that everything runs"
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="write tables and charts into the docs from the results, and exit"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=results.LATEST,
+        help="the JSON file of results (default: benchmarks/results/latest.json)",
+    )
     parser.add_argument(
         "--work",
         type=Path,
         default=Path(tempfile.gettempdir()) / f"dfud-bench-{os.getuid()}",
-        help="folder for the files and the broker's data; some 30 GB",
+        help="directory for the files and the broker's data, about 30 GB (default: %(default)s)",
     )
-    parser.set_defaults(results=results.LATEST)
     return parser
 
 
-def _say(text: str) -> None:
+def _print_now(text: str) -> None:
     print(text, flush=True)
 
 

@@ -1,6 +1,6 @@
-"""Charts as SVG, readable on light and on dark pages: the ground and the ink follow the reader's scheme.
+"""Charts as SVG for light and dark pages: the colours follow the reader's colour scheme.
 
-Pure: a chart is the data that `benchmarks.answers` describes, as it stands in the results.
+Pure: a chart is plain data, as in the results; `benchmarks.benchmark` describes it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.answers import figure
+from benchmarks.benchmark import figure
 
-WIDTH = 720
+WIDTH = 720  # px
 _STYLE = """
 .ground { fill: #fcfcfb } .ink { fill: #1f2328 } .muted { fill: #59636e } .grid { stroke: #e1e4e8 }
 .whisker { stroke: #1f2328 } .other { fill: #b8bec6 }
@@ -27,8 +27,9 @@ line, polyline { fill: none; stroke-width: 1 } .l0, .l1, .l2 { stroke-width: 2; 
 }
 """
 _COLOURS = 3
-_LINE_HEIGHT = 28
-_LETTER = 6.9  # px, of the average letter
+_LINE_HEIGHT = 28  # px
+_LETTER_WIDTH = 6.9  # px, on average
+_MAX_MARKED_POINTS = 12  # of a line; more are drawn without dots
 
 
 def render(chart: dict[str, Any]) -> str:
@@ -37,15 +38,15 @@ def render(chart: dict[str, Any]) -> str:
 
 
 def bars(chart: dict[str, Any]) -> str:
-    """Return horizontal bars: the medians, whiskers from the least to the most, ours in colour."""
-    every = chart["bars"]
-    left = 24 + _LETTER * max((len(bar["label"]) for bar in every), default=0)
+    """Return horizontal bars of the medians, with whiskers from minimum to maximum; ours are in colour."""
+    all_bars = chart["bars"]
+    left = 24 + _LETTER_WIDTH * max((len(bar["label"]) for bar in all_bars), default=0)
     right = 96
-    most = max((bar["most"] for bar in every), default=0) or 1
-    scale = (WIDTH - left - right) / most
-    height = 56 + _LINE_HEIGHT * len(every)
+    highest = max((bar["max"] for bar in all_bars), default=0) or 1
+    scale = (WIDTH - left - right) / highest
+    height = 56 + _LINE_HEIGHT * len(all_bars)
     parts = [_text(16, 26, f"{chart['title']}, {chart['unit']}", "ink title")]
-    for number, bar in enumerate(every):
+    for number, bar in enumerate(all_bars):
         y = 44 + _LINE_HEIGHT * number
         width = max(1.0, bar["median"] * scale)
         middle = y + 10
@@ -54,48 +55,49 @@ def bars(chart: dict[str, Any]) -> str:
             f'<path class="{"c0" if bar["ours"] else "other"}" d="{_bar(left, y, width, 20)}">'
             f"<title>{escape(bar['label'])}: {figure(bar['median'])} {escape(chart['unit'])}</title></path>"
         )
-        least, far = left + bar["least"] * scale, left + bar["most"] * scale
-        if far - least > 1:
-            parts.append(_line(least, middle, far, middle, "whisker"))
-            parts += [_line(x, middle - 4, x, middle + 4, "whisker") for x in (least, far)]
-        parts.append(_text(max(far, left + width) + 8, y + 14.5, figure(bar["median"]), "ink"))
+        start, end = left + bar["min"] * scale, left + bar["max"] * scale
+        if end - start > 1:
+            parts.append(_line(start, middle, end, middle, "whisker"))
+            parts += [_line(x, middle - 4, x, middle + 4, "whisker") for x in (start, end)]
+        parts.append(_text(max(end, left + width) + 8, y + 14.5, figure(bar["median"]), "ink"))
     return _svg(height, parts, chart["title"])
 
 
 def lines(chart: dict[str, Any]) -> str:
-    """Return curves on linear or logarithmic axes, each named at the top in its colour."""
-    every = [series for series in chart["series"] if series["points"]]
+    """Return lines on linear or logarithmic axes, with a legend at the top."""
+    all_series = [series for series in chart["series"] if series["points"]]
     height, left, right, top, bottom = 340, 64, 24, 72, 44
-    points = [point for series in every for point in series["points"]]
+    points = [point for series in all_series for point in series["points"]]
     x_axis = _Axis([x for x, _ in points], left, WIDTH - right, chart["log"])
     y_axis = _Axis([y for _, y in points], height - bottom, top, chart["log"])
     parts = [_text(16, 26, chart["title"], "ink title")]
     for value in y_axis.ticks:
         parts.append(_line(left, y_axis.at(value), WIDTH - right, y_axis.at(value), "grid"))
         parts.append(_text(left - 8, y_axis.at(value) + 4, figure(value), "muted", "end"))
-    for value in x_axis.ticks:
-        parts.append(_text(x_axis.at(value), height - bottom + 18, figure(value), "muted", "middle"))
+    parts.extend(
+        _text(x_axis.at(value), height - bottom + 18, figure(value), "muted", "middle") for value in x_axis.ticks
+    )
     parts.append(_text(WIDTH - right, height - 8, chart["x"], "muted", "end"))
     parts.append(_text(16, top - 24, chart["y"], "muted"))
-    at = 16 + _LETTER * (len(chart["y"]) + 3)
-    for number, series in enumerate(every):
+    legend_x = 16 + _LETTER_WIDTH * (len(chart["y"]) + 3)
+    for number, series in enumerate(all_series):
         colour = number % _COLOURS
         corners = " ".join(f"{x_axis.at(x):.1f},{y_axis.at(y):.1f}" for x, y in series["points"])
         parts.append(f'<polyline class="l{colour}" points="{corners}"/>')
-        if len(series["points"]) <= 12:
+        if len(series["points"]) <= _MAX_MARKED_POINTS:
             parts += [
                 f'<circle class="c{colour}" cx="{x_axis.at(x):.1f}" cy="{y_axis.at(y):.1f}" r="4">'
                 f"<title>{figure(x)}: {figure(y)}</title></circle>"
                 for x, y in series["points"]
             ]
-        parts.append(f'<rect class="c{colour}" x="{at:.1f}" y="{top - 33}" width="12" height="10" rx="2"/>')
-        parts.append(_text(at + 18, top - 24, series["label"], "ink"))
-        at += 42 + _LETTER * len(series["label"])
+        parts.append(f'<rect class="c{colour}" x="{legend_x:.1f}" y="{top - 33}" width="12" height="10" rx="2"/>')
+        parts.append(_text(legend_x + 18, top - 24, series["label"], "ink"))
+        legend_x += 42 + _LETTER_WIDTH * len(series["label"])
     return _svg(height, parts, chart["title"])
 
 
 class _Axis:
-    """Where a value lies between two places, and which values to name."""
+    """Maps values to positions between `start` and `end` (px), and chooses which values are labelled."""
 
     def __init__(self, values: Sequence[float], start: float, end: float, log: bool) -> None:
         self._start, self._end, self._log = start, end, log
@@ -111,21 +113,22 @@ class _Axis:
             self.ticks = [step * number for number in range(count + 1)]
 
     def at(self, value: float) -> float:
-        place = value if not self._log else math.log10(value) if value > 0 else self._low
-        part = (place - self._low) / (self._high - self._low)
-        return self._start + part * (self._end - self._start)
+        """Return the position of `value` (px)."""
+        scaled = value if not self._log else math.log10(value) if value > 0 else self._low
+        fraction = (scaled - self._low) / (self._high - self._low)
+        return self._start + fraction * (self._end - self._start)
 
 
-def nice_step(most: float) -> float:
-    """Return a step of 1, 2 or 5 times a power of ten that parts 0 to `most` into three to six.
+def nice_step(highest: float) -> float:
+    """Return a step of 1, 2 or 5 times a power of ten that divides 0 to `highest` into three to six.
 
     >>> nice_step(100), nice_step(7), nice_step(0)
     (20.0, 2.0, 1.0)
     """
-    if most < 1e-300:  # nothing to be seen, and a third of it may be no number any more
+    if highest < 1e-300:  # nothing to be seen, and a third of it may underflow to 0
         return 1.0
-    power = 10.0 ** math.floor(math.log10(most / 3))
-    return next(step * power for step in (1, 2, 5, 10) if most / (step * power) <= 6)
+    power = 10.0 ** math.floor(math.log10(highest / 3))
+    return next(step * power for step in (1, 2, 5, 10) if highest / (step * power) <= 6)
 
 
 def _bar(x: float, y: float, width: float, height: float) -> str:

@@ -1,4 +1,4 @@
-"""Write files at a steady rate, as a fast instrument does: python -m benchmarks.load FOLDER MB_A_SECOND"""
+"""Write files at a steady rate, as a fast instrument does: python -m benchmarks.load FOLDER MB_PER_SECOND."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from benchmarks.watching import write_file
 
-_FILE = 10_000_000  # bytes
-_KEPT = 20  # files
+_FILE_BYTES = 10_000_000
+_MAX_FILES = 20  # that exist at a time
 
 
 def main(folder: Path, rate: float) -> None:
-    """Write files of 10 MB, so many MB a second, until killed; remove each when it is 20 files old."""
-    data = os.urandom(_FILE)
-    began, number = time.monotonic(), 0
+    """Write files of 10 MB at `rate` MB/s until killed, and remove all but the newest 20."""
+    data = os.urandom(_FILE_BYTES)
+    started, number = time.monotonic(), 0
     while True:
         write_file(folder / f"load{number:06d}.dat", data)
         number += 1
-        if number > _KEPT:
-            (folder / f"load{number - _KEPT - 1:06d}.dat").unlink()
-        time.sleep(max(0.0, began + number * _FILE / (rate * 1e6) - time.monotonic()))
+        if number > _MAX_FILES:
+            (folder / f"load{number - _MAX_FILES - 1:06d}.dat").unlink()
+        time.sleep(max(0.0, started + number * _FILE_BYTES / (rate * 1e6) - time.monotonic()))
 
 
 if __name__ == "__main__":

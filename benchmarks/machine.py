@@ -1,4 +1,4 @@
-"""What the measurements were taken on, and what else it was doing."""
+"""The machine that the measurements were taken on, and what else it was doing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import confluent_kafka
 
 
 def describe() -> dict[str, object]:
-    """Return the machine and the versions that matter."""
+    """Return the hardware and the versions that matter."""
     memory = Path("/proc/meminfo").read_text().split()[1]
     return {
         "cpu": _cpu_model(),
@@ -31,7 +31,7 @@ def load() -> float:
 
 
 def busy() -> float:
-    """Return the CPU seconds that all processes have used since the machine's start."""
+    """Return the CPU seconds that all processes together have used since boot."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     user, nice, system, _idle, _wait, irq, soft = (int(field) for field in fields[:7])
     return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")

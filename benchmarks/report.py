@@ -1,4 +1,4 @@
-"""Answers as text: on the console, and between markers in the documents."""
+"""Results as text: on the console, and between markers in the documents."""
 
 from __future__ import annotations
 
@@ -7,130 +7,135 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, paper, results
-from benchmarks.answers import figure
+from benchmarks import charts, projection, results
+from benchmarks.benchmark import figure
 
 _ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (_ROOT / "docs" / "performance.md", _ROOT / "README.md")
 IMAGES = _ROOT / "docs" / "images"
 
-# <!-- bench: NAME --> ... <!-- bench end -->, each on a line of its own
-_PLACE = re.compile(r"(<!-- bench: (\S+) -->\n).*?(<!-- bench end -->)", re.DOTALL)
+# From <!-- bench: NAME --> to <!-- bench end -->, each on a line of its own
+_BLOCK = re.compile(r"(<!-- bench: (\S+) -->\n).*?(<!-- bench end -->)", re.DOTALL)
 
 
-def plain(answer: dict[str, Any]) -> Iterator[str]:
-    """Give the lines of an answer for the console."""
-    table = [answer["table"]["columns"], *answer["table"]["rows"]]
+def plain(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of a result for the console."""
+    table = [result["table"]["columns"], *result["table"]["rows"]]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-    for each in answer["verdicts"]:
-        yield f"{each['what']}: {measured(each)}, target {bound(each)}: {'met' if each['met'] else 'MISSED'}"
-    yield from answer["notes"]
+    for verdict in result["verdicts"]:
+        outcome = "met" if verdict["met"] else "MISSED"
+        yield f"{verdict['what']}: {measured(verdict)}, target {bound(verdict)}: {outcome}"
+    yield from result["notes"]
 
 
 def measured(verdict: dict[str, Any]) -> str:
+    """Return the figure of a verdict with its unit."""
     return f"{figure(verdict['value'])} {verdict['unit']}".strip()
 
 
 def bound(verdict: dict[str, Any]) -> str:
+    """Return the target of a verdict."""
     return f"{'at least' if verdict['at_least'] else 'at most'} {verdict['target']:g}"
 
 
-def write(path: Path, say: Callable[[str], None]) -> None:
+def write(path: Path, announce: Callable[[str], None]) -> None:
     """Write the charts of the results, and their tables between the markers of the documents."""
-    answers = results.read(path)["questions"]
+    all_results = results.read(path)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for name, answer in answers.items():
-        for number, chart in enumerate(answer["charts"]):
+    for name, result in all_results.items():
+        for number, chart in enumerate(result["charts"]):
             image = IMAGES / f"{_image_name(name, number)}.svg"
             image.write_text(charts.render(chart), encoding="utf-8")
-            say(f"wrote {image}")
+            announce(f"wrote {image}")
     for document in DOCUMENTS:
         if document.exists():
             text = document.read_text(encoding="utf-8")
-            new = fill(text, answers, "docs/images" if document.parent == _ROOT else "images")
+            new = fill(text, all_results, "docs/images" if document.parent == _ROOT else "images")
             if new != text:
                 document.write_text(new, encoding="utf-8")
-                say(f"wrote {document}")
+                announce(f"wrote {document}")
 
 
-def fill(text: str, answers: dict[str, Any], images: str) -> str:
-    """Put tables between the markers of a Markdown text; what has no answer stays as it is.
+def fill(text: str, all_results: dict[str, Any], images: str) -> str:
+    """Put tables between the markers of a Markdown text; a block without a result stays as it is.
 
-    The names: a question's, "targets", "machine", "paper", and a question's with "/chart" for its charts alone.
+    A block is named after a benchmark (with "/chart" for its charts alone), or "targets", "machine" or
+    "projection".
     """
 
-    def place(found: re.Match[str]) -> str:
-        name = found[2]
+    def block(match: re.Match[str]) -> str:
+        name = match[2]
         if name == "targets":
-            body = targets(answers)
+            body = targets(all_results)
         elif name == "machine":
-            body = machine(answers)
-        elif name == "paper":
-            body = on_paper(answers)
-        elif name.removesuffix("/chart") not in answers:
-            return found[0]
+            body = machine(all_results)
+        elif name == "projection":
+            body = host_projection(all_results)
+        elif name.removesuffix("/chart") not in all_results:
+            return match[0]
         else:
-            question = name.removesuffix("/chart")
-            body = markdown(question, answers[question], images, chart_only=name.endswith("/chart"))
-        return f"{found[1]}{body}{found[3]}"
+            benchmark = name.removesuffix("/chart")
+            body = markdown(benchmark, all_results[benchmark], images, chart_only=name.endswith("/chart"))
+        return f"{match[1]}{body}{match[3]}"
 
-    return _PLACE.sub(place, text)
+    return _BLOCK.sub(block, text)
 
 
-def markdown(name: str, answer: dict[str, Any], images: str, chart_only: bool = False) -> str:
-    """Return an answer as Markdown."""
+def markdown(name: str, result: dict[str, Any], images: str, chart_only: bool = False) -> str:
+    """Return a result as Markdown."""
     blocks = [
         f"![{chart['title']}]({images}/{_image_name(name, number)}.svg)"
-        for number, chart in enumerate(answer["charts"])
+        for number, chart in enumerate(result["charts"])
     ]
     if not chart_only:
-        blocks.append(_table(answer["table"]["columns"], answer["table"]["rows"]))
-        blocks += [" ".join(answer["notes"])] if answer["notes"] else []
+        blocks.append(_table(result["table"]["columns"], result["table"]["rows"]))
+        blocks += [" ".join(result["notes"])] if result["notes"] else []
     return "\n\n".join(blocks) + "\n"
 
 
-def targets(answers: dict[str, Any]) -> str:
-    """Return one table of all verdicts."""
+def targets(all_results: dict[str, Any]) -> str:
+    """Return one table of all verdicts as Markdown."""
     rows = [
         [
-            answer["title"],
+            result["title"],
             verdict["what"],
             measured(verdict),
             bound(verdict),
             "yes" if verdict["met"] else "**no**",
         ]
-        for answer in answers.values()
-        for verdict in answer["verdicts"]
+        for result in all_results.values()
+        for verdict in result["verdicts"]
     ]
-    return _table(["measured", "what", "found", "target", "met"], rows) + "\n"
+    return _table(["benchmark", "what", "measured", "target", "met"], rows) + "\n"
 
 
-def machine(answers: dict[str, Any]) -> str:
-    """Return a sentence on what it was measured on, a line for each machine."""
+def machine(all_results: dict[str, Any]) -> str:
+    """Return a line for each machine that was measured on."""
     texts = []
-    for answer in answers.values():
-        on = answer["machine"]
+    for result in all_results.values():
+        on = result["machine"]
         text = (
             f"{on['cpu']}, {on['cores']} cores, {on['memory_gib']} GiB, Linux {on['kernel']}, "
-            f"Python {on['python']}, librdkafka {on['librdkafka']}; {answer['asked']}"
+            f"Python {on['python']}, librdkafka {on['librdkafka']}; {result['date']}"
         )
         if text not in texts:
             texts.append(text)
     return "".join(f"- {text}\n" for text in texts)
 
 
-def on_paper(answers: dict[str, Any]) -> str:
-    """Return the table of what one host does, and the costs that it is made from."""
-    costs = paper.costs_of(answers)
+def host_projection(all_results: dict[str, Any]) -> str:
+    """Return the table of what one host needs at a given rate, and the costs that it is computed from."""
+    costs = projection.costs_of(all_results)
     if costs is None:
-        return "The questions `large` and `small` have no answers yet.\n"
+        return "The benchmarks `large` and `small` have no results yet.\n"
     sentence = (
-        f"Measured: {figure(costs.per_gib)} CPU seconds a GiB, {figure(1e6 * costs.per_file)} us a file, and "
-        f"{figure(costs.broker_per_gib)} CPU seconds a GiB of the broker, start and end of the program included."
+        f"Measured: {figure(costs.per_gib)} CPU seconds per GiB and {figure(1e6 * costs.per_file)} us per file "
+        f"for dfud, {figure(costs.broker_per_gib)} CPU seconds per GiB for the broker; "
+        "program start and exit are included."
     )
-    return f"{sentence}\n\n{_table(paper.host_columns(), paper.host_rows(costs))}\n"
+    return f"{sentence}\n\n{_table(projection.host_columns(), projection.host_rows(costs))}\n"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

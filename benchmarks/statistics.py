@@ -1,4 +1,4 @@
-"""What is told of several runs: medians, their spread, and ratios. Pure."""
+"""Summaries of several runs: medians, their spread, and ratios. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import NamedTuple
 class Spread(NamedTuple):
     """The middle and the ends of some measurements."""
 
-    least: float
+    min: float
     median: float
-    most: float
+    max: float
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the middle of `values`, of which there is at least one.
+    """Return the median of one or more values.
 
     >>> median([3, 1, 2]), median([1, 2, 4, 3])
     (2, 2.5)
@@ -27,28 +27,28 @@ def median(values: Sequence[float]) -> float:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Return the least, the median and the most of `values`, of which there is at least one."""
+    """Return the minimum, median and maximum of one or more values."""
     return Spread(min(values), median(values), max(values))
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    """Return the smallest of `values` that at least `part` (0 to 1) of them do not exceed.
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """Return the smallest of `values` that at least `fraction` (0 to 1) of them do not exceed.
 
     >>> percentile(range(1, 101), 0.99), percentile([7], 0.5)
     (99, 7)
     """
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+    return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of `ours` over the median of `theirs`; infinite where theirs is 0."""
-    below = median(theirs)
-    return median(ours) / below if below else math.inf
+    """Return the median of `ours` divided by the median of `theirs`; infinity if the latter is 0."""
+    divisor = median(theirs)
+    return median(ours) / divisor if divisor else math.inf
 
 
 def scaling_exponent(work: Sequence[float], cost: Sequence[float]) -> float:
-    """Return the slope of log `cost` over log `work` by least squares: 1 where the cost grows as the work does.
+    """Return the least-squares slope of log `cost` over log `work`: 1 if the cost is proportional to the work.
 
     >>> round(scaling_exponent([1, 10, 100], [2, 20, 200]), 6)
     1.0
@@ -56,5 +56,5 @@ def scaling_exponent(work: Sequence[float], cost: Sequence[float]) -> float:
     x = [math.log(value) for value in work]
     y = [math.log(value) for value in cost]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    over = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y))
-    return over / sum((a - mean_x) ** 2 for a in x)
+    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y))
+    return covariance / sum((a - mean_x) ** 2 for a in x)

@@ -78,7 +78,7 @@ class SweepDone(Message, frozen=True):
 class DirectoryGone(Message, frozen=True):
     """The watched directory is gone: no more files will be found, and LOGS cannot be written."""
 
-    why: str
+    reason: str
 
 
 # supervisor → watcher
@@ -138,7 +138,7 @@ class FileUnreadable(Message, frozen=True):
 
     token: int
     gone: bool  # it no longer exists
-    why: str
+    reason: str
 
 
 # chunker → producer
@@ -209,20 +209,20 @@ class FileUndelivered(Message, frozen=True):
     """A chunk will not be delivered in this run; the chunks that were acknowledged have been reported before."""
 
     token: int
-    why: str
+    reason: str
 
 
 class BrokerOutage(Message, frozen=True):
     """No broker can be reached, for this reason; if the reason is empty, a broker has been reached again."""
 
-    why: str
+    reason: str
     is_cause: bool = False  # the reason says what the user can do: worth a line even during an outage
 
 
 class DeliveryGivenUp(Message, frozen=True):
     """While draining, nothing was acknowledged for as long as message.timeout.ms."""
 
-    why: str
+    reason: str
 
 
 class RowsRecorded(Message, frozen=True):
@@ -272,7 +272,7 @@ class CaughtUp(Message, frozen=True):
 class CommitFailed(Message, frozen=True):
     """Offsets could not be committed, for this reason; if the reason is empty, they are committed again."""
 
-    why: str
+    reason: str
 
 
 # supervisor → fetcher

@@ -1,4 +1,4 @@
-"""Find the pythons of this machine, and make virtual environments of them, for the scripts beside.
+"""Find the Pythons of this machine and make virtual environments of them, for the scripts beside and for nox.
 
 Needs nothing but Python.
 """
@@ -19,16 +19,25 @@ VENVS = ROOT / ".venv"
 OLDEST = (3, 9)
 MINORS = range(OLDEST[1], 30)
 
-# What an environment is made of: when one of these changes, it is made anew.
+# An environment is recreated when one of these files changes.
 SOURCES = ("setup.cfg", "setup.py", "pyproject.toml")
 
 Version = tuple[int, int]
 
-_SCRIPT = f"scripts/{Path(sys.argv[0]).stem.replace('run_', '')}"  # as whoever started it knows it
+_PROGRAM = Path(sys.argv[0]).stem.replace("run_", "scripts/")  # the command that the user typed
+
+
+def name_of(version: Version) -> str:
+    """Return a version as text.
+
+    >>> name_of((3, 13))
+    '3.13'
+    """
+    return f"{version[0]}.{version[1]}"
 
 
 def version_of(python: str) -> Version | None:
-    """Return a CPython's version, or None if it does not run (a shim without its Python) or is another."""
+    """Return the version of a CPython, or None for another Python and for a shim that does not run."""
     program = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
     try:
         done = subprocess.run(
@@ -41,7 +50,7 @@ def version_of(python: str) -> Version | None:
 
 
 def candidates() -> list[str]:
-    """Return the names and paths at which a Python may be, the preferred first."""
+    """Return the names and paths at which a Python may be, the preferred ones first."""
     names = [f"python3.{minor}" for minor in MINORS]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     return [
@@ -55,36 +64,41 @@ def candidates() -> list[str]:
 def find_pythons() -> list[tuple[Version, str]]:
     """Return the oldest and the newest supported Python, or those of DFUD_PYTHONS, with their versions.
 
-    Ends the program where there is none.
+    Exits with a message if there is none.
     """
-    wanted = os.environ.get("DFUD_PYTHONS", "").split()
-    found: dict[Version, str] = {}
-    for python in wanted or candidates():
+    requested = os.environ.get("DFUD_PYTHONS", "").split()
+    pythons: dict[Version, str] = {}
+    for python in requested or candidates():
         version = version_of(python) if shutil.which(python) else None
         if version is not None and version >= OLDEST:
-            found.setdefault(version, python)
-        elif wanted:
-            sys.exit(f"{_SCRIPT}: {python} of DFUD_PYTHONS is no Python {OLDEST[0]}.{OLDEST[1]} or newer")
-    if wanted:
-        return list(found.items())
-    if not found:
-        sys.exit(f"{_SCRIPT}: found no Python {OLDEST[0]}.{OLDEST[1]} or newer; name one in DFUD_PYTHONS")
-    ordered = sorted(found.items())
+            pythons.setdefault(version, python)
+        elif requested:
+            sys.exit(f"{_PROGRAM}: {python} of DFUD_PYTHONS is not a CPython {name_of(OLDEST)} or newer")
+    if requested:
+        return list(pythons.items())
+    if not pythons:
+        sys.exit(f"{_PROGRAM}: no Python {name_of(OLDEST)} or newer found; name one in DFUD_PYTHONS")
+    ordered = sorted(pythons.items())
     return ordered[:1] + ordered[1:][-1:]
 
 
 def run(*command: str | Path) -> bool:
-    """Run a command in the checkout, shown first; tell whether it succeeded."""
+    """Show a command, run it in the checkout, and return whether it succeeded."""
     words = [str(word) for word in command]
     shown = shlex.join(word.replace(f"{ROOT}{os.sep}", "") for word in words)
     print(f"\n$ {shown}", flush=True)
     return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
 
 
-def environment(name: str, version: Version, python: str, extra: str) -> Path:
-    """Return the bin folder of the virtual environment `name`, made if need be.
+def dev_environment(version: Version, python: str) -> Path:
+    """Return the ``bin`` folder of a Python's environment for development, made if it does not exist."""
+    return environment(name_of(version), version, python, "dev")
 
-    The checkout is installed in it as it stands (editable), with one of its extras.
+
+def environment(name: str, version: Version, python: str, extra: str) -> Path:
+    """Return the ``bin`` folder of the virtual environment `name`, made if it does not exist.
+
+    The checkout is installed in it, editable, with one of its extras. Exits with a message if that fails.
     """
     folder = VENVS / name
     stamp = folder / "made-from"
@@ -93,11 +107,11 @@ def environment(name: str, version: Version, python: str, extra: str) -> Path:
         return folder / "bin"
     if not run(python, "-m", "venv", "--clear", folder):
         sys.exit(
-            f"{_SCRIPT}: {python} cannot make a virtual environment; on Debian and Ubuntu, "
-            f"apt install python{version[0]}.{version[1]}-venv, or name other Pythons in DFUD_PYTHONS"
+            f"{_PROGRAM}: {python} cannot make a virtual environment; on Debian and Ubuntu, "
+            f"apt install python{name_of(version)}-venv, or name other Pythons in DFUD_PYTHONS"
         )
     pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
     if not run(*pip, "install", "--editable", f".[{extra}]"):
-        sys.exit(f"{_SCRIPT}: the dependencies could not be installed; see pip's message above")
+        sys.exit(f"{_PROGRAM}: cannot install the dependencies; see pip's message above")
     stamp.write_text(state)
     return folder / "bin"

@@ -1,4 +1,4 @@
-"""Make a virtual environment with what the demonstration needs, and run it: ``scripts/demo`` starts this."""
+"""Make the environment of the demonstration, then run it; started by ``scripts/demo``."""
 
 from __future__ import annotations
 

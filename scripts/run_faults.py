@@ -1,17 +1,16 @@
-"""Make the environment of the faults, then cause them: ``scripts/faults`` starts this."""
+"""Make the environment of the faults, then cause them; started by ``scripts/faults``."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from environments import ROOT, environment, find_pythons
+from environments import ROOT, dev_environment, find_pythons
 
 
 def main(arguments: list[str]) -> None:
-    """Cause the faults on the newest Python here; this process becomes them."""
-    version, python = find_pythons()[-1]
-    folder = environment(f"{version[0]}.{version[1]}", version, python, "dev")
+    """Replace this process with the faults, on the newest Python here."""
+    folder = dev_environment(*find_pythons()[-1])
     os.environ["PYTHONPATH"] = str(ROOT)
     program = str(folder / "python")
     os.execv(program, [program, "-m", "tests.faults", *arguments])

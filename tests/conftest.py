@@ -1,4 +1,4 @@
-"""What tests share: one real Kafka for the whole run, and a fresh topic wherever one is asked for."""
+"""Fixtures for all tests: one real Kafka for the session, and fresh topics."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
+from tests.helpers.dispositions import default_dispositions_for_children
 from tests.helpers.topics import create_topic
-from tests.helpers.uploading import start_children_without_nohup
 
-start_children_without_nohup()
+default_dispositions_for_children()
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
-    """A running broker; a test that stops or breaks it starts one of its own instead."""
+    """A running broker, shared: a test that stops or breaks a broker starts its own."""
     with KafkaNode(tmp_path_factory.mktemp("kafka")) as node:
         yield node
 
@@ -26,8 +26,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
 def make_topic(kafka: KafkaNode) -> Callable[..., str]:
     """A factory of fresh topics: ``make_topic(partitions=4, max_message_bytes=2000)`` returns its name."""
 
-    def make(partitions: int = 4, **config: object) -> str:
-        return create_topic(kafka.internal_bootstrap, partitions, **config)
+    def make(partitions: int = 4, **settings: object) -> str:
+        return create_topic(kafka.internal_bootstrap, partitions, settings=settings)
 
     return make
 
@@ -40,7 +40,7 @@ def topic(make_topic: Callable[..., str]) -> str:
 
 @pytest.fixture
 def config_file(tmp_path: Path, kafka: KafkaNode) -> Path:
-    """A configuration file for the broker, outside of any folder that a test uploads."""
+    """A configuration file for the broker, outside of the folders that tests upload."""
     folder = tmp_path / "config"
     folder.mkdir()
     return client_config.write(folder / "kafka.config", kafka.bootstrap)

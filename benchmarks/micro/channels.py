@@ -1,4 +1,4 @@
-"""Ways to carry the messages of one file between processes: python -m benchmarks.micro.channels
+"""Ways to carry the messages of one file between processes: python -m benchmarks.micro.channels.
 
 One thread drives both ends in turn, so the figures are CPU time without any waiting.
 """

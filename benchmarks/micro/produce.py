@@ -1,4 +1,4 @@
-"""What `produce` costs on the calling thread, no broker being there: python -m benchmarks.micro.produce [BYTES]"""
+"""What `produce` costs on the calling thread, without a broker: python -m benchmarks.micro.produce [BYTES]."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def _made(number: int) -> Headers:
 
 
 def main(size: int) -> None:
+    """Print what each way of calling `produce` costs, for messages of `size` bytes."""
     value = os.urandom(size)
     ring = memoryview(bytearray(value) * 64)
     producer = Producer(

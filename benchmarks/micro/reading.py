@@ -1,4 +1,4 @@
-"""Ways to read and hash a file's bytes into shared memory: python -m benchmarks.micro.reading [FOLDER]
+"""Ways to read and hash a file's bytes into shared memory: python -m benchmarks.micro.reading [FOLDER].
 
 The files are made in FOLDER (by default that for temporary files), and are in the page cache when they are read.
 """

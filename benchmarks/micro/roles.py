@@ -1,4 +1,4 @@
-"""What one small file costs each process in Python: python -m benchmarks.micro.roles
+"""What one small file costs each process in Python: python -m benchmarks.micro.roles.
 
 One thread drives the real parts of an upload one after another; each gets what the one before it has produced.
 A stub that acknowledges every message takes the place of librdkafka.
@@ -30,7 +30,7 @@ from dfud.processes.packing import pack
 from dfud.uploading.chunker import Chunker
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.producer import ProducerSettings, ProducerWorker
-from dfud.uploading.reports import Reports
+from dfud.uploading.reporter import UploadReporter
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE
 from dfud.watch.once import OnceSource
@@ -107,7 +107,7 @@ def _watch(tree: WatchedTree) -> list[bytes]:
     return sink.packets
 
 
-def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]:
+def _find(ledger: Ledger, reporter: UploadReporter, packets: list[bytes]) -> list[bytes]:
     """Enqueue the files, and make a task for each, as many at a time as a chunker gets."""
     sink = _Sink()
     for packet in packets:
@@ -115,7 +115,7 @@ def _find(ledger: Ledger, reports: Reports, packets: list[bytes]) -> list[bytes]
             assert isinstance(message, FileFound)
             entry = ledger.on_found(message.version, message.by_event)
             if entry is not None:
-                reports.enqueued(entry, time.monotonic())
+                reporter.on_enqueued(entry, time.monotonic())
         tasks = [task for _, task in ledger.dispatch()]
         sink.send(tasks)
         for task in tasks:
@@ -135,12 +135,13 @@ def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     for packet in packets:
         for message in links.LANE.decode_down(packet):
             lane._from_chunker(message)
-        lane._client.poll()
-        lane._keep_tables()
-    lane._keep_tables(at_once=True)
+        lane._sender.produce()
+        lane._sender.poll(is_idle=False)
+        lane._files.write_due(time.monotonic(), hurry=False)
+    lane._files.write_all(time.monotonic())
 
 
-def _complete(ledger: Ledger, reports: Reports, read: list[bytes], completed: list[bytes]) -> int:
+def _complete(ledger: Ledger, reporter: UploadReporter, read: list[bytes], completed: list[bytes]) -> int:
     index, count = CompletedIndex(), 0
     for packet in read:
         for report in links.CHUNKER.decode_up(packet):
@@ -155,7 +156,7 @@ def _complete(ledger: Ledger, reports: Reports, read: list[bytes], completed: li
                     assert entry is not None
                     index.add(entry.identity, bytes.fromhex(xxh3_128))
                     ledger.on_completed(token)
-                    reports.done(entry, time.monotonic())
+                    reporter.on_completed(entry, time.monotonic())
                     count += 1
     return count
 
@@ -169,7 +170,7 @@ def main() -> None:
         os.makedirs(logs.path)
         tree = WatchedTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
         ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
-        reports = Reports(logging.getLogger("benchmark"))
+        reporter = UploadReporter(logging.getLogger("benchmark"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.dir_fd, NATIVE)  # type: ignore[arg-type]
@@ -180,11 +181,11 @@ def main() -> None:
         )  # fmt: skip
 
         found = _timed("watcher: list, stat, open, lease, close, report", lambda: _watch(tree))
-        tasks = _timed("supervisor: detect, enqueue, dispatch", lambda: _find(ledger, reports, found))
+        tasks = _timed("supervisor: detect, enqueue, dispatch", lambda: _find(ledger, reporter, found))
         _timed("chunker: open, read, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
-        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reports, read, completed))
+        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reporter, read, completed))
         assert done == _FILES, done
 
 

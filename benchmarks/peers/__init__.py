@@ -1,1 +1,1 @@
-"""The programs that dfud is measured against; each is told what to do by a `Job`."""
+"""The programs that dfud is compared with; each runs a `Job`."""

@@ -20,19 +20,21 @@ def _class_path() -> str:
 
 
 class JavaPerf(NamedTuple):
-    """As many random records of the same size, with a JVM of its usual settings; it reads no file."""
+    """Sends the same number of random records of the same size, with default JVM settings; it reads no files."""
 
     name: str = "Java perf test"
 
     def missing(self) -> str:
+        """Return what it needs and this machine lacks, or ""."""
         try:
             java.find_java()
             _class_path()
-        except BrokerError as problem:
-            return str(problem)
+        except BrokerError as error:
+            return str(error)
         return ""
 
     def command(self, job: Job) -> Command:
+        """Return the command that does `job`."""
         ours = job.librdkafka()
         return Command(
             [
@@ -48,4 +50,5 @@ class JavaPerf(NamedTuple):
         )
 
     def messages(self, job: Job) -> int:
+        """Return how many messages `job` leaves on the topic."""
         return job.dataset.messages(job.chunk_size)

@@ -1,4 +1,4 @@
-"""Write the configuration file that dfud's commands use a broker with."""
+"""Write the configuration file with which dfud's commands reach a broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def render(
     producer: Mapping[str, str] = _NONE,
     consumer: Mapping[str, str] = _NONE,
 ) -> str:
-    """Return an INI text of three sections; each mapping adds to the section of its name."""
+    """Return the text of an INI file with three sections; each mapping adds to the section of its name."""
     sections = {
         "broker": {"bootstrap.servers": bootstrap, **broker},
         "producer": dict(producer),
@@ -34,6 +34,6 @@ def write(
     producer: Mapping[str, str] = _NONE,
     consumer: Mapping[str, str] = _NONE,
 ) -> Path:
-    """Write such a file and return its path. Raises OSError."""
+    """Write the text of `render` to `path` and return `path`. Raises OSError."""
     path.write_text(render(bootstrap, broker, producer, consumer), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""The folder that a broker lives in: its lock, the port that it remembers, its files."""
+"""The folder of a broker: its lock, its files, and the port of its last start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TAIL_BYTES = 8192
 
 
 class DataFolder:
-    """Own the files of one broker: ``kafka/`` (its data), ``logs/kafka.log``, ``lock``, ``port``."""
+    """The files of one broker: ``kafka/`` (its data), ``logs/kafka.log``, ``lock``, ``port``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -24,12 +24,12 @@ class DataFolder:
 
     @property
     def is_formatted(self) -> bool:
-        """Tell whether a broker has been here before."""
+        """Return whether the folder holds a broker's data."""
         return (self.data / "meta.properties").exists()
 
     @property
     def lock_descriptor(self) -> int:
-        """The descriptor of the held lock: a process that inherits it holds the lock too."""
+        """The descriptor of the lock that is held; a process that inherits it holds the lock, too."""
         assert self._lock is not None
         return self._lock
 
@@ -52,25 +52,25 @@ class DataFolder:
         self._lock = lock
 
     def release(self) -> None:
-        """Unlock the folder, for whoever else inherited the descriptor too. Without a lock, do nothing."""
+        """Unlock the folder, also for processes that inherited the descriptor. Does nothing without a lock."""
         if self._lock is not None:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
 
     def remembered_port(self) -> int | None:
-        """Return the client port of the last start, if there was one."""
+        """Return the client port of the last start, or None if there was none."""
         try:
             return int(self._port.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
     def remember_port(self, port: int) -> None:
-        """Keep the client port for the next start."""
+        """Record the client port for the next start."""
         self._port.write_text(f"{port}\n", encoding="ascii")
 
-    def new_log(self) -> None:
-        """Put the last start's log aside as ``kafka.log.1``."""
+    def rotate_log(self) -> None:
+        """Rename the log of the last start to ``kafka.log.1``."""
         with contextlib.suppress(FileNotFoundError):
             self.log.replace(self.log.with_name("kafka.log.1"))
 

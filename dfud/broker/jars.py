@@ -1,4 +1,4 @@
-"""Resolve Maven coordinates into jar files, once, and keep them where they need no network."""
+"""Resolve Maven coordinates into jar files, once, and keep them for use without a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dfud.errors import BrokerError
 KAFKA_VERSION = "4.3.1"
 KAFKA = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
-    # Kafka logs through slf4j and brings no binding of its own: without one nothing is logged at all.
+    # Kafka logs through slf4j without a binding of its own: without this one nothing is logged.
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4",
 )
 
@@ -27,14 +27,14 @@ _TIMEOUT_S = 30
 
 
 def cache_dir() -> Path:
-    """Return the folder that resolved jars are kept under; it need not exist."""
+    """Return the folder for the resolved jars, which need not exist."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "dfud"
 
 
 def folder_name(coordinates: tuple[str, ...]) -> str:
-    """Name the cache folder of a set of ``group:artifact:version`` coordinates after its first.
+    """Return the name of the cache folder for ``group:artifact:version`` coordinates, after the first of them.
 
     >>> folder_name(("org.apache.kafka:kafka-tools:4.3.1",))
     'kafka-tools-4.3.1'
@@ -46,41 +46,40 @@ def folder_name(coordinates: tuple[str, ...]) -> str:
 
 
 def resolve(*coordinates: str, announce: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Return the jars of ``group:artifact:version`` coordinates and of all that they depend on.
+    """Return the jars of ``group:artifact:version`` coordinates and of all their dependencies.
 
-    The first time, they are downloaded (``announce`` is told so); later, neither jgo nor the network
-    is needed. Processes that resolve at once wait for one another, and a download that was cut off
-    is never used. Raises BrokerError.
+    The first time they are downloaded, which `announce` reports; later, neither jgo nor a network is needed.
+    Processes that resolve at the same time wait for one another, and an interrupted download is never used.
+    Raises BrokerError.
     """
     folder = cache_dir() / folder_name(coordinates)
-    found = read_list(folder)
-    if found is not None:
-        return found
+    jars = read_list(folder)
+    if jars is not None:
+        return jars
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_name(f"{folder.name}.lock")):
-            found = read_list(folder)  # another process may have been first
-            if found is not None:
-                return found
-            announce(f"Downloading {coordinates[0]} into {folder}, this once")
+            jars = read_list(folder)  # another process may have been first
+            if jars is not None:
+                return jars
+            announce(f"Downloading {coordinates[0]} into {folder} (only this once)")
             staging = folder.with_name(f"{folder.name}.partial")
             _remove(staging)
-            jars = _download(coordinates, staging)
-            write_list(staging, jars)
+            write_list(staging, _download(coordinates, staging))
             _remove(folder)
             staging.rename(folder)
     except OSError as error:
         raise BrokerError(
-            f"cannot keep the jars in {folder.parent}: {error}; set XDG_CACHE_HOME to a folder to write to"
+            f"cannot keep the jars in {folder.parent}: {error}; set XDG_CACHE_HOME to a folder that can be written"
         ) from error
-    found = read_list(folder)
-    if found is None:
-        raise BrokerError(f"the jars in {folder} changed while they were read; try again")
-    return found
+    jars = read_list(folder)
+    if jars is None:
+        raise BrokerError(f"the jars in {folder} were changed while they were read; try again")
+    return jars
 
 
 def read_list(folder: Path) -> list[Path] | None:
-    """Return the jars that the folder's list names, or None unless each is there with its size."""
+    """Return the jars that the folder's list names, or None unless all are there in full size."""
     try:
         lines = (folder / _LIST).read_text(encoding="utf-8").splitlines()
         jars = []
@@ -95,26 +94,26 @@ def read_list(folder: Path) -> list[Path] | None:
 
 
 def write_list(folder: Path, jars: list[Path]) -> None:
-    """Write the folder's list, one ``size name`` a jar, the name relative to the folder."""
+    """Write the folder's list: a line ``size name`` for each jar, the name relative to the folder."""
     lines = [f"{jar.stat().st_size} {jar.relative_to(folder)}\n" for jar in jars]
     (folder / _LIST).write_text("".join(lines), encoding="utf-8")
 
 
 def _download(coordinates: tuple[str, ...], repository: Path) -> list[Path]:
-    """Download into a Maven repository folder of our own, and check that each jar is whole."""
+    """Download into a Maven repository of our own, and check that each jar is intact."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # jgo's and its dependencies' are nothing that a user can act on
+        warnings.simplefilter("ignore")  # a user cannot act on those of jgo and its dependencies
         try:
             from jgo.maven import MavenContext, PythonResolver
         except ImportError as error:
             raise BrokerError(f"the Kafka broker needs jgo ({error}): pip install 'dfud[broker]'") from error
-        # Only jgo's Maven layer: its environment builder wants a Java to sort the jars by module, which
-        # a plain class path does not need.
+        # Only jgo's Maven layer: its environment builder needs a Java, to sort the jars by module, which a
+        # class path does not need.
         maven = MavenContext(repo_cache=repository, resolver=PythonResolver(), timeout=_TIMEOUT_S)
         try:
             needed: dict[tuple[str, str], Any] = {}
-            # One after another: resolved together, each would manage the versions of the others' needs, and
-            # log4j's POM names older Kafka clients. Of a library that two need, the first's version is taken.
+            # One after another: resolved together, each would manage the versions of the others' dependencies,
+            # and log4j's POM names older Kafka clients. Of a library that both need, the first version counts.
             for coordinate in coordinates:
                 inputs, transitive = maven.resolver.resolve([maven.create_dependency(coordinate)])
                 wanted = [d for d in transitive if d.scope in ("compile", "runtime") and not d.optional]
@@ -123,19 +122,19 @@ def _download(coordinates: tuple[str, ...], repository: Path) -> list[Path]:
             jars = [Path(artifact.resolve()) for artifact in needed.values()]
             for jar in jars:
                 _check(jar)
-        # Besides network errors, which are OSErrors: jgo's own, and what a captive portal's page in
-        # the place of a POM (a SyntaxError, of the XML) or of a jar leads to.
+        # Besides network errors, which are OSErrors: jgo's own, and what a captive portal's page causes in
+        # place of a POM (a SyntaxError, of the XML) or of a jar.
         except (OSError, RuntimeError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
             _remove(repository)
             raise BrokerError(
-                f"cannot download {' and '.join(coordinates)}: {error}; it takes a network the first time, "
-                f"or the folder {cache_dir()} of a machine that has it"
+                f"cannot download {' and '.join(coordinates)}: {error}; the first time needs a network, "
+                f"or a copy of the folder {cache_dir()} of a machine that has it"
             ) from error
     return jars
 
 
 def _check(jar: Path) -> None:
-    """Read the whole jar against its checksums; raises BadZipFile."""
+    """Compare the jar with its checksums. Raises BadZipFile."""
     with zipfile.ZipFile(jar) as archive:
         broken = archive.testzip()
     if broken is not None:
@@ -143,14 +142,14 @@ def _check(jar: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder of ours, if it is there."""
+    """Remove a folder of ours if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an flock on the path; the kernel frees it with the process."""
+    """Hold an flock on the path; the kernel releases it with the process."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

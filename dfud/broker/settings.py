@@ -1,4 +1,4 @@
-"""What a Kafka node is told: its properties, and how a Java properties file spells them."""
+"""The properties of a Kafka node, and how a Java properties file spells them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ class Quorum(NamedTuple):
 
 
 class Ports(NamedTuple):
-    """Where a node listens."""
+    """The ports that a node listens on."""
 
     client: int
     internal: int
     controller: int
-    advertised: int  # that clients are sent to; another than `client` where a proxy stands before the node
+    advertised: int  # that clients are sent to; differs from `client` if a proxy is in front of the node
 
 
 def node_properties(
     host: str, ports: Ports, log_dirs: str, heap_mb: int, quorum: Quorum | None = None
 ) -> dict[str, str]:
-    """Return the broker's properties; ``log_dirs`` is relative to the folder that it runs in.
+    """Return the broker's properties; `log_dirs` is relative to the folder in which it runs.
 
-    Clients use the listener CLIENT. INTERNAL stays plain text whatever CLIENT is set to (SASL, TLS), for
-    the check of readiness and for administration.
+    Clients use the listener CLIENT. INTERNAL stays plain text whatever CLIENT is set to (SASL, TLS): the check for
+    readiness and administration use it.
     """
     node_id = quorum.node_id if quorum else NODE_ID
     controllers = quorum.controllers if quorum else {NODE_ID: ports.controller}
     return {
         "process.roles": "broker,controller",
         "node.id": str(node_id),
-        # A fixed quorum, not a dynamic one: a lone node's controller port may be another at the next start.
+        # A fixed quorum, not a dynamic one: a single node's controller port may change with the next start.
         "controller.quorum.voters": ",".join(f"{voter}@{host}:{port}" for voter, port in controllers.items()),
         "controller.listener.names": CONTROLLER,
         "inter.broker.listener.name": INTERNAL,
@@ -76,7 +76,7 @@ def node_properties(
         # usual 9 s would be most of a restart.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
-        # What was uploaded stays until somebody deletes it.
+        # Messages stay until a user deletes them.
         "log.retention.ms": "-1",
         # One machine, shared with the programs that use it.
         "num.network.threads": "2",
@@ -90,10 +90,10 @@ def node_properties(
 
 
 def render(properties: Mapping[str, str]) -> str:
-    """Spell properties as a Java properties file: ASCII, one a line, the rest escaped.
+    r"""Return properties as the text of a Java properties file: ASCII, one a line, the rest escaped.
 
-    >>> render({"a.b": "1", "path": "x\\\\y"})
-    'a.b=1\\npath=x\\\\\\\\y\\n'
+    >>> render({"a.b": "1", "path": "x\\y"})
+    'a.b=1\npath=x\\\\y\n'
     """
     return "".join(f"{_escape(key, key=True)}={_escape(value)}\n" for key, value in properties.items())
 

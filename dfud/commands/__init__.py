@@ -1,1 +1,1 @@
-"""The commands, one a module."""
+"""The commands, one module each; `main` has the table of them."""

@@ -1,4 +1,4 @@
-"""``dfud broker``: run a Kafka of one's own in the foreground."""
+"""``dfud broker``: run a private Kafka in the foreground."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIN_HEAP_MB = 128
 
 
 def default_data_dir() -> Path:
-    """Return where the data are kept unless told otherwise, by the XDG specification."""
+    """Return the folder for the data where --data_dir names none, by the XDG specification."""
     root = os.environ.get("XDG_DATA_HOME", "")
     return (Path(root) if root.startswith("/") else Path.home() / ".local" / "share") / "dfud" / "broker"
 
@@ -30,13 +30,13 @@ def default_data_dir() -> Path:
     type=click.Path(path_type=Path),
     default=default_data_dir,
     show_default="~/.local/share/dfud/broker",
-    help="The folder to keep topics, settings and log in; a later start finds them there.",
+    help="Folder for the topics, the settings and the log; a later start finds them there.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="The port of 127.0.0.1 to listen on; 0 is the one of the last start, at the first a free one.",
+    help="Port of 127.0.0.1 to listen on; 0 is the port of the last start, or a free one at the first.",
 )
 @click.option(
     "--heap_mb",
@@ -44,13 +44,13 @@ def default_data_dir() -> Path:
     type=click.IntRange(_MIN_HEAP_MB),
     default=512,
     show_default=True,
-    help="The most memory for the broker's heap, in MB.",
+    help="Maximum size of the broker's heap, in MB.",
 )
 def broker(data_dir: Path, port: int, heap_mb: int) -> None:
     """Run a single-node Apache Kafka on this machine.
 
-    It runs until SIGINT or SIGTERM, and listens on 127.0.0.1 only. The first start downloads it, about
-    45 MB. What it prints is all that an upload needs: a configuration file that names it.
+    It listens on 127.0.0.1 only and runs until SIGINT or SIGTERM. The first start downloads Kafka, about 45 MB.
+    The configuration file whose path it prints is all that an upload needs.
     """
     node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=click.echo)
     with signals_raise():
@@ -62,7 +62,7 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
             click.echo("Stop it with Ctrl-C or SIGTERM.")
             status = node.wait()
             raise BrokerError(
-                f"the broker ended by itself (status {status}); the end of {node.folder.log}:\n"
+                f"the broker exited unexpectedly (status {status}); the end of {node.folder.log}:\n"
                 f"{node.folder.log_tail()}"
             )
         except StopRequested:

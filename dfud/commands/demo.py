@@ -1,4 +1,4 @@
-"""``dfud demo``: see it work, with nothing but this package."""
+"""``dfud demo``: see dfud work, with nothing but this package."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 
 @click.command(context_settings=CONTEXT)
 def demo() -> int:
-    """Show it at work: a thousand files to a Kafka and back.
+    """See dfud work: a thousand files to a Kafka and back.
 
-    It starts a Kafka of its own, the first time downloads it (about 45 MB), and uploads a tree of files. All of
-    it happens in a temporary folder and is removed at the end. The files on the topic are compared
-    with those in the folder byte for byte, and a second upload has to send nothing. Exit status: 0 all is
-    the same; 1 something is not.
+    It starts a Kafka of its own (the first time, it downloads about 45 MB) and uploads a tree of files. The files
+    on the topic are compared with those in the folder byte for byte, and a second upload has to send nothing. All
+    of it happens in a temporary folder, which is removed at the end. Exit status: 0 everything is the same;
+    1 something differs.
     """
     try:
         with signals_raise():

@@ -38,25 +38,25 @@ from dfud.processes.console import open_standard_files
 @option(
     "--consumer_group_id",
     metavar="GROUP",
-    help="Consumer group to keep the place in the topic by; group.id of [consumer] by default, else, or with "
-    '"create_new", one of this DIR\'s own.',
+    help="Consumer group that keeps the position in the topic; by default group.id of [consumer]. Without either, "
+    'or with "create_new", this DIR gets a group of its own.',
 )
 @update_option()
-@option("--once", is_flag=True, help="Read what is on the topic at the start, then leave: for cron.")
+@option("--once", is_flag=True, help="Read what is on the topic at the start, then exit: for cron.")
 @logger_options("DataFileDownloadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")
 def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Rebuild the files of a Kafka topic below DIR.
 
-    DIR is made if need be. While it runs, type "check" or "c" to see how far it is, and "quit" or "q" to end when
-    what was read is on disk. Exit status: 0 all that was read is on disk, and every whole file in its place; 1
-    some files could not be put in their place; 2 bad usage or configuration; 75 another instance is downloading
-    to DIR.
+    DIR is created if it does not exist. While it runs, type "check" or "c" to see its progress, and "quit" or "q"
+    to end when what was read is on disk. Exit status: 0 all that was read is on disk, and every complete file in
+    its place; 1 some files could not be put in their place; 2 bad usage or configuration; 75 another instance is
+    downloading to DIR.
     """  # fmt: skip
     client = read_config(config, "consumer")
     try:
         os.makedirs(directory, exist_ok=True)
-    except OSError as problem:
-        raise UsageError(f"{directory} can't be made: {problem.strerror}") from None
+    except OSError as error:
+        raise UsageError(f"cannot create {directory}: {error.strerror}") from None
     open_standard_files()
     return run_download(DownloadOptions(directory=directory, topic=topic_name, **options), client)

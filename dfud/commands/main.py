@@ -1,4 +1,4 @@
-"""The commands; the one place where an error becomes an exit status."""
+"""The table of the commands, and the one place where an error becomes an exit status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dfud.errors import EXIT_USAGE, DfudError, UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-# Each is the click command of that name in the module of that name, in the order of the help text.
+# Each names a module here and the click command in it; the order is that of the help text.
 COMMANDS = (
     "upload",
     "download",
@@ -27,27 +27,28 @@ COMMANDS = (
     "demo",
 )
 
-
-_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only when it is asked for: what runs needs only its own modules."""
+    """A group that imports a command only when it is used, so that a command loads only the modules it needs."""
 
-    def list_commands(self, context: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
         return list(COMMANDS)
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return load(name) if name in COMMANDS else None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of that name."""
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
 
 def load(name: str) -> click.Command:
-    """Import the command `name` of `COMMANDS`."""
+    """Import a command of `COMMANDS` and return it."""
     command: click.Command = getattr(import_module(f"dfud.commands.{name}"), name)
     return command
 
 
-# Without a command it is invoked itself, as versions of click differ in what they do then.
+# Without a command the group itself is invoked: versions of click differ in what they do otherwise.
 @click.group(
     cls=LazyGroup, invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...", context_settings=CONTEXT
 )
@@ -76,9 +77,9 @@ def download_main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
-    """Run `command` with `arguments` (those of the process by default); return the exit status."""
+    """Run `command` with `arguments` (by default those of the process) and return the exit status."""
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # while modules were imported: dfud.__main__
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # since dfud.__main__ set it so
             signal.signal(signal.SIGINT, signal.default_int_handler)
         status = command.main(arguments, prog_name=name, standalone_mode=False)
     except DfudError as error:
@@ -93,7 +94,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
         print(f"{name}: {_line(error.format_message())}", file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:
-        if error.errno not in _USED_UP:
+        if error.errno not in _EXHAUSTED:
             raise
         print(f"{name}: the limits of this process are too low ({error.strerror}); see ulimit -a", file=sys.stderr)
         return EXIT_USAGE
@@ -104,5 +105,5 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 
 
 def _line(text: str) -> str:
-    """Return `text` as one printable line, whatever the names in it are."""
+    """Return `text` as one printable line, whatever names it contains."""
     return printable(os.fsencode(text))

@@ -1,4 +1,4 @@
-"""What the commands' options have in common."""
+"""Options that several commands have, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def option(name: str, *arguments: Any, **settings: Any) -> Callable[[Command], C
     return click.option(*spellings, *arguments, **settings)
 
 
-def check_topic(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return the name of a topic, or none where none is given; BadParameter for one that Kafka forbids."""
+def check_topic(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the topic name, or None if it was not given. Raises BadParameter for a name that Kafka forbids."""
     if value is not None and (not _TOPIC.fullmatch(value) or value in (".", "..")):
         raise click.BadParameter(f"{value!r} is not a name that Kafka allows: letters, digits, '.', '_' and '-'")
     return value
 
 
-def check_regex(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Return a regular expression that compiles."""
+def check_regex(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return the regular expression. Raises BadParameter if it does not compile."""
     try:
         re.compile(value)
-    except (re.error, OverflowError, RecursionError) as problem:
-        raise click.BadParameter(f"{value!r} is not a regular expression: {problem}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise click.BadParameter(f"{value!r} is not a regular expression: {error}") from None
     return value
 
 
-def check_level(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    """Return a level of `logging` by its name or number."""
+def check_level(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    """Return the level of `logging` with this name or number. Raises BadParameter."""
     name = value.strip().upper()
     if name.isascii() and name.isdigit():
         return int(name)
@@ -51,39 +51,39 @@ def check_level(context: click.Context, parameter: click.Parameter, value: str) 
     return level
 
 
-def check_finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """Return a number of seconds between signs of life."""
+def check_finite(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Return the number of seconds. Raises BadParameter for 0, infinity and NaN."""
     if not math.isfinite(value) or value == 0:
         raise click.BadParameter(f"{value} is not a number of seconds; a negative one prints no '.'")
     return value
 
 
 def threads_option(what: str) -> Callable[[Command], Command]:
-    """Return the option of how many processes there are; `what` is its help."""
+    """Return the option for the number of processes; `what` is its help text."""
     return option("--n_threads", type=click.IntRange(1, _MAX_THREADS), default=2, show_default=True, help=what)
 
 
 def upload_regex_option(what: str) -> Callable[[Command], Command]:
-    """Return the option of which files count, by their names; `what` is its help."""
+    """Return the option that selects files by their names; `what` is its help text."""
     return option(
         "--upload_regex", default=DEFAULT_UPLOAD_REGEX, callback=check_regex, show_default=True, help=what
     )
 
 
 def update_option() -> Callable[[Command], Command]:
-    """Return the option of how often a sign of life is given."""
+    """Return the option for the interval between signs of life."""
     return option(
         "--update_seconds",
         type=float,
         default=300,
         callback=check_finite,
         show_default=True,
-        help='Seconds between printing a "." to tell that the program is alive; -1 for none.',
+        help='Seconds between dots (".") that show that the program is alive; -1 for none.',
     )
 
 
 def logger_options(log_file: str) -> Callable[[Command], Command]:
-    """Return the three options of what is told where, of a command whose log is `log_file` in LOGS."""
+    """Return the three options for logging; the log file is by default `log_file` in LOGS."""
 
     def add(command: Command) -> Command:
         level = {"default": "info", "callback": check_level, "show_default": True}

@@ -1,4 +1,4 @@
-"""``dfud status``: what LOGS tells of the uploads from a directory."""
+"""``dfud status``: what LOGS says about the uploads from a directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dfud.logs.status import TopicStatus, topic_status
 _RUNS = {
     RunState.RUNNING: "an uploader is running",
     RunState.ENDED: "no uploader is running",
-    RunState.UNFINISHED: "no uploader is running; start it again, for the last one may have left something",
+    RunState.UNFINISHED: "no uploader is running; start it again: the last one may have left something unsent",
 }
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _MAX_BAD_ROWS = 10
@@ -26,41 +26,41 @@ _MAX_BAD_ROWS = 10
 
 @click.command(context_settings=CONTEXT)
 @click.argument("directory", metavar="DIR", type=click.Path())
-@option("--topic_name", metavar="TOPIC", callback=check_topic, help="Tell of this topic only.")
+@option("--topic_name", metavar="TOPIC", callback=check_topic, help="Show this topic only.")
 @option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def status(directory: str, topic_name: str | None, as_json: bool) -> int:
-    """Tell what is uploaded from DIR and what is left to be sent.
+    """Show what was uploaded from DIR and what remains to be sent.
 
-    It reads DIR/LOGS only: no broker is asked and nothing is written, so it may be run at any time. What an
-    uploader that is running has recorded is at most 5 seconds old. Exit status: 0; 2 DIR has no LOGS.
+    It reads DIR/LOGS only: no broker is contacted and nothing is written, so it can be run at any time. The tables
+    of a running uploader are at most 5 seconds old. Exit status: 0 success; 2 DIR has no LOGS.
     """
     try:
         known = topics(directory)
         if topic_name is not None and topic_name not in known:
             raise UsageError(
                 f"nothing was uploaded from {directory} to topic {topic_name}; "
-                f"LOGS tells of {', '.join(known) or 'no topic'}"
+                f"LOGS has tables for {', '.join(known) or 'no topic'}"
             )
         chosen = known if topic_name is None else [topic_name]
-        found = [topic_status(LogsFolder(directory, topic)) for topic in chosen]
-    except OSError as problem:
-        raise UsageError(_explain(directory, problem)) from None
+        statuses = [topic_status(LogsFolder(directory, topic)) for topic in chosen]
+    except OSError as error:
+        raise UsageError(_explain(directory, error)) from None
     if as_json:
-        click.echo(json.dumps({"topics": [_as_json(topic) for topic in found]}, indent=2))
-    elif found:
-        click.echo("\n\n".join("\n".join(_lines(topic)) for topic in found))
+        click.echo(json.dumps({"topics": [_as_json(topic) for topic in statuses]}, indent=2))
+    elif statuses:
+        click.echo("\n\n".join("\n".join(_lines(topic)) for topic in statuses))
     else:
-        click.echo(f"nothing was uploaded from {directory} yet")
+        click.echo(f"nothing has been uploaded from {directory} yet")
     return EXIT_OK
 
 
-def _explain(directory: str, problem: OSError) -> str:
-    path = problem.filename or directory
-    if not isinstance(problem, (FileNotFoundError, NotADirectoryError)):
-        return f"{path} can't be read: {problem.strerror}"
+def _explain(directory: str, error: OSError) -> str:
+    path = error.filename or directory
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return f"cannot read {path}: {error.strerror}"
     if not os.path.isdir(directory):
         return f"{directory} is not a directory; give the directory that is uploaded"
-    return f"{directory} has no LOGS: nothing was uploaded from it with dfud"
+    return f"{directory} has no LOGS: dfud has not uploaded anything from it"
 
 
 def _lines(topic: TopicStatus) -> Iterator[str]:
@@ -71,14 +71,14 @@ def _lines(topic: TopicStatus) -> Iterator[str]:
     chunks = f", {in_progress.chunks_to_send:,} of {in_progress.chunks:,} chunks to be sent"
     yield f"  in progress: {_amount(in_progress.files, in_progress.size)}{chunks if in_progress.files else ''}"
     if bad:
-        yield f"  bad rows:    {len(bad):,}, which the next upload keeps aside"
+        yield f"  bad rows:    {len(bad):,}, which the next upload sets aside"
         for table, row in bad[:_MAX_BAD_ROWS]:
             yield f"    row {row.number} of {os.path.basename(table)}: {row.reason}"
         if len(bad) > _MAX_BAD_ROWS:
             yield f"    and {len(bad) - _MAX_BAD_ROWS:,} more"
     if topic.to_import:
         names = ", ".join(map(os.path.basename, topic.to_import))
-        yield f"  OpenMSIStream's tables, which the next upload takes over, are not counted: {names}"
+        yield f"  OpenMSIStream's tables, which the next upload imports, are not counted: {names}"
 
 
 def _amount(files: int, size: int) -> str:
@@ -86,7 +86,7 @@ def _amount(files: int, size: int) -> str:
 
 
 def shown_size(size: int) -> str:
-    """Return a number of bytes as it is read best.
+    """Return a number of bytes in the unit that reads best.
 
     >>> shown_size(999), shown_size(61_234_567), shown_size(999_999)
     ('999 bytes', '61.2 MB', '1.0 MB')

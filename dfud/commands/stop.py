@@ -1,4 +1,4 @@
-"""Signals that end a command that has something to clean up."""
+"""Signals that stop a command which has something to clean up."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequested(BaseException):
-    """A signal asked for the end; a BaseException, so that nothing on the way takes it for a failure."""
+    """A signal asked the command to stop. A BaseException, so that no handler of failures catches it."""
 
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Have SIGINT and SIGTERM raise StopRequested, once; what handled them before does so again afterwards."""
+    """Make SIGINT and SIGTERM raise StopRequested, once; restore their handlers at the end of the block."""
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
-        for number in _SIGNALS:  # a stop is on its way, and takes a second
+        for number in _SIGNALS:  # stopping takes a second, which a further signal must not cut short
             signal.signal(number, signal.SIG_IGN)
         raise StopRequested
 

@@ -22,19 +22,19 @@ from dfud.core.chunking import is_chunk_size
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
-from dfud.uploading.run import UploadOptions
+from dfud.uploading.options import UploadOptions
 from dfud.uploading.run import upload as run_upload
 
-_MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes ends below 1,000,000,000
+_MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes is at most 1,000,000,000
 
 
-def _check_chunk_size(context: click.Context, parameter: click.Parameter, value: int) -> int:
+def _check_chunk_size(_context: click.Context, _parameter: click.Parameter, value: int) -> int:
     if not is_chunk_size(value) or value > _MAX_CHUNK_SIZE:
         raise click.BadParameter(f"{value} is not a nonzero power of two of at most {_MAX_CHUNK_SIZE}")
     return value
 
 
-def _check_positive(context: click.Context, parameter: click.Parameter, value: float) -> float:
+def _check_positive(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
     if not (math.isfinite(value) and value > 0):
         raise click.BadParameter(f"{value} is not a number above 0")
     return value
@@ -44,7 +44,7 @@ def _check_positive(context: click.Context, parameter: click.Parameter, value: f
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to produce to.")
-@option("--upload_existing", is_flag=True, help="Upload the files that are there already, too.")
+@option("--upload_existing", is_flag=True, help="Upload the files that are already there, too.")
 @threads_option("Number of chunkers and producers that work side by side.")
 @upload_regex_option("Only files whose names match this regular expression are uploaded.")
 @option(
@@ -61,14 +61,14 @@ def _check_positive(context: click.Context, parameter: click.Parameter, value: f
     default=500,
     callback=_check_positive,
     show_default=True,
-    help="Most memory in MB that the internal queue and librdkafka's own queues take together.",
+    help="Maximum memory in MB for the internal queue and librdkafka's queues together.",
 )
 @update_option()
-@option("--once", is_flag=True, help="Upload what is there and what is unfinished, then leave: for cron.")
+@option("--once", is_flag=True, help="Upload what is there and what is unfinished, then exit: for cron.")
 @option(
     "--use_polling_observer",
     is_flag=True,
-    help="Look for new files from time to time: for file systems without inotify, such as NFS and CIFS.",
+    help="Poll for new files: for file systems without inotify, such as NFS and CIFS.",
 )
 @logger_options("DataFileUploadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")
@@ -76,14 +76,14 @@ def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Upload the files that are added to DIR to a Kafka topic.
 
     While it runs, type "check" or "c" to see what is in progress, and "quit" or "q" to end when all that is
-    enqueued is delivered. Exit status: 0 all is on the topic and recorded; 1 some files could not be delivered;
-    2 bad usage or configuration; 75 another instance is uploading DIR to this topic.
+    enqueued has been delivered. Exit status: 0 all is on the topic and recorded; 1 some files could not be
+    delivered; 2 bad usage or configuration; 75 another instance is uploading DIR to this topic.
     """  # fmt: skip
     if not os.path.isdir(directory):
         what = "is not a directory" if os.path.exists(directory) else "does not exist"
         raise UsageError(f"{directory} {what}; give the directory to be uploaded")
     if not os.access(directory, os.R_OK | os.X_OK):
-        raise UsageError(f"{directory} can't be read; dfud needs to list and open its files")
+        raise UsageError(f"cannot read {directory}; dfud needs permission to list and open its files")
     client = take_wire_format(read_config(config, "producer"))
     open_standard_files()
     return run_upload(UploadOptions(directory=directory, topic=topic_name, **options), client)

@@ -1,4 +1,4 @@
-"""``dfud verify``."""
+"""``dfud verify``: prove that a directory is on a topic."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ import click
 
 from dfud import __version__
 from dfud.commands.main import CONTEXT
-from dfud.commands.options import (
-    check_topic,
-    option,
-    threads_option,
-    upload_regex_option,
-)
+from dfud.commands.options import check_topic, option, threads_option, upload_regex_option
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
 from dfud.processes.console import open_standard_files
@@ -27,23 +22,23 @@ from dfud.verifying.run import verify as run_verify
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to compare with.")
 @threads_option("Number of processes that share the topic's partitions.")
-@upload_regex_option("Only files whose names match this regular expression are looked at.")
-@option("--json", is_flag=True, help="Put out one JSON object, for machines.")
+@upload_regex_option("Only files whose names match this regular expression are verified.")
+@option("--json", is_flag=True, help="Print one JSON object, for machines.")
 @option(
     "--print0",
     is_flag=True,
-    help="Put out the files that are proved to be on the topic, each with a NUL after it.",
+    help="Print the files that are proved to be on the topic, each followed by a NUL.",
 )
 @click.version_option(__version__, prog_name="dfud")
 def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Prove that DIR is on a Kafka topic, byte for byte.
 
-    Nothing is written. Every chunk on the topic is compared with the file in DIR. What --print0 lists may be
-    deleted: the topic has it. Exit status: 0 all that the tables in DIR/LOGS call uploaded is on the topic and
-    right (without tables: every file is); 1 not so; 2 bad usage or configuration.
+    Every chunk on the topic is compared with the file in DIR; nothing is written. The files that --print0 lists
+    may be deleted: the topic has them. Exit status: 0 every file that the tables in DIR/LOGS call uploaded
+    (without tables: every file) is on the topic and identical; 1 some are not; 2 bad usage or configuration.
     """  # fmt: skip
     if options["json"] and options["print0"]:
-        raise UsageError("--json and --print0 can't be had together; give one of them")
+        raise UsageError("--json and --print0 exclude each other; give one of them")
     if not os.path.isdir(directory):
         what = "is not a directory" if os.path.exists(directory) else "does not exist"
         raise UsageError(f"{directory} {what}; give the directory to be verified")

@@ -33,7 +33,7 @@ class ExpectedChunk:
     def follow(self, chunk: Chunk, present: RangeSet) -> bool:
         """Expect the chunk after `chunk`; return False, and expect none, if it cannot be known beforehand.
 
-        `present` are the bytes of the file that are there now, counted from 1. They have to be all those up to the
+        `present` are the bytes of the file received so far, counted from 1. They have to be all those up to the
         end of `chunk` and no others, so that what is expected neither leaves a gap nor replaces anything.
         """
         self.forget()

@@ -53,7 +53,7 @@ class RangeSet:
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
     def ranges(self) -> tuple[tuple[int, int], ...]:
-        """Return the ranges. (`tuple(self)` would make room for as many as there are numbers.)"""
+        """Return the ranges; `tuple(self)` would allocate room for as many items as there are numbers."""
         return tuple(zip(self._firsts, self._lasts))
 
     @property

@@ -1,4 +1,4 @@
-"""The demonstration from start to end, told as it goes."""
+"""The demonstration from start to end, with a comment on each step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from dfud.broker import client_config
 from dfud.broker.jars import KAFKA_VERSION
 from dfud.broker.node import KafkaNode
 from dfud.core.text import printable
 from dfud.demo.compare import compare
-from dfud.demo.reader import NotAsDescribed, read_topic, rebuild
+from dfud.demo.reader import NotAsDescribedError, read_topic, rebuild
 from dfud.demo.tree import ODD_NAMES, PlannedFile, plan, write_tree
 from dfud.errors import BrokerError
 
@@ -29,25 +28,25 @@ TOPIC = "demo"
 DFUD = (sys.executable, "-m", "dfud")
 PARTITIONS = 4
 _HEAP_MB = 512
-_CREATE_S = 30.0
-_MAX_TROUBLES = 10
+_CREATE_TIMEOUT_S = 30.0
+_MAX_DIFFERENCES = 10
 
 Say = Callable[[str], None]
 
 
 class Place(NamedTuple):
-    """Where things are, and are to be."""
+    """Where the demonstration happens."""
 
-    data: Path  # the folder to be made and uploaded
-    config: Path  # of the Kafka
+    data: Path  # the folder to create and upload
+    config: Path  # the configuration file for the Kafka
     bootstrap: str
-    topic: str  # to be made
+    topic: str  # to create
 
 
 def show(say: Say) -> bool:
-    """Show it all, in a temporary folder that is gone afterwards; tell whether all was as it should be.
+    """Run the demonstration in a temporary folder, which is removed afterwards; return whether it passed.
 
-    `say` is given one line at a time. Raises DfudError where there is no Kafka to be had.
+    `say` gets one line at a time. Raises DfudError if Kafka cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix="dfud-demo-") as name:
         folder = Path(name)
@@ -60,19 +59,19 @@ def show(say: Say) -> bool:
             config = client_config.write(folder / "kafka.config", node.bootstrap)
             try:
                 return there_and_back(say, Place(folder / "data", config, node.bootstrap, TOPIC))
-            except KafkaException as problem:
-                raise BrokerError(f"the demonstration's own Kafka does not answer: {problem}") from problem
+            except KafkaException as error:
+                raise BrokerError(f"the Kafka of the demonstration does not answer: {error}") from error
 
 
 def there_and_back(say: Say, place: Place, dfud: Sequence[str] = DFUD) -> bool:
-    """Write, upload with the command `dfud`, read back, compare, upload once more; tell whether all is well."""
+    """Write files, upload them with the command `dfud`, compare, upload again; return whether all passed."""
     _create_topic(place)
-    say(f"Topic {place.topic} with {PARTITIONS} partitions is made.")
+    say(f"Created topic {place.topic} with {PARTITIONS} partitions.")
 
     _title(say, "2. Write what an instrument might write")
     files = list(plan())
     write_tree(os.fsencode(place.data), files)
-    _tell_tree(say, files)
+    _describe_tree(say, files)
 
     _title(say, "3. Upload it")
     seconds = _upload(say, place, dfud)
@@ -88,23 +87,23 @@ def there_and_back(say: Say, place: Place, dfud: Sequence[str] = DFUD) -> bool:
     messages = read_topic(place.bootstrap, place.topic)
     try:
         on_topic = rebuild(messages)
-    except NotAsDescribed as problem:
-        say(f"FAILED: a message is not as it is described: {problem}")
+    except NotAsDescribedError as error:
+        say(f"FAILED: a message contradicts its description: {error}")
         return False
     compared = compare(os.fsencode(place.data), on_topic)
-    for trouble in compared.troubles[:_MAX_TROUBLES]:
-        say(f"FAILED: {trouble}")
+    for difference in compared.differences[:_MAX_DIFFERENCES]:
+        say(f"FAILED: {difference}")
     say(
         f"{len(messages):,} messages; {compared.same:,} of {compared.files:,} files are byte for byte the same, "
         "times and names included."
     )
 
-    _title(say, "5. Upload it again: all of it is there, so nothing is sent")
+    _title(say, "5. Upload it again: all of it is on the topic, so nothing is sent")
     if _upload(say, place, dfud) is None:
         return False
     more = len(read_topic(place.bootstrap, place.topic)) - len(messages)
     say(f"{more:,} messages were sent.")
-    passed = compared.same == len(files) and not compared.troubles and more == 0
+    passed = compared.same == len(files) and not compared.differences and more == 0
     say("")
     say(
         f"Passed: {compared.same:,} files there and back, byte for byte the same, none sent twice."
@@ -122,10 +121,10 @@ def _title(say: Say, text: str) -> None:
 def _create_topic(place: Place) -> None:
     """Create the topic. Raises KafkaException."""
     admin = AdminClient({"bootstrap.servers": place.bootstrap, "log_level": 3})
-    admin.create_topics([NewTopic(place.topic, PARTITIONS, 1)])[place.topic].result(_CREATE_S)
+    admin.create_topics([NewTopic(place.topic, PARTITIONS, 1)])[place.topic].result(_CREATE_TIMEOUT_S)
 
 
-def _tell_tree(say: Say, files: list[PlannedFile]) -> None:
+def _describe_tree(say: Say, files: list[PlannedFile]) -> None:
     folders = {parent for path, _ in files for parent in Path(os.fsdecode(path)).parents} - {Path()}
     empty = sum(not size for _, size in files)
     say(
@@ -137,17 +136,17 @@ def _tell_tree(say: Say, files: list[PlannedFile]) -> None:
 
 
 def _upload(say: Say, place: Place, dfud: Sequence[str]) -> float | None:
-    """Run the command, its output shown; return its seconds, or None if it failed, which is told."""
+    """Run the command and show its output; return the seconds it took, or None if it failed."""
     arguments = ["upload", str(place.data), "--config", str(place.config), "--topic_name", place.topic, "--once"]
     say(f"$ dfud {shlex.join(arguments)}")
     started = time.monotonic()
     with subprocess.Popen([*dfud, *arguments], stdin=subprocess.DEVNULL) as process:
         try:
             status = process.wait()
-        except BaseException:  # leaving the block waits for it
+        except BaseException:  # the end of the block waits for the process
             process.terminate()
             raise
     if status != 0:
-        say(f"FAILED: the upload ended with status {status}")
+        say(f"FAILED: the upload exited with status {status}")
         return None
     return time.monotonic() - started

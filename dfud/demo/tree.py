@@ -1,4 +1,4 @@
-"""The tree of files that the demonstration uploads: what an instrument might write, and names that hurt."""
+"""The tree of files that the demonstration uploads: an instrument's files, and difficult names."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _LARGE = (4 << 20, (8 << 20) + 1, (16 << 20) - 1)
 
 
 class PlannedFile(NamedTuple):
-    """A file to be written."""
+    """A file to write."""
 
     path: bytes  # relative to the tree, "/"-separated
     size: int  # bytes
 
 
 def plan(seed: int = 1) -> Iterator[PlannedFile]:
-    """Give the files of the tree: small ones in subfolders, large ones, empty and one-byte ones, odd names."""
+    """Yield the files of the tree: small ones in subfolders, large, empty and one-byte ones, odd names."""
     sizes = random.Random(seed)
     for run in range(1, _RUNS + 1):
         for scan in range(1, _SCANS + 1):
@@ -54,7 +54,7 @@ def plan(seed: int = 1) -> Iterator[PlannedFile]:
 
 
 def write_tree(folder: bytes, files: list[PlannedFile], seed: int = 1) -> None:
-    """Write the files with bytes that nothing can compress; the same seed writes the same."""
+    """Write the files with incompressible bytes, which the seed determines."""
     content = random.Random(seed)
     for path, size in files:
         full = os.path.join(folder, path)

@@ -1,1 +1,1 @@
-"""Rebuilding the files of a topic below a directory: parts, their sync and their place, and the processes."""
+"""Downloading a topic: rebuilds its files below a directory, by processes that share its partitions."""

@@ -25,15 +25,20 @@ _MAX_EXPECTING_PARTS = 1_000  # whose next chunk is known
 class KafkaMessage(Protocol):
     """What is used of a message of confluent_kafka."""
 
-    def key(self) -> Any: ...
+    def key(self) -> Any:
+        """Return the key, or None."""
 
-    def value(self) -> Any: ...
+    def value(self) -> Any:
+        """Return the value, or None."""
 
-    def headers(self) -> Any: ...
+    def headers(self) -> Any:
+        """Return the headers as a list of pairs, or None."""
 
-    def partition(self) -> Any: ...
+    def partition(self) -> Any:
+        """Return the number of the partition."""
 
-    def offset(self) -> Any: ...
+    def offset(self) -> Any:
+        """Return the offset in the partition."""
 
 
 class Assembler:

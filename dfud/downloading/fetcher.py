@@ -47,7 +47,7 @@ def run(
     """Run the fetcher with this number until it is asked to stop."""
     init_worker(name, supervisor_pid)
     tune_malloc()
-    fetcher = Fetcher(to_supervisor, number, settings, lambda properties: Consumer(properties))
+    fetcher = Fetcher(to_supervisor, number, settings, Consumer)
     try:
         fetcher.run()
     except PeerGoneError:

@@ -187,7 +187,6 @@ class PartFiles:
         except OSError:
             return False
         try:
-            self.finish_writing(part)
             target = self.open(part)
             for first, last in spans:
                 for start, end in part.assembly.spans.gaps(first, last):

@@ -126,8 +126,8 @@ class DownloadSupervisor:
                 PartReport: lambda report: self._send_orders(self._merger.on_report(number, report)),
                 Released: lambda released: self._send_orders(self._merger.on_released(number, released)),
                 CaughtUp: lambda _: self._caught_up.add(number),
-                CommitFailed: lambda failed: self._on_commit_failed(number, failed.why),
-                BrokerOutage: lambda outage: self._on_outage(number, outage.why),
+                CommitFailed: lambda failed: self._on_commit_failed(number, failed.reason),
+                BrokerOutage: lambda outage: self._on_outage(number, outage.reason),
                 Notice: lambda notice: self._log.log(notice.level, notice.text),
             },
         )

@@ -56,7 +56,7 @@ class UnsavedChanges:
 
     def forget(self, part: Part) -> None:
         """Leave the metadata of `part` out of the next snapshot."""
-        if part in self:
+        if self._changed.get(part.identity) is part:
             del self._changed[part.identity]
 
     def snapshot(self) -> Snapshot:

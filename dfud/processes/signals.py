@@ -19,7 +19,7 @@ class SignalPipe:
 
     SIGHUP stays ignored if it was when the program started, as under nohup. SIGINT does not: a shell script starts
     each ``dfud … &`` with SIGINT ignored, and Ctrl-C at that script or ``kill -INT`` still have to end dfud in an
-    orderly way, or they would leave uploads behind that nobody sees.
+    orderly way, or they would leave uploads behind that run on unnoticed.
     """
 
     def __init__(self) -> None:

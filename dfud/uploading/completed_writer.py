@@ -1,4 +1,4 @@
-"""When the rows of completed files are written, and who is told that they are."""
+"""When the rows of completed files are written, and when the files are reported as recorded."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dfud.logs.times import IsoClock
 from dfud.messages import FilesCompleted, FromProducer, Notice, RowsRecorded
 from dfud.uploading.upload import Upload
 
-# With what the supervisor waits before it writes the in-progress table, together well under 5 s.
-_WRITE_DELAY_S = 1.0  # s from a row's first wait to its writing
-_RETRY_DELAY_S = 2.0  # s after a failed writing
-_HURRY_FACTOR = 20  # where the program waits for rows to end, they wait so many times what a writing takes
+# Together with the delay of the in-progress table well under 5 s.
+_WRITE_DELAY_S = 1.0  # s from a row's arrival to its writing
+_RETRY_DELAY_S = 2.0  # s after a failed write
+_HURRY_FACTOR = 20  # while nothing but rows is left to do, they wait so many times the duration of a write
 
 
 class CompletedWriter:
@@ -23,67 +23,73 @@ class CompletedWriter:
     def __init__(
         self,
         shards: ShardWriter,
-        tell: Callable[[Sequence[FromProducer]], None],
+        send: Callable[[Sequence[FromProducer]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell` sends messages to the supervisor."""
+        """`send` sends messages to the supervisor."""
         self._shards = shards
-        self._tell = tell
+        self._send = send
         self._clock = clock
         self._iso_now = IsoClock()
-        self._done: list[tuple[int, str]] = []  # token and xxh3_128; their rows wait in the shard writer
+        self._unreported: list[tuple[int, str]] = []  # token and xxh3_128, in the order of their rows
         self._write_at = 0.0
         self._hurry_at = 0.0
-        self._failed = False  # the last writing
-        self._owed = 0  # rows that were told as not recorded
+        self._has_failed = False  # the last write
+        self._n_owed = 0  # rows whose files were reported as not recorded
 
     def add(self, upload: Upload) -> None:
-        """Take a file of which every chunk is acknowledged."""
+        """Add the row of a file of which every chunk is acknowledged."""
         if not self._shards.waiting:
             self._write_at = self._clock() + _WRITE_DELAY_S
         self._shards.add(upload.row(self._iso_now()))
-        self._done.append((upload.start.token, upload.xxh3_128))
+        self._unreported.append((upload.start.token, upload.xxh3_128))
 
-    def due(self, hurry: bool) -> float | None:
-        """Return when waiting rows are to be written (s, monotonic), or None; soon, if all else waits for them."""
+    def due_at(self, hurry: bool) -> float | None:
+        """Return when to write (s, monotonic), or None if no row waits; sooner in a `hurry`, unless it fails."""
         if not self._shards.waiting:
             return None
-        return min(self._write_at, self._hurry_at) if hurry and not self._failed else self._write_at
+        return min(self._write_at, self._hurry_at) if hurry and not self._has_failed else self._write_at
 
-    def keep(self, now: float, hurry: bool, at_once: bool = False) -> None:
-        """Write rows that are due, or that fill a shard; all of them if `at_once`."""
-        due = self.due(hurry)
-        if due is None:
+    def write_due(self, now: float, hurry: bool) -> None:
+        """Write the rows that are due or fill a shard."""
+        due_at = self.due_at(hurry)
+        if due_at is None:
             return
-        if at_once or now >= due:
-            self._write(now)
-            self._hurry_at = self._clock() + _HURRY_FACTOR * (self._clock() - now)
-        elif self._shards.fills_a_shard and not self._failed:
+        if now >= due_at:
+            self.write_all(now)
+        elif self._shards.fills_a_shard and not self._has_failed:
             self._write(now, whole_shards=True)
+
+    def write_all(self, now: float) -> None:
+        """Write all rows that wait."""
+        if self._shards.waiting:
+            self._write(now)
+            ended = self._clock()
+            self._hurry_at = ended + _HURRY_FACTOR * (ended - now)
 
     def _write(self, now: float, whole_shards: bool = False) -> None:
         try:
             self._shards.write(whole_shards)
-        except OSError as problem:
-            # Uploading goes on: a repeat is better than a halt. The rows are kept, and written when that works.
+        except OSError as error:
+            # Uploading goes on: sending a file twice is better than a halt. The rows are kept until this works.
             self._write_at = now + _RETRY_DELAY_S
-            if not self._failed:
-                self._failed = True
-                text = f"the completed table cannot be written: {problem}; it is tried again"
-                self._tell([Notice(logging.ERROR, text)])
-            self._owed += len(self._done)
-            self._tell_done(self._done, recorded=False)
+            if not self._has_failed:
+                self._has_failed = True
+                self._send([Notice(logging.ERROR, f"cannot write the completed table: {error}; retrying")])
+            self._n_owed += len(self._unreported)
+            self._report(len(self._unreported), recorded=False)
             return
-        self._write_at = now + _WRITE_DELAY_S  # of what is left, if anything
-        if self._failed:
-            self._failed = False
-            self._tell([Notice(logging.WARNING, "the completed table is written again")])
-        if self._owed:
-            self._tell([RowsRecorded(self._owed - self._shards.rows_lost)])
-            self._owed = self._shards.rows_lost = 0
-        self._tell_done(self._done[: len(self._done) - self._shards.waiting], recorded=True)
+        self._write_at = now + _WRITE_DELAY_S  # for the rows of a shard that is not full yet
+        if self._has_failed:
+            self._has_failed = False
+            self._send([Notice(logging.WARNING, "writing the completed table works again")])
+        if self._n_owed:
+            self._send([RowsRecorded(self._n_owed - self._shards.rows_lost)])
+            self._n_owed = self._shards.rows_lost = 0
+        self._report(len(self._unreported) - self._shards.waiting, recorded=True)
 
-    def _tell_done(self, done: list[tuple[int, str]], recorded: bool) -> None:
-        if done:
-            self._tell([FilesCompleted(tuple(done), recorded)])
-            del self._done[: len(done)]
+    def _report(self, n_files: int, recorded: bool) -> None:
+        """Report the first `n_files` of those that are unreported."""
+        if n_files:
+            self._send([FilesCompleted(tuple(self._unreported[:n_files]), recorded)])
+            del self._unreported[:n_files]

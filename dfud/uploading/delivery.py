@@ -1,4 +1,4 @@
-"""What a delivery report that is no acknowledgement means."""
+"""What an error in a delivery report means for the message."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from confluent_kafka import KafkaError
 
 
 class FailureAction(enum.Enum):
-    """What is to be done about a message that was not delivered."""
+    """What to do about a message that was not delivered."""
 
-    RETRY = "send it again"
-    RENEW = "send it again by a new producer"
-    SMALLER = "send it again in a smaller batch; alone, it will never be taken"
-    REFUSED = "the broker will never take it"
+    RETRY = "produce it again"
+    RENEW = "produce it again with a new producer"
+    SMALLER = "produce it again in a smaller batch; if it was alone, it is refused"
+    REFUSED = "the broker will never accept it"
 
 
 _REFUSED = frozenset(
@@ -30,14 +30,22 @@ _REFUSED = frozenset(
         KafkaError._INVALID_ARG,
     )
 )
-_WHEN = re.compile(r" \(after \d+ms in state [^)]*\)")  # which librdkafka adds
-
 _SMALLER = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE))
 _RENEW = frozenset((KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE))
 
+_GRANT_WRITE = "grant the operation Write on the topic"
+_ADVICE = {
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes or lower --chunk_size",
+    KafkaError.RECORD_LIST_TOO_LARGE: "raise the topic's max.message.bytes or lower batch.size",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: _GRANT_WRITE,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: _GRANT_WRITE,
+    KafkaError._MSG_TIMED_OUT: "the broker did not acknowledge it within message.timeout.ms",
+}
+_TIMING = re.compile(r" \(after \d+ms in state [^)]*\)")  # librdkafka adds it to the errors of a connection
+
 
 def classify(error: KafkaError) -> FailureAction:
-    """Return what to do after `error`; what is not known to be final is tried again: a repeat beats a loss."""
+    """Return what to do after `error`; retry unless it is known to be final: better sent twice than lost."""
     if error.code() in _REFUSED:
         return FailureAction.REFUSED
     if error.code() in _SMALLER:
@@ -48,18 +56,12 @@ def classify(error: KafkaError) -> FailureAction:
 
 
 def explain(error: KafkaError) -> str:
-    """Return the broker's or librdkafka's reason, with what a user can do about the common ones."""
-    advice = {
-        KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes or lower --chunk_size",
-        KafkaError.RECORD_LIST_TOO_LARGE: "raise the topic's max.message.bytes or lower batch.size",
-        KafkaError.TOPIC_AUTHORIZATION_FAILED: "have the user allowed to write to the topic",
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED: "have the user allowed to write to the topic",
-        KafkaError._MSG_TIMED_OUT: "the broker did not acknowledge it within message.timeout.ms",
-    }.get(error.code())
+    """Return the reason that the broker or librdkafka gives, with advice for the common ones."""
     reason = f"{plain(error)} ({error.name()})"
+    advice = _ADVICE.get(error.code())
     return f"{reason}; {advice}" if advice else reason
 
 
 def plain(error: KafkaError) -> str:
-    """Return what an error says, without librdkafka's stopwatch: the same error reads the same each time."""
-    return _WHEN.sub("", str(error.str()))
+    """Return the text of an error without the time it took: the same error reads the same each time."""
+    return _TIMING.sub("", str(error.str()))

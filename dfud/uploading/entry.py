@@ -1,4 +1,4 @@
-"""One version of one file on its way, as the ledger keeps it."""
+"""One version of one file on its way to the topic, as the ledger keeps it."""
 
 from __future__ import annotations
 
@@ -9,58 +9,68 @@ from dfud.core.ranges import RangeSet
 from dfud.core.version import FileVersion
 from dfud.messages import FileTask, Ranges
 
-SMALL_FILE = 1 << 20  # bytes; a chunker does files up to this one after another, and larger ones in turn
+SMALL_FILE_BYTES = 1 << 20  # a chunker reads files up to this size one after another, larger ones in turn
 
 
 class State(enum.Enum):
-    """Where a file is on its way."""
+    """How far a file has got."""
 
-    WAITING = "for a chunker"
-    BEHIND = "an earlier version of the same file, which is with a lane"
-    ACTIVE = "with a lane: being read, or read and not yet wholly acknowledged"
-    PAUSED = "until it is tried again"
-    HELD = "until its writer closes it"
-    FAILED = "not to be delivered in this run"
+    WAITING = "waiting"  # for a chunker with room for it
+    BEHIND = "behind"  # an earlier version of the same path that is with a lane
+    ACTIVE = "active"  # with a lane: being read, or read and not yet acknowledged entirely
+    PAUSED = "paused"  # until its next attempt
+    HELD = "held"  # until its writer closes it
+    FAILED = "failed"  # will not be delivered in this run
+    GIVEN_UP = "given up"  # failed like FAILED, but still with a lane, which may complete it after all
 
 
-ENDED = (State.HELD, State.FAILED)
+WITH_LANE = (State.ACTIVE, State.GIVEN_UP)
+ENDED = (State.HELD, State.FAILED, State.GIVEN_UP)  # the run does not wait for these
 
 
 class Entry:
-    """One version of one file on its way."""
+    """One version of one file; only the ledger changes it."""
 
     __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "identity", "known_digest", "lane", "mixed",
-        "n_chunks", "read", "recheck", "resume_at", "seen_again", "started", "state", "token", "version",
+        "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "known_digest", "lane", "mixed",
+        "n_chunks", "recheck", "seen_again", "started", "state", "token", "version",
     )  # fmt: skip
 
     def __init__(
         self, token: int, version: FileVersion, chunk_size: int, started: str, identity: bytes = b""
     ) -> None:
-        """`identity` is that of the version, where the caller knows it already."""
+        """Create an entry in no queue; `identity` is that of `version`, if the caller has computed it already."""
         self.token = token
         self.version = version
         self.identity = identity or version.identity()
-        self.chunk_size = chunk_size
+        self.chunk_size = chunk_size  # bytes
         self.n_chunks = count_chunks(version.size, chunk_size)
-        self.started = started
-        self.acked = RangeSet()
-        self.state = State.BEHIND  # until it is put somewhere
+        self.started = started  # ISO 8601, for its rows
+        self.acked = RangeSet()  # numbers of the acknowledged chunks
+        self.state = State.BEHIND  # until the ledger puts it into a queue
+        # The lane that has it, or that had it or an earlier version last; -1 if there is none. What that lane's
+        # producer still holds of it is sent before what follows in the same lane, not before another lane's.
         self.lane = -1
-        self.read = False  # the producer has all of it
-        self.seen_again = False  # since it was given to a chunker: should that not find it, it has come back
-        self.recheck = False  # the kernel reported it again: what was read of it before may be no more
-        self.mixed = False  # only a part is read for the topic, the rest of it was acknowledged before
-        self.known_digest = ""  # for a file that is only compared with what is on the topic already
-        self.failure = ""
-        self.attempts = 0
-        self.resume_at = 0.0
+        self.is_read = False  # all of it has been passed to the producer
+        self.seen_again = False  # reported since it was dispatched: if the chunker finds it gone, it has come back
+        self.recheck = False  # closed again since: what was read of it before may be outdated
+        self.mixed = False  # its chunks stem from more than one reading
+        self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
+        self.failure = ""  # why it ended, or why the last attempt failed
+        self.attempts = 0  # that have failed
 
     @property
     def is_small(self) -> bool:
-        return self.version.size <= SMALL_FILE
+        """Whether a chunker reads it in one go."""
+        return self.version.size <= SMALL_FILE_BYTES
+
+    @property
+    def delivered(self) -> RangeSet:
+        """The chunks that need not be sent again: none of a file that may have changed since they were read."""
+        return RangeSet() if self.recheck else self.acked
 
     def task(self) -> FileTask:
+        """Return the task for a chunker."""
         to_send: Ranges = ((1, self.n_chunks),)
         if self.known_digest:
             to_send = ()

@@ -1,4 +1,4 @@
-"""Keeping the in-progress table up to date: often enough to be believed, and not so often that it costs."""
+"""When the in-progress table is written: often enough to be relied on, seldom enough to cost little."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from dfud.logs.layout import LogsFolder
 from dfud.uploading.ledger import Ledger
 
 # With what a producer waits before it reports an acknowledgement, together well under 5 s.
-_MIN_INTERVAL_S = 2.0  # s between writings, at the least
-_COST_FACTOR = 25  # and so many times what a writing takes: 4 % of a core
-_MAX_INTERVAL_S = 3.0  # s
+_MIN_INTERVAL_S, _MAX_INTERVAL_S = 2.0, 3.0  # between writes
+_COST_FACTOR = 25  # times what a write takes, within these limits: 4 % of a core
 
 
 class InProgressWriter:
-    """Responsible for the table of what is recognised and not yet wholly acknowledged."""
+    """Responsible for the table of the files that are detected and not yet acknowledged entirely."""
 
     def __init__(
         self,
@@ -26,37 +25,39 @@ class InProgressWriter:
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Write the rows of `ledger` to the table in `folder`."""
         self._folder = folder
         self._ledger = ledger
         self._log = log
         self._clock = clock
-        self._next = 0.0
-        self.is_in_trouble = False  # what it holds now could not be written
+        self._next_write = 0.0
+        self.is_failing = False  # the last write failed: the table is not up to date
 
     @property
     def due(self) -> float | None:
-        """When it is to be written (s, monotonic), or None while nothing has changed."""
-        return self._next if self._ledger.changed else None
+        """When the table is to be written (s, monotonic), or None while nothing has changed."""
+        return self._next_write if self._ledger.changed else None
 
-    def keep(self, now: float) -> None:
-        """Write the table if it is due."""
-        if self._ledger.changed and now >= self._next:
+    def write_if_due(self, now: float) -> None:
+        """Write the table if something has changed and the last write was long enough ago."""
+        if self._ledger.changed and now >= self._next_write:
             self.write()
 
     def write(self) -> None:
-        """Write the table; a disk that does not take it is told of once, and tried again."""
+        """Write the table; if that fails, log it once, and let `write_if_due` retry."""
         began = self._clock()
         self._ledger.changed = False
+        path = self._folder.in_progress
         try:
             write_in_progress_table(self._folder, self._ledger.rows())
-        except OSError as problem:
+        except OSError as error:
             self._ledger.changed = True
-            if not self.is_in_trouble:
-                self.is_in_trouble = True
-                self._log.error(f"the in-progress table can't be written: {problem}; it is tried again")
+            if not self.is_failing:
+                self.is_failing = True
+                self._log.error(f"cannot write {path}: {error.strerror or error}; retrying")
         else:
-            if self.is_in_trouble:
-                self.is_in_trouble = False
-                self._log.warning("the in-progress table is written again")
+            if self.is_failing:
+                self.is_failing = False
+                self._log.warning(f"writing {path} works again")
         now = self._clock()
-        self._next = now + min(max(_MIN_INTERVAL_S, _COST_FACTOR * (now - began)), _MAX_INTERVAL_S)
+        self._next_write = now + min(max(_MIN_INTERVAL_S, _COST_FACTOR * (now - began)), _MAX_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Lanes: a chunker, a ring and a producer each, and how they are replaced."""
+"""The processes of an upload: the watcher, and lanes of a chunker and a producer each."""
 
 from __future__ import annotations
 
@@ -22,77 +22,73 @@ from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.ring import Ring
 from dfud.watch import watcher
 
-WatcherWorker = Worker[ToWatcher, FromWatcher]
-ChunkerWorker = Worker[ToChunker, FromChunker]
-ProducerWorkerProcess = Worker[ToProducer, FromProducer]
+WatcherProcess = Worker[ToWatcher, FromWatcher]
+ChunkerProcess = Worker[ToChunker, FromChunker]
+ProducerProcess = Worker[ToProducer, FromProducer]
 
 
 class LaneSettings(NamedTuple):
     """What is the same for all lanes."""
 
     folder: LogsFolder
-    directory: int  # descriptor of the open directory
+    dir_fd: int  # descriptor of the open directory
     ring_bytes: int
     producer: ProducerSettings
 
 
 class Lane:
-    """One upload "thread"."""
+    """A chunker and a producer, with the ring and the channel between them: one upload "thread"."""
 
-    def __init__(self, number: int, first_shard: int, workers: WorkerPool, settings: LaneSettings) -> None:
+    def __init__(self, number: int, first_shard: int, pool: WorkerPool, settings: LaneSettings) -> None:
+        """Start both processes; the producer numbers its shards from `first_shard` on."""
         self.number = number
-        self._workers = workers
+        self._pool = pool
         self._settings = settings
-        self._shard = first_shard
-        self._start_both()
+        self._start_both(first_shard)
 
-    def _start_both(self) -> None:
+    def _start_both(self, first_shard: int) -> None:
         self._ring = Ring(self._settings.ring_bytes)
         self._chunker_end, self._producer_end = Channel.pair(links.LANE)
-        self._workers.close_in_children(self._chunker_end)
-        self._workers.close_in_children(self._producer_end)
-        self._start_producer()
-        self._start_chunker()
-
-    def _start_chunker(self) -> None:
-        self.chunker = self._workers.start(
-            f"chunker-{self.number}",
-            links.CHUNKER,
-            chunker.run,
-            (self._chunker_end, self._ring, self._settings.directory, self._settings.producer.wire),
-            keep_open=[self._chunker_end],
-        )
-
-    def _start_producer(self) -> None:
-        settings = self._settings
-        shards = ShardWriter(settings.folder, self.number, self._shard)
-        self.producer = self._workers.start(
+        self._pool.close_in_children(self._chunker_end)
+        self._pool.close_in_children(self._producer_end)
+        shards = ShardWriter(self._settings.folder, self.number, first_shard)
+        self.producer = self._pool.start(
             f"producer-{self.number}",
             links.PRODUCER,
             producer.run,
-            (self._producer_end, self._ring, shards, settings.producer),
+            (self._producer_end, self._ring, shards, self._settings.producer),
             keep_open=[self._producer_end],
+        )
+        self._start_chunker()
+
+    def _start_chunker(self) -> None:
+        self.chunker = self._pool.start(
+            f"chunker-{self.number}",
+            links.CHUNKER,
+            chunker.run,
+            (self._chunker_end, self._ring, self._settings.dir_fd, self._settings.producer.wire),
+            keep_open=[self._chunker_end],
         )
 
     @property
-    def workers(self) -> tuple[ChunkerWorker, ProducerWorkerProcess]:
+    def workers(self) -> tuple[ChunkerProcess, ProducerProcess]:
+        """Both processes."""
         return self.chunker, self.producer
 
     def replace_chunker(self) -> None:
-        """Start another chunker in the place of one that has ended; the producer goes on."""
-        self._workers.close(self.chunker.channel)
+        """Start another chunker in the place of one that has died; the producer is not affected."""
+        self._pool.close(self.chunker.channel)
         self._start_chunker()
 
     def replace_both(self, first_shard: int) -> None:
-        """Start the lane anew after its producer has ended: what lies in the ring is nobody's."""
+        """Start both processes anew after the producer has died: nobody can use what lies in the old ring."""
         self.chunker.process.kill()
         self.chunker.process.join()
         for item in (self.chunker.channel, self.producer.channel, self._chunker_end, self._producer_end):
-            self._workers.close(item)
-        self._shard = first_shard
-        self._start_both()
+            self._pool.close(item)
+        self._start_both(first_shard)
 
 
-def start_watcher(workers: WorkerPool, options: watcher.WatchOptions) -> WatcherWorker:
+def start_watcher(pool: WorkerPool, options: watcher.WatchOptions) -> WatcherProcess:
     """Start the watcher process."""
-    return workers.start("watcher", links.WATCHER, watcher.run, (options,))
+    return pool.start("watcher", links.WATCHER, watcher.run, (options,))

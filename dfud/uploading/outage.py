@@ -1,58 +1,110 @@
-"""When a broker that acknowledges nothing is to be called away."""
+"""When to report a broker that acknowledges nothing, and when that it is back."""
 
 from __future__ import annotations
 
-_SILENT_FOR_S, _MAX_SILENT_S = 5.0, 60.0  # s; the more where the network turns out to be slow
-_DOWN_FOR_S = 1.0  # s; where librdkafka says that there is no connection: most are there again at once
+import logging
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError
+
+from dfud.messages import BrokerOutage, FromProducer, Notice
+from dfud.uploading.delivery import plain
+
+_ACK_TIMEOUT_S, _MAX_ACK_TIMEOUT_S = 5.0, 60.0  # s without an acknowledgement; more if the network proves slow
+_DISCONNECTED_S = 1.0  # s without a connection; most are back at once
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
 class OutageDetector:
-    """Responsible for one thing: whether the user is to be told that what is sent is not acknowledged.
+    """Decides whether the user has to know that nothing is acknowledged.
 
-    It depends on the clock, not on errors: a network that stalls and a topic with too few copies bring none.
+    It goes by the clock, not by errors: a stalled network and a topic with too few replicas in sync cause none.
     """
 
     def __init__(self) -> None:
         self._waiting_since: float | None = None
-        self._silent_for = _SILENT_FOR_S
-        self._began = 0.0
-        self._down_at = 0.0
+        self._ack_timeout_s = _ACK_TIMEOUT_S
+        self._unacked_since = 0.0
+        self._disconnected_at = 0.0
         self._disturbed_at = 0.0
-        self.down = ""  # why there is no connection to any broker
-        self.has_new_cause = False  # `down` is a cause, and nobody was told
+        self.disconnection = ""  # why no broker is connected; "" if one may be
+        self.has_new_cause = False  # `disconnection` is a cause that was not reported yet
 
-    def is_down(self, why: str, now: float, is_cause: bool = False) -> None:
-        """There is no connection to any broker, as far as librdkafka knows; a cause that it has named is kept."""
-        if (is_cause and why != self.down) or not self.down:
-            self.down = why
+    def on_disconnected(self, reason: str, now: float, is_cause: bool = False) -> None:
+        """Record that no broker is connected; a cause, once known, is not replaced by a mere symptom."""
+        if (is_cause and reason != self.disconnection) or not self.disconnection:
+            self.disconnection = reason
             self.has_new_cause = is_cause
-        self._down_at = now
+        self._disconnected_at = now
 
-    def is_disturbed(self, now: float) -> None:
-        """The connection to a broker is lost, of which there may be others."""
+    def on_disturbed(self, now: float) -> None:
+        """Record that the connection to one broker, maybe of several, is lost."""
         self._disturbed_at = now
 
-    def is_over(self, now: float) -> None:
-        """Something is acknowledged, after it was told.
+    def on_resumed(self, now: float) -> None:
+        """Record the first acknowledgement after a reported outage.
 
-        A short silence with all connections in order was a slow network: be slower to tell.
+        A short outage with all connections intact was a slow network: be slower to report the next one.
         """
-        is_short = now - self._began < 2 * self._silent_for
-        if is_short and not self.down and self._disturbed_at < self._began - _DOWN_FOR_S:
-            self._silent_for = min(2 * self._silent_for, _MAX_SILENT_S)
+        is_short = now - self._unacked_since < 2 * self._ack_timeout_s
+        was_disturbed = self._disturbed_at >= self._unacked_since - _DISCONNECTED_S
+        if is_short and not self.disconnection and not was_disturbed:
+            self._ack_timeout_s = min(2 * self._ack_timeout_s, _MAX_ACK_TIMEOUT_S)
 
-    def why(self, now: float, last_ack: float, is_waiting: bool) -> str:
-        """Return why the broker is to be called away, or "" while it is not; `is_waiting` for acknowledgements."""
-        if last_ack > self._down_at:
-            self.down = ""
+    def check(self, now: float, last_ack: float, is_waiting: bool) -> str:
+        """Return the reason of an outage, or "" if there is none; `is_waiting` for acknowledgements."""
+        if last_ack > self._disconnected_at:
+            self.disconnection = ""
             self.has_new_cause = False
         if not is_waiting:
             self._waiting_since = None
             return ""
         if self._waiting_since is None:
             self._waiting_since = now
-        self._began = max(last_ack, self._waiting_since)
-        silent = now - self._began
-        if self.down and silent >= _DOWN_FOR_S:
-            return self.down
-        return f"nothing has been acknowledged for {silent:.0f} s" if silent >= self._silent_for else ""
+        self._unacked_since = max(last_ack, self._waiting_since)
+        unacked = now - self._unacked_since
+        if self.disconnection and unacked >= _DISCONNECTED_S:
+            return self.disconnection
+        return f"nothing has been acknowledged for {unacked:.0f} s" if unacked >= self._ack_timeout_s else ""
+
+
+class OutageReporter:
+    """Responsible for reporting each outage once, each new cause of it once, and its end once."""
+
+    def __init__(self, send: Callable[[Sequence[FromProducer]], None], find_trouble: Callable[[], str]) -> None:
+        """`send` sends messages to the supervisor; `find_trouble` asks the broker what is wrong with the topic."""
+        self._send = send
+        self._find_trouble = find_trouble
+        self._detector = OutageDetector()
+        self._is_reported = False
+
+    def on_error(self, error: KafkaError, now: float) -> None:
+        """Take an error that is not about one message; log it unless an outage is reported with it."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._detector.on_disconnected(error.str(), now)
+        elif error.code() in _REFUSALS:
+            self._detector.on_disconnected(f"it refuses the connection: {plain(error)}", now, is_cause=True)
+        else:
+            if error.code() == KafkaError._TRANSPORT:
+                self._detector.on_disturbed(now)
+            self._send([Notice(logging.DEBUG, f"librdkafka: {error.str()}")])
+
+    def on_acked(self, now: float) -> None:
+        """Take an acknowledgement, which ends an outage."""
+        if self._is_reported:
+            self._is_reported = False
+            self._detector.on_resumed(now)
+            self._send([BrokerOutage("")])
+
+    def check(self, now: float, last_ack: float, is_waiting: bool) -> None:
+        """Report an outage if one has begun or has a new cause; this may wait for the broker's answer."""
+        detector = self._detector
+        reason = detector.check(now, last_ack, is_waiting)
+        if not reason or (self._is_reported and not detector.has_new_cause):
+            return
+        if not detector.disconnection:
+            trouble = self._find_trouble()
+            reason = f"{reason}: {trouble}" if trouble else reason
+        self._is_reported = True
+        self._send([BrokerOutage(reason, detector.has_new_cause)])
+        detector.has_new_cause = False

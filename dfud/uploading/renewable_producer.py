@@ -1,4 +1,4 @@
-"""The Kafka producer of a lane, and the next one in its place when it has failed for good."""
+"""The Kafka producer of a lane, which is replaced when it fails permanently."""
 
 from __future__ import annotations
 
@@ -15,145 +15,142 @@ from dfud.uploading.delivery import FailureAction, classify, explain
 
 ProducerFactory = Callable[[dict[str, Any]], Producer]
 
-_FLUSH_S = 0.001  # s for librdkafka's threads to hear of it
-_MAX_FUTILE_RENEWALS = 8  # while all is to end; with the pauses between them, some 20 s
-_STALE_AFTER_S = 1.0  # s; a refusal out of librdkafka's memory is not believed if that may be older
+_FLUSH_TIMEOUT_S = 0.001  # s; enough for librdkafka's threads to notice
+_PURGE_POLL_S = 0.1  # s
+_MAX_FUTILE_RENEWALS = 8  # while draining; with the pauses between them some 20 s
+_STALE_AFTER_S = 1.0  # s; a refusal from librdkafka's cache is not believed if it may be older
 
 
 class RenewableProducer:
-    """Responsible for there being a producer that works, and for taking each failure of one producer once."""
+    """Responsible for a working producer, and for handling each failure of one producer only once."""
 
     def __init__(
         self,
         factory: ProducerFactory,
         properties: Mapping[str, Any],
         on_error: Callable[[KafkaError], None],
-        note: Callable[[int, str], None],
+        log: Callable[[int, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_error` is told of errors that are not the end of a producer, `note` of what belongs in the log."""
+        """`on_error` is called with errors that a producer survives, `log` with a level and a text."""
         self._factory = factory
-        self._properties = {**properties, "error_cb": self._take_error, "logger": silent_logger()}
-        self._tell_error = on_error
-        self._note = note
+        self._properties = {**properties, "error_cb": self._on_error, "logger": silent_logger()}
+        self._on_survivable_error = on_error
+        self._log = log
         self._clock = clock
         self.producer = factory(self._properties)
-        self._made_at = clock()
-        self.is_spent = False  # it is of no use any more, and to be replaced
-        self.why: KafkaError | None = None  # it is
-        self._quietly = False  # what is amiss is told of each file that it fails
-        self.refusal: KafkaError | None = None  # what the producer failed for, if the broker refuses all it has
-        self._in_vain = 0  # renewals without any acknowledgement since
-        self._smaller_batches = 0  # bytes, of the producer that is to be made next; 0 for as they are
-        self._batches_are_smaller = False  # than at the start
+        self._created_at = clock()
+        self.is_spent = False  # it has failed, and is to be replaced
+        self.failure: KafkaError | None = None  # for which it is to be replaced
+        self.refusal: KafkaError | None = None  # that failure, if the broker refuses whatever this producer sends
+        self._n_futile = 0  # renewals since the last acknowledgement
+        self._next_batch_size = 0  # bytes, for the next producer; 0 to keep it
+        self._has_reduced_batches = False  # since the start
 
     def __len__(self) -> int:
         """Count the messages that the producer still holds."""
         return len(self.producer)
 
     def poll(self, seconds: float = 0.0) -> None:
-        """Have librdkafka call us with what it has to tell, waiting for it for so long at the most."""
+        """Serve librdkafka's callbacks; wait at most so long for the first one."""
         self._serve(self.producer.poll, seconds)
 
     def flush(self) -> None:
-        """Have librdkafka send what it keeps back for fuller batches, and hear it.
+        """Make librdkafka send what it keeps back for fuller batches, and serve its callbacks.
 
-        While its flush lasts, ``linger.ms`` does not count; should its threads be too slow to see that, it does.
+        During a flush ``linger.ms`` is ignored, unless librdkafka's threads are too slow to notice the flush.
         """
-        self._serve(self.producer.flush, _FLUSH_S)
+        self._serve(self.producer.flush, _FLUSH_TIMEOUT_S)
 
     def _serve(self, call: Callable[[float], int], seconds: float) -> None:
-        """Call into librdkafka, which calls us back."""
         try:
             call(seconds)
-        except KafkaException as problem:  # how a fatal error comes, whatever function there is to be called
-            self._take_error(problem.args[0])
+        except KafkaException as raised:  # a fatal error arrives like this, whether there is an error_cb or not
+            self._on_error(raised.args[0])
 
-    def has_acked(self) -> None:
-        """Take note that the producer works."""
-        self._in_vain = 0
+    def on_acked(self) -> None:
+        """Record that the producer works."""
+        self._n_futile = 0
 
     @property
     def is_failing(self) -> bool:
         """Whether the last producers have failed one after another."""
-        return self._in_vain > 0
+        return self._n_futile > 0
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether so many have failed that a run that is to end need not wait for the next."""
-        return self._in_vain >= _MAX_FUTILE_RENEWALS and not self._smaller_batches
+        """Whether so many have failed that there is no point in waiting for the next one while draining."""
+        return self._n_futile >= _MAX_FUTILE_RENEWALS and not self._next_batch_size
 
     @property
-    def works_next(self) -> bool:
-        """Whether the producer that is to be made next is likely to work."""
-        return self.is_spent and bool(self._smaller_batches or not self._in_vain)
+    def is_next_promising(self) -> bool:
+        """Whether the producer is to be replaced, and its successor is likely to work."""
+        return self.is_spent and bool(self._next_batch_size or not self._n_futile)
 
     # -- failures
 
-    def has_failed(self, error: KafkaError) -> None:
-        """Have the producer replaced, for this reason."""
-        if not self.is_spent or (error.fatal() and self.why and not self.why.fatal()):
-            self.why = error
+    def on_failure(self, error: KafkaError) -> None:
+        """Mark the producer as spent because of `error`."""
+        if not self.is_spent or (error.fatal() and self.failure and not self.failure.fatal()):
+            self.failure = error
         self.is_spent = True
 
     def may_be_stale(self, error: KafkaError) -> bool:
-        """Tell whether librdkafka refuses by what it has learned of the topic: it asks again in minutes only."""
-        is_remembered = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-        return is_remembered and self._clock() - self._made_at > _STALE_AFTER_S
+        """Return whether the refusal may come from librdkafka's cache, which is refreshed only after minutes."""
+        is_cached = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        return is_cached and self._clock() - self._created_at > _STALE_AFTER_S
 
-    def knows_too_little(self) -> None:
-        """Have the producer replaced by one that asks the broker anew; nobody need be told."""
-        self.is_spent = self._quietly = True
-
-    def batch_was_too_large(self, message_bytes: int) -> FailureAction:
-        """Take the refusal of a batch with a message of so many bytes, which may fit into a smaller one."""
-        if self._smaller_batches:  # a batch of the same producer
+    def on_batch_too_large(self, message_bytes: int) -> FailureAction:
+        """Take the refusal of a batch with a message of `message_bytes`; return what to do about that message."""
+        if self._next_batch_size:  # another batch of the same producer
             return FailureAction.RENEW
         limit = batch_limit(self._properties)
-        if limit <= message_bytes:  # it was alone
+        if limit <= message_bytes:  # the message was alone in its batch
             return FailureAction.REFUSED
-        self._smaller_batches = limit // 2
+        self._next_batch_size = limit // 2
         return FailureAction.RENEW
 
-    def _take_error(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:
             if classify(error) is FailureAction.REFUSED:
                 self.refusal = error
-            self.has_failed(error)
+            self.on_failure(error)
         else:
-            self._tell_error(error)
+            self._on_survivable_error(error)
 
     # -- replacement
 
-    def renew(self) -> None:
-        """Replace the producer; all that it still holds comes back as not delivered before this returns."""
-        why = explain(self.why) if self.why else ""
+    def renew(self, quietly: bool = False) -> None:
+        """Replace the producer; everything that it still holds is reported as undelivered before this returns.
+
+        It is logged and counted as futile until something is acknowledged, unless `quietly`, or the failure is
+        reported for each file anyway.
+        """
+        self.is_spent = True  # so that nothing that the purge reports is taken for the failure
+        reason = explain(self.failure) if self.failure else ""
         self.producer.purge()
         while len(self):
-            self.poll(0.1)
-        self.is_spent = False  # the purge's own reports have asked for it once more
-        quietly = self._quietly or self.refusal is not None
-        self._quietly, self.refusal = False, None
-        if self._smaller_batches:
-            self._make_batches_smaller()
+            self.poll(_PURGE_POLL_S)
+        quietly = quietly or self.refusal is not None
+        self.refusal = None
+        if self._next_batch_size:
+            self._reduce_batches()
             quietly = True
         self.producer = self._factory(self._properties)
-        self._made_at = self._clock()
+        self._created_at = self._clock()
+        self.is_spent = False
         if quietly:
             return
-        if not self._in_vain:
-            text = f"the producer failed for good ({why}) and was replaced; what it held is sent again"
-            self._note(logging.WARNING, text)
-        self._in_vain += 1  # until the new one has something acknowledged
+        if not self._n_futile:
+            text = f"the producer failed permanently ({reason}) and was replaced; what it held is sent again"
+            self._log(logging.WARNING, text)
+        self._n_futile += 1
 
-    def _make_batches_smaller(self) -> None:
-        self._properties["batch.size"] = self._smaller_batches
-        if not self._batches_are_smaller:
-            self._batches_are_smaller = True
-            self._note(
-                logging.WARNING,
-                "the topic's max.message.bytes is lower than at the start: batches are made smaller until it "
-                "takes them",
-            )
-        self._note(logging.DEBUG, f"batches are of at most {self._smaller_batches} bytes now")
-        self._smaller_batches = 0
+    def _reduce_batches(self) -> None:
+        self._properties["batch.size"] = self._next_batch_size
+        if not self._has_reduced_batches:
+            self._has_reduced_batches = True
+            text = "the topic's max.message.bytes was lowered: reducing batches until it accepts them"
+            self._log(logging.WARNING, text)
+        self._log(logging.DEBUG, f"batches have at most {self._next_batch_size} bytes now")
+        self._next_batch_size = 0

@@ -70,7 +70,7 @@ class Ring:
         """Free everything before position `end`; return whether the chunker waits for room. For the producer."""
         # An end without bytes of its own (of an empty file) may have been freed with the one before; by now the
         # chunker may have begun again at the start, and the counter must not go back.
-        if end > self._words[_FREED]:
+        if end > self._words[_FREED]:  # noqa: PLR1730 - a comparison is faster than a call of max
             self._words[_FREED] = end
         return self._words[_WAITING] != 0
 

@@ -1,6 +1,6 @@
-"""The two wire formats: how a file is read for each, and what its messages are made of.
+"""The two wire formats: how a file is read for each, and what its messages consist of.
 
-One of the two is chosen at the start, and handed to chunkers and producers: neither knows which it is.
+One of them is chosen at the start and passed to chunkers and producers, which do not know which one it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dfud.messages import FileStart
 from dfud.uploading.file_reader import FileReader
 from dfud.uploading.hash_first_reader import HashFirstReader
 
-KafkaMessageParts = tuple[bytes, bytes, Optional[Headers]]  # value, key and headers, as a producer takes them
+KafkaMessageParts = tuple[bytes, bytes, Optional[Headers]]  # value, key and headers, as `produce` takes them
 
 
 class UnsendableFileError(Exception):
@@ -28,20 +28,20 @@ class UnsendableFileError(Exception):
 class FileMessages(Protocol):
     """The messages of one version of one file."""
 
-    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> KafkaMessageParts:
-        """Return the message of chunk `number`: its bytes, what the chunker computed of it, and of the file.
+    def message(self, number: int, data: bytes, digest: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the message of chunk `number`, given its bytes and their xxh3_64 (hex digits).
 
-        `whole` is the xxh3_128 of the file, which is only known for the last chunk.
+        `xxh3_128` is that of the file, and needed for the last chunk only.
         """
         ...
 
-    def again(self, number: int, value: bytes, whole: str) -> KafkaMessageParts:
-        """Return the message of chunk `number` of which `value` was the value."""
+    def rebuild(self, number: int, value: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the message of chunk `number` again, given its value."""
         ...
 
 
 class WireFormat(NamedTuple):
-    """What is different between the formats."""
+    """What differs between the formats."""
 
     reading: type[FileReader]  # how a chunker reads a file
     messages: Callable[[FileStart], FileMessages]  # for a producer; raises UnsendableFileError
@@ -57,40 +57,46 @@ class NativeMessages:
         self._last = count_chunks(start.version.size, start.chunk_size)
         self._headers = header_maker(start.version, start.chunk_size)
 
-    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> KafkaMessageParts:
+    def message(self, number: int, data: bytes, digest: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the bytes of the chunk with its headers; the last chunk's include the file's digest."""
         headers = self._headers(number, digest)
         if number == self._last:
-            headers.append(("xxh3_128", whole.encode()))
+            headers.append(("xxh3_128", xxh3_128.encode()))
         return data, self._key, headers
 
-    def again(self, number: int, value: bytes, whole: str) -> KafkaMessageParts:
-        return self.message(number, value, xxhash.xxh3_64_hexdigest(value).encode(), whole)
+    def rebuild(self, number: int, value: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the same message again; the value is the bytes of the chunk."""
+        return self.message(number, value, xxhash.xxh3_64_hexdigest(value).encode(), xxh3_128)
 
 
 class OpenMSIStreamMessages:
-    """OpenMSIStream's messages. The SHA-512 of a chunk is computed here, for the chunker has that of the file."""
+    """OpenMSIStream's messages.
+
+    The SHA-512 of a chunk is computed in the producer process, because the chunker computes that of the file.
+    """
 
     __slots__ = ("_encode", "_n_chunks", "_path")
 
     def __init__(self, start: FileStart) -> None:
+        """Raise UnsendableFileError if the path is not UTF-8."""
         self._path = start.version.path
         self._n_chunks = count_chunks(start.version.size, start.chunk_size)
         self._encode = encoder(start.version, start.chunk_size, start.sha512)
         try:
             self._path.decode("utf-8")
         except UnicodeDecodeError:
-            raise UnsendableFileError(
-                "its name is not UTF-8, and no OpenMSIStream could read its messages"
-            ) from None
+            raise UnsendableFileError("its name is not UTF-8, which OpenMSIStream cannot read") from None
 
-    def message(self, number: int, data: bytes, digest: bytes, whole: str) -> KafkaMessageParts:
+    def message(self, number: int, data: bytes, digest: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return OpenMSIStream's MessagePack of the chunk; it has no headers."""
         value = self._encode(number, hashlib.sha512(data).digest(), data)
         return value, message_key(self._path, number, self._n_chunks), None
 
-    def again(self, number: int, value: bytes, whole: str) -> KafkaMessageParts:
+    def rebuild(self, number: int, value: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the same message again."""
         return value, message_key(self._path, number, self._n_chunks), None
 
 
 NATIVE = WireFormat(FileReader, NativeMessages)
 OPENMSISTREAM = WireFormat(HashFirstReader, OpenMSIStreamMessages)
-WIRE_FORMATS = {"native": NATIVE, "openmsistream": OPENMSISTREAM}  # by the name that the configuration gives
+WIRE_FORMATS = {"native": NATIVE, "openmsistream": OPENMSISTREAM}  # by their names in the configuration file

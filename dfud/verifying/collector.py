@@ -77,8 +77,8 @@ class Collector:
 
     def _on_outage(self, outage: BrokerOutage) -> None:
         text = (
-            f"broker unreachable ({outage.why}): retrying"
-            if outage.why
+            f"broker unreachable ({outage.reason}): retrying"
+            if outage.reason
             else "broker reachable again: verification resumed"
         )
         print(text, file=sys.stderr)

@@ -159,7 +159,7 @@ class EventSource:
     # -- what no event reports
 
     def _recheck_created(self, at_once: bool = False) -> None:
-        """Check the created files that are due, or all of them: is anything still writing to them?"""
+        """Check whether anything is still writing to the created files that are due, or to any of them."""
         now = self._clock()
         for _ in range(len(self._created)):
             path, due = self._created.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Cause the faults and print what they cost; ends with 0 if nothing was lost and all went as it should."""
+"""Cause the faults and print what each one cost; exit with 0 if nothing was lost and all of them passed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.faults import report
 from tests.faults.catalogue import SECTIONS, all_faults
 from tests.faults.performance import Row, perform
 from tests.faults.scene import Fault
-from tests.helpers.uploading import start_children_without_nohup
+from tests.helpers.dispositions import default_dispositions_for_children
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
 
 def main(arguments: list[str]) -> int:
-    """Do as the command line says; return the exit status."""
+    """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
-    start_children_without_nohup()
+    default_dispositions_for_children()
     chosen = _choose(options.names)
     if options.list:
         for fault in chosen:
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         print("scripts/faults: no such fault; see --list", file=sys.stderr)
         return 2
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
-    print(f"seed {seed}: --seed {seed} has all of it happen again at the same instants", flush=True)
+    print(f"seed {seed}: --seed {seed} repeats all of it with the same instants and bytes", flush=True)
     began = time.monotonic()
     rows = _perform_all(chosen, seed, options.quick)
     minutes = (time.monotonic() - began) / 60
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _choose(names: list[str]) -> list[Fault]:
-    """Return the faults whose name, or whose section's title, has one of `names` in it; all if there are none."""
+    """Return the faults whose name or section title contains one of `names`; all faults if there are none."""
     if not names:
         return all_faults()
     return [
@@ -70,8 +70,8 @@ def _perform_all(faults: list[Fault], seed: int, is_quick: bool) -> list[Row]:
             for fault in faults:
                 row = perform(fault, kafka, work, seed, is_quick)
                 print(f"{row.verdict:7}  {row.took:6.1f} s  {fault.name}", flush=True)
-                for trouble in row.tally.told_troubles():
-                    print(f"    {trouble}", flush=True)
+                for failure in row.tally.first_failures():
+                    print(f"    {failure}", flush=True)
                 rows.append(row)
     return rows
 
@@ -99,10 +99,10 @@ def _report(rows: list[Row], seed: int, minutes: float) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="FAULT", help="parts of the names of faults or sections")
-    parser.add_argument("--list", action="store_true", help="list the faults, and cause none")
-    parser.add_argument("--quick", action="store_true", help="cause the quick ones, a few times each")
-    parser.add_argument("--seed", type=int, help="have the instants and bytes of an earlier run")
-    parser.add_argument("--report", action="store_true", help=f"write the table into docs/{DOCUMENT.name}, too")
+    parser.add_argument("--list", action="store_true", help="list the faults without causing them")
+    parser.add_argument("--quick", action="store_true", help="cause only the quick ones, a few times each")
+    parser.add_argument("--seed", type=int, help="repeat the instants and bytes of an earlier run")
+    parser.add_argument("--report", action="store_true", help=f"also write the table to docs/{DOCUMENT.name}")
     return parser
 
 

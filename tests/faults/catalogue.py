@@ -1,4 +1,4 @@
-"""All the faults, in the order of the table."""
+"""All faults, in the order of the table."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from tests.faults.scene import Fault
 
 
 class Section(NamedTuple):
-    """Faults that have something in common."""
+    """Faults with a common cause."""
 
     title: str
-    modules: tuple[str, ...]  # of this package, each with a list FAULTS
+    modules: tuple[str, ...]  # of this package, each with a list ``FAULTS``
 
     @property
     def faults(self) -> list[Fault]:
-        return [fault for name in self.modules for fault in import_module(f"faults.{name}").FAULTS]
+        """The faults of all modules of the section."""
+        return [fault for name in self.modules for fault in import_module(f"tests.faults.{name}").FAULTS]
 
 
 SECTIONS = (
-    Section("Ourselves", ("killing", "workers", "signals", "outputs", "limits", "clock")),
+    Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
     Section("Kafka", ("broker_away", "network", "topic_changes", "access", "cluster_nodes")),
     Section("Files", ("changing", "odd_files", "vanishing")),
     Section("The kernel's limits", ("kernel",)),
@@ -29,8 +30,8 @@ SECTIONS = (
 
 
 def all_faults() -> list[Fault]:
-    """List the faults of all sections; no two have one name."""
+    """Return the faults of all sections; their names are unique."""
     faults = [fault for section in SECTIONS for fault in section.faults]
     names = [fault.name for fault in faults]
-    assert len(set(names)) == len(names), "two faults of one name"
+    assert len(set(names)) == len(names), "two faults have the same name"
     return faults

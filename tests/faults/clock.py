@@ -12,7 +12,7 @@ _HOUR_NS = 3_600 * 10**9
 
 
 def set_back(scene: Scene, tally: Tally, times: int) -> None:
-    """Have files come that are not recognised before a kill, and are older than the run by the clock."""
+    """Add files that are not detected before a kill and that, by the clock, are older than the run."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.config(), topic) as upload:
@@ -31,6 +31,6 @@ def set_back(scene: Scene, tally: Tally, times: int) -> None:
 FAULTS = [
     Fault(
         "the clock is set back by an hour, then a kill -9", set_back, times=3, quick=1,
-        injected="the run's beginning, as LOGS has it, is set forward",
+        injected="the start of the run, as recorded in LOGS, is set forward",
     ),
 ]  # fmt: skip

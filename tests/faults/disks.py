@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.changing import NO_PRIVILEGE
 from tests.faults.mounting import Disk, tmpfs
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, command, completed, tree, upload_once, uploading
 
@@ -16,7 +16,7 @@ _NOBODY = 65534
 
 
 def fill_logs(scene: Scene, tally: Tally, times: int) -> None:
-    """Leave no room for LOGS, and make room again: all goes on, and in the end all is recorded."""
+    """Fill the disk of LOGS, then free it: uploading goes on, and at the end everything is recorded."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         (directory / "LOGS").mkdir()
@@ -26,20 +26,20 @@ def fill_logs(scene: Scene, tally: Tally, times: int) -> None:
                 _fill_up(ballast)
                 tally.times += 1
                 scene.fill(directory, 100, 20_000)
-                upload.wait_for("completed table cannot be written.*No space left")
+                upload.wait_for("cannot write the completed table.*No space left")
                 scene.fill(directory, 20, 20_000, "later")
                 ballast.unlink()
                 with tally.recovering():
-                    upload.wait_for("completed table is written again")
+                    upload.wait_for("writing the completed table works again")
                 upload.quit()
             scene.check(tally, directory, topic)
-            tally.require(len(completed(directory, topic)) == 120, "not each file has its row")
+            tally.require(len(completed(directory, topic)) == 120, "some files have no row")
             upload_once(directory, scene.config(), topic)
-            _check_none_twice(scene, tally, topic)
+            tally.require_no_repeats(scene.on_topic(topic))
 
 
 def fill_logs_for_good(scene: Scene, tally: Tally, times: int) -> None:
-    """Leave no room for LOGS to the end: it ends with 1, and the next start sends what is not recorded."""
+    """Keep the disk of LOGS full to the end: it exits with 1, and the next run sends what is not recorded."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         (directory / "LOGS").mkdir()
@@ -49,12 +49,12 @@ def fill_logs_for_good(scene: Scene, tally: Tally, times: int) -> None:
                 _fill_up(ballast)
                 tally.times += 1
                 scene.fill(directory, 100, 20_000)
-                upload.wait_for("completed table cannot be written.*No space left")
+                upload.wait_for("cannot write the completed table.*No space left")
                 upload.say("quit")
                 status, text = upload.end()
             tally.require(status == 1 and "some tables could not be written" in text, text)
             tally.require("Traceback" not in text, text)
-            upload = Upload(command(directory, scene.config(), topic, "--once"))  # there is no room at its start
+            upload = Upload(command(directory, scene.config(), topic, "--once"))  # the disk is full when it starts
             try:
                 status, text = upload.end()
             finally:
@@ -64,7 +64,7 @@ def fill_logs_for_good(scene: Scene, tally: Tally, times: int) -> None:
             with tally.recovering(), uploading(directory, scene.config(), topic) as upload:
                 upload.quit()
             scene.check(tally, directory, topic)
-            tally.require(len(completed(directory, topic)) >= 100, "not each file has its row")
+            tally.require(len(completed(directory, topic)) >= 100, "some files have no row")
 
 
 def _fill_up(path: Path) -> None:
@@ -76,14 +76,8 @@ def _fill_up(path: Path) -> None:
             return
 
 
-def _check_none_twice(scene: Scene, tally: Tally, topic: str) -> None:
-    on_topic = scene.on_topic(topic)
-    repeated = sum(version.duplicates for versions in on_topic.values() for version in versions.values())
-    tally.require(not repeated, f"{repeated} chunks were sent twice")
-
-
-def turn_read_only(scene: Scene, tally: Tally, times: int) -> None:
-    """Have the disk turn read-only at work, as ext4 does after an error; repair it, and start again."""
+def make_read_only(scene: Scene, tally: Tally, times: int) -> None:
+    """Make the disk read-only during an upload, as ext4 does after an error; repair it and start again."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         disk = Disk(scene.path("disk"), directory, 64)
@@ -91,9 +85,9 @@ def turn_read_only(scene: Scene, tally: Tally, times: int) -> None:
             with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
                 scene.fill(directory, 4, 4_000_000)
                 subprocess.run(["sync", "--file-system", directory], check=True)
-                disk.turn_read_only()
+                disk.make_read_only()
                 tally.times += 1
-                upload.wait_for("table can(not|'t) be written")
+                upload.wait_for("cannot write .*; retrying")
                 upload.say("quit")
                 status, text = upload.end()
             tally.require(status == 1 and "some tables could not be written" in text, text)
@@ -110,7 +104,7 @@ def turn_read_only(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def break_disk(scene: Scene, tally: Tally, times: int) -> None:
-    """Have a file on a disk that does not give some of its blocks for a while (EIO); the others are delivered."""
+    """Make some blocks of a file unreadable for a while (EIO); the other files are delivered."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         image = scene.path("disk")
@@ -128,7 +122,7 @@ def break_disk(scene: Scene, tally: Tally, times: int) -> None:
                 rest = file.read()
                 file.truncate(end)
             with uploading(directory, scene.config(), topic, "--upload_existing") as upload:
-                upload.wait_for("broken0 can't be read: Input/output error; it is tried again")
+                upload.wait_for("cannot read broken0: Input/output error; retrying")
                 tally.times += 1
                 for _ in range(3):
                     upload.wait_for("file. all|file.: all")
@@ -144,7 +138,7 @@ def break_disk(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def _forget(path: Path) -> None:
-    """Have the kernel forget what it has read of a file."""
+    """Drop a file from the page cache."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -153,12 +147,12 @@ def _forget(path: Path) -> None:
 
 
 def _end_of(path: Path) -> int:
-    """Return a place on its disk in the last megabyte of a file, where all that lies behind is free or its own."""
+    """Return an offset on the disk, in the last megabyte of a file, after which there is nothing but this file."""
     done = subprocess.run(
         ["filefrag", "-b1048576", "-v", path], capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
-        raise Skipped(f"filefrag: {done.stderr.strip()}")
+        raise UnavailableError(f"filefrag: {done.stderr.strip()}")
     extents = [line.split() for line in done.stdout.splitlines() if "eof" in line]
     words = extents[-1]
     last = int(words[4].rstrip(":."))
@@ -166,9 +160,9 @@ def _end_of(path: Path) -> int:
 
 
 def own_logs_by_another(scene: Scene, tally: Tally, times: int) -> None:
-    """Give LOGS to another user, who lets nobody write: one line says so, and nothing is sent."""
+    """Give LOGS to another user without write access for others: one line reports it, and nothing is sent."""
     if os.geteuid() != 0:
-        raise Skipped("giving a folder away needs root")
+        raise UnavailableError("changing the owner of a folder needs root")
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         scene.fill(directory, 3, 40_000)
@@ -185,9 +179,9 @@ def own_logs_by_another(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("no room for LOGS, then room again", fill_logs, times=3, quick=1),
-    Fault("no room for LOGS to the end", fill_logs_for_good, times=3),
-    Fault("the disk turns read-only", turn_read_only, times=3, quick=1),
-    Fault("a disk does not give a file's blocks (EIO)", break_disk, times=2, quick=1),
-    Fault("LOGS belongs to another", own_logs_by_another, times=1, quick=1),
+    Fault("the disk of LOGS is full for a while", fill_logs, times=3, quick=1),
+    Fault("the disk of LOGS is full to the end", fill_logs_for_good, times=3),
+    Fault("the disk becomes read-only", make_read_only, times=3, quick=1),
+    Fault("blocks of a file are unreadable (EIO)", break_disk, times=2, quick=1),
+    Fault("LOGS belongs to another user", own_logs_by_another, times=1, quick=1),
 ]

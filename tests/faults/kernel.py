@@ -1,4 +1,4 @@
-"""The limits of inotify(7), and events that come faster than folders can be watched."""
+"""The limits of inotify(7), and events that are faster than folders can be watched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import uploading
 
@@ -14,10 +14,10 @@ _QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
 def overflow(scene: Scene, tally: Tally, times: int) -> None:
-    """Stop the watcher while more happens than the kernel keeps events of."""
+    """Stop the watcher while more events happen than the kernel queues."""
     events = int(_QUEUE.read_text())
     if events > 100_000:
-        raise Skipped(f"{_QUEUE} is {events}: too many to be made")
+        raise UnavailableError(f"{_QUEUE} is {events}: too many to cause")
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         (directory / "folder").mkdir()
@@ -39,18 +39,18 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def _limited(setting: str, number: int) -> list[str]:
-    """Return a command that starts another in a user namespace with so many of something. Raises Skipped."""
+    """Return a command that runs another one in a user namespace with a limit. Raises UnavailableError."""
     words = ["unshare", "--user", "--map-root-user"]
     file = f"/proc/sys/user/{setting}"
     by = [*words, "sh", "-c", f'echo {number} > {file} && exec "$@"', "sh"]
     done = subprocess.run([*by, "true"], capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
-        raise Skipped(f"no user namespace with {file}: {done.stderr.strip()}")
+        raise UnavailableError(f"no user namespace with {file}: {done.stderr.strip()}")
     return by
 
 
 def run_out_of_watches(scene: Scene, tally: Tally, times: int) -> None:
-    """Have more folders than may be watched, from the start or from later on."""
+    """Create more folders than may be watched, before or after the start."""
     by = _limited("max_inotify_watches", 20)
     for number in range(times):
         directory, topic = scene.directory(), scene.topic()
@@ -74,7 +74,7 @@ def _make_folders(scene: Scene, directory: Path, name: str) -> None:
 
 
 def run_out_of_instances(scene: Scene, tally: Tally, times: int) -> None:
-    """Allow no inotify instance at all."""
+    """Allow no inotify instance."""
     by = _limited("max_inotify_instances", 0)
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
@@ -88,7 +88,7 @@ def run_out_of_instances(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def make_folders_and_files(scene: Scene, tally: Tally, times: int) -> None:
-    """Make folders in new folders with a file in the innermost, faster than they can be watched."""
+    """Create nested folders with a file in the innermost, faster than they can be watched."""
     directory, topic = scene.directory(), scene.topic()
     with uploading(directory, scene.config(), topic) as upload:
         for number in range(times):
@@ -104,8 +104,8 @@ def make_folders_and_files(scene: Scene, tally: Tally, times: int) -> None:
 
 
 FAULTS = [
-    Fault("the kernel's queue of file events runs over", overflow, times=3, quick=1),
+    Fault("the inotify queue overflows", overflow, times=3, quick=1),
     Fault("max_user_watches is reached", run_out_of_watches, times=4, quick=1),
     Fault("max_user_instances is reached", run_out_of_instances, times=2, quick=1),
-    Fault("mkdir -p a/b/c and a file in it at once", make_folders_and_files, times=10_000, quick=300),
+    Fault("mkdir -p a/b/c and immediately a file in it", make_folders_and_files, times=10_000, quick=300),
 ]

@@ -1,4 +1,4 @@
-"""kill -9, of everything."""
+"""kill -9 of the whole program."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from tests.faults.tally import Files, Tally
 from tests.helpers.reader import read_topic
 from tests.helpers.uploading import Upload, command, upload_once, wait_until
 
-_A_TOPIC = 10  # kills, after which another topic is begun: each is read back after each kill
-_BEHIND = 5.0  # s, which the tables may be behind
-_ON_ITS_WAY = 0.5  # s, from the broker's clock to the acknowledgement's being taken in
+_KILLS_PER_TOPIC = 10  # as the topic is read back after each kill
+_MAX_DELAY_S = 5.0  # from an acknowledgement to its record in the tables
+_MAX_TRANSIT_S = 0.5  # from the broker's timestamp to the handling of the acknowledgement
 
 
 def kill_everything(scene: Scene, tally: Tally, times: int) -> None:
-    """Kill the program at any instant of its life, and start it again.
+    """Kill the program at any instant of its life and start it again.
 
-    A run that is told to end from the outset goes through everything: start, consolidation of what the run before
-    has left, upload, end. How long that takes is measured, and any instant of it is as likely as any other.
+    A run with ``--once`` goes through all phases: start, consolidation of what the previous run has left, upload,
+    end. Its duration is measured, and all instants of it are equally likely.
     """
     config, slow = scene.config(), scene.slow_config()
     while tally.times < times:
         directory, topic = scene.directory(), scene.topic()
         span = 1.0
         small = scene.random.random() < 0.5
-        for number in range(min(_A_TOPIC, times - tally.times)):
+        for number in range(min(_KILLS_PER_TOPIC, times - tally.times)):
             if small:
                 scene.fill(directory, 200, 2_000, f"small{number}-")
             else:
                 scene.fill(directory, 2, 2_000_000, f"large{number}-")
             chosen = scene.random.choice([config, slow])
-            if not _is_killed_within(scene, Upload(command(directory, chosen, topic, "--once")), span):
+            if not _kill_within(scene, Upload(command(directory, chosen, topic, "--once")), span):
                 continue
             tally.times += 1
             before = scene.on_topic(topic)
             recorded = tally.check_recorded(directory, topic, before)
             if scene.random.random() < 0.5:
-                continue  # the next one is killed before all is there
+                continue  # the next run is killed before everything is delivered
             with tally.recovering():
                 upload_once(directory, config, topic)
             span = tally.seconds[-1]
@@ -51,15 +51,15 @@ def kill_everything(scene: Scene, tally: Tally, times: int) -> None:
         scene.check(tally, directory, topic)
 
 
-def _is_killed_within(scene: Scene, upload: Upload, span: float) -> bool:
-    """Kill a program within so many seconds from its start, unless it has ended by itself."""
+def _kill_within(scene: Scene, upload: Upload, span: float) -> bool:
+    """Kill a program at a random instant of the first `span` seconds; return whether it was still running."""
     try:
-        time.sleep(scene.random.uniform(0.0, span))  # the instant itself is what is wanted
+        time.sleep(scene.random.uniform(0.0, span))  # the fault has to strike at a random instant
         if upload.process.poll() is not None:
             return False
         if scene.random.random() < 0.5:
             upload.kill()
-        else:  # the supervisor alone: the kernel takes the workers with it
+        else:  # only the supervisor: the kernel kills the workers
             workers = upload.workers().values()
             os.kill(upload.process.pid, signal.SIGKILL)
             upload.process.wait()
@@ -70,7 +70,7 @@ def _is_killed_within(scene: Scene, upload: Upload, span: float) -> bool:
 
 
 def _check_not_sent_again(tally: Tally, recorded: dict[bytes, set[int]], before: Files, after: Files) -> None:
-    """Check that no chunk that was recorded is on the topic more often than before."""
+    """Check that no recorded chunk is on the topic more often than before."""
     for path, numbers in recorded.items():
         for upload_id, version in after.get(path, {}).items():
             earlier = before.get(path, {}).get(upload_id)
@@ -81,15 +81,17 @@ def _check_not_sent_again(tally: Tally, recorded: dict[bytes, set[int]], before:
 
 
 def kill_after_a_while(scene: Scene, tally: Tally, times: int) -> None:
-    """Kill a program that has been at work for longer than its tables may be behind, while more files come."""
+    """Kill a program that has run for longer than its tables may lag, while files are being added."""
     config = scene.config()
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic(message_timestamp_type="LogAppendTime")
         upload = Upload(command(directory, config, topic))
         try:
             upload.wait_for("watching")
-            with _writing(scene, directory):
-                time.sleep(scene.random.uniform(_BEHIND + 1, 2 * _BEHIND))  # the instant itself is what is wanted
+            with _Writer(scene, directory):
+                time.sleep(
+                    scene.random.uniform(_MAX_DELAY_S + 1, 2 * _MAX_DELAY_S)
+                )  # the fault has to strike at a random instant
                 killed_at = time.time()
                 upload.kill()
         finally:
@@ -104,8 +106,8 @@ def kill_after_a_while(scene: Scene, tally: Tally, times: int) -> None:
         _check_ages(scene, tally, topic, killed_at)
 
 
-class _writing:
-    """Write files of all sizes, one after another, for the time of the block."""
+class _Writer:
+    """Writes files of all sizes, one after another, for the duration of the block."""
 
     def __init__(self, scene: Scene, directory: Path) -> None:
         self._random, self._directory = scene.random, directory
@@ -129,17 +131,17 @@ class _writing:
 
 
 def _check_ages(scene: Scene, tally: Tally, topic: str, killed_at: float) -> None:
-    """Check of each chunk that is twice on the topic that it came there not long before the kill."""
+    """Check that each repeated chunk was first written shortly before the kill."""
     times = defaultdict(list)
     for message in read_topic(scene.kafka.bootstrap, topic):
         times[message.key, message.headers["upload_id"], message.headers["chunk"]].append(message.timestamp_ms)
-    for (path, _, chunk), came in times.items():
-        age = killed_at - came[0] / 1000
-        if len(came) > 1 and age > _BEHIND + _ON_ITS_WAY:
+    for (path, _, chunk), timestamps_ms in times.items():
+        age = killed_at - timestamps_ms[0] / 1000
+        if len(timestamps_ms) > 1 and age > _MAX_DELAY_S + _MAX_TRANSIT_S:
             tally.complain(f"{path!r}: chunk {chunk!r}, acknowledged {age:.1f} s before the kill, is sent again")
 
 
 FAULTS = [
     Fault("kill -9 of everything at any instant", kill_everything, times=200, quick=3),
-    Fault("kill -9 of everything at work for 6 to 10 s", kill_after_a_while, times=10),
+    Fault("kill -9 of everything after 6 to 10 s", kill_after_a_while, times=10),
 ]

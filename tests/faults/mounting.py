@@ -1,4 +1,4 @@
-"""File systems for a fault, mounted where nobody else sees them: root only."""
+"""File systems for a fault, mounted in a namespace of their own: root only."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from tests.faults.scene import Skipped
+from tests.faults.scene import UnavailableError
 
 _CLONE_NEWNS = 0x20000  # unshare(2)
 
 
 @cache
 def _hide_mounts() -> None:
-    """Give this process mounts of its own, which end with it. Raises Skipped."""
+    """Give this process a mount namespace, which ends with it. Raises UnavailableError."""
     if os.geteuid() != 0 or ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) != 0:
-        raise Skipped("mounting needs root")
+        raise UnavailableError("mounting needs root")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 def _run(*words: object) -> None:
     done = subprocess.run([str(word) for word in words], stderr=subprocess.PIPE, encoding="utf-8", check=False)
     if done.returncode:
-        raise Skipped(f"{words[0]}: {done.stderr.strip()}")
+        raise UnavailableError(f"{words[0]}: {done.stderr.strip()}")
 
 
 @contextmanager
 def tmpfs(where: Path, megabytes: int) -> Iterator[None]:
-    """Mount a file system in memory for the time of the block. Raises Skipped."""
+    """Mount a file system in memory for the duration of the block. Raises UnavailableError."""
     _hide_mounts()
     _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "dfud-fault", where)
     try:
@@ -41,12 +41,12 @@ def tmpfs(where: Path, megabytes: int) -> Iterator[None]:
 
 
 def unmount(where: Path) -> None:
-    """Take away what is mounted there, even if it is in use."""
+    """Unmount what is mounted there, even if it is in use."""
     subprocess.run(["umount", "--lazy", where], stderr=subprocess.DEVNULL, check=False)
 
 
 class Disk:
-    """An ext4 file system in a file, through a loop device: a disk that can be broken. Raises Skipped."""
+    """An ext4 file system in an image file, by a loop device, that can be broken. Raises UnavailableError."""
 
     def __init__(self, image: Path, where: Path, megabytes: int) -> None:
         _hide_mounts()
@@ -61,11 +61,11 @@ class Disk:
             ["losetup", "-f", "--show", self.image], capture_output=True, encoding="utf-8", check=False
         )
         if done.returncode:
-            raise Skipped(f"no loop device: {done.stderr.strip()}")
+            raise UnavailableError(f"no loop device: {done.stderr.strip()}")
         self.device = done.stdout.strip()
         try:
             _run("mount", "-o", "errors=remount-ro", self.device, self.where)
-        except Skipped:
+        except UnavailableError:
             _run("losetup", "-d", self.device)
             raise
 
@@ -74,17 +74,17 @@ class Disk:
         subprocess.run(["losetup", "-d", self.device], stderr=subprocess.DEVNULL, check=False)
 
     def repair(self) -> None:
-        """Unmount, check and mount it again; nobody may use it."""
+        """Unmount, check and mount it; it must not be in use."""
         self.unmount()
         subprocess.run(
             ["fsck.ext4", "-y", self.image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
         )
         self.mount()
 
-    def turn_read_only(self) -> None:
-        """Have the kernel find an error in it, after which it lets nobody write. Raises Skipped."""
+    def make_read_only(self) -> None:
+        """Report an error in it to the kernel, which then makes it read-only. Raises UnavailableError."""
         trigger = Path("/sys/fs/ext4", Path(self.device).name, "trigger_fs_error")
         try:
             trigger.write_text("1")
-        except OSError as problem:
-            raise Skipped(f"no error can be had from ext4: {problem}") from None
+        except OSError as error:
+            raise UnavailableError(f"cannot trigger an error of ext4: {error}") from None

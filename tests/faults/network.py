@@ -1,4 +1,4 @@
-"""A network between the program and the broker that stalls, cuts and delays: a TCP proxy of the tests."""
+"""A network that stalls, cuts and delays: a TCP proxy between the program and the broker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.uploading import uploading
 
 
 class _Line(NamedTuple):
-    """A broker, and the proxy that clients of it go through."""
+    """A broker, and the proxy that its clients connect to."""
 
     node: KafkaNode
     proxy: Proxy
@@ -33,7 +33,7 @@ def _line(scene: Scene) -> Iterator[_Line]:
 
 
 def stall(scene: Scene, tally: Tally, times: int) -> None:
-    """Have the connections stay open and nothing pass, for longer than librdkafka waits for an answer."""
+    """Keep connections open but pass nothing, for longer than librdkafka waits for a response."""
     seconds = 8.0 if scene.is_quick else 30.0
     with _line(scene) as (node, proxy):
         directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
@@ -42,36 +42,36 @@ def stall(scene: Scene, tally: Tally, times: int) -> None:
             for number in range(times):
                 scene.fill(directory, 3, 8_000_000, f"before{number}-")
                 upload.wait_for("broken into")
-                time.sleep(scene.random.uniform(0.0, 0.3))  # the instant itself is what is wanted
+                time.sleep(scene.random.uniform(0.0, 0.3))  # the fault has to strike at a random instant
                 proxy.stall()
                 began = time.monotonic()
                 tally.times += 1
                 scene.fill(directory, 20, 100_000, f"meanwhile{number}-")
                 upload.wait_for(AWAY, REPORTED_WITHIN_S)
-                time.sleep(max(0.0, began + seconds - time.monotonic()))  # the fault itself
+                time.sleep(max(0.0, began + seconds - time.monotonic()))  # the duration of the fault
                 proxy.heal()
                 with tally.recovering():
                     upload.wait_for(BACK)
                     wait_until_recorded(directory, topic)
             text = upload.quit()
-        tally.require(text.count(AWAY) == times, lambda: f"it is told {text.count(AWAY)} times: {text}")
+        tally.require(text.count(AWAY) == times, f"reported {text.count(AWAY)} times: {text}")
         scene.check(tally, directory, topic, node.internal_bootstrap)
 
 
 def cut(scene: Scene, tally: Tally, times: int) -> None:
-    """Reset all connections again and again; every third time none can be made for 3 s."""
+    """Reset all connections again and again; every third time, refuse new ones for 3 s."""
     with _line(scene) as (node, proxy):
         directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
         config = scene.config(proxy.address, batch_num_messages="1")
         with uploading(directory, config, topic) as upload:
             for number in range(times):
                 scene.fill(directory, 1, 2_000_000, f"file{number}-")
-                time.sleep(scene.random.uniform(0.0, 0.5))  # the instant itself is what is wanted
+                time.sleep(scene.random.uniform(0.0, 0.5))  # the fault has to strike at a random instant
                 refusing = number % 3 == 0
                 proxy.cut(refuse=refusing)
                 tally.times += 1
                 if refusing:
-                    time.sleep(3.0)  # the fault itself
+                    time.sleep(3.0)  # the duration of the fault
                 proxy.heal()
             with tally.recovering():
                 text = upload.quit()
@@ -80,7 +80,7 @@ def cut(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def delay(scene: Scene, tally: Tally, times: int) -> None:
-    """Have everything come late, each time by more."""
+    """Delay everything, each time by more."""
     with _line(scene) as (node, proxy):
         for number in range(times):
             directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
@@ -93,10 +93,11 @@ def delay(scene: Scene, tally: Tally, times: int) -> None:
                 with tally.recovering():
                     text = upload.quit()
             proxy.heal()
-            tally.require(text.count(AWAY) <= 1 + number % 3, text)  # what is slow is silent, too, but told seldom
+            tally.require(
+                text.count(AWAY) <= 1 + number % 3, text
+            )  # a slow broker is silent, too, but seldom for long enough
             on_topic = scene.check(tally, directory, topic, node.internal_bootstrap)
-            repeated = sum(each.duplicates for versions in on_topic.values() for each in versions.values())
-            tally.require(not repeated, f"{repeated} chunks were sent twice, though nothing was cut")
+            tally.require_no_repeats(on_topic)
 
 
 FAULTS = [

@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.scene import Fault, Scene, Skipped
+from tests.faults.scene import Fault, Scene, UnavailableError
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
 
 _TERABYTE = 10**12
-_FLAT = 900_000_000  # bytes of memory of all processes together; the default queues may take 625 MB
+_MAX_MEMORY = 900_000_000  # bytes of all processes; the default queues may take 625 MB
 _TIMES_NS = (
     -1, -(10**18), 0, 1, 2**31 * 10**9, 2**33 * 10**9, 4 * 10**18,
 )  # fmt: skip
 
 
 def make_other_kinds(scene: Scene, tally: Tally, times: int) -> None:
-    """Make what is no regular file, and links: links to files count as files, all else is left out."""
+    """Create links and other kinds of files: links to files are uploaded, everything else is not."""
     for _ in range(times):
         directory, topic, outside = scene.directory(), scene.topic(), scene.directory()
         scene.fill(outside, 3, 50_000, "outside")
@@ -48,14 +48,14 @@ def make_other_kinds(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 1
             with tally.recovering():
                 upload.quit()
-        upload_once(directory, scene.config(), topic)  # a scan must come to the same
+        upload_once(directory, scene.config(), topic)  # a scan must find the same files
         on_topic = scene.check(tally, directory, topic)
         more = on_topic.keys() - tree(directory).keys()
-        tally.require(not more, f"{more} are no files")
+        tally.require(not more, f"{more} are not files")
 
 
 def make_odd_names(scene: Scene, tally: Tally, times: int) -> None:
-    """Give files and folders names of every byte, and of 255 of them."""
+    """Give files and folders names that contain every byte, and names of 255 bytes."""
     every = bytes(byte for byte in range(1, 256) if byte != ord("/"))
     names = [bytes([byte]) for byte in every if byte != ord(".")]
     names += [bytes([byte]) * 255 for byte in b"n\xff\n\",\r '"] + [every[:127], every[127:]]
@@ -73,12 +73,12 @@ def make_odd_names(scene: Scene, tally: Tally, times: int) -> None:
         upload_once(directory, scene.config(), topic)
         on_topic = scene.check(tally, directory, topic)
         tally.require(
-            on_topic.keys() == tree(directory).keys(), "the topic's names are not those of the directory"
+            on_topic.keys() == tree(directory).keys(), "the topic and the directory have different names"
         )
 
 
 def go_deep(scene: Scene, tally: Tally, times: int) -> None:
-    """Nest folders so that paths are longer than PATH_MAX (4,096 bytes), which most programs can't open."""
+    """Nest folders so that paths are longer than PATH_MAX (4,096 bytes), which most programs cannot open."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         expected = {}
@@ -105,7 +105,7 @@ def go_deep(scene: Scene, tally: Tally, times: int) -> None:
 
 @contextmanager
 def _removed_by_rm(directory: Path) -> Iterator[None]:
-    """Remove a directory that is too deep for Python's own means."""
+    """Remove a directory that is too deep for shutil."""
     try:
         yield
     finally:
@@ -113,7 +113,7 @@ def _removed_by_rm(directory: Path) -> Iterator[None]:
 
 
 def fill_folder(scene: Scene, tally: Tally, times: int) -> None:
-    """Write very many files into one folder."""
+    """Write 100,000 files into one folder."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.config(), topic) as upload:
@@ -125,27 +125,28 @@ def fill_folder(scene: Scene, tally: Tally, times: int) -> None:
                 status, text = upload.end(300)
         tally.require(status == 0, text)
         on_topic = scene.check(tally, directory, topic)
-        repeated = sum(version.duplicates for versions in on_topic.values() for version in versions.values())
-        tally.require(not repeated, f"{repeated} chunks were sent twice")
+        tally.require_no_repeats(on_topic)
 
 
 def make_terabyte(scene: Scene, tally: Tally, times: int) -> None:
-    """Upload a sparse file of a terabyte: it begins, memory stays flat, a kill loses nothing."""
+    """Upload a sparse file of a terabyte: it starts, memory stays flat, and a kill loses nothing."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         try:
             with (directory / "sparse").open("wb") as file:
                 file.truncate(_TERABYTE)
-        except OSError as problem:
-            raise Skipped(f"the file system has no file of a terabyte: {problem.strerror}") from None
-        zipped = scene.config(compression_type="zstd")  # or the topic would have it all
-        with uploading(directory, zipped, topic, "--upload_existing", "--chunk_size", 2**19) as upload:
+        except OSError as error:
+            raise UnavailableError(
+                f"the file system does not support files of a terabyte: {error.strerror}"
+            ) from None
+        compressed = scene.config(compression_type="zstd")  # or the topic would fill the disk
+        with uploading(directory, compressed, topic, "--upload_existing", "--chunk_size", 2**19) as upload:
             tally.times += 1
             (directory / "small").write_bytes(b"not held up by it")
             upload.wait_for("small: all")
             first = _memory_after(upload, directory, topic, 500)
             last = _memory_after(upload, directory, topic, 2000)
-            tally.require(last < _FLAT, f"it uses {last:,} bytes, after {first:,}")
+            tally.require(last < _MAX_MEMORY, f"memory grew from {first:,} to {last:,} bytes")
             upload.kill()
         on_topic = scene.on_topic(topic)
         tally.check_recorded(directory, topic, on_topic)
@@ -154,7 +155,7 @@ def make_terabyte(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def _memory_after(upload: Upload, directory: Path, topic: str, chunks: int) -> int:
-    """Return how much memory is in use once so many chunks have been delivered (bytes)."""
+    """Return the memory in use (bytes) once so many chunks have been delivered."""
     wait_until(lambda: _delivered(directory, topic) >= chunks)
     return _memory(upload)
 
@@ -164,18 +165,17 @@ def _delivered(directory: Path, topic: str) -> int:
 
 
 def _memory(upload: Upload) -> int:
-    """Return the memory of all workers, what they share counted once for each that has it (bytes)."""
+    """Return the memory of all workers (bytes), without what they share."""
     return sum(worker.memory_info().rss - worker.memory_info().shared for worker in upload.workers().values())
 
 
 def set_odd_times(scene: Scene, tally: Tally, times: int) -> None:
-    """Give files times in the future, before 1970, and at the ends of what file systems hold."""
+    """Give files mtimes in the future, before 1970, and at the limits of file systems."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.config(), topic) as upload:
             for number, time_ns in enumerate(_TIMES_NS):
-                path = directory / f"file{number}"
-                with path.open("wb") as file:
+                with (directory / f"file{number}").open("wb") as file:
                     file.write(scene.random.randbytes(40_000))
                     file.flush()
                     os.utime(file.fileno(), ns=(time_ns, time_ns))
@@ -185,9 +185,9 @@ def set_odd_times(scene: Scene, tally: Tally, times: int) -> None:
         upload_once(directory, scene.config(), topic)
         on_topic = scene.check(tally, directory, topic)
         for path, versions in on_topic.items():
-            found = os.stat(os.path.join(os.fsencode(directory), path)).st_mtime_ns
-            told = [version.mtime_ns for version in versions.values()]
-            tally.require(told == [found], f"{path!r} has the times {told} and not {found}")
+            expected = (directory / os.fsdecode(path)).stat().st_mtime_ns
+            times_ns = [version.mtime_ns for version in versions.values()]
+            tally.require(times_ns == [expected], f"{path!r} has the times {times_ns} and not {expected}")
 
 
 FAULTS = [

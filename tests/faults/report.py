@@ -1,4 +1,4 @@
-"""The table of the faults: for the console, and between markers in a document."""
+"""The table of faults, for the console and between markers in a document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- the table of scripts/faults -->\n", "<!-- the end of the tabl
 
 
 def plain(rows: Sequence[Row]) -> Iterator[str]:
-    """Give the lines of the table for a console."""
+    """Yield the lines of the table for a console."""
     table = [list(COLUMNS), *(row.cells() for row in rows)]
     widths = [max(len(cells[column]) for cells in table) for column in range(len(COLUMNS))]
     for cells in table:
@@ -21,7 +21,7 @@ def plain(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def markdown(sections: Sequence[tuple[str, Sequence[Row]]]) -> Iterator[str]:
-    """Give the lines of the table for a document, a section's name in a row of its own."""
+    """Yield the lines of the table in Markdown; each section's title has a row of its own."""
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|---|{'---:|' * (len(COLUMNS) - 2)}---|"
     for title, rows in sections:
@@ -32,10 +32,10 @@ def markdown(sections: Sequence[tuple[str, Sequence[Row]]]) -> Iterator[str]:
 
 
 def write(document: Path, lines: Iterable[str]) -> None:
-    """Put lines between the markers of a document. Raises ValueError where it has none."""
+    """Replace the lines between the markers of a document. Raises ValueError if it has none."""
     before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{document} has no place for the table")
+        raise ValueError(f"{document} has no markers for the table")
     text = "".join(f"{line}\n" for line in lines)
     document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

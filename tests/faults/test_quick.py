@@ -20,4 +20,4 @@ def test_nothing_is_lost(fault: Fault, kafka: KafkaNode, tmp_path: Path) -> None
     row = perform(fault, kafka, tmp_path, SEED, is_quick=True)
     if row.skipped:
         pytest.skip(row.skipped)
-    assert row.verdict == "passed", "\n".join(row.tally.told_troubles())
+    assert row.verdict == "passed", "\n".join(row.tally.first_failures())

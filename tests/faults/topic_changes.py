@@ -1,4 +1,4 @@
-"""A topic that is changed or deleted while it is uploaded to, and a producer that fails for good."""
+"""A topic that is changed or deleted during an upload, and a producer with fatal errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -37,10 +38,10 @@ def _set_topic(bootstrap: str, topic: str, settings: Mapping[str, str]) -> None:
 
 
 def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
-    """Delete the topic in the middle and make it again a few seconds later.
+    """Delete the topic during an upload and recreate it a few seconds later.
 
-    What was acknowledged on the deleted one is gone with it. What was not, and all that comes later, must be on
-    the new one.
+    Chunks acknowledged on the deleted topic are gone with it. All others, and all later files, must be on the new
+    one.
     """
     bootstrap = scene.kafka.internal_bootstrap
     admin = AdminClient({"bootstrap.servers": bootstrap})
@@ -52,11 +53,11 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 3, 8_000_000, "during")
             upload.wait_for("during")
             admin.delete_topics([topic])[topic].result(_ANSWER_S)
-            # Till then the broker takes messages for it.
-            wait_until(lambda topic=topic: not _has_logs(scene, topic))
+            # Until then, the broker accepts messages for it.
+            wait_until(partial(_is_deleted, scene, topic))
             tally.times += 1
             scene.fill(directory, 20, 100_000, "meanwhile")
-            if number % 2 == 0:  # else it is back before anybody misses it
+            if number % 2 == 0:  # otherwise it is recreated before dfud misses it
                 upload.wait_for(AWAY, REPORTED_WITHIN_S + 10)
                 if not scene.is_quick:
                     must_be_idle(tally, upload)
@@ -65,21 +66,21 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
                 wait_until_recorded(directory, topic)
             scene.fill(directory, 5, 100_000, "after")
             text = upload.quit()
-        tally.require("NOT delivered" not in text, text)
+        tally.require("not delivered" not in text, text)
         expected = {
             path: data for path, data in tree(directory).items() if path.startswith((b"meanwhile", b"after"))
         }
         tally.check(expected, scene.on_topic(topic))
-        tally.require(not in_progress(directory, topic), "something is left in the in-progress table")
+        tally.require(not in_progress(directory, topic), "rows are left in the in-progress table")
 
 
-def _has_logs(scene: Scene, topic: str) -> bool:
-    """Tell whether the broker still has a partition of the topic; one that is deleted is renamed first."""
-    return any(path.name.rpartition("-")[0] == topic for path in scene.kafka.folder.data.iterdir())
+def _is_deleted(scene: Scene, topic: str) -> bool:
+    """Return whether the broker has no partition of the topic any more; it renames a deleted one first."""
+    return not any(path.name.rpartition("-")[0] == topic for path in scene.kafka.folder.data.iterdir())
 
 
 def _create(admin: AdminClient, topic: str) -> None:
-    """Create the topic as soon as the deleted one is out of the way."""
+    """Create the topic as soon as the broker has removed the deleted one."""
     deadline = time.monotonic() + _ANSWER_S
     while True:
         try:
@@ -92,7 +93,7 @@ def _create(admin: AdminClient, topic: str) -> None:
 
 
 def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
-    """Lower max.message.bytes in the middle, first below the batches and then below a chunk."""
+    """Lower max.message.bytes during an upload, first below a batch, then below a chunk."""
     bootstrap = scene.kafka.internal_bootstrap
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
@@ -107,41 +108,41 @@ def lower_limit(scene: Scene, tally: Tally, times: int) -> None:
                 wait_until_recorded(directory, topic)
             _set_topic(bootstrap, topic, {"max.message.bytes": "6000"})
             tally.times += 1
-            time.sleep(0.5)  # until the broker goes by it: nothing tells when
+            time.sleep(0.5)  # until the broker applies it, which cannot be observed
             scene.fill(directory, 3, 100_000, "large")
             scene.fill(directory, 200, 1_000, "tiny")
-            upload.wait_for(r"large\d is not delivered: .*Message size too large.*max\.message\.bytes")
+            upload.wait_for(r"large\d not delivered: .*Message size too large.*max\.message\.bytes")
             upload.say("quit")
             status, text = upload.end()
-        tally.require(status == 1, f"it ended with {status}: {text}")
+        tally.require(status == 1, f"it exited with {status}: {text}")
         for number in range(3):
-            told = text.count(f"large{number} is not delivered"), text.count(f"NOT delivered: large{number}: ")
-            tally.require(told == (1, 1), lambda told=told, text=text: f"told {told} times: {text}")
+            told = text.count(f"large{number} not delivered: ")  # at once, and at the end
+            tally.require(told == 2, f"reported {told} times: {text}")
         left = {os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)}
-        tally.require(left == {b"large0", b"large1", b"large2"}, f"left are {left}: {text}")
+        tally.require(left == {b"large0", b"large1", b"large2"}, f"{left} are left: {text}")
         on_topic = scene.on_topic(topic)
         tally.check({path: content for path, content in tree(directory).items() if path not in left}, on_topic)
         tally.check_recorded(directory, topic, on_topic)
 
 
 def fail_for_good(scene: Scene, tally: Tally, times: int) -> None:
-    """Have the idempotent producer meet a fatal error again and again."""
+    """Cause fatal errors of the idempotent producer."""
     program = Path(__file__).with_name("failing_producer.py")
-    each = 2 if scene.is_quick else 6  # in each of two lanes; more in a row end a run that is to end
+    each = 2 if scene.is_quick else 6  # in each of two lanes; more in a row end a run that was asked to end
     for number in range(times // (2 * each)):
         directory, topic = scene.directory(), scene.topic()
         scene.fill(directory, 10, 4_000_000)
         scene.fill(directory, 200, 1_000, "small")
         by = [sys.executable, str(program), str(scene.random.randint(20, 80)), str(each)]
         with uploading(directory, scene.config(), topic, "--upload_existing", by=by) as upload:
-            if number % 2:  # else it happens while all is to end
+            if number % 2:  # otherwise it happens while the run ends
                 wait_until_recorded(directory, topic)
             tally.times += 2 * each
             with tally.recovering():
                 text = upload.quit()
-        told = text.count("the producer failed for good")
-        tally.require(2 <= told <= 2 * each, lambda told=told, text=text: f"told {told} times: {text}")
-        tally.require("internal error" not in text and "another one takes over" not in text, text)
+        told = text.count("the producer failed permanently")
+        tally.require(2 <= told <= 2 * each, f"reported {told} times: {text}")
+        tally.require("internal error" not in text and "restarting it" not in text, text)
         scene.check(tally, directory, topic)
 
 
@@ -153,6 +154,6 @@ FAULTS = [
         quick=4,
         injected="by librdkafka's own test function",
     ),
-    Fault("the topic is deleted and made again", delete_topic, times=4, quick=1),
+    Fault("the topic is deleted and recreated", delete_topic, times=4, quick=1),
     Fault("max.message.bytes is lowered", lower_limit, times=4, quick=1),
 ]

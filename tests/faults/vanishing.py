@@ -1,4 +1,4 @@
-"""Folders that are moved, removed or unmounted while they are uploaded."""
+"""Folders that are moved, removed or unmounted during their upload."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, tree, uploading
 
-_GONE = "has been removed, renamed or unmounted: dfud delivers what it can, and ends"
+_GONE = "has been removed, renamed or unmounted: uploading what can still be read"
 
 
 def rename_folder(scene: Scene, tally: Tally, times: int) -> None:
-    """Rename a folder whose files are being uploaded: they are uploaded from where they are then."""
+    """Rename a folder while its files are uploaded: they are uploaded under their new paths."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.slow_config(), topic, "--queue_max_size", "4") as upload:
@@ -22,21 +22,21 @@ def rename_folder(scene: Scene, tally: Tally, times: int) -> None:
             before.mkdir(parents=True)
             scene.fill(before, 6, 4_000_000)
             upload.wait_for("broken into")
-            time.sleep(scene.random.uniform(0.0, 0.5))  # the instant itself is what is wanted
+            time.sleep(scene.random.uniform(0.0, 0.5))  # the fault has to strike at a random instant
             (directory / "before").rename(directory / "after")
             tally.times += 1
             scene.fill(directory / "after" / "deeper", 3, 50_000, "later")
             with tally.recovering():
                 upload.say("quit")
                 status, text = upload.end()
-        lost = [line for line in text.splitlines() if "NOT delivered" in line]
-        named = all("NOT delivered: before/deeper/file" in line for line in lost)
-        tally.require(status == (1 if lost else 0) and named, lambda text=text: text)
+        lost = [line for line in text.splitlines() if " not delivered: " in line]
+        named = all("before/deeper/file" in line for line in lost)
+        tally.require(status == (1 if lost else 0) and named, text)
         tally.check(tree(directory), scene.on_topic(topic))
 
 
 def move_trees(scene: Scene, tally: Tally, times: int) -> None:
-    """Move a tree in and out again and again, while files are written into it."""
+    """Move a tree in and out repeatedly, while files are written into it."""
     directory, topic, outside = scene.directory(), scene.topic(), scene.directory()
     inside, away = directory / "tree", outside / "tree"
     (away / "a" / "b").mkdir(parents=True)
@@ -57,16 +57,16 @@ def move_trees(scene: Scene, tally: Tally, times: int) -> None:
 
 
 def kill_after_moving_in(scene: Scene, tally: Tally, times: int) -> None:
-    """Move a tree in, write into it, and kill the program long before all of it is sent.
+    """Move a tree in, write into it, and kill the program long before everything is sent.
 
-    By its times the tree could have been there before: only that somebody saw it come tells that all is wanted.
+    By their times, the files could have been there before the start: only the event of the move says otherwise.
     """
     for _ in range(times):
         directory, topic, outside = scene.directory(), scene.topic(), scene.directory()
         for name in ("came", "stayed"):
             (outside / name / "sub").mkdir(parents=True)
             scene.fill(outside / name / "sub", 50, 1_000)
-        scene.fill(outside / "came" / "sub", 8_000, 20, "small")  # more than are taken in hand at once
+        scene.fill(outside / "came" / "sub", 8_000, 20, "small")  # more than are in progress at a time
         (outside / "stayed").rename(directory / "stayed")
         old = tree(directory)
         with uploading(directory, scene.slow_config(), topic) as upload:
@@ -80,11 +80,11 @@ def kill_after_moving_in(scene: Scene, tally: Tally, times: int) -> None:
             upload.quit()
         on_topic = scene.on_topic(topic)
         tally.check({path: content for path, content in tree(directory).items() if path not in old}, on_topic)
-        tally.require(not old.keys() & on_topic.keys(), "files were sent that were there before")
+        tally.require(not old.keys() & on_topic.keys(), "files were sent that had been there before the start")
 
 
 def remove_directory(scene: Scene, tally: Tally, times: int) -> None:
-    """Remove the whole directory, LOGS included."""
+    """Remove the directory with its LOGS."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.config(), topic) as upload:
@@ -94,12 +94,12 @@ def remove_directory(scene: Scene, tally: Tally, times: int) -> None:
             delivered = tree(directory)
             shutil.rmtree(directory)
             tally.times += 1
-            _must_be_told(tally, upload)
+            _check_reported(tally, upload)
         tally.check(delivered, scene.on_topic(topic))
 
 
 def unmount_directory(scene: Scene, tally: Tally, times: int) -> None:
-    """Unmount the directory while files are on their way (lazily: what is open stays)."""
+    """Unmount the directory during an upload (lazily: open files stay usable)."""
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with tmpfs(directory, 64):
@@ -110,16 +110,16 @@ def unmount_directory(scene: Scene, tally: Tally, times: int) -> None:
                 delivered = tree(directory)
                 unmount(directory)
                 tally.times += 1
-                _must_be_told(tally, upload)
+                _check_reported(tally, upload)
         tally.check(delivered, scene.on_topic(topic))
 
 
-def _must_be_told(tally: Tally, upload: Upload) -> None:
-    """Check that the program says that its directory is gone, and ends, not with success."""
+def _check_reported(tally: Tally, upload: Upload) -> None:
+    """Check that the program reports that its directory is gone, and exits with 1."""
     with tally.recovering():
         status, text = upload.end()
-    tally.require(_GONE in text, lambda: text)
-    tally.require(status == 1, f"it ended with {status}: {text}")
+    tally.require(_GONE in text, text)
+    tally.require(status == 1, f"it exited with {status}: {text}")
     tally.require("Traceback" not in text, text)
 
 

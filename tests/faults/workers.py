@@ -1,10 +1,11 @@
-"""The death of workers, and a worker that is stopped."""
+"""Workers that are killed or stopped."""
 
 from __future__ import annotations
 
 import signal
 import time
 from contextlib import ExitStack
+from functools import partial
 
 import psutil
 
@@ -17,7 +18,7 @@ _TOLERATED = 5  # deaths within a minute
 
 
 def kill_workers(scene: Scene, tally: Tally, times: int) -> None:
-    """Kill one worker after another at any instant, as many as are tolerated in one run."""
+    """Kill workers at random instants, as many as one run tolerates."""
     slow = scene.slow_config()
     while tally.times < times:
         directory, topic = scene.directory(), scene.topic()
@@ -25,24 +26,24 @@ def kill_workers(scene: Scene, tally: Tally, times: int) -> None:
         with uploading(directory, slow, topic, "--upload_existing") as upload:
             order = scene.random.sample(_WORKERS, min(_TOLERATED, times - tally.times))
             for name in order:
-                victim = wait_until(lambda name=name: upload.workers().get(name))
-                time.sleep(scene.random.uniform(0.0, 0.3))  # the instant itself is what is wanted
+                victim = upload.wait_for_worker(name)
+                time.sleep(scene.random.uniform(0.0, 0.3))  # the fault has to strike at a random instant
                 (directory / f"while-{name}-dies").write_bytes(b"close to the death")
                 victim.kill()
                 tally.times += 1
                 with tally.recovering():
-                    wait_until(lambda victim=victim, name=name: _replaced(upload, name, victim))
+                    wait_until(partial(_is_replaced, upload, name, victim))
             upload.quit()
         scene.check(tally, directory, topic)
 
 
-def _replaced(upload: Upload, name: str, victim: psutil.Process) -> bool:
+def _is_replaced(upload: Upload, name: str, victim: psutil.Process) -> bool:
     present = upload.workers().get(name)
     return present is not None and present.pid != victim.pid
 
 
 def kill_again_and_again(scene: Scene, tally: Tally, times: int) -> None:
-    """Kill each worker of one name as soon as it is there: the program must end, and say why."""
+    """Kill each successor of a worker as soon as it starts: the program has to end and say why."""
     for number in range(times):
         name = _WORKERS[number % 3]
         directory, topic = scene.directory(), scene.topic()
@@ -57,17 +58,17 @@ def kill_again_and_again(scene: Scene, tally: Tally, times: int) -> None:
                     killed.add(victim.pid)
             status, text = upload.end()
         tally.times += 1
-        tally.require(status == 1, f"it ended with status {status}")
+        tally.require(status == 1, f"it exited with status {status}")
         cause = f"{name} was killed by SIGKILL, and {_TOLERATED + 1} workers have died within 60 s"
-        tally.require(cause in text, lambda text=text: f"it does not say why it ended: {text}")
-        tally.require("Traceback" not in text, lambda text=text: text)
+        tally.require(cause in text, f"it does not say why it ended: {text}")
+        tally.require("Traceback" not in text, text)
         with tally.recovering():
             upload_once(directory, scene.config(), topic)
         scene.check(tally, directory, topic)
 
 
 def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
-    """Stop one worker in each of several uploads for so long; the others and the console go on."""
+    """Stop one worker in each of several uploads; the others and the console continue."""
     seconds = 1.0 if scene.is_quick else 30.0
     chosen = _WORKERS[:times]
     places = [(scene.directory(), scene.topic()) for _ in chosen]
@@ -76,25 +77,24 @@ def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
         for name, (directory, topic) in zip(chosen, places):
             scene.fill(directory, 2, 4_000_000)
             upload = stack.enter_context(uploading(directory, scene.slow_config(), topic, "--upload_existing"))
-            wait_until(lambda upload=upload, name=name: upload.workers().get(name)).send_signal(signal.SIGSTOP)
+            upload.wait_for_worker(name).send_signal(signal.SIGSTOP)
             tally.times += 1
             uploads.append(upload)
-        time.sleep(seconds)  # the fault itself
+        time.sleep(seconds)  # the duration of the fault
         for name, (directory, _), upload in zip(chosen, places, uploads):
             (directory / "late").write_bytes(b"while it was stopped")
             upload.say("check")
-            upload.wait_for("files are enqueued or in progress")
+            upload.wait_for("files enqueued or in progress")
             upload.workers()[name].send_signal(signal.SIGCONT)
             with tally.recovering():
                 upload.quit()
     for directory, topic in places:
         on_topic = scene.check(tally, directory, topic)
-        repeated = sum(version.duplicates for versions in on_topic.values() for version in versions.values())
-        tally.require(not repeated, f"{repeated} chunks were sent twice, though nothing died")
+        tally.require_no_repeats(on_topic)
 
 
 FAULTS = [
     Fault("kill -9 of a worker at any instant", kill_workers, times=50, quick=5),
-    Fault("kill -9 of a worker again and again", kill_again_and_again, times=6, quick=1),
+    Fault("kill -9 of a worker and its successors", kill_again_and_again, times=6, quick=1),
     Fault("SIGSTOP of a worker, for 30 s", stop_workers, times=5, quick=1),
 ]

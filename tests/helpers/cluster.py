@@ -22,13 +22,13 @@ _COPIES = {
     "transaction.state.log.min.isr": "2",
     "share.coordinator.state.topic.replication.factor": "3",
     "share.coordinator.state.topic.min.isr": "2",
-    # A node that is dead or stopped leaves the copies in sync soon, not after 30 s.
+    # A dead or stopped node leaves the in-sync replicas soon, not after 30 s.
     "replica.lag.time.max.ms": "4000",
 }
 
 
 class Cluster:
-    """Three nodes in folders of their own below `folder`; start it as a KafkaNode, from a lasting thread."""
+    """Three nodes, in folders below `folder`; as with a KafkaNode, the thread that starts it has to outlive it."""
 
     def __init__(self, folder: Path) -> None:
         controllers = dict(zip(NODES, ports.free_ports(len(NODES))))
@@ -63,13 +63,13 @@ class Cluster:
 
     @staticmethod
     def start(*nodes: KafkaNode) -> None:
-        """Start nodes at once, and wait until they serve."""
+        """Start nodes together and wait until they serve."""
         for node, deadline in [(node, node.launch(2 * START_TIMEOUT_S)) for node in nodes]:
             node.wait_until_ready(deadline)
 
     @staticmethod
     def kill(*nodes: KafkaNode) -> None:
-        """End nodes with SIGKILL."""
+        """Kill nodes with SIGKILL."""
         for node in nodes:
             node.kill()
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 import xxhash
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from tests.helpers.uploading import Upload
 
@@ -95,13 +95,16 @@ def openmsi(
 def produce(bootstrap: str, topic: str, records: Iterable[Record]) -> None:
     """Put messages on a topic in their order, and wait until they are there."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "enable.idempotence": True})
-    errors = []
+    errors: list[KafkaError] = []
+
+    def on_delivery(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            errors.append(error)
+
     for key, value, headers, partition in records:
         while True:
             try:
-                producer.produce(
-                    topic, value, key, partition, headers=headers, on_delivery=lambda e, _: e and errors.append(e)
-                )
+                producer.produce(topic, value, key, partition, headers=[*headers], on_delivery=on_delivery)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -76,7 +76,7 @@ class Bench:
         self.open()
 
     def open(self) -> None:
-        self.tree = ConfinedTree(self.top)
+        self.tree = ConfinedTree(str(self.top))
         self.folder = PartsFolder(os.open(self.parts, os.O_RDONLY | os.O_DIRECTORY))
         disk = Disk(self.fail)
         is_shared = self.n_fetchers > 1

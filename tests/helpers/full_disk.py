@@ -1,4 +1,4 @@
-"""A disk that is full, as far as this process can tell."""
+"""A disk that seems full to this process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def full_disk(most: int) -> Iterator[None]:
-    """Let no file grow beyond `most` bytes within the block: not standard output either, if that is a file."""
+def full_disk(max_size: int) -> Iterator[None]:
+    """Let no file grow beyond `max_size` bytes within the block, including standard output if that is a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_size, before[1]))
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Run the real OpenMSIStream, in an environment of its own that is made once."""
+"""Run the real OpenMSIStream, in a virtual environment that is created once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.helpers.uploading import WAIT_S, wait_until
 
-ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv" / "openmsistream"
+ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv" / "openmsistream"
 INSTALL_S = 900.0
 _PACKAGE = "openmsistream >= 1.8.8"
 
@@ -42,16 +42,16 @@ node_id = of no concern to an upload
 """
 
 
-class NotInstallable(Exception):
-    """pip could not install OpenMSIStream; the text is pip's last line."""
+class InstallError(Exception):
+    """pip could not install OpenMSIStream; the text is its last line."""
 
 
 def install(seconds: float = INSTALL_S) -> Path:
-    """Return the folder of OpenMSIStream's commands, installed if need be; raises NotInstallable."""
+    """Return the folder of OpenMSIStream's commands; install it if necessary. Raises InstallError."""
     done = ENVIRONMENT / "installed"
     ENVIRONMENT.parent.mkdir(exist_ok=True)
     with open(ENVIRONMENT.with_name("openmsistream.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # runs of the tests side by side make one environment
+        fcntl.flock(lock, fcntl.LOCK_EX)  # parallel test runs create one environment
         if not done.exists():
             shutil.rmtree(ENVIRONMENT, ignore_errors=True)
             _run([sys.executable, "-m", "venv", os.fspath(ENVIRONMENT)], seconds)
@@ -67,9 +67,9 @@ def _run(words: Sequence[str], seconds: float) -> None:
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=True
         )
     except subprocess.TimeoutExpired:
-        raise NotInstallable(f"{words[0]} took more than {seconds:.0f} s") from None
-    except subprocess.CalledProcessError as problem:
-        raise NotInstallable((problem.stdout.strip().splitlines() or ["no reason told"])[-1]) from None
+        raise InstallError(f"{words[0]} took more than {seconds:.0f} s") from None
+    except subprocess.CalledProcessError as error:
+        raise InstallError((error.stdout.strip().splitlines() or ["no reason given"])[-1]) from None
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def running(command: Path, *words: object, output: Path) -> Iterator[subprocess.
 
 
 class OpenMSIStream:
-    """Its upload and its download."""
+    """OpenMSIStream's upload and download."""
 
     def __init__(self, commands: Path, config: Path, logs: Path) -> None:
         self._commands = commands
@@ -125,5 +125,5 @@ class OpenMSIStream:
 if __name__ == "__main__":
     try:
         print(install())
-    except NotInstallable as why:
-        sys.exit(f"OpenMSIStream can't be installed: {why}")
+    except InstallError as error:
+        sys.exit(f"cannot install OpenMSIStream: {error}")

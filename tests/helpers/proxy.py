@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a broker that stalls, cuts and delays what passes."""
+"""A TCP proxy between a client and a broker that stalls, cuts and delays connections."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from dfud.broker.ports import HOST, free_ports
 
-_PIECE = 256 * 1024  # bytes
-_MAX_UNDER_WAY = 64  # pieces, in one direction of a connection
-_RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # for SO_LINGER: the peer sees a reset, not an orderly end
+_BLOCK_SIZE = 256 * 1024  # bytes
+_MAX_IN_FLIGHT = 64  # blocks, in one direction of a connection
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # for SO_LINGER: the peer gets a reset
 
 
 class Proxy:
-    """Listens on `port` and passes bytes both ways to and from the port `target` of this machine."""
+    """Listens on `port` and forwards bytes to and from the port `target` of this machine."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = free_ports(1)[0]
-        self.connections = 0  # made so far
+        self.connections = 0  # accepted so far
         self._delay = 0.0
         self._passing = threading.Event()
         self._passing.set()
@@ -49,11 +50,11 @@ class Proxy:
         self.close()
 
     def stall(self) -> None:
-        """Take connections and bytes, but pass nothing on until `heal`."""
+        """Accept connections and bytes, but forward nothing until `heal`."""
         self._passing.clear()
 
     def cut(self, refuse: bool = True) -> None:
-        """Reset all connections, and with `refuse` each new one until `heal`."""
+        """Reset all connections, and with `refuse` also new ones until `heal`."""
         self._refusing = refuse
         with self._lock:
             ends = list(self._open)
@@ -61,16 +62,16 @@ class Proxy:
             _reset(end)
 
     def delay(self, seconds: float) -> None:
-        """Have everything arrive so much later, in both directions."""
+        """Delay everything by so many seconds, in both directions."""
         self._delay = seconds
 
     def heal(self) -> None:
-        """Pass everything on at once, what was held back first."""
+        """Forward everything immediately, beginning with what was held back."""
         self._delay, self._refusing = 0.0, False
         self._passing.set()
 
     def close(self) -> None:
-        """End all connections and threads."""
+        """Close all connections and end all threads."""
         self._closing = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -80,8 +81,8 @@ class Proxy:
             thread.join(10)
         self._listener.close()
 
-    def _start(self, target: object, *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -108,44 +109,44 @@ class Proxy:
             self._start(self._pump, pair, server, client)
 
     def _pump(self, pair: _Pair, source: socket.socket, sink: socket.socket) -> None:
-        under_way: queue.Queue[tuple[float, bytes]] = queue.Queue(_MAX_UNDER_WAY)
-        self._start(self._deliver, under_way, sink)
-        piece = b"some"
-        while piece:
+        in_flight: queue.Queue[tuple[float, bytes]] = queue.Queue(_MAX_IN_FLIGHT)
+        self._start(self._deliver, in_flight, sink)
+        block = b"some"
+        while block:
             try:
-                piece = source.recv(_PIECE)
+                block = source.recv(_BLOCK_SIZE)
             except OSError:
-                piece = b""
-            under_way.put((time.monotonic() + self._delay, piece))
+                block = b""
+            in_flight.put((time.monotonic() + self._delay, block))
         with self._lock:
             self._open -= {source, sink}
-        pair.one_ended()
+        pair.on_end()
 
-    def _deliver(self, under_way: queue.Queue[tuple[float, bytes]], sink: socket.socket) -> None:
-        """Send each piece when its time has come, up to the empty one; what can't be sent is dropped."""
-        piece = b"some"
-        while piece:
-            due, piece = under_way.get()
+    def _deliver(self, in_flight: queue.Queue[tuple[float, bytes]], sink: socket.socket) -> None:
+        """Send each block when it is due, up to the empty one; drop what cannot be sent."""
+        block = b"some"
+        while block:
+            due, block = in_flight.get()
             self._passing.wait()
             time.sleep(max(0.0, due - time.monotonic()))
             with contextlib.suppress(OSError):
-                sink.sendall(piece)
+                sink.sendall(block)
 
 
 class _Pair:
-    """Both sockets of a connection; they are closed when both of its threads have ended."""
+    """Both sockets of a connection, which are closed when both of its threads have ended."""
 
     def __init__(self, *ends: socket.socket) -> None:
         self._ends = ends
-        self._left = len(ends)
+        self._open = len(ends)
         self._lock = threading.Lock()
 
-    def one_ended(self) -> None:
+    def on_end(self) -> None:
         with self._lock:
-            self._left -= 1
-            last = not self._left
+            self._open -= 1
+            is_last = not self._open
         for end in self._ends:
-            if last:
+            if is_last:
                 end.close()
             else:
                 with contextlib.suppress(OSError):
@@ -153,7 +154,7 @@ class _Pair:
 
 
 def _reset(end: socket.socket) -> None:
-    """Have the peer see a reset; the thread that reads from it sees the end."""
+    """Send a reset to the peer; the thread that reads from it gets the end of the stream."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         end.shutdown(socket.SHUT_RDWR)

@@ -1,5 +1,5 @@
-"""The judge of the tests is that of the demonstration: a reader that shares no code with the uploader."""
+"""The demonstration's reader, which shares no code with the uploader, checks the tests' uploads, too."""
 
-from dfud.demo.reader import File, Message, NotAsDescribed, read_topic, rebuild
+from dfud.demo.reader import File, Message, NotAsDescribedError, read_topic, rebuild
 
-__all__ = ["File", "Message", "NotAsDescribed", "read_topic", "rebuild"]
+__all__ = ["File", "Message", "NotAsDescribedError", "read_topic", "rebuild"]

@@ -1,4 +1,4 @@
-"""Run the upload as a user would, as a process, and read what it leaves in LOGS with no code of its own."""
+"""Run the upload as a user would, as a process, and read the tables in LOGS without its code."""
 
 from __future__ import annotations
 
@@ -25,35 +25,25 @@ _POLL_S = 0.02
 T = TypeVar("T")
 
 
-def start_children_without_nohup() -> None:
-    """Have what is started from here heed SIGHUP, even where we ourselves were told by nohup to ignore it."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda number, frame: None)  # what is handled is not handed on
-
-
-def wait_until(what: Callable[[], T], seconds: float = WAIT_S) -> T:
-    """Return the first true value of `what`; fail after so many seconds."""
+def wait_until(condition: Callable[[], T | None], seconds: float = WAIT_S) -> T:
+    """Return the first true value of `condition`; fail after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
-        value = what()
+        value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "it did not come about in time"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(_POLL_S)
 
 
 def command(directory: Path, config: Path, topic: str, *options: object) -> list[str]:
     """Return the command line of an upload."""
     words = ["upload", directory, "--config", config, "--topic_name", topic, *options]
-    return [sys.executable, "-m", "dfud", *map(os.fspath, map(_word, words))]
-
-
-def _word(word: object) -> str | os.PathLike[str]:
-    return word if isinstance(word, (str, os.PathLike)) else str(word)
+    return [sys.executable, "-m", "dfud", *map(str, words)]
 
 
 class Upload:
-    """A running upload, with its output in a pipe that is read as it comes."""
+    """A running upload, with a pipe for its input and its output."""
 
     def __init__(self, words: list[str]) -> None:
         self.process = subprocess.Popen(
@@ -65,10 +55,10 @@ class Upload:
             start_new_session=True,
         )
         self._text = ""
-        self._at = 0  # what `wait_for` has looked at
+        self._at = 0  # up to which `wait_for` has searched
 
     def _read(self, seconds: float) -> bool:
-        """Take in some output; return False at its end."""
+        """Read some output; return False at its end."""
         assert self.process.stdout is not None
         if not select.select([self.process.stdout], [], [], max(0.0, seconds))[0]:
             return True
@@ -77,16 +67,16 @@ class Upload:
         return bool(data)
 
     def wait_for(self, pattern: str, seconds: float = WAIT_S) -> re.Match[str]:
-        """Return the next line that has the pattern in it; fail when the output ends or the time is over."""
+        """Return the next line that matches the pattern; fail if the output ends or the time is over."""
         deadline = time.monotonic() + seconds
         while True:
             for line in re.finditer(r".*\n", self._text[self._at :]):
-                found = re.search(pattern, line[0])
-                if found:
+                match = re.search(pattern, line[0])
+                if match:
                     self._at += line.end()
-                    return found
+                    return match
             assert time.monotonic() < deadline, f"no line with {pattern!r} in:\n{self._text}"
-            assert self._read(deadline - time.monotonic()), f"it ended without {pattern!r}:\n{self._text}"
+            assert self._read(deadline - time.monotonic()), f"no {pattern!r} before the end of:\n{self._text}"
 
     def say(self, word: str) -> None:
         """Type a line."""
@@ -108,14 +98,14 @@ class Upload:
         return text
 
     def kill(self) -> None:
-        """Kill the whole process group with SIGKILL, and wait until all of it is gone."""
+        """Kill the process group with SIGKILL and wait until all of its processes are gone."""
         members = [self.process.pid, *(child.pid for child in self.workers().values())]
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        wait_until(lambda: not any(_alive(pid) for pid in members))
+        wait_until(lambda: not any(_is_alive(pid) for pid in members))
 
     def close(self) -> None:
-        """Kill what is still there, and let go of the pipes."""
+        """Kill the program if it still runs, and close the pipes."""
         if self.process.poll() is None:
             self.kill()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -123,21 +113,25 @@ class Upload:
                 pipe.close()
 
     def workers(self) -> dict[str, psutil.Process]:
-        """Return the worker processes by their names: ``watcher``, ``chunker-0``, ``producer-1``, …"""
+        """Return the worker processes by their names, such as ``watcher``, ``chunker-0`` and ``producer-1``."""
         try:
             children = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return {}
-        found = {}
+        workers = {}
         for child in children:
             try:
-                found[child.name().removeprefix("dfud:")] = child
+                workers[child.name().removeprefix("dfud:")] = child
             except psutil.NoSuchProcess:
                 continue
-        return found
+        return workers
+
+    def wait_for_worker(self, name: str) -> psutil.Process:
+        """Return the worker process of that name as soon as it is there."""
+        return wait_until(lambda: self.workers().get(name))
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -148,7 +142,7 @@ def _alive(pid: int) -> bool:
 def uploading(
     directory: Path, config: Path, topic: str, *options: object, by: Sequence[str] = ()
 ) -> Iterator[Upload]:
-    """Run an upload that watches, started `by` a command, for the time of the block; nothing is left of it."""
+    """Run an upload that watches, started `by` a command, for the duration of the block, then kill it."""
     upload = Upload([*by, *command(directory, config, topic, *options)])
     try:
         upload.wait_for("watching|polling|uploading ")
@@ -175,11 +169,11 @@ def upload_once(
     return done.stdout
 
 
-# What lies in LOGS
+# What is in LOGS
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table, of none if there is none."""
+    """Return the rows of a table, or no rows if it does not exist."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return list(csv.DictReader(file))
@@ -199,7 +193,7 @@ def completed(directory: Path, topic: str) -> list[dict[str, str]]:
 
 
 def recorded_chunks(directory: Path, topic: str) -> dict[bytes, set[int]]:
-    """Return the numbers of the chunks that the tables call acknowledged, by path."""
+    """Return the numbers of the chunks that the tables record as acknowledged, by path."""
     recorded = {}
     for row in in_progress(directory, topic):
         missing: set[int] = set()
@@ -212,18 +206,18 @@ def recorded_chunks(directory: Path, topic: str) -> dict[bytes, set[int]]:
     return recorded
 
 
-# What lies on the topic
+# What is on the topic
 
 
 def files_on(bootstrap: str, topic: str) -> dict[bytes, dict[str, File]]:
-    """Return the files on a topic, checked against their digests, by key and upload id."""
+    """Return the files on a topic by key and upload id; check their digests."""
     return rebuild(read_topic(bootstrap, topic))
 
 
 def tree(directory: Path) -> dict[bytes, bytes]:
-    """Return the content of all regular files that an upload should take, by path."""
+    """Return the contents of all files that should be uploaded, by path."""
     top = os.fsencode(directory)
-    found = {}
+    contents = {}
     for folder, folders, names in os.walk(top):
         if folder == top and b"LOGS" in folders:
             folders.remove(b"LOGS")
@@ -231,14 +225,14 @@ def tree(directory: Path) -> dict[bytes, bytes]:
             path = os.path.join(folder, name)
             if not name.startswith(b".") and not name.endswith(b".log") and os.path.isfile(path):
                 with open(path, "rb") as file:
-                    found[os.path.relpath(path, top)] = file.read()
-    return found
+                    contents[os.path.relpath(path, top)] = file.read()
+    return contents
 
 
 def assert_all_there(
     directory: Path, bootstrap: str, topic: str, once: bool = True
 ) -> dict[bytes, dict[str, File]]:
-    """Check that the topic holds just the files of the directory, byte for byte; `once`: each chunk once."""
+    """Check that the topic has exactly the files of the directory; with `once`, each chunk once."""
     files = files_on(bootstrap, topic)
     expected = tree(directory)
     assert files.keys() == expected.keys()

@@ -1,4 +1,4 @@
-"""The embedded Kafka: its life, its data, and the command that runs it."""
+"""The embedded Kafka: its processes, its data, and the command that runs it."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def test_a_folder_serves_one_broker_at_a_time(kafka: KafkaNode) -> None:
     assert kafka.is_running
 
 
-def test_only_this_machine_is_listened_to(kafka: KafkaNode) -> None:
+def test_it_listens_on_loopback_only(kafka: KafkaNode) -> None:
     listening = [c for c in psutil.Process(kafka.pid).net_connections("inet") if c.status == "LISTEN"]
     assert len(listening) == 3
     assert {connection.laddr.ip.replace("::ffff:", "") for connection in listening} == {HOST}
 
 
-def test_properties_make_other_brokers(tmp_path: Path) -> None:
+def test_properties_change_the_broker(tmp_path: Path) -> None:
     login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_me="secret";'
     properties = {
         "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -89,11 +89,11 @@ def test_properties_make_other_brokers(tmp_path: Path) -> None:
     with KafkaNode(tmp_path, properties=properties) as node:
         topic = create_topic(node.internal_bootstrap, 1)
         produce(node.bootstrap, topic, b"key", b"value", **sasl)
-        messages = read_topic(node.bootstrap, topic, **sasl)
+        messages = read_topic(node.bootstrap, topic, sasl)
         assert [message.value for message in messages] == [b"value"]
 
 
-def test_three_nodes_are_a_cluster_that_survives_one_of_them(tmp_path: Path) -> None:
+def test_a_cluster_of_three_survives_the_loss_of_one_node(tmp_path: Path) -> None:
     with Cluster(tmp_path) as cluster:
         topic = create_topic(cluster.bootstrap, 1, replicas=3)
         cluster.wait_in_sync(topic)
@@ -102,7 +102,7 @@ def test_three_nodes_are_a_cluster_that_survives_one_of_them(tmp_path: Path) -> 
         assert [message.value for message in read_topic(cluster.bootstrap, topic)] == [b"value"]
 
 
-def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_start_shows_the_log_and_leaves_no_process(tmp_path: Path) -> None:
     before = psutil.Process().children()
     node = KafkaNode(tmp_path, properties={"num.io.threads": "none"})
     with pytest.raises(BrokerError, match=r"(?s)kafka\.log.*num\.io\.threads"):
@@ -121,7 +121,7 @@ def test_the_broker_ends_with_its_parent(tmp_path: Path) -> None:
         parent.kill()
         parent.wait(WAIT_S)
         broker.wait(WAIT_S)
-    with KafkaNode(tmp_path) as node:  # neither the lock nor the data are in the way
+    with KafkaNode(tmp_path) as node:  # neither the lock nor the data prevent it
         assert node.is_running
 
 
@@ -130,13 +130,13 @@ def test_the_broker_ends_with_its_parent(tmp_path: Path) -> None:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command with its output piped; kill it at the end, should it still be there."""
+    """Run a command with its output piped; kill it at the end if it still runs."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        bufsize=0,  # select() tells nothing of lines in a buffer of ours
+        bufsize=0,  # select() does not see lines in a buffer
     ) as process:
         try:
             yield process
@@ -147,7 +147,7 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 def line_of(process: subprocess.Popen[bytes]) -> str:
     """Return the next line of a process's output."""
     assert process.stdout is not None
-    assert select.select([process.stdout], [], [], WAIT_S)[0], "it prints nothing"
+    assert select.select([process.stdout], [], [], WAIT_S)[0], "no output in time"
     return process.stdout.readline().decode()
 
 
@@ -157,17 +157,17 @@ def dfud_broker(*arguments: object) -> list[str]:
 
 
 def printed_config(process: subprocess.Popen[bytes]) -> Path:
-    """Wait for the configuration file's path in a broker's output."""
+    """Wait for the path of the configuration file in a broker's output and return it."""
     while True:
         line = line_of(process)
-        assert line, "it ended before it said so"
-        found = re.match(r"Configuration file: (.*)\n", line)
-        if found:
-            return Path(found.group(1))
+        assert line, "it ended without a configuration file"
+        match = re.match(r"Configuration file: (.*)\n", line)
+        if match:
+            return Path(match.group(1))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_the_command_prints_a_config_that_works_and_stops_at_a_signal(tmp_path: Path, number: int) -> None:
+def test_the_command_writes_a_working_config_and_stops_on_a_signal(tmp_path: Path, number: int) -> None:
     (port,) = free_ports(1)
     with running(dfud_broker("--data-dir", tmp_path, "--port", port)) as process:
         config = configparser.ConfigParser()
@@ -175,7 +175,7 @@ def test_the_command_prints_a_config_that_works_and_stops_at_a_signal(tmp_path: 
         assert config["broker"]["bootstrap.servers"] == f"{HOST}:{port}"
         topic = create_topic(config["broker"]["bootstrap.servers"], 1)
         produce(config["broker"]["bootstrap.servers"], topic, b"key", b"value", **config["producer"])
-        messages = read_topic(config["broker"]["bootstrap.servers"], topic, **config["consumer"])
+        messages = read_topic(config["broker"]["bootstrap.servers"], topic, config["consumer"])
         assert [message.value for message in messages] == [b"value"]
         (child,) = psutil.Process(process.pid).children(recursive=True)
 
@@ -186,18 +186,18 @@ def test_the_command_prints_a_config_that_works_and_stops_at_a_signal(tmp_path: 
         assert not psutil.pid_exists(child.pid)
 
 
-def test_the_command_says_so_when_the_broker_ends_by_itself(tmp_path: Path) -> None:
+def test_the_command_reports_that_the_broker_died(tmp_path: Path) -> None:
     with running(dfud_broker("--data_dir", tmp_path)) as process:
         printed_config(process)
         (child,) = psutil.Process(process.pid).children(recursive=True)
         child.kill()
         assert process.wait(WAIT_S) == 1
         assert process.stderr is not None
-        assert b"the broker ended by itself" in process.stderr.read()
+        assert b"the broker exited unexpectedly" in process.stderr.read()
 
 
 def refused(*arguments: object) -> str:
-    """Run a broker that exits with status 2; return the one line that it says."""
+    """Run a broker that must exit with status 2; return its one line of output."""
     done = subprocess.run(
         dfud_broker(*arguments), stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False
     )

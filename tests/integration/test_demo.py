@@ -1,4 +1,4 @@
-"""The demonstration end to end, as a newcomer starts it."""
+"""The demonstration end to end, as a user runs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEMO = [sys.executable, "-m", "dfud", "demo"]
 WAIT_S = 90.0
 
 
-def test_the_demo_passes_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_demo_passes_and_leaves_no_files(tmp_path: Path) -> None:
     done = subprocess.run(
         DEMO,
         stdin=subprocess.DEVNULL,
@@ -38,12 +38,12 @@ def test_the_demo_passes_and_leaves_nothing(tmp_path: Path) -> None:
     assert same is not None
     assert same[1] == same[2] == written[1]
     assert int(written[1].replace(",", "")) >= 1000
-    assert done.stdout.count("all that was recognised is on the topic and recorded") == 2
+    assert done.stdout.count("all files detected are on the topic and recorded") == 2
     assert "\n0 messages were sent.\n" in done.stdout
     assert re.search(r"^From start to exit of the command: [\d.]+ s, \d+ MB/s", done.stdout, re.MULTILINE)
 
 
-def test_a_signal_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_signal_ends_it_and_leaves_no_files_or_processes(tmp_path: Path) -> None:
     with subprocess.Popen(
         DEMO,
         stdin=subprocess.DEVNULL,
@@ -69,17 +69,17 @@ def test_a_signal_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("upload", "told"),
+    ("upload", "failure"),
     [
         pytest.param("true", "b'back\\\\slash.dat' is not on the topic", id="uploads-nothing"),
-        pytest.param("false", "the upload ended with status 1", id="fails"),
+        pytest.param("false", "the upload exited with status 1", id="fails"),
     ],
 )
-def test_what_is_not_there_is_told(
-    tmp_path: Path, kafka: KafkaNode, config_file: Path, upload: str, told: str
+def test_missing_files_fail_the_demo(
+    tmp_path: Path, kafka: KafkaNode, config_file: Path, upload: str, failure: str
 ) -> None:
     lines: list[str] = []
     place = Place(tmp_path / "data", config_file, kafka.bootstrap, f"demo_{upload}")
     assert not there_and_back(lines.append, place, dfud=[upload])
-    assert f"FAILED: {told}" in lines
+    assert f"FAILED: {failure}" in lines
     assert not any(line.startswith("Passed") for line in lines)

@@ -1,4 +1,4 @@
-"""The programs in the documents do what is said of them."""
+"""The programs in the documents do what the documents say."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FILES = {b"empty": b"", b"sub/two chunks": b"x" * 20_000, b"n\xff\xc3\xa4her;": 
 
 def program(document: str) -> str:
     """Return the one Python program of a document."""
-    (found,) = re.findall(r"^```python\n(.*?)^```$", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
-    assert isinstance(found, str)
-    return found
+    (text,) = re.findall(r"^```python\n(.*?)^```$", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
+    assert isinstance(text, str)
+    return text
 
 
 @pytest.fixture
 def uploaded(tmp_path: Path, config_file: Path, topic: str) -> Path:
-    """A directory that was uploaded to the topic."""
+    """Upload a directory to the topic and return it."""
     directory = tmp_path / "data"
     (directory / "sub").mkdir(parents=True)
     for path, data in FILES.items():
@@ -37,8 +37,8 @@ def uploaded(tmp_path: Path, config_file: Path, topic: str) -> Path:
 
 
 def run(text: str, *arguments: str, folder: Path) -> list[str]:
-    """Run a program in a folder; return the lines that it prints, in order."""
-    done = subprocess.run(
+    """Run a program in a folder; return the lines that it prints, sorted."""
+    process = subprocess.run(
         [sys.executable, "-c", text, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -46,7 +46,7 @@ def run(text: str, *arguments: str, folder: Path) -> list[str]:
         timeout=WAIT_S,
         check=True,
     )
-    return sorted(done.stdout.splitlines())
+    return sorted(process.stdout.splitlines())
 
 
 def test_the_reader_reads_a_topic(uploaded: Path, kafka: KafkaNode, topic: str) -> None:
@@ -58,3 +58,7 @@ def test_the_completed_table_is_read(uploaded: Path, topic: str) -> None:
     text = program("tables.md").replace("uploaded_to_T.csv", f"uploaded_to_{topic}.csv")
     lines = run(text, folder=uploaded)
     assert [line.rpartition(" ")[0] for line in lines] == sorted(map(repr, FILES))
+
+
+def test_a_killed_reader_leaves_a_multiprocessing_queue_locked(tmp_path: Path) -> None:
+    assert run(program("design.md"), folder=tmp_path) == ["nobody can read this queue any more"]

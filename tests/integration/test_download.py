@@ -1,4 +1,4 @@
-"""The download end to end, as its users run it, on a real Kafka."""
+"""The download end to end, as a user runs it, with a real Kafka."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOW = 1_700_000_000_123_456_789
 
 
 def files(directory: Path, sizes: dict[bytes, int]) -> None:
-    """Make files of random bytes."""
+    """Create files of random bytes."""
     generator = random.Random(7)
     for name, size in sizes.items():
         path = os.path.join(os.fsencode(directory), name)
@@ -67,8 +67,10 @@ def test_a_tree_of_odd_names_comes_back(tmp_path: Path, config_file: Path, topic
     assert "0 messages read" in download_once(target, config_file, topic)
 
 
-def test_each_directory_gets_all_with_one_configuration(tmp_path: Path, config_file: Path, topic: str) -> None:
-    """The file names one consumer group, which the first directory has moved on for the second."""
+def test_several_directories_get_all_files_with_one_configuration(
+    tmp_path: Path, config_file: Path, topic: str
+) -> None:
+    """All share the consumer group in the file, whose offsets the first directory has committed."""
     source = tmp_path / "source"
     files(source, {b"one": 100_000, b"sub/two": 5})
     upload_once(source, config_file, topic)
@@ -99,7 +101,7 @@ def test_it_runs_until_quit_and_answers_check(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_order(
+def test_a_signal_ends_it_cleanly(
     tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str, number: int
 ) -> None:
     target = tmp_path / "target"
@@ -118,9 +120,7 @@ def test_a_signal_ends_it_in_order(
     assert leftovers(target, topic) == []
 
 
-def test_killed_again_and_again_it_loses_nothing(
-    tmp_path: Path, config_file: Path, make_topic: Callable[..., str]
-) -> None:
+def test_repeated_kills_lose_nothing(tmp_path: Path, config_file: Path, make_topic: Callable[..., str]) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     topic = make_topic(3)
     files(
@@ -141,7 +141,7 @@ def test_killed_again_and_again_it_loses_nothing(
     assert leftovers(target, topic) == []
 
 
-def test_a_restart_goes_on_from_what_was_committed(
+def test_a_restart_continues_from_the_committed_offsets(
     tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
     target = tmp_path / "target"
@@ -151,7 +151,7 @@ def test_a_restart_goes_on_from_what_was_committed(
     download_once(target, config_file, topic)
     assert len(leftovers(target, topic)) == 2
     produce(kafka.bootstrap, topic, records[200:])
-    for threads in (3, 1):  # the share of a fetcher that there is no longer is taken over
+    for threads in (3, 1):  # another fetcher reads the partitions of one that no longer exists
         text = download_once(target, config_file, topic, "--n_threads", threads)
     assert contents(target) == {b"big": data}
     assert leftovers(target, topic) == []
@@ -175,7 +175,7 @@ def test_a_fetcher_that_is_killed_is_replaced(
     assert contents(target) == {b"big": data}
 
 
-def test_a_second_one_is_kept_out(tmp_path: Path, config_file: Path, topic: str) -> None:
+def test_a_second_instance_is_refused(tmp_path: Path, config_file: Path, topic: str) -> None:
     target = tmp_path / "target"
     with downloading(target, config_file, topic) as running:
         running.wait_for("downloading")
@@ -183,7 +183,7 @@ def test_a_second_one_is_kept_out(tmp_path: Path, config_file: Path, topic: str)
         running.quit()
 
 
-def test_no_topic_is_made(tmp_path: Path, config_file: Path, kafka: KafkaNode) -> None:
+def test_no_topic_is_created(tmp_path: Path, config_file: Path) -> None:
     for _ in range(2):
         text = download_once(tmp_path / "target", config_file, "no_such_topic", status=2)
         assert "cannot access topic no_such_topic at" in text
@@ -191,7 +191,7 @@ def test_no_topic_is_made(tmp_path: Path, config_file: Path, kafka: KafkaNode) -
         assert text.count("\n") == 1
 
 
-# What comes in odd ways
+# Odd orders, mixtures and versions
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -257,7 +257,7 @@ def test_other_bytes_under_the_same_name_size_and_time(
         produce(kafka.bootstrap, topic, native(b"f", fill * 9000, NOW) + native(b"g", fill * 10, NOW))
         download_once(target, config_file, topic)
         assert contents(target) == {b"f": fill * 9000, b"g": fill * 10}
-    # And a file that was damaged here is mended by reading the topic again.
+    # Reading the topic again repairs a file that was damaged here.
     (target / "f").write_bytes(b"b" * 4000 + b"x" + b"b" * 4999)
     os.utime(target / "f", ns=(NOW, NOW))
     produce(kafka.bootstrap, topic, native(b"f", b"b" * 9000, NOW))
@@ -274,11 +274,11 @@ def test_only_what_matches_is_downloaded(tmp_path: Path, config_file: Path, kafk
 
 
 def test_a_full_disk_is_waited_for(tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str) -> None:
-    """The file size limit of the process stands in for nothing here: a small file system is mounted for real."""
+    """This mounts a small file system, as a limit on file sizes would not do."""
     target = tmp_path / "target"
     target.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", target], check=False).returncode:
-        pytest.skip("a small file system can't be mounted here")
+        pytest.skip("cannot mount a small file system here")
     try:
         data = os.urandom(600_000)
         (target / "ballast").write_bytes(bytes(700_000))
@@ -294,7 +294,7 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, config_file: Path, kafka: Kaf
         subprocess.run(["umount", target], check=True)
 
 
-# What means harm
+# Malicious messages
 
 
 def outside(tmp_path: Path) -> set[str]:
@@ -302,7 +302,7 @@ def outside(tmp_path: Path) -> set[str]:
 
 
 def lies() -> list[Record]:
-    """Return messages that can't be true, or whose path can't be had."""
+    """Return messages that contradict themselves, or whose path is not allowed."""
     data = b"0123456789" * 250
     bad_paths = [
         b"/tmp/dfud_evil", b"../evil", b"a/../../evil", b"a/./b", b"a//b", b"nul\0name", b"", b".", b"..", b"a/..",
@@ -314,7 +314,7 @@ def lies() -> list[Record]:
     made += native(b"lie4", data, NOW, size=b"-1") + native(b"lie5", data, NOW, offset=b"7")
     made += native(b"lie6", data, NOW, xxh3_64=b"0" * 16) + native(b"lie7", data, NOW, upload_id=b"0" * 16)
     made += native(b"lie8", data, NOW, xxh3_128=b"0" * 32)
-    # One that is true to itself: 10^15 chunks of a file of 10^18 bytes.
+    # A consistent one: 10^15 chunks of a file of 10^18 bytes.
     size, n = 10**18, 10**15
     huge = {
         "upload_id": xxhash.xxh3_64_hexdigest(b"huge\0%d\0%d" % (size, NOW)).encode(), "chunk": b"1/%d" % n,
@@ -366,7 +366,7 @@ def test_nothing_leaves_the_directory(tmp_path: Path, config_file: Path, kafka: 
     assert "4 messages without a chunk of a file skipped" in text
     used = sum(os.stat(path).st_blocks * 512 for path in outside(target / "LOGS"))
     assert used < 1_000_000
-    # The user frees the paths, and the next run puts the files in place.
+    # The user removes the obstacles, and the next run puts the files in place.
     (target / "link").unlink()
     (target / "both").unlink()
     text = download_once(target, config_file, topic, status=1)
@@ -383,7 +383,7 @@ NUMBERS = st.one_of(st.integers(-2, 20), st.integers(0, 1 << 70), st.just(10**15
 
 @st.composite
 def hostile(draw: st.DrawFn) -> Record:
-    """A message of random or nearly right parts."""
+    """A message with random or nearly correct parts."""
     value = draw(
         st.one_of(st.none(), st.binary(max_size=40), st.sampled_from([b"\x9a" * 9, b"\xdd\xff\xff\xff\xff"]))
     )
@@ -435,7 +435,7 @@ def test_some_thousands_of_hostile_messages(
     assert all(path.startswith(f"{target}/") for path in fresh)
 
 
-def test_memory_stays_bounded_while_a_large_file_comes(
+def test_memory_stays_bounded_during_a_large_file(
     tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
     target = tmp_path / "target"

@@ -1,4 +1,4 @@
-"""Side by side with the real OpenMSIStream: it reads what we send, and we finish what it left."""
+"""Interoperation with the real OpenMSIStream: it reads what we send, and we finish what it has left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dfud.core.chunk import Chunk
 from dfud.core.openmsistream import decode
 from dfud.core.text import counted
 from tests.helpers.downloading import download_once
-from tests.helpers.openmsistream_peer import CONFIG, NotInstallable, OpenMSIStream, install
+from tests.helpers.openmsistream_peer import CONFIG, InstallError, OpenMSIStream, install
 from tests.helpers.reader import Message, read_topic
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import (
@@ -54,13 +54,13 @@ def commands() -> Path:
     """The folder of OpenMSIStream's commands."""
     try:
         return install(100)
-    except NotInstallable as why:
-        pytest.skip(f"OpenMSIStream can't be installed: {why}")
+    except InstallError as error:
+        pytest.skip(f"cannot install OpenMSIStream: {error}")
 
 
 @pytest.fixture
 def peer_config(tmp_path: Path, kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration file as OpenMSIStream's users have them."""
+    """A configuration file for OpenMSIStream."""
     monkeypatch.setenv("DFUD_TEST_BOOTSTRAP", kafka.bootstrap)
     path = tmp_path / "peer.config"
     path.write_text(CONFIG)
@@ -90,7 +90,7 @@ def write_tree(directory: Path, files: int, seed: int = 5, sizes: tuple[int, ...
 
 
 def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
-    """Return the chunks on a topic by path, in the order of their numbers; repeated ones too."""
+    """Return the chunks on a topic by path, by number; repeated ones, too."""
     chunks = defaultdict(list)
     for message in read_topic(kafka.bootstrap, topic):
         assert message.value is not None
@@ -100,7 +100,7 @@ def chunks_on(kafka: KafkaNode, topic: str) -> dict[bytes, list[Chunk]]:
 
 
 def assert_rebuilt(chunks: dict[bytes, list[Chunk]], content: dict[bytes, bytes], once: bool = True) -> None:
-    """Check that the chunks are just these files."""
+    """Check that the chunks make up exactly these files."""
     assert chunks.keys() == content.keys()
     for path, found in chunks.items():
         by_number = {chunk.number: chunk for chunk in found}
@@ -123,7 +123,7 @@ def test_openmsistream_rebuilds_what_we_send(
     peer.download_until(rebuilt, topic, lambda: tree(rebuilt) == expected)
 
 
-def test_our_messages_are_those_of_openmsistream(
+def test_our_messages_equal_those_of_openmsistream(
     directory: Path, peer: OpenMSIStream, kafka: KafkaNode, make_topic: object
 ) -> None:
     assert callable(make_topic)
@@ -161,12 +161,12 @@ def peer_rows(directory: Path, pattern: str) -> list[dict[str, str]]:
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 rows += csv.DictReader(file, delimiter=";")
-        except FileNotFoundError:  # it is just being replaced
+        except FileNotFoundError:  # it is being replaced
             continue
     return rows
 
 
-def test_what_openmsistream_left_is_finished(
+def test_what_openmsistream_has_left_is_finished(
     directory: Path, tmp_path: Path, peer: OpenMSIStream, kafka: KafkaNode, topic: str
 ) -> None:
     write_tree(directory, 40, sizes=(1, 1000, 200_000, 1 << 21))
@@ -176,12 +176,14 @@ def test_what_openmsistream_left_is_finished(
         finished = {path_in(row["rel_filepath"]) for row in rows}
         rows = peer_rows(directory, f"upload_to_{topic}_in_progress.csv")
         to_send = {path_in(row["rel_filepath"]): int(row["n_chunks_to_send"]) for row in rows}
-        # It records a file as completed before it strikes it off the other table.
+        # It records a file as completed before it removes it from the other table.
         return finished, {name: count for name, count in to_send.items() if name not in finished}
 
     def is_half_done() -> bool:
         finished, left = finished_and_left()
-        return len(finished) >= 8 and max(left.values(), default=0) > 32  # more than it sends until it is killed
+        return (
+            len(finished) >= 8 and max(left.values(), default=0) > 32
+        )  # more chunks than it sends before it is killed
 
     peer.upload_until(directory, topic, is_half_done, "--chunk_size", CHUNK)
     finished, left = finished_and_left()
@@ -217,7 +219,7 @@ def test_what_openmsistream_left_is_finished(
 
 
 def path_in(text: str) -> str:
-    """Return the path of a cell, of which only tabs and backslashes are escaped in these tests."""
+    """Return the path in a cell; these tests escape only tabs and backslashes."""
     return text[1:-1].replace("\\t", "\t").replace("\\\\", "\\")
 
 
@@ -267,7 +269,7 @@ def test_a_name_that_openmsistream_could_not_read_is_refused(
     Path(os.fsdecode(os.path.join(os.fsencode(directory), b"\xff\xfe"))).write_bytes(b"not UTF-8")
     (directory / "good").write_bytes(b"good")
     output = upload_once(directory, peer_config, topic, status=1)
-    assert r"\xff\xfe is not delivered: its name is not UTF-8" in output
+    assert r"\xff\xfe not delivered: its name is not UTF-8" in output
     assert_rebuilt(chunks_on(kafka, topic), {b"good": b"good"})
     assert [os.fsencode(row["rel_filepath"]) for row in in_progress(directory, topic)] == [b"\xff\xfe"]
 
@@ -291,7 +293,7 @@ def test_messages_that_were_not_delivered_are_sent_again(
             upload.quit()
         chunks = chunks_on(node, topic)
     assert_rebuilt(chunks, tree(directory), once=False)
-    # What was on its way when the broker stopped has come there all the same.
+    # Messages that were in flight when the broker stopped may have arrived.
     assert len(chunks[b"large.bin"]) > chunks[b"large.bin"][0].n_chunks
 
 

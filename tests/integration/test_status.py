@@ -1,4 +1,4 @@
-"""``dfud status`` beside a real uploader."""
+"""``dfud status`` with a real uploader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DFUD = [sys.executable, "-m", "dfud"]
 
 
 def status(directory: Path, topic: str) -> dict[str, object]:
-    """Return what the command says of the topic."""
+    """Return the JSON object of the topic."""
     done = subprocess.run(
         [*DFUD, "status", str(directory), "--topic_name", topic, "--json"],
         stdin=subprocess.DEVNULL,
@@ -20,9 +20,9 @@ def status(directory: Path, topic: str) -> dict[str, object]:
         timeout=WAIT_S,
         check=True,
     )
-    (found,) = json.loads(done.stdout)["topics"]
-    assert isinstance(found, dict)
-    return found
+    (status,) = json.loads(done.stdout)["topics"]
+    assert isinstance(status, dict)
+    return status
 
 
 def test_it_follows_an_uploader(tmp_path: Path, config_file: Path, topic: str) -> None:
@@ -42,12 +42,12 @@ def test_it_follows_an_uploader(tmp_path: Path, config_file: Path, topic: str) -
             assert uploader.returncode == 0
         finally:
             uploader.kill()
-    found = status(directory, topic)
-    completed = found.pop("completed")
+    final = status(directory, topic)
+    completed = final.pop("completed")
     assert isinstance(completed, dict)
     assert completed.pop("last") is not None
     assert completed == {"files": 3, "size": 40_010}
-    assert found == {
+    assert final == {
         "topic": topic,
         "run": "ended",
         "in_progress": {"files": 0, "size": 0, "chunks": 0, "chunks_to_send": 0},

@@ -1,4 +1,4 @@
-"""The upload as a job of a shell, on a terminal of its own."""
+"""The upload as a job of a shell on a terminal."""
 
 from __future__ import annotations
 
@@ -31,20 +31,18 @@ SHELL = textwrap.dedent("""
 
     wait_for(b"watching")
     print("in the background", flush=True)
-    while listens():  # until the job has seen that there is something to read, and that it is not for it
+    while listens():  # until the job has seen the input and that it is not in the foreground
         time.sleep(0.005)
     assert input() == "for the shell"
     print("got it", flush=True)
     os.tcsetpgrp(0, job.pid)
-    wait_for(b"files are enqueued or in progress")
+    wait_for(b"files enqueued or in progress")
     job.communicate()
     print("ended", job.returncode, flush=True)
     """)
 
 
-def test_commands_are_taken_when_the_job_comes_to_the_foreground(
-    tmp_path: Path, config_file: Path, topic: str
-) -> None:
+def test_a_job_reads_commands_only_in_the_foreground(tmp_path: Path, config_file: Path, topic: str) -> None:
     top = tmp_path / "top"
     top.mkdir()
     shell, terminal = pty.fork()
@@ -62,7 +60,7 @@ def test_commands_are_taken_when_the_job_comes_to_the_foreground(
 
     try:
         read_until(b"in the background")
-        os.write(terminal, b"for the shell\n")  # which also wakes the job, to no avail
+        os.write(terminal, b"for the shell\n")  # which also wakes the job, which must not read it
         read_until(b"got it")
         os.write(terminal, b"check\nquit\n")
         read_until(b"ended 0")

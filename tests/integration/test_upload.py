@@ -1,4 +1,4 @@
-"""The upload end to end, as its users run it, on a real Kafka."""
+"""The upload end to end, as a user runs it, with a real Kafka."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ODD_NAMES = [
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """An empty directory to be watched."""
+    """An empty directory to watch."""
     path = tmp_path / "data"
     path.mkdir()
     return path
@@ -52,14 +52,13 @@ def write_odd_tree(directory: Path) -> None:
     """Write small files with odd names, at the top and in odd folders."""
     numbers = random.Random(5)
     for index, name in enumerate(ODD_NAMES):
-        top = os.fsencode(directory)
-        folder = os.path.join(top, ODD_NAMES[-1 - index])
-        os.makedirs(os.path.join(folder, b"LOGS"), exist_ok=True)
-        for path in (os.path.join(folder, name), os.path.join(folder, b"LOGS", b"kept")):
-            Path(os.fsdecode(path)).write_bytes(numbers.randbytes(numbers.choice([0, 1, 16384, 16385, 100_000])))
-    for name in (".hidden", "some.log", "sub/.hidden", "sub/other.log"):
-        (directory / name).parent.mkdir(exist_ok=True)
-        (directory / name).write_bytes(b"not to be uploaded")
+        folder = directory / os.fsdecode(ODD_NAMES[-1 - index])
+        (folder / "LOGS").mkdir(parents=True, exist_ok=True)
+        for path in (folder / os.fsdecode(name), folder / "LOGS" / "kept"):
+            path.write_bytes(numbers.randbytes(numbers.choice([0, 1, 16384, 16385, 100_000])))
+    for excluded in (".hidden", "some.log", "sub/.hidden", "sub/other.log"):
+        (directory / excluded).parent.mkdir(exist_ok=True)
+        (directory / excluded).write_bytes(b"not to be uploaded")
     (directory / "empty").touch()
 
 
@@ -83,7 +82,7 @@ def test_a_tree_of_odd_names_is_uploaded_once(
     assert len(completed(directory, topic)) == before
 
 
-def test_a_living_directory_is_uploaded_while_it_changes(
+def test_a_directory_is_uploaded_while_it_changes(
     directory: Path, config_file: Path, kafka: KafkaNode, topic: str, tmp_path: Path
 ) -> None:
     library = Path(sysconfig.get_paths()["stdlib"])
@@ -122,13 +121,13 @@ def test_a_living_directory_is_uploaded_while_it_changes(
     assert tables == [f"upload_to_{topic}_in_progress.csv", f"uploaded_to_{topic}.csv"]
 
 
-def test_only_new_files_are_taken_unless_asked(
+def test_only_new_files_are_uploaded_by_default(
     directory: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
     (directory / "old").write_bytes(b"there before")
     with uploading(directory, config_file, topic) as upload:
         (directory / "new").write_bytes(b"came later")
-        upload.wait_for("new: all 1 chunks")
+        upload.wait_for("new: all 1 chunk ")
         upload.quit()
     assert files_on(kafka.bootstrap, topic).keys() == {b"new"}
 
@@ -148,13 +147,13 @@ def test_a_changed_file_is_a_new_version(directory: Path, config_file: Path, kaf
 
 
 @pytest.mark.parametrize("polling", [False, True], ids=["inotify", "polling"])
-def test_files_are_noticed(
+def test_new_files_are_detected(
     directory: Path, config_file: Path, kafka: KafkaNode, topic: str, polling: bool
 ) -> None:
     with uploading(directory, config_file, topic, *(["--use_polling_observer"] if polling else [])) as upload:
         (directory / "a" / "b").mkdir(parents=True)
         (directory / "a" / "b" / "file").write_bytes(b"content")
-        upload.wait_for("a/b/file: all 1 chunks")
+        upload.wait_for("a/b/file: all 1 chunk ")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic)
 
@@ -169,7 +168,7 @@ def fill(directory: Path, megabytes: int, files: int) -> None:
 
 
 def assert_on_topic(recorded: dict[bytes, set[int]], files: dict[bytes, dict[str, File]]) -> None:
-    """Check that each chunk that is recorded is on the topic."""
+    """Check that each recorded chunk is on the topic."""
     for path, chunks in recorded.items():
         if chunks:
             (version,) = files[path].values()
@@ -178,7 +177,7 @@ def assert_on_topic(recorded: dict[bytes, set[int]], files: dict[bytes, dict[str
 
 @pytest.fixture
 def slow_config(tmp_path: Path, kafka: KafkaNode) -> Path:
-    """A configuration file with which some megabytes take seconds, one message at a time."""
+    """A configuration file with which a few megabytes take seconds: one message at a time."""
     one_by_one = {"batch.num.messages": "1", "max.in.flight": "1"}
     return client_config.write(tmp_path / "slow.config", kafka.bootstrap, producer=one_by_one)
 
@@ -186,7 +185,7 @@ def slow_config(tmp_path: Path, kafka: KafkaNode) -> Path:
 def test_a_file_in_both_tables_is_not_sent_again(
     directory: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    """The completed table is written first: a crash before the other one leaves the file in both."""
+    """The completed table is written first, so a crash before the other leaves the file in both."""
     fill(directory, 1, 3)
     upload_once(directory, config_file, topic)
     (directory / "big2").unlink()
@@ -200,23 +199,23 @@ def test_a_file_in_both_tables_is_not_sent_again(
     (directory / "LOGS" / f"upload_to_{topic}_in_progress.csv").write_text("\n".join(rows) + "\n")
     with uploading(directory, config_file, topic) as upload:
         text = upload.quit()
-    assert "big2 is uploaded, and can't be found any more" in text
+    assert "big2 is already uploaded; it cannot be accessed any more" in text
     files = files_on(kafka.bootstrap, topic)
     assert [version.duplicates for versions in files.values() for version in versions.values()] == [0, 0, 0]
     assert in_progress(directory, topic) == []
 
 
-def test_a_kill_of_everything_costs_nothing(
+def test_killing_everything_loses_nothing(
     directory: Path, config_file: Path, slow_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
     fill(directory, 60, 3)
-    chunks = ("--chunk_size", 2048)  # so many that it is in the middle when the table is first written
+    chunks = ("--chunk_size", 2048)  # many chunks, so that the table is first written in the middle of the upload
     with uploading(directory, slow_config, topic, "--upload_existing", *chunks) as upload:
         wait_until(lambda: any(int(row["n_chunks_delivered"]) for row in in_progress(directory, topic)))
         upload.kill()
     before = files_on(kafka.bootstrap, topic)
     recorded = recorded_chunks(directory, topic)
-    assert any(recorded.values()), "it was not in the middle"
+    assert any(recorded.values()), "nothing was recorded before the kill"
     assert_on_topic(recorded, before)
 
     upload_once(directory, config_file, topic, *chunks)
@@ -237,14 +236,14 @@ def test_a_killed_worker_is_replaced(
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.workers()[name].kill()
-        upload.wait_for(f"{name} was killed by SIGKILL: another one takes over")
+        upload.wait_for(f"{name} was killed by SIGKILL: restarting it")
         (directory / "later").write_bytes(b"noticed by whoever watches now")
-        upload.wait_for("later: all 1 chunks")
+        upload.wait_for("later: all 1 chunk ")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 
 
-def test_workers_that_die_again_and_again_end_the_program(directory: Path, config_file: Path, topic: str) -> None:
+def test_repeated_deaths_of_workers_end_the_program(directory: Path, config_file: Path, topic: str) -> None:
     with uploading(directory, config_file, topic) as upload:
         for _ in range(20):
             wait_until(lambda: "chunker-0" in upload.workers() or upload.process.poll() is not None)
@@ -268,14 +267,14 @@ def test_a_stopped_broker_is_waited_for(tmp_path: Path, directory: Path) -> None
             upload.wait_for("before: all 7 chunks")
             node.kill()
             (directory / "meanwhile").write_bytes(b"2" * 100_000)
-            upload.wait_for("the broker is away")
+            upload.wait_for("broker unreachable")
             node.start()
             upload.wait_for("meanwhile: all 7 chunks")
             upload.quit()
         assert_all_there(directory, node.bootstrap, topic, once=False)
 
 
-# Ends
+# The end
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
@@ -284,24 +283,24 @@ def test_a_signal_ends_it_as_quit_does(
 ) -> None:
     with uploading(directory, config_file, topic) as upload:
         fill(directory, 20, 10)
-        os.killpg(upload.process.pid, number)  # as a terminal does: everybody gets it
+        os.killpg(upload.process.pid, number)  # all processes get it, as from a terminal
         status, text = upload.end()
     assert status == 0, text
     assert_all_there(directory, kafka.bootstrap, topic)
 
 
-def test_a_second_interrupt_leaves_at_once(
+def test_a_second_interrupt_stops_it_immediately(
     directory: Path, config_file: Path, slow_config: Path, kafka: KafkaNode, topic: str
 ) -> None:
     fill(directory, 100, 3)
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
         upload.process.send_signal(signal.SIGINT)
-        upload.wait_for("ending when")
+        upload.wait_for("finishing what is enqueued")
         upload.process.send_signal(signal.SIGINT)
         status, text = upload.end()
     assert status == 1, text
-    assert "at once" in text
+    assert "stopped immediately" in text
     recorded = recorded_chunks(directory, topic)
     before = files_on(kafka.bootstrap, topic)
     assert_on_topic(recorded, before)
@@ -309,25 +308,25 @@ def test_a_second_interrupt_leaves_at_once(
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 
 
-def test_a_second_instance_is_turned_away(
+def test_a_second_instance_is_refused(
     directory: Path, config_file: Path, topic: str, make_topic: Callable[..., str]
 ) -> None:
     with uploading(directory, config_file, topic) as upload:
         text = upload_once(directory, config_file, topic, status=75)
         assert len(text.splitlines()) == 1
         assert "already uploading" in text
-        upload_once(directory, config_file, make_topic())  # another topic is another matter
+        upload_once(directory, config_file, make_topic())  # but another topic is allowed
         upload.quit()
 
 
-def test_no_input_is_no_command_and_costs_nothing(directory: Path, config_file: Path, topic: str) -> None:
-    process = subprocess.Popen(
-        command(directory, config_file, topic, "--update_seconds", 1),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0,
-    )  # fmt: skip
+def test_the_end_of_the_input_is_not_a_command_and_costs_no_cpu(
+    directory: Path, config_file: Path, topic: str
+) -> None:
+    words = command(directory, config_file, topic, "--update_seconds", 1)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
-        lines = []
+        lines: list[bytes] = []
         while lines.count(b".\n") < 1:
             lines.append(process.stdout.readline())
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -365,19 +364,19 @@ def test_a_full_output_does_not_stop_it(directory: Path, config_file: Path, kafk
     (directory / "file").write_bytes(b"x" * 100)
     upload = Upload(command(directory, config_file, topic, "--once", "--update_seconds", "0.00001"))
     try:
-        upload.process.wait(WAIT_S)  # nobody reads
+        upload.process.wait(WAIT_S)  # nobody reads the output
         assert upload.process.returncode == 0
     finally:
         upload.close()
     assert_all_there(directory, kafka.bootstrap, topic)
 
 
-def test_check_tells_what_is_in_progress(directory: Path, config_file: Path, topic: str) -> None:
+def test_check_shows_what_is_in_progress(directory: Path, config_file: Path, topic: str) -> None:
     with uploading(directory, config_file, topic, "--update_seconds", "0.2") as upload:
         upload.wait_for(r"^\.$")
         upload.say("c")
-        upload.wait_for("0 files are enqueued or in progress")
+        upload.wait_for("0 files enqueued or in progress")
         upload.say("check")
-        upload.wait_for("0 files are enqueued or in progress")
+        upload.wait_for("0 files enqueued or in progress")
         upload.say("q")
         assert upload.end()[0] == 0

@@ -1,4 +1,4 @@
-"""The documents name what there is, and nothing that there is not."""
+"""The documents describe everything that exists, and nothing that does not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,50 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a document."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-        assert (document.parent / target).exists(), target
+def test_every_relative_link_leads_to_something_that_exists(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert ROOT in target.parents, link
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_that_is_named_exists(document: Path) -> None:
+    """A module that is named without its folder lies in the folder that was named last before it."""
+    folder = ROOT
+    for name in re.findall(r"`([\w./-]+)`", document.read_text(encoding="utf-8")):
+        if re.match("(dfud|tests|benchmarks|scripts)/", name):
+            path = ROOT / name
+            assert path.exists(), name
+            folder = path if path.is_dir() else path.parent
+        elif re.fullmatch(r"\w+\.py", name):
+            assert (folder / name).exists(), f"{name} in {folder}"
+
+
+def test_the_glossary_defines_each_word_once() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = [word for word in re.findall(r"^\| (.*?) \| .* \|$", text, re.MULTILINE) if word != "word"]
+    assert len(words) > 50
+    assert sorted(words) == sorted(set(words))
 
 
 def section(title: str) -> str:
-    """Return the text of a section of the README, up to the next title of any level."""
-    found = re.search(rf"^#+ {title}\n(.*?)(?=^#)", README, re.MULTILINE | re.DOTALL)
-    assert found is not None, title
-    return found[1]
+    """Return the text of a section of the README, up to the next heading of any level."""
+    match = re.search(rf"^#+ {title}\n(.*?)(?=^#)", README, re.MULTILINE | re.DOTALL)
+    assert match is not None, title
+    return match[1]
 
 
 def test_the_readme_has_each_command() -> None:
@@ -37,13 +70,8 @@ def test_the_readme_has_each_command() -> None:
 def test_the_readme_has_each_option_of_the_upload() -> None:
     described = set(re.findall(r"`(--\w+)", section("Options of the upload")))
     options = {spelling for parameter in load("upload").params for spelling in parameter.opts[:1]}
-    elsewhere = {
-        "directory",
-        "--config",
-        "--topic_name",
-        "--version",
-    }  # in the table of commands; of every command
-    assert described == options - elsewhere
+    described_elsewhere = {"directory", "--config", "--topic_name", "--version"}
+    assert described == options - described_elsewhere
 
 
 def test_the_readme_has_each_exit_status() -> None:

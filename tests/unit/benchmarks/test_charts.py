@@ -1,4 +1,4 @@
-"""The charts of the benchmarks: well-formed, complete, and in proportion."""
+"""The charts of the benchmarks are well-formed, complete, and in proportion."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def bars(*medians: float) -> dict[str, Any]:
+    """Return a bar chart; the first bar is ours."""
     return {
         "kind": "bars",
         "title": "Speed <of> all & sundry",
         "unit": "MB/s",
         "bars": [
-            {"label": f"peer {n}", "least": value / 2, "median": value, "most": value * 1.5, "ours": n == 0}
+            {"label": f"peer {n}", "min": value / 2, "median": value, "max": value * 1.5, "ours": n == 0}
             for n, value in enumerate(medians)
         ],
     }
 
 
 def lines(points: list[tuple[float, float]], log: bool) -> dict[str, Any]:
+    """Return a chart of one line."""
     return {
         "kind": "lines",
         "title": "t",
@@ -39,12 +41,12 @@ def lines(points: list[tuple[float, float]], log: bool) -> dict[str, Any]:
 
 
 def bar_widths(svg: str) -> list[float]:
-    """Return how far each bar goes, its rounded end included."""
+    """Return the width of each bar (px), including its rounded end."""
     paths = [path.attrib["d"] for path in ElementTree.fromstring(svg).iter(f"{SVG}path")]
     return [float(re.findall(r"h([\d.]+)", path)[0]) + 4 for path in paths]
 
 
-def test_bars_are_in_proportion_and_named() -> None:
+def test_bars_are_in_proportion_and_labelled() -> None:
     svg = render(bars(100, 50, 25))
     first, second, third = bar_widths(svg)
     assert first == pytest.approx(2 * second, abs=0.2)
@@ -58,7 +60,7 @@ def test_only_our_bar_is_in_colour() -> None:
     assert kinds == ["c0", "other"]
 
 
-def test_a_chart_follows_the_readers_scheme() -> None:
+def test_a_chart_follows_the_readers_colour_scheme() -> None:
     assert "@media (prefers-color-scheme: dark)" in render(bars(1))
 
 
@@ -81,11 +83,11 @@ def test_a_straight_line_on_logarithmic_axes_is_straight() -> None:
     assert corners[1][1] - corners[0][1] == pytest.approx(corners[2][1] - corners[1][1], abs=0.2)
 
 
-def test_no_bars_and_no_lines_are_charts_too() -> None:
+def test_a_chart_may_be_empty() -> None:
     ElementTree.fromstring(render(bars()))
     ElementTree.fromstring(render(lines([], log=True)))
 
 
 @given(st.floats(1e-6, 1e9))
-def test_a_step_is_nice(most: float) -> None:
-    assert most / 6.001 <= nice_step(most) <= most / 1.4
+def test_a_nice_step_divides_an_axis_into_two_to_six(highest: float) -> None:
+    assert highest / 6.001 <= nice_step(highest) <= highest / 1.4

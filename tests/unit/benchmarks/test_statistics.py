@@ -14,28 +14,28 @@ VALUES = st.lists(st.floats(0.001, 1e6), min_size=1)
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"),
+    ("values", "expected"),
     [
         pytest.param([3, 1, 2], 2, id="odd"),
         pytest.param([4, 1, 3, 2], 2.5, id="even"),
         pytest.param([7], 7, id="one"),
     ],
 )
-def test_median(values: list[float], wanted: float) -> None:
-    assert median(values) == wanted
+def test_median(values: list[float], expected: float) -> None:
+    assert median(values) == expected
 
 
 @given(VALUES)
 def test_spread_is_ordered(values: list[float]) -> None:
-    least, middle, most = spread(values)
-    assert min(values) == least <= middle <= most == max(values)
+    lowest, middle, highest = spread(values)
+    assert min(values) == lowest <= middle <= highest == max(values)
 
 
 @given(VALUES, st.floats(0, 1))
-def test_percentile_is_the_smallest_value_that_enough_do_not_exceed(values: list[float], part: float) -> None:
-    found = percentile(values, part)
-    assert sum(value <= found for value in values) >= part * len(values)
-    assert found == min(values) or sum(value < found for value in values) < part * len(values)
+def test_percentile_is_the_smallest_value_that_enough_do_not_exceed(values: list[float], fraction: float) -> None:
+    result = percentile(values, fraction)
+    assert sum(value <= result for value in values) >= fraction * len(values)
+    assert result == min(values) or sum(value < result for value in values) < fraction * len(values)
 
 
 def test_ratio_is_of_medians() -> None:

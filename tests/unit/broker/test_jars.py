@@ -1,4 +1,4 @@
-"""What is resolved, and kept: the list of jars, its checks, and several processes at once."""
+"""Resolving and keeping jars: the list, its checks, and concurrent processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Artifact:
-    """One jar, and what comes of downloading it: its bytes or an error."""
+    """A jar, and the result of downloading it: bytes or an error."""
 
     groupId = "org.example"
 
@@ -43,7 +43,7 @@ class Artifact:
 
 
 class FakeMaven:
-    """In the place of jgo's MavenContext, with its resolver in one."""
+    """A fake of jgo's MavenContext and its resolver."""
 
     downloads = 0
 
@@ -62,12 +62,12 @@ class FakeMaven:
 
     @staticmethod
     def spoil(path: Path) -> None:
-        """Leave the jar as it is."""
+        """Do not change the jar."""
 
 
 @pytest.fixture(autouse=True)
 def maven(monkeypatch: pytest.MonkeyPatch) -> type[FakeMaven]:
-    """Have jgo.maven replaced by a fake that needs no network."""
+    """jgo.maven, replaced by a fake that needs no network."""
     module = types.ModuleType("jgo.maven")
     module.MavenContext = FakeMaven  # type: ignore[attr-defined]
     module.PythonResolver = object  # type: ignore[attr-defined]
@@ -88,32 +88,31 @@ def test_a_cache_folder_is_named_after_its_coordinates(coordinates: tuple[str, .
 
 
 @pytest.mark.parametrize("value", ["", "relative/path"])
-def test_a_cache_home_that_is_no_absolute_path_is_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_cache_home_is_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", value)
     assert jars.cache_dir() == Path.home() / ".cache" / "dfud"
 
 
-def test_what_runs_is_downloaded_once_and_announced(
-    cache: Path, maven: type[FakeMaven], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("maven")
+def test_jars_are_downloaded_once_and_announced(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    found = jars.resolve(*COORDINATES, announce=said.append)
-    assert [jar.name for jar in found] == ["tool_2.13.jar", "library.jar"]
-    assert all(jar.is_file() for jar in found)
+    resolved = jars.resolve(*COORDINATES, announce=said.append)
+    assert [jar.name for jar in resolved] == ["tool_2.13.jar", "library.jar"]
+    assert all(jar.is_file() for jar in resolved)
     assert len(said) == 1
 
     monkeypatch.setitem(sys.modules, "jgo.maven", None)  # an import would fail now
-    assert jars.resolve(*COORDINATES, announce=said.append) == found
+    assert jars.resolve(*COORDINATES, announce=said.append) == resolved
     assert len(said) == 1
     assert sorted(path.name for path in cache.iterdir()) == ["tool_2.13-1.2", "tool_2.13-1.2.lock"]
 
 
-def test_of_what_several_coordinates_need_each_library_comes_once() -> None:
+def test_a_library_that_several_coordinates_need_is_resolved_once() -> None:
     names = [jar.name for jar in jars.resolve(*COORDINATES, "org.example:log:3")]
     assert names == ["tool_2.13.jar", "library.jar", "log.jar"]
 
 
-def test_a_jar_that_lost_bytes_is_downloaded_again(maven: type[FakeMaven]) -> None:
+def test_a_truncated_jar_is_downloaded_again(maven: type[FakeMaven]) -> None:
     jar = jars.resolve(*COORDINATES)[0]
     whole = jar.read_bytes()
     jar.write_bytes(whole[:-1])
@@ -121,14 +120,14 @@ def test_a_jar_that_lost_bytes_is_downloaded_again(maven: type[FakeMaven]) -> No
     assert maven.downloads == 2
 
 
-def test_a_download_that_was_cut_off_is_not_used(cache: Path) -> None:
+def test_an_interrupted_download_is_not_used(cache: Path) -> None:
     partial = cache / "tool_2.13-1.2.partial" / "org"
     partial.mkdir(parents=True)
     (partial / "tool_2.13.jar").write_bytes(b"half")
     assert zipfile.is_zipfile(jars.resolve(*COORDINATES)[0])
 
 
-def test_a_damaged_download_is_an_error_and_is_not_kept(
+def test_a_damaged_download_is_an_error_and_is_removed(
     cache: Path, maven: type[FakeMaven], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maven, "spoil", staticmethod(lambda path: path.write_bytes(b"a portal's login page")))
@@ -137,16 +136,16 @@ def test_a_damaged_download_is_an_error_and_is_not_kept(
     assert [path.name for path in cache.iterdir()] == ["tool_2.13-1.2.lock"]
 
 
-def test_processes_that_resolve_at_once_download_once(maven: type[FakeMaven]) -> None:
-    found: list[list[Path]] = []
+def test_concurrent_processes_download_once(maven: type[FakeMaven]) -> None:
+    results: list[list[Path]] = []
     threads = [
-        threading.Thread(target=lambda: found.append(jars.resolve(*COORDINATES))) for _ in range(4)
-    ]  # an flock tells descriptors apart, not processes, so that threads do
+        threading.Thread(target=lambda: results.append(jars.resolve(*COORDINATES))) for _ in range(4)
+    ]  # threads do, as an flock belongs to a descriptor, not to a process
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
+    assert len(results) == 4
     assert maven.downloads == 1
 
 

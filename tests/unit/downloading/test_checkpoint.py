@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dfud.downloading import checkpoint as module
+from dfud.downloading.part_metadata import PartName
 from tests.helpers.downloading import native
 from tests.helpers.fetching import DATA, NOW, Bench, bench
 
@@ -123,7 +124,7 @@ def test_there_is_no_checkpoint_without_news_or_soon_after_a_slow_one(
             bench.checkpoints.run_due({0: at})
 
     tick(1)
-    assert len(syncs) == 0, "the first comes too early"
+    assert len(syncs) == 0, "the first is started too early"
     bench.checkpoints._next = 0.0
     for at, n_syncs in ((1, 1), (1, 1), (2, 2), (3, 2)):
         tick(at)
@@ -151,7 +152,12 @@ def test_killed_at_any_step_of_a_checkpoint_it_loses_nothing(
             raise OSError  # injected: nothing after this step is done
 
     publish = bench.folder.publish_metadata
-    monkeypatch.setattr(bench.folder, "publish_metadata", lambda name: (proceed(), publish(name)))
+
+    def publish_metadata(name: PartName) -> None:
+        proceed()
+        publish(name)
+
+    monkeypatch.setattr(bench.folder, "publish_metadata", publish_metadata)
     monkeypatch.setattr(bench.checkpoints, "_sync", proceed)
     before = bench.committed
     saved = bench.save()
@@ -165,7 +171,7 @@ def test_killed_at_any_step_of_a_checkpoint_it_loses_nothing(
 
 
 def begin_and_fail_or_not(bench: Bench, is_failing: bool) -> None:
-    bench.sync_faults = [None, NO_SPACE if is_failing else None]  # injected: the notes are there, but not synced
+    bench.sync_faults = [None, NO_SPACE if is_failing else None]  # injected: the metadata is there, but not synced
     bench.checkpoints.start({0: len(bench.log)})
     bench.checkpoints.wait()
 

@@ -41,11 +41,11 @@ AWAY = KafkaError(KafkaError._TRANSPORT, "connection refused")
 class Supervisor:
     """The supervisor's end of the channel to one fetcher over a directory."""
 
-    def __init__(self, top: Path, consumer: TopicConsumer, number: int = 0, n_fetchers: int = 1) -> None:
+    def __init__(self, top: Path, consumer: TopicConsumer, number: int, n_fetchers: int, once: bool) -> None:
         (top / "LOGS" / "download_from_T").mkdir(parents=True, exist_ok=True)
         self.channel: Channel[ToFetcher, FromFetcher]
         self.channel, theirs = Channel.pair(links.FETCHER)
-        ends = {partition: len(log) for partition, log in consumer.logs.items()}
+        ends = {partition: len(log) for partition, log in consumer.logs.items()} if once else None
         settings = FetchSettings(
             str(top), "download_from_T", "T", {"auto.offset.reset": "earliest"}, n_fetchers, ends, ""
         )
@@ -78,14 +78,14 @@ Start = Callable[..., Supervisor]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """A factory of supervisors over one directory: ``start(consumer, number, n_fetchers)``."""
+    """A factory of supervisors over one directory: ``start(consumer, number, n_fetchers, once)``."""
     monkeypatch.setattr(module, "_DISK_RETRY_INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "_ASSIGN_INTERVAL_S", 0.0)
     monkeypatch.setattr(module, "_COMMIT_TIMEOUT_S", 0.2)
     started: list[Supervisor] = []
 
-    def make(consumer: TopicConsumer, number: int = 0, n_fetchers: int = 1) -> Supervisor:
-        started.append(Supervisor(tmp_path, consumer, number, n_fetchers))
+    def make(consumer: TopicConsumer, number: int = 0, n_fetchers: int = 1, once: bool = True) -> Supervisor:
+        started.append(Supervisor(tmp_path, consumer, number, n_fetchers, once))
         return started[-1]
 
     yield make
@@ -188,7 +188,7 @@ def test_a_full_disk_is_waited_for_and_orders_are_handled_afterwards(
 ) -> None:
     consumer = TopicConsumer(native(b"f", DATA, NOW)[:2])
     monkeypatch.setattr(os, "pwritev", FailingWrites(3))
-    supervisor = start(consumer, 0, 2)
+    supervisor = start(consumer, 0, 2, once=False)
     messages = supervisor.run_once(Release(F))
     texts = [message.text for message in messages if isinstance(message, Notice)]
     assert texts == [f"cannot write {tmp_path}: No space left on device; retrying"]
@@ -196,6 +196,13 @@ def test_a_full_disk_is_waited_for_and_orders_are_handled_afterwards(
     texts = [message.text for message in messages if isinstance(message, Notice)]
     assert texts == [f"writing {tmp_path} works again"]
     assert [message.spans for message in messages if isinstance(message, Released)] == [((1, 2000),)]
+    # A checkpoint that fails later is not said to work because messages are taken.
+    supervisor.fetcher._disk_reporter.on_failure(OSError(errno.EIO, "Input/output error"))
+    consumer.logs[0] += native(b"f", DATA, NOW)[2:]
+    messages = supervisor.run_once()
+    assert consumer.positions == {0: 4}
+    texts = [message.text for message in messages if isinstance(message, Notice) and message.level > 10]
+    assert texts == [f"cannot write {tmp_path}: Input/output error; retrying"]
 
 
 def test_a_fetcher_can_be_stopped_while_the_disk_is_full(

@@ -87,6 +87,9 @@ def test_chunks_that_wait_are_written_before_anything_that_needs_them(bench: Ben
     files.write(part, 0, b"0" * 1000)
     bench.store.snapshot()
     assert bench.part().read_bytes()[:1000] == b"0" * 1000
+    files.write(part, 1000, b"0" * 1000)
+    bench.store.release(F)
+    assert bench.part().read_bytes()[:2000] == b"0" * 2000
 
 
 def test_a_file_that_is_closed_to_make_room_has_the_chunks_that_wait(
@@ -155,5 +158,14 @@ def test_a_chunk_that_cannot_be_written_is_received_twice(bench: Bench) -> None:
     records = native(b"huge", bytes(5000), NOW)
     with full_disk(2000):
         bench.take(records[0], records[3], records[3], records[4])
+    assert bench.reported == ["huge refused: its chunks cannot be written: File too large"]
+    assert bench.left() == []
+
+
+def test_chunks_of_an_unwritable_part_do_not_get_into_another(bench: Bench) -> None:
+    records = native(b"huge", bytes(5000), NOW)
+    with full_disk(2000):
+        bench.take(records[3], records[1], *native(b"good", DATA[:1500], NOW))
+    assert bench.files() == {b"good": DATA[:1500]}
     assert bench.reported == ["huge refused: its chunks cannot be written: File too large"]
     assert bench.left() == []

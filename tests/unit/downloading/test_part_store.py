@@ -137,6 +137,17 @@ def test_a_file_is_merged_from_what_two_fetchers_have(pair: tuple[Bench, Bench])
     assert first.left() == []
 
 
+def test_a_chunk_that_was_merged_is_received_again(pair: tuple[Bench, Bench]) -> None:
+    first, second = pair
+    records = native(b"f", DATA, NOW)
+    first.take(*records[:2])
+    second.take(records[2])
+    first.assembler.merge(F, [second.store.release(F)])
+    assert first.take(records[2]).duplicates == 1
+    assert first.take(records[3]).files == 1
+    assert first.files() == {b"f": DATA}
+
+
 def test_merged_bytes_are_there_after_a_restart(pair: tuple[Bench, Bench]) -> None:
     """Only the donor knew the size: it had the last chunk."""
     first, second = pair

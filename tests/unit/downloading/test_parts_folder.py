@@ -58,12 +58,12 @@ def test_what_a_crash_left_behind_is_removed(
 ) -> None:
     for suffix in suffixes:
         (tmp_path / f"{NAME}{suffix}").touch()
-    for other in ("groups", ".lock", "somebody's.part", "somebody's.new"):
+    for other in ("groups", ".lock", "another.part", "another.new"):
         (tmp_path / other).touch()
     folder.remove_leftovers()
     names = sorted(os.listdir(tmp_path))
     assert [name for name in names if name.startswith(str(NAME))] == [f"{NAME}{suffix}" for suffix in left]
-    assert {"groups", ".lock", "somebody's.part", "somebody's.new"} <= set(names)
+    assert {"groups", ".lock", "another.part", "another.new"} <= set(names)
 
 
 @pytest.mark.parametrize("done", range(4), ids=["nothing", "linked", "renamed", "unlinked"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dfud.core.assembly import Assembly
 from tests.helpers.downloading import native
 from tests.helpers.fetching import DATA, NOW, Bench, bench
 
@@ -29,6 +30,23 @@ def test_a_file_with_a_wrong_digest_is_kept_and_reported_once(bench: Bench) -> N
     bench.take(*native(b"f", DATA[:-1] + b"x", NOW))  # the sender has corrected it
     assert bench.files() == {b"f": DATA[:-1] + b"x"}
     assert bench.left() == []
+
+
+def test_a_file_with_a_wrong_digest_is_checked_again_when_it_has_been_received_with_other_bytes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it back after each of its chunks would take time that grows with the square of its size."""
+    checks = []
+    verify = Assembly.verify
+    monkeypatch.setattr(Assembly, "verify", lambda assembly, read: checks.append(verify(assembly, read)))
+    lying = native(b"f", DATA, NOW, xxh3_128=b"0" * 32)
+    bench.take(*lying)
+    assert len(checks) == 1
+    bench.take(*lying)
+    assert len(checks) == 1
+    for _ in range(2):
+        bench.take(*native(b"f", bytes(3500), NOW, xxh3_128=b"0" * 32))
+        assert len(checks) == 2
 
 
 @pytest.mark.parametrize("data", [b"small", DATA])
@@ -84,9 +102,9 @@ def test_no_other_fetcher_checks_a_path_while_a_file_is_put_there(tmp_path: Path
         place = bench.tree.place
         held = []
 
-        def watched(name: str, within: int, path: bytes) -> None:
+        def watched(name: str, dir_fd: int, path: bytes) -> None:
             held.append(not is_free())
-            place(name, within, path)
+            place(name, dir_fd, path)
 
         def is_free() -> bool:
             with open(bench.parts / ".lock") as lock:

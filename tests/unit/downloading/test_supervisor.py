@@ -166,7 +166,8 @@ def test_outages_and_failing_commits_are_reported_once_for_all_fetchers(bench: B
     first, second = bench.fetchers
     for worker, message in (
         (first, BrokerOutage("refused")), (second, BrokerOutage("refused")), (first, BrokerOutage("")),
-        (second, BrokerOutage("")), (first, CommitFailed("not allowed")), (second, CommitFailed("not allowed")),
+        (second, BrokerOutage("")), (first, CommitFailed("not allowed")), (first, CommitFailed("not allowed")),
+        (second, CommitFailed("not allowed")),
         (first, CommitFailed("")), (second, CommitFailed("")),
     ):  # fmt: skip
         worker.report(message)

@@ -15,7 +15,7 @@ from dfud.files.confined import ConfinedTree
 def tree(tmp_path: Path) -> Iterator[ConfinedTree]:
     (tmp_path / "inside" / "LOGS").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
-    made = ConfinedTree(tmp_path / "inside")
+    made = ConfinedTree(str(tmp_path / "inside"))
     yield made
     made.close()
 

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -115,8 +116,8 @@ def test_the_wait_for_the_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pauses.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(module.time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
     lock = take(tmp_path / "lock")
     assert pauses == []
     with pytest.raises(LockedError):

@@ -134,7 +134,7 @@ def record(logs: LogsFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Di
 
 
 def read_completed_tables(paths: list[str]) -> tuple[list[CompletedRow], list[BadRow]]:
-    found = [row for path in paths for row in read_completed(consolidation.read_lines(path))]
+    found = [row for path in paths for row in read_completed(table_files.read_lines(path))]
     return [row for row in found if isinstance(row, CompletedRow)], [
         row for row in found if isinstance(row, BadRow)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,12 +218,12 @@ def test_a_crash_between_two_steps_is_harmless(
     def failing(name: str) -> None:
         original = getattr(takeover, name) if name != "unlink" else os.unlink
 
-        def step(*args: object) -> object:
+        def step(*args: Any) -> Any:
             if next(steps) == stop_at:
                 raise OSError("crash")
             return original(*args)
 
-        monkeypatch.setattr(takeover if name != "unlink" else takeover.os, name, step)
+        monkeypatch.setattr(takeover if name != "unlink" else os, name, step)
 
     for name in ("replace_file", "write_in_progress_table", "unlink"):
         failing(name)

@@ -1,15 +1,15 @@
-"""What is done about each kind of a message's failure."""
+"""What to do about each kind of failure of a message."""
 
 from __future__ import annotations
 
 import pytest
 from confluent_kafka import KafkaError
 
-from dfud.uploading.delivery import FailureAction, classify, explain
+from dfud.uploading.delivery import FailureAction, classify, explain, plain
 
 
 @pytest.mark.parametrize(
-    ("code", "verdict"),
+    ("code", "action"),
     [
         (KafkaError.MSG_SIZE_TOO_LARGE, FailureAction.SMALLER),
         (KafkaError.RECORD_LIST_TOO_LARGE, FailureAction.SMALLER),
@@ -35,8 +35,8 @@ from dfud.uploading.delivery import FailureAction, classify, explain
         (12345, FailureAction.RETRY),
     ],
 )
-def test_verdicts(code: int, verdict: FailureAction) -> None:
-    assert classify(KafkaError(code)) is verdict
+def test_the_action_for_each_error(code: int, action: FailureAction) -> None:
+    assert classify(KafkaError(code)) is action
 
 
 def test_a_fatal_error_of_any_kind_needs_a_new_producer() -> None:
@@ -52,3 +52,10 @@ def test_the_reason_comes_with_advice_where_there_is_any() -> None:
         "too large (MSG_SIZE_TOO_LARGE); raise the topic's max.message.bytes or lower --chunk_size"
     )
     assert explain(KafkaError(KafkaError._TRANSPORT, "broken")) == "broken (_TRANSPORT)"
+    for code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+        assert explain(KafkaError(code, "denied")).endswith("; grant the operation Write on the topic")
+
+
+def test_the_time_that_a_connection_took_is_left_out() -> None:
+    error = KafkaError(KafkaError._AUTHENTICATION, "sasl: wrong password (after 312ms in state AUTH_REQ)")
+    assert plain(error) == "sasl: wrong password"

@@ -1,13 +1,18 @@
-"""A model check of the protocol: the real `Ledger`, `Upload` and tables among modelled processes and files.
+"""A model check of the protocol: the real `Ledger`, `Upload`, tables and resuming; modelled processes and files.
 
-Hypothesis drives recognition, dispatch, reading, acknowledgements, refusals, reports, tables, deaths, crashes and
+Hypothesis drives detection, dispatch, reading, acknowledgements, refusals, reports, tables, deaths, crashes and
 changes of files in any order. A file's content is a number; what a chunk holds is the file's content when it was
-read. Each worker's messages reach the supervisor in their order, and those of different workers in any order.
+read. The messages of one worker reach the supervisor in order, those of different workers in any order.
+
+DFUD_MODEL_EXAMPLES sets the number of examples.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
+import os
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -42,8 +47,9 @@ from dfud.messages import (
     Message,
     RunReady,
 )
-from dfud.uploading.entry import ENDED, Entry, State
+from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.ledger import Ledger
+from dfud.uploading.resume import resume_rows
 from dfud.uploading.upload import Upload
 from dfud.uploading.wire import NativeMessages
 
@@ -75,13 +81,13 @@ def digest_of(contents: tuple[int, ...]) -> str:
 @dataclass
 class FileReader:
     task: FileTask
-    file: File  # what was opened is read on, even if it is replaced or removed
+    file: File  # an open file can still be read after it is replaced or removed
     contents: list[int] = field(default_factory=list)
-    start: FileStart | None = None  # goes with the first run
+    start: FileStart | None = None  # sent with the first run
 
 
 class ModelLane:
-    """A chunker and a producer, with what lies between them and on its way from them."""
+    """A chunker and a producer, with the messages between them and to the supervisor."""
 
     def __init__(self) -> None:
         self.chunker: deque[Message] = deque()  # to the supervisor
@@ -105,7 +111,7 @@ class ModelLane:
 
 
 class Protocol(RuleBasedStateMachine):
-    """What everybody outside of the ledger does."""
+    """Everything around the ledger."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,10 +121,12 @@ class Protocol(RuleBasedStateMachine):
         self.files: dict[bytes, File] = {}
         self.events: deque[bytes] = deque()  # closed and not yet reported
         self.topic: dict[tuple[FileVersion, int], set[int]] = {}  # the contents of each acknowledged chunk
+        self.last: dict[tuple[FileVersion, int], int] = {}  # the content that was acknowledged last
         self.table = format_table(InProgressRow, [])
         self.shards = format_table(CompletedRow, [])
-        self.untold: set[bytes] = set()  # rewritten with the same size and time, before a crash
+        self.unnoticed: set[bytes] = set()  # rewritten with the same size and time, before a crash
         self.rewritten: set[bytes] = set()
+        self.remembered: set[bytes] = set()  # rewritten, which the ledger knew when the table was last written
         self.start()
 
     # -- the supervisor
@@ -127,25 +135,24 @@ class Protocol(RuleBasedStateMachine):
         """Begin a run as `dfud.uploading.run` does, with --upload_existing."""
         self.lanes = [ModelLane() for _ in range(LANES)]
         self.index: dict[bytes, bytes] = {}
-        for row in read_completed(io.StringIO(self.shards, newline="")):
-            assert not isinstance(row, BadRow)
-            self.index[version_of(row).identity()] = bytes.fromhex(row.xxh3_128)
+        for completed in read_completed(io.StringIO(self.shards, newline="")):
+            assert not isinstance(completed, BadRow)
+            self.index[version_of(completed).identity()] = bytes.fromhex(completed.xxh3_128)
         self.ledger = Ledger(CHUNK, LANES, self.index.get, lambda: "then")
-        for left in read_in_progress(io.StringIO(self.table, newline="")):
-            assert not isinstance(left, BadRow)
-            version = version_of(left)
-            file = self.files.get(version.path)
-            if file is None:
-                if left.n_chunks_delivered:
-                    self.ledger.resume_lost(left, "gone")
-            elif file.version == version:
-                self.ledger.resume(left, version)
-            else:
-                self.ledger.on_found(file.version, by_event=False)
+        rows = []
+        for row in read_in_progress(io.StringIO(self.table, newline="")):
+            assert not isinstance(row, BadRow)
+            rows.append(row)
+        resume_rows(rows, self.ledger, self.present_version, logging.Logger("nobody"))
         for file in self.files.values():
             if not file.open:
                 self.ledger.on_found(file.version, by_event=False)
         self.write_table()
+
+    def present_version(self, path: bytes) -> FileVersion:
+        if path not in self.files:
+            raise FileNotFoundError(errno.ENOENT, "gone")
+        return self.files[path].version
 
     def take(self, message: Message) -> None:
         ledger = self.ledger
@@ -157,11 +164,11 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, FileChanged):
             ledger.on_changed(message.token, message.version, message.being_written, self.now)
         elif isinstance(message, FileUnreadable):
-            ledger.on_read_error(message.token, message.gone, message.why, self.now)
+            ledger.on_read_error(message.token, message.gone, message.reason, self.now)
         elif isinstance(message, ChunksAcked):
             ledger.on_acked(message.token, message.chunks)
         elif isinstance(message, FileUndelivered):
-            ledger.on_undelivered(message.token, message.why)
+            ledger.on_undelivered(message.token, message.reason)
         elif isinstance(message, FilesCompleted):
             for token, xxh3_128 in message.files:
                 entry = ledger.entry(token)
@@ -184,6 +191,14 @@ class Protocol(RuleBasedStateMachine):
 
     def write_table(self) -> None:
         self.table = format_table(InProgressRow, self.ledger.rows())
+        self.remembered = {path for path in self.rewritten if self.is_remembered(path)}
+
+    def is_remembered(self, path: bytes) -> bool:
+        """Return whether the table says that a file, rewritten at the same size and time, is to be sent."""
+        entry = self.ledger._entries.latest.get(path)
+        if entry is None or entry.known_digest or path in self.events or path not in self.files:
+            return False
+        return entry.version == self.files[path].version
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -202,7 +217,7 @@ class Protocol(RuleBasedStateMachine):
         else:
             self.files[path] = file
         self.rewritten.discard(path)
-        self.untold.discard(path)
+        self.unnoticed.discard(path)
         if not leave_open:
             self.events.append(path)
 
@@ -212,10 +227,11 @@ class Protocol(RuleBasedStateMachine):
             self.content += 1
             file.content = self.content
             self.rewritten.add(path)
+            self.remembered.discard(path)
             self.events.append(path)
 
     def write_and_set_times_back(self, path: bytes, away: int) -> None:
-        """As `rsync --inplace --times` does: a reader may meet a version on the way that is none."""
+        """Write as `rsync --inplace --times` does: a reader may see a version that exists only for a moment."""
         file = self.files.get(path)
         if file is None or file.open or not file.version.size:
             return
@@ -228,6 +244,7 @@ class Protocol(RuleBasedStateMachine):
                 self.read(lane)
         file.version, file.open = before, False
         self.rewritten.add(path)
+        self.remembered.discard(path)
         self.events.append(path)
 
     def close_file(self, path: bytes) -> None:
@@ -253,7 +270,7 @@ class Protocol(RuleBasedStateMachine):
     # -- chunkers
 
     def read(self, lane: int) -> None:
-        """Have a chunker do a bit: begin a file, read a chunk, or end the file."""
+        """Let a chunker take one step: open a file, read a chunk, or finish the file."""
         here = self.lanes[lane]
         if here.reading is None:
             if here.tasks:
@@ -317,10 +334,10 @@ class Protocol(RuleBasedStateMachine):
             here.chunker.append(FileUnreadable(token, False, "an input/output error"))
             here.reading = None
 
-    def kill_chunker(self, lane: int, told: bool) -> None:
-        """What it has told last is heard, or was never told."""
+    def kill_chunker(self, lane: int, reported: bool) -> None:
+        """Kill a chunker; its last messages were sent, or they were not."""
         here = self.lanes[lane]
-        if told:
+        if reported:
             self.hear_out(here.chunker)
         here.chunker.clear()
         here.lose_chunker()
@@ -334,7 +351,9 @@ class Protocol(RuleBasedStateMachine):
             return
         message, content = here.runs.popleft()
         if isinstance(message, FileDropped):
-            here.uploads.pop(message.token, None)
+            dropped = here.uploads.pop(message.token, None)
+            if dropped is not None:
+                dropped.failure = "dropped"
         elif isinstance(message, RunReady):
             start = message.file
             if start is not None and start.token in here.uploads:
@@ -357,6 +376,7 @@ class Protocol(RuleBasedStateMachine):
             return
         upload, number, content = here.flying.popleft()
         self.topic.setdefault((upload.start.version, number), set()).add(content)
+        self.last[upload.start.version, number] = content
         upload.acked.add(number)
         if upload.is_complete:
             self.complete(here, upload)
@@ -368,7 +388,10 @@ class Protocol(RuleBasedStateMachine):
 
     def send_again(self, lane: int) -> None:
         """A message is given up by librdkafka, and sent again after the others."""
-        self.lanes[lane].flying.rotate(-1)
+        here = self.lanes[lane]
+        here.flying.rotate(-1)
+        if here.flying and here.flying[-1][0].failure:
+            here.flying.pop()
 
     def refuse(self, lane: int) -> None:
         here = self.lanes[lane]
@@ -382,7 +405,7 @@ class Protocol(RuleBasedStateMachine):
 
     def complete(self, here: ModelLane, upload: Upload) -> None:
         token = upload.start.token
-        if here.uploads.get(token) is not upload:  # complete before, or given up
+        if here.uploads.get(token) is not upload:  # completed before, or dropped
             return
         del here.uploads[token]
         if upload in here.unreported:
@@ -404,8 +427,8 @@ class Protocol(RuleBasedStateMachine):
         for row in here.rows:
             version = version_of(row)
             contents = self.contents_with(row)
-            # A crash forgets that a file was rewritten with its size and time kept: no table can tell.
-            known = contents is not None or version.path in self.untold
+            # After a crash no table shows that a file was rewritten at the same size and time.
+            known = contents is not None or version.path in self.unnoticed
             assert known, f"{version} is recorded with a digest that nothing acknowledged has"
         here.rows.clear()
         here.producer.extend(here.done)
@@ -419,9 +442,9 @@ class Protocol(RuleBasedStateMachine):
             found = [(*before, content) for before in found for content in acknowledged]
         return next((contents for contents in found if digest_of(contents) == row.xxh3_128), None)
 
-    def kill_producer(self, lane: int, told: bool) -> None:
+    def kill_producer(self, lane: int, reported: bool) -> None:
         here = self.lanes[lane]
-        if told:
+        if reported:
             self.hear_out(here.producer)
             self.hear_out(here.chunker)
         here.producer.clear()
@@ -431,7 +454,7 @@ class Protocol(RuleBasedStateMachine):
         self.ledger.on_lane_death(lane, producer=True)
 
     def crash(self) -> None:
-        self.untold |= self.rewritten
+        self.unnoticed |= self.rewritten - self.remembered
         self.events.clear()
         self.start()
 
@@ -449,7 +472,7 @@ class Protocol(RuleBasedStateMachine):
         times=st.integers(1, 5),
     )
     def go_on(self, lane: int, steps: list[str], far: int, times: int) -> None:
-        """Have things take their course, `far` steps of it, and then `steps` in any order."""
+        """Let things take their course, `far` steps of it, and then `steps` in any order."""
         for step in [*COURSE[:far], *steps]:
             for _ in range(times):
                 self.step(lane, step)
@@ -528,7 +551,7 @@ class Protocol(RuleBasedStateMachine):
         check_books(self.ledger, LANES)
 
     def rest(self) -> None:
-        """Let everything that is on its way come to its end, with a healthy broker."""
+        """Let everything that is open come to its end, with a healthy broker."""
         for _ in range(400):
             while self.events:
                 self.report_event()
@@ -548,18 +571,18 @@ class Protocol(RuleBasedStateMachine):
                 return
             if self.ledger.next_resumption is not None:
                 self.wait(40.0)
-        raise AssertionError("something is on its way for ever")
+        raise AssertionError("something never comes to its end")
 
     def teardown(self) -> None:
         for path, file in list(self.files.items()):
             if file.open:
                 self.close_file(path)
         self.rest()
-        assert not any(map(any, self.ledger._unread))
-        assert not any(self.ledger._bytes)
+        assert not any(map(any, self.ledger._entries.loads.unread))
+        assert not any(self.ledger._entries.loads.bytes)
         held = {entry.version.path for entry in self.ledger.undelivered if entry.state is State.HELD}
         assert not held & set(self.files), "it is held for a writer who has closed it"
-        if self.ledger.undelivered:  # of refusals and giving up: the next start does it
+        if self.ledger.undelivered:  # refused or given up: the next run sends them
             self.write_table()
             self.crash()
             self.rest()
@@ -572,37 +595,58 @@ class Protocol(RuleBasedStateMachine):
         rows = list(read_completed(io.StringIO(self.shards, newline="")))
         mine = [row for row in rows if isinstance(row, CompletedRow) and version_of(row) == file.version]
         assert mine, f"{file.version} is not recorded"
-        if file.version.path not in self.untold:
+        if file.version.path not in self.unnoticed:
             whole = digest_of((file.content,) * mine[-1].n_chunks)
             assert mine[-1].xxh3_128 == whole, f"{file.version} is recorded with an earlier content"
+            for number in range(1, mine[-1].n_chunks + 1):
+                assert self.last[file.version, number] == file.content, f"chunk {number} is of an earlier content"
 
 
 def check_books(ledger: Ledger, n_lanes: int) -> None:
-    """Count anew what a ledger keeps count of."""
-    entries = list(ledger._entries.values())
+    """Recount what a ledger keeps counts of, and check what is true of all entries."""
+    entries = list(ledger._entries)
     unread, sizes = [[0, 0] for _ in range(n_lanes)], [0] * n_lanes
-    active: dict[bytes, Entry] = {}
+    with_lane: dict[bytes, Entry] = {}
     for entry in entries:
-        latest = ledger._latest[entry.version.path]
-        assert latest is entry or entry.state is State.ACTIVE
-        ahead = ledger._active.get(entry.version.path)
-        assert (entry.state is State.BEHIND) == (ahead is not None and ahead is not entry)
+        latest = ledger._entries.latest[entry.version.path]
+        assert latest is entry or entry.state in WITH_LANE
+        ahead = ledger._entries.with_lane.get(entry.version.path)
+        if ahead is None or ahead is entry:
+            assert entry.state is not State.BEHIND
+        elif entry.state is State.FAILED:  # given up, unlike what is only compared and what a lane has
+            assert ahead.known_digest or ahead.state is State.GIVEN_UP
+        else:
+            assert entry.state is State.BEHIND
         waiting = entry.state is State.WAITING
-        assert (entry.token in ledger._waiting_small) == (waiting and entry.is_small)
-        assert (entry.token in ledger._waiting_large) == (waiting and not entry.is_small)
-        assert (entry.token in ledger._last_tries) == (entry.state is State.PAUSED and entry.attempts > 1)
-        if entry.state is State.ACTIVE:
-            assert entry.version.path not in active
-            active[entry.version.path] = entry
+        assert (entry.token in ledger._entries.waiting_small) == (waiting and entry.is_small)
+        assert (entry.token in ledger._entries.waiting_large) == (waiting and not entry.is_small)
+        assert (entry.token in ledger._entries.last_tries) == (entry.state is State.PAUSED and entry.attempts > 1)
+        if entry.state in WITH_LANE:
+            assert entry.version.path not in with_lane
+            with_lane[entry.version.path] = entry
             sizes[entry.lane] += entry.version.size
-            unread[entry.lane][not entry.is_small] += not entry.read
-    assert (ledger._unread, ledger._bytes, ledger._active) == (unread, sizes, active)
-    assert len(ledger.undelivered) == sum(entry.state in ENDED for entry in entries)
-    assert ledger.open_files == len(entries) - len(ledger.undelivered)
-    assert set(ledger._latest.values()) <= set(entries)
+            unread[entry.lane][not entry.is_small] += not entry.is_read
+    assert (ledger._entries.loads.unread, ledger._entries.loads.bytes, ledger._entries.with_lane) == (
+        unread,
+        sizes,
+        with_lane,
+    )
+    ended = [entry for entry in entries if entry.state in ENDED]
+    assert ledger.open_files == len(entries) - len(ended)
+    latest_ended = [entry for entry in ended if ledger._entries.latest[entry.version.path] is entry]
+    assert ledger.undelivered == latest_ended
+    paused = {entry.token for entry in entries if entry.state is State.PAUSED}
+    assert set(ledger._entries.retries._times) == paused
+    paths = [row.rel_filepath for row in ledger.rows()]
+    if not ledger.open_files:
+        assert len(paths) == len(set(paths)) == len(latest_ended)
+    assert set(ledger._entries.latest.values()) <= set(entries)
 
 
 TestProtocol = Protocol.TestCase
 TestProtocol.settings = settings(
-    max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("DFUD_MODEL_EXAMPLES", "300")),
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )

@@ -1,4 +1,4 @@
-"""What a producer knows of a file."""
+"""What a producer knows of one file that it uploads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def headers(message: KafkaMessageParts) -> dict[str, Any]:
     return dict(message[2] or [])
 
 
-def test_only_the_last_chunk_carries_the_digest_of_the_whole() -> None:
+def test_only_the_last_chunk_carries_the_digest_of_the_file() -> None:
     one = upload(25)
     one.xxh3_128 = "d" * 32
     value, key, _ = one.message(2, b"x" * 10, b"0" * 16)
@@ -49,12 +49,12 @@ def test_only_the_last_chunk_carries_the_digest_of_the_whole() -> None:
     assert (last["chunk"], last["xxh3_128"]) == (b"1/1", b"e" * 32)
 
 
-def test_a_message_is_the_same_when_it_is_sent_again() -> None:
+def test_a_rebuilt_message_is_the_same() -> None:
     one = upload(25)
     one.xxh3_128 = "d" * 32
     data = b"x" * 5
     digest = xxhash.xxh3_64_hexdigest(data).encode()
-    assert one.again(3, data) == one.message(3, data, digest)
+    assert one.rebuild_message(3, data) == one.message(3, data, digest)
 
 
 def test_its_row_keeps_the_bytes_of_the_path() -> None:

@@ -1,4 +1,4 @@
-"""The messages of both wire formats, as a producer makes them."""
+"""The messages of both wire formats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dfud.messages import FileStart
 from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, UnsendableFileError, WireFormat
 
 DATA = b"data of it"
-WHOLE = "0123456789abcdef" * 2
+DIGEST = "0123456789abcdef" * 2
 
 
 def start(path: bytes = b"sub/a", size: int = 26) -> FileStart:
@@ -26,18 +26,18 @@ def test_the_names_of_the_configuration_are_the_formats() -> None:
 
 
 @pytest.mark.parametrize("wire", [NATIVE, OPENMSISTREAM])
-def test_a_message_sent_again_is_the_same(wire: WireFormat) -> None:
+def test_a_rebuilt_message_is_the_same(wire: WireFormat) -> None:
     messages = wire.messages(start())
-    first = messages.message(2, DATA, xxhash.xxh3_64_hexdigest(DATA).encode(), WHOLE)
-    assert messages.again(2, first[0], WHOLE) == first
+    first = messages.message(2, DATA, xxhash.xxh3_64_hexdigest(DATA).encode(), DIGEST)
+    assert messages.rebuild(2, first[0], DIGEST) == first
 
 
 def test_a_native_message() -> None:
     messages = NATIVE.messages(start())
-    value, key, headers = messages.message(2, DATA, b"0011223344556677", WHOLE)
+    value, key, headers = messages.message(2, DATA, b"0011223344556677", DIGEST)
     assert (value, key) == (DATA, b"sub/a")
     assert headers is not None
-    assert dict(headers)["xxh3_128"] == WHOLE.encode()
+    assert dict(headers)["xxh3_128"] == DIGEST.encode()
     assert dict(headers)["xxh3_64"] == b"0011223344556677"
     _, _, headers = messages.message(1, DATA, b"0011223344556677", "")
     assert headers is not None
@@ -45,7 +45,7 @@ def test_a_native_message() -> None:
 
 
 def test_a_message_of_openmsistream() -> None:
-    value, key, headers = OPENMSISTREAM.messages(start()).message(2, DATA, b"", WHOLE)
+    value, key, headers = OPENMSISTREAM.messages(start()).message(2, DATA, b"", DIGEST)
     assert (key, headers) == (b"sub_a_2_of_2", None)
     assert decode(value) == Chunk(
         b"sub/a", 26, 1_500_000_000, 2, 2, 16, SHA512, hashlib.sha512(b"all").hexdigest(), DATA

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, format_table, read_completed, version_of
-from dfud.logs.completed import consolidation as module
 from dfud.logs.completed.consolidation import Consolidated, consolidate
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import read_lines
@@ -97,7 +96,7 @@ def test_a_crash_between_the_table_and_the_removal_of_the_shards_doubles_no_row(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "unlink", crash)
+        patched.setattr(os, "unlink", crash)
         with pytest.raises(KeyboardInterrupt):
             run(logs)
     assert logs.shards(), "it did not come to the shards"
@@ -114,7 +113,7 @@ def test_shards_that_cannot_be_removed_double_no_row(logs: LogsFolder, monkeypat
         raise PermissionError(1, "Operation not permitted", path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "unlink", refuse)
+        patched.setattr(os, "unlink", refuse)
         for _ in range(3):
             assert run(logs).error is None
     assert names(logs.completed) == ["one"]

@@ -1,0 +1,29 @@
+"""The benchmarks, one per module; `ALL` has them in the order in which they run."""
+
+from __future__ import annotations
+
+from benchmarks.benchmark import Benchmark
+from benchmarks.suite import (
+    chunks,
+    compression,
+    idle,
+    large,
+    latency,
+    linger,
+    memory,
+    openmsi,
+    partitions,
+    reading,
+    scaling,
+    small,
+    start,
+    threads,
+    tls,
+)
+
+_MODULES = (
+    large, small, linger, chunks, threads, partitions, compression, tls,
+    openmsi, reading, latency, start, idle, memory, scaling,
+)  # fmt: skip
+
+ALL: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

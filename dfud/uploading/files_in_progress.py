@@ -1,0 +1,97 @@
+"""The files that a producer has begun and not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dfud.messages import FileStart, FileUndelivered, FromProducer
+from dfud.uploading.completed_writer import CompletedWriter
+from dfud.uploading.progress import ProgressReporter
+from dfud.uploading.upload import Upload
+from dfud.uploading.wire import UnsendableFileError, WireFormat
+
+
+class FilesInProgress:
+    """Responsible for each file from its first run until it is complete, has failed, or was dropped."""
+
+    def __init__(
+        self,
+        wire: WireFormat,
+        completed: CompletedWriter,
+        send: Callable[[Sequence[FromProducer]], None],
+    ) -> None:
+        """`send` sends messages to the supervisor."""
+        self._wire = wire
+        self._completed = completed
+        self._send = send
+        self._uploads: dict[int, Upload] = {}  # by token
+        self._progress = ProgressReporter(send)
+
+    def __len__(self) -> int:
+        """Count the files."""
+        return len(self._uploads)
+
+    def find(self, token: int) -> Upload | None:
+        """Return the upload with this token, None if it is not in progress."""
+        return self._uploads.get(token)
+
+    def begin(self, start: FileStart) -> Upload | None:
+        """Return the upload of a file that begins, None if the wire format cannot carry it."""
+        upload = self._uploads.get(start.token)
+        if upload is not None:  # its chunker died, and the next one begins again: acknowledgements still count
+            upload.acked.update(start.delivered)
+            return upload
+        try:
+            messages = self._wire.messages(start)
+        except UnsendableFileError as error:
+            self._send([FileUndelivered(start.token, str(error))])
+            return None
+        upload = self._uploads[start.token] = Upload(start, messages)
+        return upload
+
+    def drop(self, token: int) -> None:
+        """Forget a file of which no more runs follow; nothing that waits is sent any more."""
+        upload = self._uploads.pop(token, None)
+        if upload is not None:
+            upload.failure = "it changed while it was read"
+
+    def on_acked(self, upload: Upload, number: int, now: float) -> None:
+        """Take the acknowledgement of chunk `number`."""
+        upload.acked.add(number)
+        if not self.complete(upload):
+            self._progress.add(upload, number, now)
+
+    def complete(self, upload: Upload) -> bool:
+        """Finish `upload` if everything is acknowledged, and return whether that is so."""
+        if not upload.is_complete:
+            return False
+        # It may be dropped, or finished already: a second chunker passes on again what the first one has.
+        if self._uploads.get(upload.start.token) is upload:
+            del self._uploads[upload.start.token]
+            upload.unreported = None
+            self._completed.add(upload)
+        return True
+
+    def fail(self, upload: Upload, reason: str) -> None:
+        """Report a file as undelivered, after all that was acknowledged; nothing more of it is sent."""
+        upload.failure = reason
+        self._progress.report()
+        self._uploads.pop(upload.start.token, None)
+        self._send([FileUndelivered(upload.start.token, reason)])
+
+    # -- what is reported and written
+
+    def due_at(self, hurry: bool) -> float | None:
+        """Return when something is to be reported or written (s, monotonic), or None; rows sooner in a `hurry`."""
+        times = (self._progress.due_at, self._completed.due_at(hurry))
+        return min((at for at in times if at is not None), default=None)
+
+    def write_due(self, now: float, hurry: bool) -> None:
+        """Report the progress and write the rows that are due."""
+        self._progress.report_due(now)
+        self._completed.write_due(now, hurry)
+
+    def write_all(self, now: float) -> None:
+        """Report all progress and write all rows."""
+        self._progress.report()
+        self._completed.write_all(now)

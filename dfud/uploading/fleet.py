@@ -1,0 +1,84 @@
+"""The watcher and the lanes of a run, and their replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dfud.errors import WorkerError
+from dfud.logs.layout import LogsFolder
+from dfud.messages import Drain, Sweep
+from dfud.processes.workers import Worker, WorkerPool
+from dfud.uploading.lanes import Lane, WatcherProcess, start_watcher
+from dfud.watch.watcher import WatchOptions
+
+AnyWorker = Worker[Any, Any]
+
+
+class Fleet:
+    """Responsible for there being one watcher and all lanes, and for what each of them must know of the end."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        folder: LogsFolder,
+        watch: WatchOptions,
+        watcher: WatcherProcess,
+        lanes: list[Lane],
+        start_watcher: Callable[[WorkerPool, WatchOptions], WatcherProcess] = start_watcher,
+    ) -> None:
+        """Own `watcher` and `lanes`, which were started from `pool`."""
+        self.watcher = watcher
+        self.lanes = lanes
+        self._pool = pool
+        self._folder = folder
+        self._watch = watch
+        self._start_watcher = start_watcher
+        self._draining = False
+        self._swept = False
+
+    @property
+    def workers(self) -> list[AnyWorker]:
+        """All workers."""
+        return [self.watcher, *(worker for lane in self.lanes for worker in lane.workers)]
+
+    def lane_of(self, worker: AnyWorker) -> Lane:
+        """Return the lane of a chunker or producer."""
+        return next(lane for lane in self.lanes if worker in lane.workers)
+
+    def drain(self) -> None:
+        """Ask the watcher for its last sweep, and the producers to send nothing again that librdkafka gives up."""
+        self._draining = True
+        self.watcher.channel.post([Sweep(1)])
+        for lane in self.lanes:
+            lane.producer.channel.post([Drain()])
+
+    def on_swept(self) -> None:
+        """Remember that the last sweep is done: no other watcher needs to repeat it."""
+        self._swept = True
+
+    def replace_watcher(self, moved_in: tuple[bytes, ...]) -> WatcherProcess:
+        """Start another watcher in the place of one that has died.
+
+        Its first scan finds what happened meanwhile, also in the folders `moved_in`, whose files may look old.
+        """
+        self._pool.close(self.watcher.channel)
+        self._watch = self._watch._replace(moved_in=moved_in)
+        self.watcher = self._start_watcher(self._pool, self._watch)
+        if self._draining and not self._swept:
+            self.watcher.channel.post([Sweep(1)])
+        return self.watcher
+
+    def replace_lane(self, lane: Lane) -> None:
+        """Start both workers of `lane` anew after its producer has died; WorkerError if LOGS cannot be read."""
+        try:
+            first_shard = self._folder.next_sequence()
+        except OSError as error:
+            raise WorkerError(f"cannot read {self._folder.path}: {error.strerror}; ending") from None
+        lane.replace_both(first_shard)
+        if self._draining:
+            lane.producer.channel.post([Drain()])
+
+    def kill(self) -> None:
+        """Kill every worker that is still running."""
+        self._pool.kill_all()

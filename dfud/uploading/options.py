@@ -1,0 +1,23 @@
+"""What the user asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class UploadOptions(NamedTuple):
+    """The options of an upload, each valid on its own; what depends on the system is checked by `preflight`."""
+
+    directory: str
+    topic: str
+    upload_existing: bool
+    n_threads: int
+    upload_regex: str
+    chunk_size: int  # bytes
+    queue_max_size: float  # megabytes
+    update_seconds: float  # between "."; negative for none
+    once: bool
+    use_polling_observer: bool
+    logger_stream_level: int
+    logger_file_level: int
+    logger_file_path: str | None

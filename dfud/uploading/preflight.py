@@ -1,0 +1,72 @@
+"""Checks before anything is written: whether memory, topic and LOGS allow what the user asked for."""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from dfud.errors import UsageError
+from dfud.kafka.config import ClientConfig
+from dfud.kafka.properties import fit_to_topic, message_bytes_needed, producer_properties
+from dfud.kafka.topic import check_topic_access
+from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
+from dfud.processes.child import run_in_child
+from dfud.processes.signals import SignalPipe
+from dfud.uploading.memory import MEGABYTE, Shares, divide
+from dfud.uploading.options import UploadOptions
+
+
+def memory_shares(options: UploadOptions) -> Shares:
+    """Return what each lane may use of --queue_max_size."""
+    return divide(int(options.queue_max_size * MEGABYTE), options.n_threads, options.chunk_size)
+
+
+def check_options(options: UploadOptions) -> None:
+    """Raise UsageError if the topic's name is too long for its tables, or the memory does not suit."""
+    if len(options.topic) > MAX_TOPIC_CHARS:
+        raise UsageError(
+            f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
+        )
+    if memory_shares(options).ring < 2 * options.chunk_size:
+        raise UsageError(
+            f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "
+            f"{options.chunk_size} in each of --n_threads {options.n_threads}; raise it"
+        )
+    try:
+        # The kernel refuses now what it would refuse later; pages that are not touched use no memory.
+        mmap.mmap(-1, int(options.queue_max_size * MEGABYTE)).close()
+    except (OSError, OverflowError, ValueError):
+        raise UsageError(
+            f"--queue_max_size {options.queue_max_size:g} (MB) is more memory than is available here; lower it"
+        ) from None
+
+
+def check_topic(options: UploadOptions, config: ClientConfig, signals: SignalPipe) -> dict[str, str | int | bool]:
+    """Return librdkafka's properties for a producer to the topic, which is created if need be.
+
+    Raises UsageError if the topic does not take what the user wants to send.
+    """
+    properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
+    limits = run_in_child(signals, check_topic_access, options.topic, properties, config.path)
+    if limits.max_message_bytes is not None:
+        needed = message_bytes_needed(options.chunk_size)
+        if limits.max_message_bytes < needed:
+            raise UsageError(
+                f"topic {options.topic} takes messages of at most max.message.bytes = "
+                f"{limits.max_message_bytes}, too small for --chunk_size {options.chunk_size}; "
+                f"set the topic's max.message.bytes to {needed} or more"
+            )
+        fit_to_topic(properties, config.properties, limits.max_message_bytes)
+    return properties
+
+
+def make_logs(directory: str, topic: str) -> LogsFolder:
+    """Create LOGS in `directory` unless it exists; UsageError if that is not possible."""
+    folder = LogsFolder(directory, topic)
+    try:
+        os.makedirs(folder.path, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot create {folder.path}: {error.strerror}; dfud must be able to write there"
+        ) from None
+    return folder

@@ -1,0 +1,86 @@
+"""What earlier runs, and OpenMSIStream, left in LOGS: read, imported and merged before a run begins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dfud.core.tables import InProgressRow
+from dfud.errors import UsageError
+from dfud.logs.completed.consolidation import consolidate
+from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
+from dfud.logs.layout import LogsFolder
+from dfud.logs.session import Session
+from dfud.logs.table_files import RejectedRow, save_rejected_rows
+from dfud.logs.takeover import import_openmsistream, read_openmsistream
+from dfud.uploading.ledger import Ledger
+
+
+class InProgress(NamedTuple):
+    """What the in-progress table of an earlier run says."""
+
+    rows: list[InProgressRow]
+    rejected: list[RejectedRow]
+
+
+def import_from_openmsistream(
+    folder: LogsFolder, chunk_size: int, keep_chunks: bool, session: Session, log: logging.Logger
+) -> None:
+    """Turn the tables that OpenMSIStream may have left into ours; `keep_chunks` if it sent the same messages.
+
+    Raises UsageError if they cannot be read or replaced.
+    """
+    try:
+        state = read_openmsistream(folder, folder.directory, chunk_size, keep_chunks)
+        if state is None:
+            return
+        if state.since_ns is not None:
+            earlier = session.unfinished_since()
+            session.begin(state.since_ns if earlier is None else min(earlier, state.since_ns))
+        import_openmsistream(folder, state)
+    except OSError as error:
+        raise UsageError(f"cannot import OpenMSIStream's tables in {folder.path}: {error}") from None
+    log.info(state.summary())
+    for line in state.warnings:
+        log.warning(line)
+    _report_rejected(state.rejected, log)
+
+
+def read_in_progress(folder: LogsFolder, log: logging.Logger) -> InProgress:
+    """Read the in-progress table; UsageError if that is not possible."""
+    try:
+        in_progress = InProgress(*read_in_progress_table(folder))
+    except OSError as error:
+        raise UsageError(f"cannot read {folder.in_progress}: {error.strerror}") from None
+    _report_rejected(in_progress.rejected, log)
+    return in_progress
+
+
+def merge_completed(folder: LogsFolder, shards: list[str], log: logging.Logger) -> CompletedIndex:
+    """Merge `shards` into the completed table, and return the index of it; UsageError if it cannot be read."""
+    try:
+        merged = consolidate(folder, shards)
+    except OSError as error:
+        raise UsageError(f"cannot read the completed tables in {folder.path}: {error}") from None
+    if merged.error is not None:
+        log.error(f"cannot write {folder.completed}: {merged.error}; uploading continues")
+    _report_rejected(merged.rejected, log)
+    return merged.completed
+
+
+def write_first_table(
+    folder: LogsFolder, ledger: Ledger, rejected: list[RejectedRow], log: logging.Logger
+) -> None:
+    """Save the `rejected` rows elsewhere, then replace the in-progress table for the first time."""
+    try:
+        save_rejected_rows(rejected)
+        write_in_progress_table(folder, ledger.rows())
+    except OSError as error:
+        log.error(f"cannot write {folder.in_progress}: {error}; uploading continues")
+
+
+def _report_rejected(rejected: Iterable[RejectedRow], log: logging.Logger) -> None:
+    for path, row in rejected:
+        log.warning(f"row {row.number} of {path} is malformed: {row.reason}; it is kept in {path}.bad")

@@ -1,0 +1,32 @@
+"""What the tests of producers share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.producing import ProducerHarness
+
+
+@pytest.fixture
+def make_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ProducerHarness]]:
+    """A maker of the one lane of a test, with librdkafka's properties as arguments; its topic has no trouble."""
+    monkeypatch.setattr("dfud.uploading.sender.topic_trouble", lambda topic, properties: "")
+    with contextlib.ExitStack() as stack:
+
+        def make(lingers_by_load: bool = True, **properties: Any) -> ProducerHarness:
+            return stack.enter_context(
+                contextlib.closing(ProducerHarness(tmp_path, lingers_by_load, **properties))
+            )
+
+        yield make
+
+
+@pytest.fixture
+def harness(make_harness: Callable[..., ProducerHarness]) -> ProducerHarness:
+    """A lane's producer in the test's hands."""
+    return make_harness()

@@ -1,0 +1,91 @@
+"""The log stays readable at any rate of files, by a fake clock."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+
+from dfud.core.version import FileVersion
+from dfud.uploading.entry import Entry
+from dfud.uploading.ledger import Progress
+from dfud.uploading.reporter import UploadReporter, summary
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def reporter(lines: Lines) -> UploadReporter:
+    log = logging.Logger("test")
+    log.addHandler(lines)
+    return UploadReporter(log)
+
+
+def entry(number: int, chunks: int = 3) -> Entry:
+    return Entry(number, FileVersion(b"folder/file%d" % number, chunks * 10, 0), 10, "now")
+
+
+def test_a_line_a_file_while_they_are_few(reporter: UploadReporter, lines: Lines) -> None:
+    reporter.on_enqueued(entry(1), 5.0)
+    reporter.on_completed(entry(1), 5.1)
+    assert lines.lines == []  # what is urgent goes first
+    reporter.tick(5.1, busy=False)
+    assert lines.lines == ["folder/file1: broken into 3 chunks", "folder/file1: all 3 chunks acknowledged"]
+    assert reporter.due(busy=False) is None
+
+
+def test_braces_and_percent_signs_in_names(reporter: UploadReporter, lines: Lines) -> None:
+    reporter.on_enqueued(Entry(1, FileVersion(b"{}%s{0}", 10, 0), 10, "now"), 5.0)
+    reporter.tick(5.0, busy=True)
+    assert lines.lines == ["{}%s{0}: broken into 1 chunk"]
+
+
+def test_many_files_give_few_lines_and_none_is_missing(reporter: UploadReporter, lines: Lines) -> None:
+    for number in range(30_000):
+        now = 100 + number / 10_000
+        reporter.on_enqueued(entry(number), now)
+        reporter.on_completed(entry(number), now)
+        reporter.tick(now, busy=True)
+    assert reporter.due(busy=False) == pytest.approx(103.0, abs=0.001)
+    reporter.tick(103.1, busy=False)
+    assert reporter.due(busy=False) is None
+    assert len(lines.lines) < 150
+    for ending in ("broken into", "all"):
+        single = [line for line in lines.lines if re.match(rf"folder/file\d+: {ending}", line)]
+        summed = [re.match(rf"([\d,]+) more files?: {ending} ([\d,]+) chunks", line) for line in lines.lines]
+        files = sum(int(match[1].replace(",", "")) for match in summed if match)
+        chunks = sum(int(match[2].replace(",", "")) for match in summed if match)
+        assert len(single) + files == 30_000
+        assert chunks == 3 * files
+
+
+def test_progress_is_reported_every_few_seconds_of_work(reporter: UploadReporter, lines: Lines) -> None:
+    reporter.tick(100.0, busy=True)
+    assert lines.lines == []  # nothing to report yet
+    reporter.on_acked(10, 5_000_000)
+    assert reporter.due(busy=True) == 105.0
+    reporter.tick(104.9, busy=True)
+    assert lines.lines == []
+    reporter.tick(105.0, busy=True)
+    assert lines.lines == ["10 chunks acknowledged so far, 1.0 MB/s"]
+    reporter.tick(200.0, busy=False)
+    reporter.tick(204.0, busy=True)
+    assert len(lines.lines) == 1
+
+
+def test_the_answer_to_check() -> None:
+    assert summary(Progress(2, 0, 30, 4)) == ("2 files enqueued or in progress: 4 of 30 chunks acknowledged")
+    assert summary(Progress(0, 1, 0, 0)).endswith("; 1 file could not be delivered")

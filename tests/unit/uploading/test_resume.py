@@ -1,0 +1,98 @@
+"""What becomes of each row that an earlier run left."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import InProgressRow, in_progress_row
+from dfud.core.version import FileVersion
+from dfud.uploading.ledger import Ledger
+from dfud.uploading.resume import present_version, resume_rows
+
+V1, V2 = FileVersion(b"file", 10, 1), FileVersion(b"file", 10, 2)
+PARTLY = in_progress_row(V1, 4, RangeSet([(1, 1)]), "before")
+UNSENT = in_progress_row(V1, 4, RangeSet(), "before")
+
+
+def resume(
+    row: InProgressRow, present: FileVersion | None, caplog: pytest.LogCaptureFixture, recorded: bool = False
+) -> Ledger:
+    """Return the ledger after `row` was resumed; the file is recorded, is `present`, or does not exist."""
+    known = {V1.identity(): b"\xab" * 16} if recorded else {}
+    ledger = Ledger(4, 1, known.get, lambda: "then")
+    log = logging.Logger("test")
+    log.addHandler(caplog.handler)
+
+    def find(path: bytes) -> FileVersion:
+        assert path == b"file"
+        if present is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return present
+
+    resume_rows([row], ledger, find, log)
+    return ledger
+
+
+def test_what_is_left_of_an_unchanged_file_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = resume(PARTLY, V1, caplog)
+    ((_, task),) = ledger.dispatch()
+    assert (task.to_send, task.started) == (((2, 3),), "before")
+    assert caplog.messages == ["file: 2 of 3 chunks still to send"]
+
+
+def test_a_file_that_changed_is_sent_as_a_whole(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = resume(PARTLY, V2, caplog)
+    ((_, task),) = ledger.dispatch()
+    assert (task.version, task.to_send) == (V2, ((1, 3),))
+    assert caplog.messages == ["file has changed since parts of it were uploaded: uploading all of it again"]
+
+
+def test_a_file_that_is_both_recorded_and_in_progress_is_compared(caplog: pytest.LogCaptureFixture) -> None:
+    """A crash came between the two tables, or the file was closed again with its size and time."""
+    ledger = resume(PARTLY, V1, caplog, recorded=True)
+    ((_, task),) = ledger.dispatch()
+    assert (task.known_digest, task.to_send) == ("ab" * 16, ())
+    assert ledger.rows() == []
+    assert caplog.messages == ["file is already uploaded: comparing its content with what was sent"]
+
+
+def test_a_file_that_was_sent_in_part_and_is_gone_is_kept_as_failed(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = resume(PARTLY, None, caplog)
+    (entry,) = ledger.undelivered
+    assert entry.failure == "No such file or directory: 2 chunks of it cannot be sent"
+    assert ledger.rows() == [PARTLY]
+    assert ledger.open_files == 0
+    assert caplog.records[0].levelno == logging.ERROR
+
+
+@pytest.mark.parametrize(
+    ("row", "recorded", "level"), [(UNSENT, False, logging.WARNING), (PARTLY, True, logging.INFO)]
+)
+def test_a_file_that_is_gone_and_needs_nothing_is_forgotten(
+    row: InProgressRow, recorded: bool, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = resume(row, None, caplog, recorded)
+    assert ledger.rows() == []
+    assert ledger.undelivered == []
+    assert ledger.open_files == 0
+    assert [record.levelno for record in caplog.records] == [level]
+
+
+def test_the_present_version_is_that_of_the_file_below_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "file"
+    path.write_bytes(b"12345")
+    os.utime(path, ns=(1, 42))
+    dir_fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert present_version(dir_fd, b"folder/file") == FileVersion(b"folder/file", 5, 42)
+        with pytest.raises(FileNotFoundError):
+            present_version(dir_fd, b"folder/other")
+    finally:
+        os.close(dir_fd)

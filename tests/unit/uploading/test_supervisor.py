@@ -1,0 +1,468 @@
+"""What the supervisor decides: real channels, tables and event loop; fake workers, user and clock."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dfud.core.version import FileVersion
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
+from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.layout import LogsFolder
+from dfud.logs.session import Session
+from dfud.messages import (
+    Allowance,
+    BrokerOutage,
+    ChunksAcked,
+    DeliveryGivenUp,
+    DirectoryGone,
+    Drain,
+    FileChanged,
+    FileFound,
+    FilesCompleted,
+    FilesRead,
+    FileTask,
+    FileUndelivered,
+    FileUnreadable,
+    FolderMovedIn,
+    Notice,
+    RowsRecorded,
+    Sweep,
+    SweepDone,
+    WatchStarted,
+)
+from dfud.uploading.context import UploadContext
+from dfud.uploading.fleet import Fleet
+from dfud.uploading.ledger import Ledger
+from dfud.uploading.supervisor import UploadSupervisor
+from dfud.watch.watcher import WatchOptions
+from tests.helpers.fake_workers import FakeLane, FakePool, FakeUser, FakeWorker
+
+SINCE_NS = 1234
+DIGEST = "ab" * 16
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class Bench:
+    """A supervisor with two lanes, and everything around it."""
+
+    def __init__(self, directory: Path, once: bool = False) -> None:
+        self.now = 100.0
+        self.folder = LogsFolder(os.fspath(directory), "topic")
+        os.makedirs(self.folder.path)
+        self.lock = os.open(self.folder.lock, os.O_RDWR | os.O_CREAT)
+        self.session = Session(self.lock)
+        self.session.begin(SINCE_NS)
+        self.completed = CompletedIndex()
+        self.ledger = Ledger(10, 2, self.completed.digest, lambda: "2026-01-01T00:00:00+00:00")
+        log = logging.Logger("test")
+        lines = Lines()
+        log.addHandler(lines)
+        self.log = lines.lines
+        self.pool = FakePool()
+        self.user = FakeUser()
+        self.lanes = [FakeLane(number, self.pool) for number in range(2)]
+        watch = WatchOptions(os.fsencode(directory), "", False, SINCE_NS, once, False)
+        self.fleet = Fleet(
+            cast("Any", self.pool),
+            self.folder,
+            watch,
+            self.pool.start_watcher(cast("Any", self.pool), watch),
+            cast("Any", self.lanes),
+            self.pool.start_watcher,
+        )
+        context = UploadContext(once, self.folder, self.session, SINCE_NS, self.ledger, self.completed, log)
+        self.supervisor = UploadSupervisor(context, self.fleet, self.user.context(), lambda: self.now)
+        self.supervisor.start()
+
+    @property
+    def watcher(self) -> FakeWorker:
+        return cast("FakeWorker", self.fleet.watcher)
+
+    def step(self) -> None:
+        """Let the supervisor handle all that was sent, without ever waiting."""
+        for _ in range(3):
+            self.user.send()
+            self.supervisor.run_once()
+
+    def find(self, path: bytes = b"file", size: int = 30) -> FileTask:
+        """Let the watcher find a file; return the task that a chunker has received."""
+        self.watcher.report(FileFound(FileVersion(path, size, 1), True))
+        self.step()
+        return self.task()
+
+    def task(self) -> FileTask:
+        ((self.lane, task),) = [
+            (lane, message)
+            for lane in self.lanes
+            for message in lane.chunker.received()
+            if isinstance(message, FileTask)
+        ]
+        return task
+
+    def complete(self, task: FileTask, recorded: bool = True) -> None:
+        self.lane.chunker.report(FilesRead((task.token,)))
+        self.lane.producer.report(FilesCompleted(((task.token, DIGEST),), recorded))
+        self.step()
+
+    def quit(self, is_whole: bool = True) -> None:
+        """Ask for the end, and let the watcher do its last sweep."""
+        self.user.type("quit")
+        self.step()
+        self.watcher.report(SweepDone(1, is_whole))
+        self.step()
+
+    def close_all(self) -> None:
+        self.pool.close_all()
+        self.user.close()
+        os.close(self.lock)
+
+    def close(self) -> int:
+        assert self.supervisor.is_over
+        return self.supervisor.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close_all()
+
+
+# The course of a run
+
+
+def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
+    assert bench.watcher.received() == [Allowance(5000)]
+    bench.watcher.report(WatchStarted(), Notice(logging.INFO, "watching 1 folder"))
+    task = bench.find()
+    assert (task.version.path, task.to_send) == (b"file", ((1, 3),))
+    bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)))
+    bench.step()
+    bench.now += 10
+    bench.step()
+    assert Path(bench.folder.in_progress).read_text().splitlines()[1].split(",")[5:8] == ["2", "1", "3"]
+    bench.complete(task)
+    assert bench.completed.digest(task.version.identity()) == bytes.fromhex(DIGEST)
+    assert not bench.supervisor.is_over
+    bench.user.send(signal.SIGTERM)
+    bench.step()
+    assert bench.watcher.received() == [Sweep(1)]
+    assert [lane.producer.received() for lane in bench.lanes] == [[Drain()], [Drain()]]
+    assert not bench.supervisor.is_over
+    bench.watcher.report(SweepDone(1))
+    bench.step()
+    assert bench.close() == EXIT_OK
+    assert bench.session.unfinished_since() is None
+    assert bench.log == [
+        f"uploading {bench.folder.directory} to topic topic",
+        "watching 1 folder",
+        "file: broken into 3 chunks",
+        "2 chunks acknowledged so far, 0.0 MB/s",
+        "file: all 3 chunks acknowledged",
+        "SIGTERM: finishing what is enqueued",
+        "all files detected are on the topic and recorded",
+    ]
+
+
+def test_the_end_waits_for_what_is_open(bench: Bench) -> None:
+    task = bench.find()
+    bench.quit()
+    assert not bench.supervisor.is_over
+    bench.complete(task)
+    assert bench.close() == EXIT_OK
+
+
+def test_once_ends_without_being_asked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, once=True)
+    assert bench.watcher.received() == [Sweep(1), Allowance(5000)]
+    assert [lane.producer.received() for lane in bench.lanes] == [[Drain()], [Drain()]]
+    bench.watcher.report(SweepDone(1))
+    bench.step()
+    assert bench.close() == EXIT_OK
+    bench.close_all()
+
+
+def test_the_watcher_may_report_more_files_once_it_has_used_its_allowance(bench: Bench) -> None:
+    bench.watcher.received()
+    found = [FileFound(FileVersion(b"%d" % number, 1, 1), True) for number in range(1000)]
+    bench.watcher.report(*found)
+    bench.step()
+    assert bench.watcher.received() == [], "they are open: 5,000 may be"
+    tokens = [task.token for lane in bench.lanes for task in lane.chunker.received()]
+    assert len(tokens) == 1000
+    bench.lanes[0].producer.report(FilesCompleted(tuple((token, DIGEST) for token in tokens), True))
+    bench.step()
+    assert bench.watcher.received() == [Allowance(1000)]
+
+
+def test_check(bench: Bench) -> None:
+    bench.find()
+    bench.user.type("check")
+    bench.step()
+    assert bench.user.lines == ["1 file enqueued or in progress: 0 of 3 chunks acknowledged"]
+
+
+# What the next run must know
+
+
+def test_a_file_that_is_found_after_the_last_sweep_is_left_to_the_next_run(bench: Bench) -> None:
+    bench.quit()
+    bench.watcher.report(FileFound(FileVersion(b"late", 30, 1), True))
+    bench.step()
+    assert bench.ledger.open_files == 0
+    assert bench.close() == EXIT_OK
+    assert bench.session.unfinished_since() == SINCE_NS
+
+
+def test_a_folder_that_could_not_be_read_is_left_to_the_next_run(bench: Bench) -> None:
+    bench.quit(is_whole=False)
+    assert bench.close() == EXIT_OK
+    assert bench.session.unfinished_since() == SINCE_NS
+
+
+def test_rows_that_are_not_on_disk_in_the_end_are_no_orderly_end(bench: Bench) -> None:
+    bench.complete(bench.find(), recorded=False)
+    bench.complete(bench.find(b"other"))
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.session.unfinished_since() == SINCE_NS
+    assert bench.log[-1] == "some tables could not be written: the next run may send again what they lack"
+
+
+def test_rows_that_are_on_disk_after_all_are_an_orderly_end(bench: Bench) -> None:
+    bench.complete(bench.find(), recorded=False)
+    bench.lane.producer.report(RowsRecorded(1))
+    bench.quit()
+    assert bench.close() == EXIT_OK
+    assert bench.session.unfinished_since() is None
+
+
+def test_an_in_progress_table_that_cannot_be_written_is_no_orderly_end(bench: Bench) -> None:
+    os.mkdir(bench.folder.in_progress)
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.session.unfinished_since() == SINCE_NS
+    assert any(line.startswith(f"cannot write {bench.folder.in_progress}: ") for line in bench.log)
+
+
+def test_shards_that_cannot_be_merged_are_no_orderly_end(bench: Bench) -> None:
+    os.mkdir(bench.folder.shard(0, 1))
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.session.unfinished_since() == SINCE_NS
+    assert any(line.startswith("cannot merge the completed tables: ") for line in bench.log)
+
+
+def test_a_run_that_is_abandoned_is_no_orderly_end(bench: Bench) -> None:
+    bench.find()
+    bench.user.send(signal.SIGINT)
+    bench.step()
+    assert not bench.supervisor.is_over
+    bench.user.send(signal.SIGINT)
+    bench.step()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.session.unfinished_since() == SINCE_NS
+    assert "stopped immediately; the next run sends the rest" in bench.log
+    assert bench.log[-1] == "ended before everything was delivered"
+
+
+def test_folders_that_were_moved_in_are_recorded(bench: Bench) -> None:
+    bench.watcher.report(FolderMovedIn(b"folder"))
+    bench.step()
+    assert bench.session.moved_in == (b"folder",)
+
+
+def test_files_that_could_not_be_delivered_are_named_at_once_and_at_the_end(bench: Bench) -> None:
+    for name in (b"one", b"other"):
+        task = bench.find(name)
+        bench.lane.producer.report(FileUndelivered(task.token, "too large"))
+        bench.step()
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.log.count("one not delivered: too large") == 2
+    assert bench.log[-1] == f"2 files could not be delivered; they stay in {bench.folder.in_progress}"
+    assert len(Path(bench.folder.in_progress).read_text().splitlines()) == 3
+    assert bench.session.unfinished_since() is None, "the table names what is left"
+
+
+def test_all_is_failed_when_delivery_is_given_up(bench: Bench) -> None:
+    bench.find()
+    bench.quit()
+    bench.lanes[1].producer.report(DeliveryGivenUp("timed out"))
+    bench.step()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.log[-1] == f"1 file could not be delivered; it stays in {bench.folder.in_progress}"
+
+
+def test_a_file_that_keeps_changing_ends_with_the_run(bench: Bench) -> None:
+    task = bench.find()
+    for mtime_ns in (2, 3):
+        bench.lane.chunker.report(FileChanged(task.token, FileVersion(b"file", 30, mtime_ns), False))
+        bench.step()
+        if mtime_ns == 2:
+            bench.now += 1.0
+            bench.step()
+            task = bench.task()
+    assert bench.ledger.open_files == 1
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert "file not delivered: it keeps changing while it is read" in bench.log
+
+
+# Deaths
+
+
+def test_a_dead_chunker_is_replaced_and_its_files_are_read_again(bench: Bench) -> None:
+    task = bench.find()
+    bench.lane.chunker.die()
+    bench.step()
+    assert bench.task() == task
+    assert any(line.endswith("was killed by SIGKILL: restarting it") for line in bench.log)
+
+
+def test_what_a_dead_worker_has_reported_last_counts(bench: Bench) -> None:
+    task = bench.find()
+    bench.lane.producer.report(FilesCompleted(((task.token, DIGEST),), True))
+    bench.lane.producer.die()
+    bench.step()
+    assert bench.ledger.open_files == 0
+    assert bench.completed.digest(task.version.identity()) is not None
+
+
+def test_a_dead_producer_is_replaced_with_its_chunker_and_does_not_reuse_shards(bench: Bench) -> None:
+    task = bench.find()
+    old = bench.lane.chunker
+    Path(bench.folder.shard(0, 7)).touch()
+    bench.lane.producer.die()
+    bench.step()
+    assert bench.lane.chunker is not old
+    assert bench.lane.first_shard == 8
+    assert bench.task() == task
+    assert bench.lane.producer.received() == [], "it need not drain yet"
+
+
+def test_a_replacement_producer_learns_that_all_is_to_end(bench: Bench) -> None:
+    task = bench.find()
+    bench.quit()
+    bench.lane.producer.die()
+    bench.step()
+    assert bench.lane.producer.received() == [Drain()]
+    assert bench.task() == task
+    bench.complete(task)
+    assert bench.close() == EXIT_OK
+
+
+def test_a_replaced_watcher_learns_what_was_moved_in_and_may_report_files(bench: Bench) -> None:
+    bench.watcher.received()
+    bench.watcher.report(FolderMovedIn(b"one"), FileFound(FileVersion(b"file", 30, 1), True))
+    bench.step()
+    bench.watcher.report(FolderMovedIn(b"other"))
+    bench.watcher.die()
+    bench.step()
+    assert [watch.moved_in for watch in bench.pool.watches] == [(), (b"one", b"other")]
+    assert bench.watcher.received() == [Allowance(4999)]
+    bench.task()
+    bench.watcher.report(WatchStarted())
+    bench.find(b"another")
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_replaced_watcher_sweeps_if_the_last_one_has_not(bench: Bench, swept: bool) -> None:
+    bench.find()
+    bench.user.type("quit")
+    bench.step()
+    if swept:
+        bench.watcher.report(SweepDone(1))
+        bench.step()
+    bench.watcher.die()
+    bench.step()
+    assert (Sweep(1) in bench.watcher.received()) is not swept
+
+
+def test_deaths_without_end_are_an_error(bench: Bench) -> None:
+    for _ in range(5):
+        bench.lanes[0].chunker.die()
+        bench.step()
+    bench.lanes[0].chunker.die()
+    with pytest.raises(WorkerError, match="workers have died"):
+        bench.step()
+
+
+def test_a_producer_that_cannot_number_its_shards_is_an_error(bench: Bench) -> None:
+    shutil.rmtree(bench.folder.path)
+    bench.lanes[0].producer.die()
+    with pytest.raises(WorkerError, match="cannot read"):
+        bench.step()
+
+
+# What the user reads
+
+
+def test_an_outage_is_logged_once_for_all_lanes(bench: Bench) -> None:
+    for lane in bench.lanes:
+        lane.producer.report(BrokerOutage("Connection refused"))
+        bench.step()
+    bench.lanes[0].producer.report(BrokerOutage("access denied", is_cause=True))
+    bench.step()
+    for lane in bench.lanes:
+        lane.producer.report(BrokerOutage(""))
+        bench.step()
+    assert bench.log == [
+        "broker unreachable (Connection refused): retrying; nothing is lost",
+        "broker unreachable (access denied): retrying; nothing is lost",
+        "broker reachable again: uploading resumed",
+    ]
+
+
+def test_a_new_producer_finds_out_for_itself_that_the_broker_is_unreachable(bench: Bench) -> None:
+    bench.lanes[0].producer.report(BrokerOutage("Connection refused"))
+    bench.step()
+    bench.lanes[0].producer.die()
+    bench.step()
+    bench.lanes[0].producer.report(BrokerOutage("Connection refused"))
+    bench.step()
+    assert bench.log.count("broker unreachable (Connection refused): retrying; nothing is lost") == 2
+
+
+@pytest.mark.parametrize(
+    ("gone", "acked", "line"),
+    [
+        (False, False, "cannot read file: Input/output error; retrying"),
+        (True, False, "file was removed before it could be read"),
+        (True, True, "file not delivered: Input/output error"),
+    ],
+)
+def test_a_file_that_cannot_be_read(bench: Bench, gone: bool, acked: bool, line: str) -> None:
+    task = bench.find()
+    if acked:
+        bench.lane.producer.report(ChunksAcked(task.token, ((1, 1),)))
+        bench.step()
+    bench.lane.chunker.report(FileUnreadable(task.token, gone, "Input/output error"))
+    bench.step()
+    assert bench.log[-1] == line
+
+
+def test_a_directory_that_is_gone_ends_the_run(bench: Bench) -> None:
+    bench.watcher.report(DirectoryGone("/data has been removed, renamed or unmounted"))
+    bench.step()
+    assert Sweep(1) in bench.watcher.received()
+    assert bench.log == [
+        "/data has been removed, renamed or unmounted: uploading what can still be read",
+        "no directory to watch: finishing what is enqueued",
+    ]
