@@ -183,6 +183,7 @@ def test_more_files_than_may_be_open(directory: Path, monkeypatch: pytest.Monkey
     checker = check(directory, in_turn[:-10], 1000)
     assert len(os.listdir("/proc/self/fd")) <= before + 1 + 3  # the directory, and the files
     checker.check(messages(in_turn[-10:]))
+    assert len(os.listdir("/proc/self/fd")) == before + 1
     findings = findings_of(checker)
     assert all(findings.is_same(FileVersion(name, len(DATA), NOW)) for name in names)
 
