@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 settings.register_profile(
     "mutation",
@@ -10,5 +10,4 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.filter_too_much],  # few examples cannot show that few pass a filter
 )
