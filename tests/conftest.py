@@ -15,9 +15,8 @@ from tests.helpers.topics import create_topic
 
 default_dispositions_for_children()
 
-settings.register_profile(
-    "no deadline", deadline=None
-)  # how long an example takes says only how busy a machine is
+# How long an example takes says only how busy a machine is.
+settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
