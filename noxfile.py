@@ -79,6 +79,12 @@ def tests(session: nox.Session, python: str) -> None:
 
 
 @nox.session
+def model(session: nox.Session) -> None:
+    """Take 100,000 random walks through the model check of the protocol."""
+    session.run(tool("python"), "-m", "tests.unit.uploading.walk_protocol", *session.posargs, external=True)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Cause all faults, as ``scripts/faults`` does."""
     session.run("scripts/faults", *session.posargs, external=True)

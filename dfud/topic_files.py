@@ -109,8 +109,7 @@ class _SpooledFile:
     @property
     def is_complete(self) -> bool:
         """Whether all bytes are there and the digest is known."""
-        assembly = self._assembly
-        return assembly.is_whole or (assembly.size == 0 and bool(assembly.digest))
+        return self._assembly.is_whole
 
     def verify(self) -> bool:
         """Return whether the bytes have their digest."""

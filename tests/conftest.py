@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
@@ -13,6 +14,10 @@ from tests.helpers.dispositions import default_dispositions_for_children
 from tests.helpers.topics import create_topic
 
 default_dispositions_for_children()
+
+# How long an example takes says only how busy a machine is.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

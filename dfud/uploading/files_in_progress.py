@@ -57,19 +57,18 @@ class FilesInProgress:
     def on_acked(self, upload: Upload, number: int, now: float) -> None:
         """Take the acknowledgement of chunk `number`."""
         upload.acked.add(number)
-        if not self.complete(upload):
+        if upload.is_complete:
+            self.complete(upload)
+        else:
             self._progress.add(upload, number, now)
 
-    def complete(self, upload: Upload) -> bool:
-        """Finish `upload` if everything is acknowledged, and return whether that is so."""
-        if not upload.is_complete:
-            return False
-        # It may have been dropped.
-        if self._uploads.get(upload.start.token) is upload:
-            del self._uploads[upload.start.token]
+    def complete(self, upload: Upload) -> None:
+        """Finish a file of which everything is read and acknowledged, unless it was dropped."""
+        token = upload.start.token
+        if self._uploads.get(token) is upload:
+            del self._uploads[token]
             upload.unreported = None
             self._completed.add(upload)
-        return True
 
     def fail(self, upload: Upload, reason: str) -> None:
         """Report a file as undelivered, after all that was acknowledged; nothing more of it is sent."""

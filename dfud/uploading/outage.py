@@ -76,7 +76,7 @@ class OutageReporter:
         self._send = send
         self._find_trouble = find_trouble
         self._detector = OutageDetector()
-        self._is_reported = False
+        self.is_reported = False
 
     def on_error(self, error: KafkaError, now: float) -> None:
         """Take an error that is not about one message; log it unless an outage is reported with it."""
@@ -89,22 +89,21 @@ class OutageReporter:
                 self._detector.on_disturbed(now)
             self._send([Notice(logging.DEBUG, f"librdkafka: {error.str()}")])
 
-    def on_acked(self, now: float) -> None:
-        """Take an acknowledgement, which ends an outage."""
-        if self._is_reported:
-            self._is_reported = False
-            self._detector.on_resumed(now)
-            self._send([BrokerOutage("")])
+    def on_resumed(self, now: float) -> None:
+        """Report the end of an outage: something is acknowledged."""
+        self.is_reported = False
+        self._detector.on_resumed(now)
+        self._send([BrokerOutage("")])
 
     def check(self, now: float, last_ack: float, is_waiting: bool) -> None:
         """Report an outage if one has begun or has a new cause; this may wait for the broker's answer."""
         detector = self._detector
         reason = detector.check(now, last_ack, is_waiting)
-        if not reason or (self._is_reported and not detector.has_new_cause):
+        if not reason or (self.is_reported and not detector.has_new_cause):
             return
         if not detector.disconnection:
             trouble = self._find_trouble()
             reason = f"{reason}: {trouble}" if trouble else reason
-        self._is_reported = True
+        self.is_reported = True
         self._send([BrokerOutage(reason, detector.has_new_cause)])
         detector.has_new_cause = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from dfud.messages import RunReady
 from dfud.uploading.retry_queue import Retry
@@ -12,13 +11,7 @@ from dfud.uploading.ring import Ring
 from dfud.uploading.upload import Upload
 from dfud.uploading.wire import KafkaMessageParts
 
-
-class Outgoing(NamedTuple):
-    """One message for librdkafka."""
-
-    upload: Upload
-    number: int  # of the chunk
-    parts: KafkaMessageParts
+Outgoing = tuple[Upload, int, KafkaMessageParts]  # one message, with the number of its chunk
 
 
 class Outbox:
@@ -60,12 +53,12 @@ class Outbox:
         """
         if self._held is not None:
             held, self._held = self._held, None
-            if not held.upload.failure:
+            if not held[0].failure:
                 return held
         while self._retries:
             upload, number, value = self._retries.popleft()
             if not upload.failure:
-                return Outgoing(upload, number, upload.rebuild_message(number, value))
+                return upload, number, upload.rebuild_message(number, value)
         while self._entries:
             entry = self._entries[0]
             if isinstance(entry, int):
@@ -75,7 +68,11 @@ class Outbox:
                 at = self._n_taken
                 if at < run.n_chunks and not upload.failure:
                     self._n_taken = at + 1
-                    return self._chunk(upload, run, at)
+                    chunk_size = upload.start.chunk_size
+                    offset = at * chunk_size
+                    data = self._ring.copy(run.start + offset, min(chunk_size, run.length - offset))
+                    number = run.first + at
+                    return upload, number, upload.message(number, data, run.xxh3_64[16 * at : 16 * at + 16])
                 end = run.end
             self._entries.popleft()
             self._n_taken = 0
@@ -86,10 +83,3 @@ class Outbox:
     def put_back(self, outgoing: Outgoing) -> None:
         """Return the message taken last, which librdkafka does not accept at the moment: it is the next again."""
         self._held = outgoing
-
-    def _chunk(self, upload: Upload, run: RunReady, at: int) -> Outgoing:
-        chunk_size = upload.start.chunk_size
-        offset = at * chunk_size
-        data = self._ring.copy(run.start + offset, min(chunk_size, run.length - offset))
-        number = run.first + at
-        return Outgoing(upload, number, upload.message(number, data, run.xxh3_64[16 * at : 16 * at + 16]))

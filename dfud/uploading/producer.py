@@ -178,7 +178,8 @@ class ProducerWorker:
             upload.xxh3_128 = run.xxh3_128
         if run.n_chunks:
             self._outbox.add_run(upload, run)
-        self._files.complete(upload)  # if only its digest was missing
+        if upload.is_complete:  # only its digest was missing
+            self._files.complete(upload)
 
     def _on_abandoned(self, space: SpaceAbandoned) -> None:
         self._outbox.add_unused(space.end)

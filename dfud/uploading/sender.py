@@ -162,7 +162,8 @@ class Sender:
             return
         now = self._last_ack = self._clock()
         self._client.on_acked()
-        self._outages.on_acked(now)
+        if self._outages.is_reported:
+            self._outages.on_resumed(now)
         if not self._offset_proof.check(message.offset()):
             if not upload.failure and not self._is_closed:
                 self._retry(upload, number, message)

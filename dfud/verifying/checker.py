@@ -102,7 +102,6 @@ class TopicChecker:
         has_digest = check.has_digest()
         del self._incomplete[identity]
         self._current.pop(check.path, None)
-        check.expected.forget()
         self._close_file(check)
         if has_digest is None:
             check.assembly.restart_hash()

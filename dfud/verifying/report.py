@@ -59,7 +59,6 @@ class Report:
             self._write_json_file(verdict)
         elif self._print0:
             if verdict.status is FileStatus.SAME:
-                self._output.flush()
                 self._output.buffer.write(verdict.version.path + b"\0")
         elif verdict.status is not FileStatus.SAME:
             missing = f"; chunks {verdict.chunks_missing} are missing" if verdict.chunks_missing else ""

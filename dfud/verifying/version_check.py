@@ -80,7 +80,7 @@ class VersionCheck:
     @property
     def is_complete(self) -> bool:
         """Whether all chunks have been compared, and the digest of the file is known."""
-        return self.assembly.is_whole or (self.assembly.size == 0 and bool(self.assembly.digest))
+        return self.assembly.is_whole
 
     @property
     def is_same(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dfud.core.chunk import Chunk
@@ -38,7 +38,7 @@ def test_all_chunks_but_the_first_and_the_last_are_accepted_in_order(
     data: bytes, chunk_size: int, start: int
 ) -> None:
     records = native(b"d/f", data, NOW, chunk_size)
-    assume(start < len(records))
+    start = min(start, len(records) - 1)
     expected = after(records, start)
     for record, chunk in list(zip(records, chunks(records)))[start:-1]:
         assert expected.accept(record.value, record.headers) == chunk.offset

@@ -59,10 +59,10 @@ def test_a_file_is_complete_once_it_is_read_if_all_is_acknowledged_before(rig: R
     upload = rig.begin(is_read=False)
     for number in (1, 2, 3):
         rig.files.on_acked(upload, number, 1000.0)
-    assert not rig.files.complete(upload)
+    assert (len(rig.files), rig.shards.waiting) == (1, 0)
     upload.xxh3_128 = "d" * 32
-    assert rig.files.complete(upload)
-    assert rig.shards.waiting == 1
+    rig.files.complete(upload)
+    assert (len(rig.files), rig.shards.waiting) == (0, 1)
 
 
 def test_a_file_that_begins_again_is_complete_when_what_is_read_then_is_acknowledged(rig: Rig) -> None:

@@ -39,7 +39,8 @@ class Rig:
 
     def ack(self) -> None:
         self.last_ack = self.now
-        self.reporter.on_acked(self.now)
+        if self.reporter.is_reported:
+            self.reporter.on_resumed(self.now)
 
     def check(self, seconds: float = 0.0, is_waiting: bool = True) -> list[FromProducer]:
         """Let time pass and check; return what was sent since the last check."""

@@ -19,7 +19,10 @@ def ring() -> Ring:
 
 def shown(outgoing: Outgoing | None) -> tuple[int, int, bytes] | None:
     """Return token, chunk and value."""
-    return outgoing and (outgoing.upload.start.token, outgoing.number, outgoing.parts[0])
+    if outgoing is None:
+        return None
+    upload, number, (value, _, _) = outgoing
+    return upload.start.token, number, value
 
 
 def add_file(outbox: Outbox, ring: Ring, token: int, data: bytes) -> Any:

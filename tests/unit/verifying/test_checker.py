@@ -133,6 +133,17 @@ def test_openmsistreams_size_is_compared_when_it_is_known(directory: Path) -> No
     assert findings_of(check(directory, openmsi(b"folder/file", DATA, 1.5))).is_same(LOCAL)
     findings = findings_of(check(directory, openmsi(b"folder/file", DATA[:4000], 1.5)))
     assert findings.has_other_size(b"folder/file")
+    assert not findings.is_same(LOCAL)
+    assert not findings.is_differing(LOCAL)
+
+
+def test_a_folder_that_is_replaced_is_noticed(directory: Path) -> None:
+    checker = TopicChecker(str(directory))
+    checker.check(messages(native(b"folder/other", DATA, NOW)))
+    (directory / "folder").rename(directory / "moved")
+    (directory / "folder").mkdir()
+    checker.check(messages(native(b"folder/file", DATA, NOW)))
+    assert not findings_of(checker).is_same(LOCAL)
 
 
 def test_versions_with_one_key_are_told_apart(directory: Path) -> None:
@@ -168,8 +179,11 @@ def test_more_files_than_may_be_open(directory: Path, monkeypatch: pytest.Monkey
         os.utime(path, ns=(NOW, NOW))
     before = len(os.listdir("/proc/self/fd"))
     per_file = [native(name, DATA, NOW) for name in names]
-    checker = check(directory, [record for chunks in zip(*per_file) for record in chunks], 1000)
-    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    in_turn = [record for chunks in zip(*per_file) for record in chunks]
+    checker = check(directory, in_turn[:-10], 1000)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1 + 3  # the directory, and the files
+    checker.check(messages(in_turn[-10:]))
+    assert len(os.listdir("/proc/self/fd")) == before + 1
     findings = findings_of(checker)
     assert all(findings.is_same(FileVersion(name, len(DATA), NOW)) for name in names)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 import xxhash
 
-from dfud.core.chunk import XXH3_128
+from dfud.core.chunk import SHA512, XXH3_128
 from dfud.core.version import FileVersion
 from dfud.messages import BrokerOutage, Notice, PartialVersion, ReaderDone, VersionVerdicts
 from dfud.verifying.collector import Collector, TopicContent
@@ -103,6 +104,26 @@ def test_merged_chunks_that_differ(directory: Path, changed: dict[str, object]) 
     assert not content.findings.is_same(LOCAL)
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_one_reader_knows_completes_what_another_knows(directory: Path, step: int) -> None:
+    """Of OpenMSIStream's messages, only the last one states the size."""
+    sha512 = hashlib.sha512(DATA).hexdigest()
+    reports = [
+        partial((1, 100), algorithm=SHA512, digest=sha512, size=None),
+        partial((901, 1000), algorithm=SHA512, digest=sha512, chunk_size=0, is_here=False),
+    ]
+    content = collect(directory, *reports[::step])
+    assert compare_file(LOCAL, content) == FileVerdict(LOCAL, FileStatus.INCOMPLETE, "2-9")
+
+
+def test_merged_chunks_of_a_file_that_has_another_size_now(directory: Path) -> None:
+    (directory / "file").write_bytes(DATA + b"more")
+    content = collect(directory, partial((1, 500)), partial((501, 1000)))
+    longer = LOCAL._replace(size=len(DATA) + 4, mtime_ns=(directory / "file").stat().st_mtime_ns)
+    assert not content.findings.is_differing(longer)
+    assert content.findings.has_complete(LOCAL, bytes.fromhex(DIGEST))
+
+
 def test_merged_chunks_of_a_file_that_vanished(directory: Path) -> None:
     (directory / "file").unlink()
     content = collect(directory, partial((1, 500)), partial((501, 1000)))
@@ -160,3 +181,12 @@ def test_a_row_of_a_file_that_was_removed_is_compared_by_its_digest(directory: P
     findings = collect(directory, verdicts(SAME)).findings
     faults = [verdict.fault for verdict in compare_tables([str(table)], str(directory), findings)]
     assert faults == ["", NOT_THERE]
+
+
+def test_a_row_of_a_file_that_changed_is_compared_by_its_digest(directory: Path, tmp_path: Path) -> None:
+    os.utime(directory / "file", ns=(NOW, NOW + 1))
+    table = tmp_path / "table.csv"
+    table.write_text(HEADER + row())
+    findings = collect(directory, verdicts(DIFFERS)).findings
+    (verdict,) = compare_tables([str(table)], str(directory), findings)
+    assert verdict.fault == ""

@@ -69,6 +69,13 @@ def test_a_local_file_that_ends_too_early(local: VersionCheck) -> None:
     assert local.partial().bad == (N_CHUNKS,)
 
 
+def test_a_chunk_beyond_the_local_file_is_not_compared_with_the_chunk_before(local: VersionCheck) -> None:
+    os.ftruncate(local.file_fd, 0)
+    os.pwrite(local.file_fd, b"x" * 1000, 0)
+    add_all(local, chunks(b"x" * 4500)[:2])
+    assert local.partial().bad == (2,)
+
+
 def test_bytes_on_the_topic_that_do_not_have_their_digest(local: VersionCheck) -> None:
     wrong = [chunk._replace(digest="0" * 32 if chunk.digest else "") for chunk in chunks()]
     add_all(local, wrong)
