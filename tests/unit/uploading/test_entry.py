@@ -40,7 +40,7 @@ def test_the_task_asks_for_the_chunks_that_are_not_acknowledged() -> None:
     assert entry.task() == FileTask(7, V, 4, (), "then", "ab")
 
 
-def test_the_file_without_content_has_one_chunk() -> None:
+def test_an_empty_file_has_one_chunk() -> None:
     assert Entry(1, FileVersion(b"file", 0, 1), 4, "then").task().to_send == ((1, 1),)
 
 
