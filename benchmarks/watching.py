@@ -19,10 +19,10 @@ _START_TIMEOUT_S = 60.0
 _EXIT_TIMEOUT_S = 120.0
 
 
-def dfud_command(testbed: Testbed, folder: Path, topic: str, *options: str) -> list[str]:
+def dfud_command(testbed: Testbed, folder: Path, topic: str, *options: str, program: Path = DFUD) -> list[str]:
     """Return the command of an upload that runs until it is told to quit."""
     config = client_config.write(testbed.work / "watching.config", testbed.bootstrap)
-    return [str(DFUD), "upload", str(folder), "--config", str(config), "--topic_name", topic, *options]
+    return [str(program), "upload", str(folder), "--config", str(config), "--topic_name", topic, *options]
 
 
 @contextlib.contextmanager

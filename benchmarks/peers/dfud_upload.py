@@ -19,10 +19,11 @@ class Dfud(NamedTuple):
     name: str = "dfud"
     options: tuple[str, ...] = ()
     producer: tuple[tuple[str, str], ...] = ()  # added to the section [producer]
+    program: str = str(DFUD)
 
     def missing(self) -> str:
         """Return what it needs and this machine lacks, or ""."""
-        return "" if DFUD.exists() else f"{DFUD} is not installed"
+        return "" if Path(self.program).exists() else f"{self.program} is not installed"
 
     def command(self, job: Job) -> Command:
         """Return the command that does `job`."""
@@ -31,7 +32,7 @@ class Dfud(NamedTuple):
         )
         return Command(
             [
-                *(str(DFUD), "upload", str(job.folder), "--config", str(config), "--topic_name", job.topic),
+                *(self.program, "upload", str(job.folder), "--config", str(config), "--topic_name", job.topic),
                 *("--once", "--upload_existing", "--update_seconds", "-1"),
                 *("--chunk_size", str(job.chunk_size), "--n_threads", str(job.threads)),
                 *self.options,

@@ -19,11 +19,12 @@ from benchmarks.suite import (
     start,
     threads,
     tls,
+    versions,
 )
 
 _MODULES = (
     large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, latency, start, idle, memory, scaling,
+    openmsi, reading, latency, start, idle, memory, scaling, versions,
 )  # fmt: skip
 
 ALL: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

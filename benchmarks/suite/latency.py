@@ -20,6 +20,7 @@ from benchmarks.benchmark import Bar, Bars, Benchmark, Plan, Result, Table, Verd
 from benchmarks.command import CommandFailedError
 from benchmarks.listener import Listener
 from benchmarks.peers import openmsistream
+from benchmarks.peers.dfud_upload import DFUD
 from benchmarks.peers.job import DEFAULT_CHUNK
 from benchmarks.statistics import median, percentile
 from benchmarks.testbed import Testbed
@@ -40,8 +41,8 @@ def run(testbed: Testbed, plan: Plan) -> Result:
     """Measure the latency of each file of a series."""
     count = 20 if plan.quick else 400
     series = {
-        f"dfud, {_IDLE}": _measure_dfud(testbed, count, loaded=False),
-        f"dfud, {_LOADED}": _measure_dfud(testbed, count // 2, loaded=True),
+        f"dfud, {_IDLE}": measure_dfud(testbed, count, loaded=False),
+        f"dfud, {_LOADED}": measure_dfud(testbed, count // 2, loaded=True),
     }
     if openmsistream.program().exists():
         series[f"OpenMSIStream, {_IDLE}"] = _measure_openmsistream(testbed, 2 if plan.quick else 10)
@@ -60,12 +61,15 @@ def run(testbed: Testbed, plan: Plan) -> Result:
     return Result(table, verdicts, [Bars(f"{TITLE}: median, minimum to p99", "ms", bars)], raw=raw)
 
 
-def _measure_dfud(testbed: Testbed, count: int, loaded: bool) -> list[float]:
+def measure_dfud(testbed: Testbed, count: int, loaded: bool, program: Path = DFUD) -> list[float]:
+    """Return the latency of `count` files, idle or beside a load (s)."""
     with _folder(testbed) as folder:
         topic = testbed.create_topic(retention_bytes="2000000000", segment_bytes="67108864")
         listener = Listener(testbed.bootstrap, topic, _MARK.encode())
         try:
-            with running(testbed, dfud_command(testbed, folder, topic, "--update_seconds", "-1")) as process:
+            with running(
+                testbed, dfud_command(testbed, folder, topic, "--update_seconds", "-1", program=program)
+            ) as process:
                 wait_until_watching(process, folder, listener, _MARK)
                 with _load(folder) if loaded else contextlib.nullcontext():
                     return _probe(folder, listener, count)

@@ -38,7 +38,7 @@ def run(testbed: Testbed, plan: Plan) -> Result:
             Trial(
                 "dfud download",
                 partial(
-                    _measure_writing,
+                    measure_writing,
                     testbed,
                     target,
                     Command([str(DFUD), "download", str(target), *where, "--once"]),
@@ -81,7 +81,7 @@ def run(testbed: Testbed, plan: Plan) -> Result:
             Trial(
                 "dd to the same disk",
                 partial(
-                    _measure_writing,
+                    measure_writing,
                     testbed,
                     target,
                     Command(
@@ -111,7 +111,7 @@ def run(testbed: Testbed, plan: Plan) -> Result:
     return comparison_result(TITLE, rows, "MB/s", verdicts, notes)
 
 
-def _measure_writing(testbed: Testbed, target: Path, command: Command) -> Measurement:
+def measure_writing(testbed: Testbed, target: Path, command: Command) -> Measurement:
     """Measure a command that writes into `target`, an empty directory."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()

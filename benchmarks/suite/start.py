@@ -11,6 +11,7 @@ from benchmarks.benchmark import Bar, Bars, Benchmark, Plan, Result, Table, Verd
 from benchmarks.command import CommandFailedError
 from benchmarks.datasets import Dataset, write
 from benchmarks.listener import Listener
+from benchmarks.peers.dfud_upload import DFUD
 from benchmarks.statistics import spread
 from benchmarks.testbed import Testbed
 from benchmarks.watching import dfud_command, running, write_file
@@ -43,7 +44,7 @@ def row_of(path: str, size: int, mtime_ns: int) -> CompletedRow:
     return CompletedRow(path, size, mtime_ns, 1, 16384, f"{hash(path) & (1 << 64) - 1:032x}", _STARTED, _STARTED)
 
 
-def time_to_first(testbed: Testbed, folder: Path, rows: int, number: int) -> float:
+def time_to_first(testbed: Testbed, folder: Path, rows: int, number: int, program: Path = DFUD) -> float:
     """Return the seconds from the start of the program to the arrival of the only new file."""
     topic = testbed.create_topic()
     listener = Listener(testbed.bootstrap, topic, b"new")
@@ -52,7 +53,8 @@ def time_to_first(testbed: Testbed, folder: Path, rows: int, number: int) -> flo
         make_uploaded(folder, topic, rows)
         write_file(folder / name, b"first")
         started = time.monotonic()
-        with running(testbed, dfud_command(testbed, folder, topic, "--upload_existing", "--update_seconds", "-1")):
+        options = ("--upload_existing", "--update_seconds", "-1")
+        with running(testbed, dfud_command(testbed, folder, topic, *options, program=program)):
             arrived = listener.wait_for(os.fsencode(name), 1, _ARRIVAL_TIMEOUT_S)
             if arrived is None:
                 raise CommandFailedError(f"the new file has not arrived within {_ARRIVAL_TIMEOUT_S:.0f} s")
