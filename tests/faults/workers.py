@@ -84,7 +84,7 @@ def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
         for name, (directory, _), upload in zip(chosen, places, uploads):
             (directory / "late").write_bytes(b"while it was stopped")
             upload.say("check")
-            upload.wait_for("files enqueued or in progress")
+            upload.wait_for("files? enqueued or in progress")
             upload.workers()[name].send_signal(signal.SIGCONT)
             with tally.recovering():
                 upload.quit()
