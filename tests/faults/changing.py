@@ -21,6 +21,7 @@ NO_PRIVILEGE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if o
 
 _SIZE = 16_000_000
 _VICTIM = b"victim"
+_LANES = 2  # the default of --n_threads
 
 
 class Change:
@@ -106,7 +107,7 @@ def _cause(change: Callable[[Change], None]) -> Callable[[Scene, Tally, int], No
 @contextmanager
 def _stopped(upload: Upload, kind: str) -> Iterator[None]:
     """Stop all workers of a kind for the duration of the block."""
-    workers = [worker for name, worker in upload.workers().items() if name.startswith(kind)]
+    workers = [upload.wait_for_worker(f"{kind}-{lane}") for lane in range(_LANES)]  # they name themselves late
     for worker in workers:
         worker.send_signal(signal.SIGSTOP)
     yield
