@@ -1,4 +1,4 @@
-"""The surroundings of a fault: a Kafka, fresh topics and directories, and reproducible random numbers."""
+"""The environment of a fault: a Kafka, fresh topics and directories, and reproducible random numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UnavailableError(Exception):
 
 
 class Scene:
-    """The surroundings of one fault, with a folder that the caller removes."""
+    """The environment of one fault, with a folder that the caller removes."""
 
     def __init__(self, kafka: KafkaNode, folder: Path, seed: int, name: str, is_quick: bool) -> None:
         self.kafka = kafka  # shared: a fault that breaks a broker starts its own, in `folder`
