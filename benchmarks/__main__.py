@@ -15,8 +15,9 @@ from benchmarks.command import CommandFailedError
 from benchmarks.suite import ALL
 from benchmarks.testbed import Testbed
 
-# They would make Python compile every module at each start, or write each line separately.
-_DISTORTING_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+# They would make Python compile every module at each start, write each line separately, or import this dfud where
+# another version is measured.
+_DISTORTING_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH")
 _DEFAULT_ROUNDS = 5
 
 

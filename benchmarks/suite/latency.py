@@ -126,7 +126,8 @@ def _folder(testbed: Testbed) -> Iterator[Path]:
 @contextlib.contextmanager
 def _load(folder: Path) -> Iterator[None]:
     """Write files into `folder` at a steady rate, in another process, during a `with` block."""
-    process = subprocess.Popen([sys.executable, "-m", load.__name__, str(folder), str(_LOAD_MB_PER_S)])
+    argv = [sys.executable, "-m", load.__name__, str(folder.resolve()), str(_LOAD_MB_PER_S)]
+    process = subprocess.Popen(argv, cwd=Path(load.__file__).parents[1])
     try:
         time.sleep(_LOAD_START_S)
         yield
