@@ -104,11 +104,12 @@ class Sender:
             client.renew()  # which makes what it held retries
         if self._retries:
             outbox.add_retries(self._retries.take_due(self._clock()))
-        while (outgoing := outbox.take()) is not None:
+        topic, take, on_report, on_produced = self._topic, outbox.take, self._on_report, self._linger.on_produced
+        while (outgoing := take()) is not None:
             upload, number, (value, key, headers) = outgoing
             try:
                 client.producer.produce(
-                    self._topic, value, key, on_delivery=partial(self._on_report, upload, number), headers=headers
+                    topic, value, key, on_delivery=partial(on_report, upload, number), headers=headers
                 )
             except BufferError:
                 outbox.put_back(outgoing)
@@ -121,7 +122,7 @@ class Sender:
                 if self._is_blocked():
                     return
             else:
-                self._linger.on_produced()
+                on_produced()
 
     def _is_blocked(self) -> bool:
         return self._clock() < self._blocked_until
