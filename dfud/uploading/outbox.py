@@ -59,9 +59,8 @@ class Outbox:
             upload, number, value = self._retries.popleft()
             if not upload.failure:
                 return upload, number, upload.rebuild_message(number, value)
-        entries = self._entries
-        while entries:
-            entry = entries[0]
+        while self._entries:
+            entry = self._entries[0]
             if isinstance(entry, int):
                 end = entry
             else:
@@ -75,7 +74,7 @@ class Outbox:
                     number = run.first + at
                     return upload, number, upload.message(number, data, run.xxh3_64[16 * at : 16 * at + 16])
                 end = run.end
-            entries.popleft()
+            self._entries.popleft()
             self._n_taken = 0
             if self._ring.free(end):
                 self._on_space_needed()
