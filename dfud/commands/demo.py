@@ -6,6 +6,7 @@ import click
 
 from dfud.commands.main import CONTEXT
 from dfud.commands.stop import StopRequested, signals_raise
+from dfud.core.text import escaped
 from dfud.demo.show import show
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 
@@ -21,6 +22,10 @@ def demo() -> int:
     """
     try:
         with signals_raise():
-            return EXIT_OK if show(click.echo) else EXIT_UNDELIVERED
+            return EXIT_OK if show(_say) else EXIT_UNDELIVERED
     except StopRequested:
         raise click.Abort from None
+
+
+def _say(line: str) -> None:
+    click.echo(escaped(line))

@@ -1,17 +1,31 @@
-"""Text for people: paths that can be printed, and numbers that agree with their nouns."""
+"""Text for people: what can be printed without harm, and numbers that agree with their nouns."""
 
 from __future__ import annotations
 
 import os
 
+LAYOUT = "\n\t"  # what `escaped` is to keep in a text of several lines
+
 
 def printable(path: bytes) -> str:
     """Return `path` as one printable line: control characters and stray bytes are escaped."""
-    text = os.fsdecode(path)
+    return escaped(os.fsdecode(path))
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""Return `text` with everything escaped that is not printable, but for the characters in `keep`.
+
+    A terminal does what control characters say, whoever wrote them into a file name, a table or a message.
+
+    >>> escaped("scan\x1b[2J of\ttoday", keep="\t")
+    'scan\\x1b[2J of\ttoday'
+    """
     if text.isprintable():
         return text
     return "".join(
-        character if character.isprintable() else repr(character)[1:-1].replace("\\udc", "\\x")
+        character
+        if character.isprintable() or character in keep
+        else repr(character)[1:-1].replace("\\udc", "\\x")
         for character in text
     )
 

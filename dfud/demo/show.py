@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,9 +22,9 @@ from dfud.demo.compare import compare
 from dfud.demo.reader import NotAsDescribedError, read_topic, rebuild
 from dfud.demo.tree import ODD_NAMES, PlannedFile, plan, write_tree
 from dfud.errors import BrokerError
+from dfud.processes.own_command import OWN_COMMAND, own_environment
 
 TOPIC = "demo"
-DFUD = (sys.executable, "-m", "dfud")
 PARTITIONS = 4
 _HEAP_MB = 512
 _CREATE_TIMEOUT_S = 30.0
@@ -63,7 +62,7 @@ def show(say: Say) -> bool:
                 raise BrokerError(f"the Kafka of the demonstration does not answer: {error}") from error
 
 
-def there_and_back(say: Say, place: Place, dfud: Sequence[str] = DFUD) -> bool:
+def there_and_back(say: Say, place: Place, dfud: Sequence[str] = OWN_COMMAND) -> bool:
     """Write files, upload them with the command `dfud`, compare, upload again; return whether all passed."""
     _create_topic(place)
     say(f"Created topic {place.topic} with {PARTITIONS} partitions.")
@@ -140,7 +139,7 @@ def _upload(say: Say, place: Place, dfud: Sequence[str]) -> float | None:
     arguments = ["upload", str(place.data), "--config", str(place.config), "--topic_name", place.topic, "--once"]
     say(f"$ dfud {shlex.join(arguments)}")
     started = time.monotonic()
-    with subprocess.Popen([*dfud, *arguments], stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*dfud, *arguments], env=own_environment(), stdin=subprocess.DEVNULL) as process:
         try:
             status = process.wait()
         except BaseException:  # the end of the block waits for the process

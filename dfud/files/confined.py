@@ -8,6 +8,8 @@ import os
 import stat
 
 from dfud.core.names import LOGS
+from dfud.files.links import LinkPolicy, open_linked_file
+from dfud.files.openat import look_in
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_OPEN_FOLDERS = 64
@@ -16,11 +18,13 @@ _MAX_OPEN_FOLDERS = 64
 class ConfinedTree:
     """Responsible for never leaving a directory: it follows no link, neither on the way to a file nor at the file.
 
-    Folders are kept open until `close_folders`: a folder that is renamed meanwhile is still the one meant.
+    With a `LinkPolicy`, a link in a file's own place is followed for reading, as an upload does. Folders are kept
+    open until `close_folders`: a folder that is renamed meanwhile is still the one meant.
     """
 
-    def __init__(self, directory: str | bytes) -> None:
+    def __init__(self, directory: str | bytes, links: LinkPolicy | None = None) -> None:
         """Open the directory itself, following links on the way to it; OSError if that fails."""
+        self._links = links
         self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: dict[bytes, int] = {}
 
@@ -41,13 +45,24 @@ class ConfinedTree:
         `make` creates missing folders, `logs` permits the folder LOGS. Raises OSError (ENOTDIR, ELOOP, …) if
         something else is in the way.
         """
-        if not path:
-            return self.dir_fd
         known = self._open.get(path)
         if known is not None:
             return known
-        parent, _, name = path.rpartition(b"/")
-        parent_fd = self.open_folder(parent, make)
+        # Name by name from the nearest folder that is open; the path may be longer than the kernel takes at once.
+        start = len(path)
+        while start > 0 and path[:start] not in self._open:
+            start = max(0, path.rfind(b"/", 0, start))
+        folder_fd = self._open[path[:start]] if start else self.dir_fd
+        while start < len(path):
+            parent = path[:start]
+            end = path.find(b"/", start + 1)
+            start = len(path) if end < 0 else end
+            folder_fd = self._open_next(folder_fd, parent, path[:start], make, logs and start == len(path))
+        return folder_fd
+
+    def _open_next(self, parent_fd: int, parent: bytes, path: bytes, make: bool, logs: bool) -> int:
+        """Open the folder at `path`, which lies in the open folder `parent`, and keep it open."""
+        name = path[len(parent) :].lstrip(b"/")
         try:
             folder_fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent_fd)
         except FileNotFoundError:
@@ -78,7 +93,7 @@ class ConfinedTree:
         """Return the status of the regular file at `path`, or None if there is none that can be accessed."""
         folder, _, name = path.rpartition(b"/")
         try:
-            status = os.stat(name, dir_fd=self.open_folder(folder), follow_symlinks=False)
+            status = look_in(self.open_folder(folder), name, self.dir_fd, self._links)
         except OSError:
             return None
         return status if stat.S_ISREG(status.st_mode) else None
@@ -87,7 +102,13 @@ class ConfinedTree:
         """Open a regular file for reading and return its descriptor; OSError if there is none."""
         folder, _, name = path.rpartition(b"/")
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=self.open_folder(folder))
+        folder_fd = self.open_folder(folder)
+        try:
+            descriptor = os.open(name, flags, dir_fd=folder_fd)
+        except OSError as error:
+            if self._links is None or error.errno != errno.ELOOP:
+                raise
+            return open_linked_file(folder_fd, name, self.dir_fd, self._links, flags & ~os.O_NOFOLLOW)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise FileNotFoundError(errno.ENOENT, "not a regular file")

@@ -1,60 +1,102 @@
-"""Files below an open directory: opened at paths of any length, without blocking, and checked for writers.
+"""Files below an open directory: looked at and opened without following links that others may have planted.
 
-The kernel accepts only PATH_MAX bytes of a path at a time.
+No folder on the way to a file may be a link, whoever replaced it and when. A link in a file's own place is
+followed as `LinkPolicy` says. Paths may be of any length, and nothing blocks.
+
+`look_in` is for a name in an open folder, as a scan has it, and costs one system call; `look` is for a path, as an
+event gives it, and costs three. Without a `LinkPolicy` both look at a link itself.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
 
-_MAX_PATH_BYTES = 4095  # PATH_MAX counts the final NUL
+from dfud.files.beneath import open_beneath
+from dfud.files.links import LinkPolicy, open_linked_file, open_target
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+_IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR)
+
+DEFAULT_LINKS = LinkPolicy()
+
+
+def open_folder(dir_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
+    """Open the folder at `path` below the open directory `dir_fd`, not through a link; b"" is that directory.
+
+    Raises NotADirectoryError if the folder, or one on the way to it, is a link or no folder.
+    """
+    try:
+        return open_beneath(dir_fd, path or b".", flags | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        raise NotADirectoryError(errno.ENOTDIR, "a folder in its path is now a link or a file") from None
 
 
 def open_at(dir_fd: int, path: bytes, flags: int) -> int:
-    """Open `path`, relative to the open directory `dir_fd`, as `os.open` does."""
-    if len(path) <= _MAX_PATH_BYTES:
-        return os.open(path, flags | os.O_CLOEXEC, dir_fd=dir_fd)
-    with _short_enough(dir_fd, path) as (parent_fd, rest):
-        return os.open(rest, flags | os.O_CLOEXEC, dir_fd=parent_fd)
+    """Open `path` below the open directory `dir_fd`, following no link."""
+    return open_beneath(dir_fd, path, flags)
 
 
-def stat_at(dir_fd: int, path: bytes, follow_symlinks: bool = True) -> os.stat_result:
-    """Return the status of `path`, relative to the open directory `dir_fd`, as `os.stat` does."""
-    if len(path) <= _MAX_PATH_BYTES:
-        return os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-    with _short_enough(dir_fd, path) as (parent_fd, rest):
-        return os.stat(rest, dir_fd=parent_fd, follow_symlinks=follow_symlinks)
+def look(dir_fd: int, path: bytes, links: LinkPolicy | None = None) -> os.stat_result:
+    """Return the status of `path` below the open directory `dir_fd`, as `look_in` does."""
+    folder, _, name = path.rpartition(b"/")
+    if not folder:
+        return look_in(dir_fd, name, dir_fd, links)
+    folder_fd = open_folder(dir_fd, folder)
+    try:
+        return look_in(folder_fd, name, dir_fd, links)
+    finally:
+        os.close(folder_fd)
 
 
-@contextlib.contextmanager
-def _short_enough(dir_fd: int, path: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield an open folder on the way to `path`, and the rest of the path, short enough for the kernel."""
-    with contextlib.ExitStack() as opened:
-        while len(path) > _MAX_PATH_BYTES:
-            cut = path.rindex(b"/", 0, _MAX_PATH_BYTES + 1)
-            step_fd = os.open(path[:cut], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
-            opened.callback(os.close, step_fd)
-            dir_fd, path = step_fd, path[cut + 1 :]
-        yield dir_fd, path
+def look_in(folder_fd: int, name: bytes, dir_fd: int, links: LinkPolicy | None = None) -> os.stat_result:
+    """Return the status of `name` in an open folder below the open directory `dir_fd`.
+
+    With `links`, that of what a link leads to. Raises LinkRefusedError if a link is not to be followed, and
+    another OSError (FileNotFoundError, …) if there is nothing.
+    """
+    status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+    if links is None or not stat.S_ISLNK(status.st_mode):
+        return status
+    target_fd = open_target(folder_fd, name, dir_fd, links)
+    try:
+        return os.fstat(target_fd)
+    finally:
+        os.close(target_fd)
 
 
-def open_regular_file(path: bytes, dir_fd: int) -> tuple[int, os.stat_result]:
+def open_regular_file(path: bytes, dir_fd: int, links: LinkPolicy = DEFAULT_LINKS) -> tuple[int, os.stat_result]:
     """Open a regular file below the open directory `dir_fd`, and return its descriptor and status.
 
-    The caller closes it. The open never blocks, even if a FIFO has replaced the file. Raises OSError if there is
-    no regular file.
+    The caller closes it. The open never blocks, even if a FIFO has replaced the file: BlockingIOError means that
+    another program has a lease on the file, and is about to give it back. Raises LinkRefusedError if it is a link
+    that is not to be followed, and another OSError if there is no regular file.
     """
-    descriptor = open_at(dir_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        descriptor = open_beneath(dir_fd, path, _READ)
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        descriptor = _open_linked_file(path, dir_fd, links)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
     return descriptor, status
+
+
+def _open_linked_file(path: bytes, dir_fd: int, links: LinkPolicy) -> int:
+    """Open what the link at `path` leads to."""
+    folder, _, name = path.rpartition(b"/")
+    folder_fd = open_folder(dir_fd, folder)
+    try:
+        return open_linked_file(folder_fd, name, dir_fd, links, _READ)
+    finally:
+        os.close(folder_fd)
 
 
 def is_being_written(descriptor: int, closed_next: bool = False) -> bool | None:

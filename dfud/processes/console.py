@@ -15,7 +15,7 @@ import stat
 import time
 from collections import deque
 
-from dfud.core.text import counted
+from dfud.core.text import LAYOUT, counted, escaped
 
 _MAX_PENDING_LINES = 1000
 _MAX_COMMAND_BYTES = 4096
@@ -68,7 +68,7 @@ class ConsoleOutput:
         if len(self._lines) >= _MAX_PENDING_LINES:
             self._dropped += 1
             return
-        line = text.encode("utf-8", "backslashreplace") + b"\n"
+        line = escaped(text, LAYOUT).encode("utf-8", "backslashreplace") + b"\n"
         if self._dropped:
             line = f"({counted(self._dropped, 'line')} dropped: the output was blocked or full)\n".encode() + line
         self._lines.append((line, self._dropped + 1))

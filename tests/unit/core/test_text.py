@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from dfud.core.text import counted, printable
+from dfud.core.text import LAYOUT, counted, escaped, printable
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,15 @@ def test_a_path_is_one_line(path: bytes, text: str) -> None:
 def test_any_path_is_printable(path: bytes) -> None:
     assert printable(path).isprintable()
     printable(path).encode()
+
+
+@given(st.text())
+def test_any_text_is_printable_but_for_its_layout(text: str) -> None:
+    assert escaped(text).isprintable()
+    shown = escaped(text, LAYOUT)
+    assert shown.replace("\n", "").replace("\t", "").isprintable()
+    assert shown.count("\n") == text.count("\n")
+    shown.encode()
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dfud.files.confined import ConfinedTree
+from dfud.files.links import LinkLeavesDirectoryError, LinkPolicy
+from tests.helpers.descriptors import count_descriptors
 
 
 @pytest.fixture
@@ -79,9 +82,50 @@ def test_a_folder_that_was_removed_meanwhile_is_made_again(tree: ConfinedTree, t
 
 
 def test_the_open_folders_stay_few(tree: ConfinedTree, tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = count_descriptors()
     for number in range(200):
         put(tree, tmp_path, b"d%d/e/f" % number)
-    assert len(os.listdir("/proc/self/fd")) - before < 100
+    assert count_descriptors() - before < 100
     tree.close_folders()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert count_descriptors() == before
+
+
+def test_links_to_files_are_followed_for_reading_as_an_upload_does(tree: ConfinedTree, tmp_path: Path) -> None:
+    put(tree, tmp_path, b"a/file")
+    (tmp_path / "outside" / "x").write_bytes(b"secret")
+    (tmp_path / "inside" / "link").symlink_to("a/file")
+    (tmp_path / "inside" / "leaves").symlink_to(tmp_path / "outside" / "x")
+    (tmp_path / "inside" / "folder").symlink_to("a")
+    reading = ConfinedTree(str(tmp_path / "inside"), LinkPolicy())
+    found = reading.stat_file(b"link")
+    assert found is not None
+    assert found.st_size == 4
+    with open(reading.open(b"link"), "rb") as file:
+        assert file.read() == b"data"
+    assert reading.stat_file(b"leaves") is None
+    with pytest.raises(LinkLeavesDirectoryError):
+        reading.open(b"leaves")
+    assert reading.stat_file(b"folder/file") is None
+    reading.close()
+
+
+@pytest.mark.parametrize("name", [b"d", b"d" * 200], ids=["1,200 levels", "240 kB"])
+def test_a_path_may_be_deeper_and_longer_than_the_kernel_takes_at_once(
+    tree: ConfinedTree, tmp_path: Path, name: bytes
+) -> None:
+    folder = b"/".join([name] * 1200)
+    put(tree, tmp_path, folder + b"/one")
+    tree.close_folders()
+    put(tree, tmp_path, folder + b"/two")
+    put(tree, tmp_path, b"d/three")
+    for file in (folder + b"/one", folder + b"/two", b"d/three"):
+        found = tree.stat_file(file)
+        assert found is not None
+        assert found.st_size == 4
+        descriptor = tree.open(file)
+        assert os.read(descriptor, 5) == b"data"
+        os.close(descriptor)
+    assert tree.stat_file(folder + b"/none/x") is None
+    assert tree.stat_file(folder + b"/one/x") is None
+    tree.close_folders()
+    subprocess.run(["rm", "-rf", tmp_path / "inside"], check=True)  # pytest's own removal recurses

@@ -120,12 +120,18 @@ def test_a_socket_like_that_of_the_journal(kind: socket.SocketKind) -> None:
         assert not output.has_pending
 
 
+def test_control_characters_are_escaped(tmp_path: Path) -> None:
+    with open(tmp_path / "out", "wb") as file, contextlib.closing(ConsoleOutput(file.fileno())) as output:
+        output.write_line("a name \x1b[2J\x07\n\tand more")
+    assert (tmp_path / "out").read_bytes() == b"a name \\x1b[2J\\x07\n\tand more\n"
+
+
 def test_a_file_takes_everything(tmp_path: Path) -> None:
     with open(tmp_path / "out", "wb") as file, contextlib.closing(ConsoleOutput(file.fileno())) as output:
         output.write_line("größer \udcff")
         output.write_line("2")
         assert not output.has_pending
-    assert (tmp_path / "out").read_bytes() == "größer \\udcff\n2\n".encode()
+    assert (tmp_path / "out").read_bytes() == "größer \\xff\n2\n".encode()
 
 
 def test_a_full_disk_has_room_again(tmp_path: Path) -> None:
