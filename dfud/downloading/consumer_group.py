@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 
 from dfud.core.text import counted
+from dfud.files.open_folder import open_regular
 from dfud.kafka.watermarks import Partition
 
 _GROUPS = "groups"  # file that lists the groups that have read into the directory, one a line
@@ -21,7 +22,7 @@ class KnownGroups:
         self._dir_fd = dir_fd
         self.names: list[str] = []
         try:
-            descriptor = os.open(_GROUPS, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=dir_fd)
+            descriptor = open_regular(_GROUPS, os.O_RDONLY, dir_fd)
         except FileNotFoundError:
             return
         with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
@@ -29,8 +30,7 @@ class KnownGroups:
 
     def add(self, name: str) -> None:
         """Record that a group reads into the directory; the record is on disk when this returns."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(_GROUPS, flags, 0o644, dir_fd=self._dir_fd)
+        descriptor = open_regular(_GROUPS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, self._dir_fd)
         with open(descriptor, "a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(name + "\n")
             file.flush()

@@ -10,7 +10,7 @@ from dfud.core.assembly import missing_chunks
 from dfud.core.tables import format_rows
 from dfud.downloading.part_metadata import PartMetadata, PartName
 from dfud.downloading.parts_folder import PART_SUFFIX, PartsFolder
-from dfud.files.atomic import replace_file
+from dfud.files.open_folder import OpenFolder
 
 _COLUMNS = ("rel_filepath", "size", "mtime_ns", "bytes_there", "chunks_missing", "why", "part")
 _MAX_RANGES_CHARS = 1000
@@ -61,10 +61,18 @@ def _row(name: PartName, metadata: PartMetadata) -> IncompletePart:
     )
 
 
-def write_incomplete_table(path: str, rows: Iterable[IncompletePart]) -> None:
-    """Replace the table; OSError if that fails."""
-    cells: list[tuple[object, ...]] = [_COLUMNS]
-    for row in rows:
-        shown = (row.size, row.mtime_ns, row.n_bytes, row.chunks_missing, row.failure, row.part)
-        cells.append((os.fsdecode(row.path), *("" if cell is None else cell for cell in shown)))
-    replace_file(path, [format_rows(cells).encode("utf-8", "surrogateescape")])
+class IncompleteTable:
+    """The table of one topic, in LOGS."""
+
+    def __init__(self, logs: OpenFolder, topic: str) -> None:
+        """Use the table, which exists from the first `write` on."""
+        self.path = logs.file(f"download_from_{topic}_incomplete.csv")
+        self._logs = logs
+
+    def write(self, rows: Iterable[IncompletePart]) -> None:
+        """Replace the table; OSError if that fails."""
+        cells: list[tuple[object, ...]] = [_COLUMNS]
+        for row in rows:
+            shown = (row.size, row.mtime_ns, row.n_bytes, row.chunks_missing, row.failure, row.part)
+            cells.append((os.fsdecode(row.path), *("" if cell is None else cell for cell in shown)))
+        self._logs.replace(self.path, [format_rows(cells).encode("utf-8", "surrogateescape")])

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 
 from dfud.downloading.part_metadata import PartMetadata, PartName
+from dfud.files.open_folder import open_regular
 
 PART_SUFFIX, METADATA_SUFFIX = ".part", ".json"
 _NEW_METADATA_SUFFIX = ".new"
@@ -29,7 +30,7 @@ class PartsFolder:
 
     def create(self, name: PartName) -> int:
         """Create the file of a new part; return its descriptor, open for reading and writing."""
-        return self._open(name, PART_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        return self._open(name, PART_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def open(self, name: PartName) -> int:
         """Return the descriptor of a part's file, open for reading and writing."""
@@ -52,7 +53,8 @@ class PartsFolder:
 
     def write_metadata(self, name: PartName, text: bytes) -> None:
         """Write new metadata beside what is in force; `publish_metadata` replaces that, after a sync."""
-        descriptor = self._open(name, _NEW_METADATA_SUFFIX, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._unlink(f"{name}{_NEW_METADATA_SUFFIX}")
+        descriptor = self._open(name, _NEW_METADATA_SUFFIX, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with open(descriptor, "wb") as file:
             file.write(text)
 
@@ -113,8 +115,8 @@ class PartsFolder:
                     self._rename(f"{name}{PART_SUFFIX}", f"{renamed}{PART_SUFFIX}")
                 self._unlink(f"{name}{METADATA_SUFFIX}")
 
-    def _open(self, name: PartName, suffix: str, flags: int, mode: int = 0) -> int:
-        return os.open(f"{name}{suffix}", flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode, dir_fd=self.dir_fd)
+    def _open(self, name: PartName, suffix: str, flags: int) -> int:
+        return open_regular(f"{name}{suffix}", flags, self.dir_fd)
 
     def _rename(self, old: str, new: str) -> None:
         os.rename(old, new, src_dir_fd=self.dir_fd, dst_dir_fd=self.dir_fd)

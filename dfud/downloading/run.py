@@ -7,17 +7,18 @@ from typing import NamedTuple
 
 from dfud.core.names import LOGS
 from dfud.downloading.consumer_group import KnownGroups, choose_group
+from dfud.downloading.incomplete_table import IncompleteTable
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import UsageError
-from dfud.files.confined import ConfinedTree
+from dfud.files.open_folder import OpenFolder
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties, group_id
 from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
-from dfud.logs.logfile import open_log
+from dfud.logs.logfile import FileInLogs, open_log
 from dfud.processes.child import run_in_child
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
@@ -58,23 +59,27 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     directory = os.path.realpath(options.directory)
     logs = _make_logs(directory)
     # One lock for all topics: two downloads could compete for a path.
-    lock = DirectoryLock.take(os.path.join(logs, ".download.lock"), f"downloading to {directory}")
+    lock = DirectoryLock.take(logs, logs.file(".download.lock"), f"downloading to {directory}")
     output = ConsoleOutput()
     log = open_log(
         output.write_line,
         options.logger_stream_level,
         options.logger_file_path,
-        os.path.join(logs, LOG_FILE),
+        FileInLogs(logs, logs.file(LOG_FILE)),
         options.logger_file_level,
     )
     try:
         parts_name = f"download_from_{topic}"
-        folder = PartsFolder(_open_parts_folder(directory, parts_name))
-        folder.remove_leftovers()
-        folder.reassign(options.n_threads)
+        folder = PartsFolder(_open_parts_folder(logs, parts_name))
         is_explicit = options.consumer_group_id is not None
-        known = KnownGroups(folder.dir_fd)
-        properties["group.id"] = choose_group(known, group, is_explicit, partitions.values(), log)
+        try:
+            folder.remove_leftovers()
+            folder.reassign(options.n_threads)
+            known = KnownGroups(folder.dir_fd)
+            properties["group.id"] = choose_group(known, group, is_explicit, partitions.values(), log)
+        except OSError as error:
+            path = os.path.join(logs.file(parts_name), error.filename or "")
+            raise UsageError(f"cannot use {path}: {error.strerror}") from None
         settings = FetchSettings(
             directory,
             parts_name,
@@ -85,7 +90,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             options.download_regex,
         )
         log.info(f"downloading topic {topic} to {directory}")
-        table = os.path.join(logs, f"download_from_{topic}_incomplete.csv")
+        table = IncompleteTable(logs, topic)
         context = RunContext(signals, output, CommandInput(), options.update_seconds)
         tune_gc()
         return DownloadSupervisor(table, settings, folder, WorkerPool(lock), context, log).run()
@@ -94,28 +99,20 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         output.close()
 
 
-def _make_logs(directory: str) -> str:
-    path = os.path.join(directory, os.fsdecode(LOGS))
+def _make_logs(directory: str) -> OpenFolder:
+    logs = OpenFolder(directory, os.fsdecode(LOGS))
     try:
-        os.makedirs(path, exist_ok=True)
-        if os.path.islink(path):
-            raise UsageError(f"{path} is a link; dfud writes only into a LOGS that is a folder of the directory")
+        logs.make()
     except OSError as error:
-        raise UsageError(f"cannot create {path}: {error.strerror}; dfud must be able to write there") from None
-    return path
+        raise UsageError(f"cannot use {logs.path}: {error.strerror}; dfud must be able to write there") from None
+    return logs
 
 
-def _open_parts_folder(directory: str, name: str) -> int:
+def _open_parts_folder(logs: OpenFolder, name: str) -> int:
     """Return the descriptor of the folder `name` in LOGS, which is created if necessary."""
-    tree = ConfinedTree(directory)
     try:
-        logs = tree.open_folder(LOGS, logs=True)
-        if name not in os.listdir(logs):
-            os.mkdir(name, dir_fd=logs)
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=logs)
+        return logs.open_folder_in(name)
     except OSError as error:
         raise UsageError(
-            f"cannot use {directory}/LOGS/{name}: {error.strerror}; dfud keeps incomplete files there"
+            f"cannot use {logs.file(name)}: {error.strerror}; dfud keeps incomplete files there"
         ) from None
-    finally:
-        tree.close()

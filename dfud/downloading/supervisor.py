@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dfud.core.text import counted, printable
 from dfud.downloading import fetcher
 from dfud.downloading.counts import DownloadCounts
-from dfud.downloading.incomplete_table import list_incomplete, write_incomplete_table
+from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
@@ -41,7 +41,7 @@ class DownloadSupervisor:
 
     def __init__(
         self,
-        table: str,
+        table: IncompleteTable,
         settings: FetchSettings,
         folder: PartsFolder,
         workers: WorkerPool,
@@ -49,7 +49,7 @@ class DownloadSupervisor:
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`table` is the path of the table of incomplete files."""
+        """`table` is the table of incomplete files."""
         self._table = table
         self._settings = settings
         self._folder = folder
@@ -205,7 +205,7 @@ class DownloadSupervisor:
             self._log.error("some offsets could not be committed: the next run reads those messages again")
         if n_unplaced:
             files = counted(n_unplaced, "complete file")
-            self._log.error(f"{files} could not be put in place; see {self._table}")
+            self._log.error(f"{files} could not be put in place; see {self._table.path}")
         return EXIT_UNDELIVERED if n_unplaced or self._commit_failures else EXIT_OK
 
     def _list_incomplete(self, write_line: Callable[[str], None]) -> int:
@@ -214,9 +214,9 @@ class DownloadSupervisor:
         for row in rows[:_MAX_NAMED]:
             write_line(f"{printable(row.path)} {row.describe()}")
         if len(rows) > _MAX_NAMED:
-            write_line(f"{counted(len(rows) - _MAX_NAMED, 'more file')}: see {self._table}")
+            write_line(f"{counted(len(rows) - _MAX_NAMED, 'more file')}: see {self._table.path}")
         try:
-            write_incomplete_table(self._table, rows)
+            self._table.write(rows)
         except OSError as error:
-            self._log.error(f"cannot write {self._table}: {error.strerror or error}")
+            self._log.error(f"cannot write {self._table.path}: {error.strerror or error}")
         return sum(row.is_complete for row in rows)

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterable
 
+_FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MODE = 0o644  # whatever the umask; a stricter one stays stricter
+_MAX_ATTEMPTS = 10  # to find a name that nobody has taken
 
-def replace_file(path: str, parts: Iterable[bytes]) -> None:
-    """Replace `path`, durably, by a file of `parts`; after an OSError it is the old file or the new one.
 
-    The new file is written beside the old one, synced, and renamed; the folder is synced as well, so that the
-    rename itself survives a power cut.
+def replace_file(dir_fd: int, name: str, parts: Iterable[bytes]) -> None:
+    """Replace `name`, durably, by a file of `parts`; after an OSError it is the old file or the new one.
+
+    The new file is written beside the old one, synced, and renamed; the folder, open as `dir_fd`, is synced as
+    well, so that the rename itself survives a power cut. No link is followed, not even one in the place of `name`.
     """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    descriptor, temporary = create_beside(dir_fd, name, os.O_WRONLY)
     try:
-        with open(temporary, "wb") as file:
+        with open(descriptor, "wb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            os.unlink(temporary, dir_fd=dir_fd)
         raise
-    sync_folder(folder)
+    os.fsync(dir_fd)
 
 
-def sync_folder(folder: str) -> None:
-    """Make the names in `folder` durable; OSError if that fails."""
-    dir_fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(dir_fd)
-    finally:
-        os.close(dir_fd)
+def create_beside(dir_fd: int, name: str, flags: int) -> tuple[int, str]:
+    """Create a temporary file for `name` that did not exist before; return its descriptor and its own name."""
+    number = os.getpid()
+    for _ in range(_MAX_ATTEMPTS):
+        temporary = f".{name}.{number}.tmp"
+        with contextlib.suppress(FileExistsError):
+            return os.open(temporary, flags | _FLAGS, _MODE, dir_fd=dir_fd), temporary
+        number = secrets.randbelow(10**9)
+    raise FileExistsError(f"temporary files like {temporary} are in the way")

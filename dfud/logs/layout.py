@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from dfud.core.names import LOGS
+from dfud.files.open_folder import OpenFolder
 
 LOG_FILE = "DataFileUploadDirectory.log"
 MAX_ROWS_PER_SHARD = 1000
@@ -20,48 +21,59 @@ _COMPLETED = re.compile(r"uploaded_to_(.+)\.csv")
 _OLD_SHARD_OF = re.compile(r"(.+?)_p[0-9a-f]+(?:_\d+){0,2}")  # OpenMSIStream's, too
 
 
-class LogsFolder:
-    """The paths of the files in LOGS that belong to one topic."""
+class LogsFolder(OpenFolder):
+    """The files in LOGS that belong to one topic, by their paths.
 
-    def __init__(self, directory: str, topic: str) -> None:
-        """Use LOGS in `directory`, whether it exists or not."""
+    LOGS lies in the directory that is uploaded, or in another one, the `state_dir`; then it holds a file that
+    names the directory.
+    """
+
+    def __init__(self, directory: str, topic: str, state_dir: str | None = None) -> None:
+        """Use LOGS of `directory`, whether it exists or not."""
+        super().__init__(state_dir or directory, os.fsdecode(LOGS))
         self.directory = directory
-        self.path = os.path.join(directory, os.fsdecode(LOGS))
         self.topic = topic
-
-    def _file(self, name: str) -> str:
-        return os.path.join(self.path, name)
+        self.is_elsewhere = state_dir is not None
 
     @property
     def lock(self) -> str:
         """The file that a run locks, and in which it records itself."""
-        return self._file(f".upload_to_{self.topic}.lock")
+        return self.file(_lock_name(self.topic))
+
+    @property
+    def spelling(self) -> str:
+        """The file that says how the topic is spelled, where the file system ignores case."""
+        return self.file(f".upload_to_{self.topic}.topic")
 
     @property
     def log(self) -> str:
         """The log file, which all topics share."""
-        return self._file(LOG_FILE)
+        return self.file(LOG_FILE)
 
     @property
     def in_progress(self) -> str:
         """The table of the files that are not yet completely acknowledged."""
-        return self._file(f"upload_to_{self.topic}_in_progress.csv")
+        return self.file(_in_progress_name(self.topic))
 
     @property
     def completed(self) -> str:
         """The table of the files that are completely acknowledged."""
-        return self._file(f"uploaded_to_{self.topic}.csv")
+        return self.file(_completed_name(self.topic))
 
     def shard(self, producer: int, sequence: int) -> str:
         """Return the path of the shard `sequence` (from 1) of producer `producer` (from 0).
 
         No topic's name may hold a "~": a shard is never another topic's completed table.
         """
-        return self._file(f"uploaded_to_{self.topic}~p{producer}_{sequence}.csv")
+        return self.file(f"uploaded_to_{self.topic}~p{producer}_{sequence}.csv")
 
-    def shards(self) -> list[str]:
-        """List the shards, oldest first as far as their names show."""
-        found = [(int(match[3] or 0), int(match[2]), self._file(match[0])) for match in self._shard_names()]
+    def shards(self, producer: int | None = None) -> list[str]:
+        """List the shards, or only those of one producer, oldest first as far as their names show."""
+        found = [
+            (int(match[3] or 0), int(match[2]), self.file(match[0]))
+            for match in self._shard_names()
+            if producer in (None, int(match[2]))
+        ]
         return [path for _, _, path in sorted(found)]
 
     def next_sequence(self) -> int:
@@ -76,50 +88,68 @@ class LogsFolder:
     def openmsistream_tables(self) -> list[str]:
         """List the completed tables that OpenMSIStream may have written: one, and one for each of its threads."""
         pattern = re.compile(rf"uploaded_to_({re.escape(self.topic)}(?:_p[0-9a-f]+(?:_\d+_\d+)?)?)\.csv")
-        found = []
-        for match in self._matches(pattern):
-            in_progress = LogsFolder(os.path.dirname(self.path), match[1]).in_progress
-            if match[1] == self.topic or not os.path.exists(in_progress):  # not another topic's table
-                found.append(self._file(match[0]))
-        return sorted(found)
+        return sorted(
+            self.file(match[0])
+            for match in self._matches(pattern)
+            # Not if it is another topic's table.
+            if self._is_own(match[1]) or not self.exists(_in_progress_name(match[1]))
+        )
+
+    def _is_own(self, name: str) -> bool:
+        """Return whether `name`, from the name of a file, is that of this topic."""
+        return name == self.topic or (self.ignores_case and name.lower() == self.topic.lower())
 
     def _is_topic(self, name: str) -> bool:
         """Return whether `name` is a topic that was uploaded to from here.
 
         Older versions named a shard "T_p0_1", which may also be a topic with a completed table of its own.
         """
-        other = LogsFolder(os.path.dirname(self.path), name)
-        return os.path.exists(other.lock) or os.path.exists(other.in_progress)
+        return self.exists(_lock_name(name)) or self.exists(_in_progress_name(name))
 
     def leftovers(self) -> list[str]:
         """List the temporary files that a crash left beside the tables of this topic."""
         topic = re.escape(self.topic)
         pattern = re.compile(
-            rf"\.upload(?:_to_{topic}_in_progress|ed_to_({topic}(?:[~_]p[0-9]+(?:_[0-9]+)?)?))\.csv\.[0-9]+\.tmp"
+            rf"\.(?:\.upload_to_{topic}\.lock|upload_to_{topic}_in_progress\.csv"
+            rf"|uploaded_to_({topic}(?:[~_]p[0-9]+(?:_[0-9]+)?)?)\.csv)\.[0-9]+\.tmp"
         )
         return [
-            self._file(match[0])
+            self.file(match[0])
             for match in self._matches(pattern)
-            if match[1] in (None, self.topic) or not self._is_topic(match[1])
+            if match[1] is None or self._is_own(match[1]) or not self._is_topic(match[1])
         ]
 
     def _matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
-        for name in os.listdir(self.path):
+        if self.ignores_case:  # it may even list all names in lower case
+            pattern = re.compile(pattern.pattern, re.IGNORECASE)
+        for name in self.names():
             match = pattern.fullmatch(name)
             if match:
                 yield match
 
 
-def topics(directory: str) -> list[str]:
-    """List the topics that have files in LOGS of `directory`; OSError if it cannot be listed.
+def topics(folder: OpenFolder) -> list[str]:
+    """List the topics that have files in LOGS; OSError if it cannot be listed.
 
     A run leaves a lock file and an in-progress table; if only completed tables are left, "T_p0" is assumed to be
     a shard of T, as older versions and OpenMSIStream named theirs.
     """
-    names = os.listdir(LogsFolder(directory, "").path)
+    names = folder.names()
     found = {match[match.lastindex or 0] for match in map(_NAMES_TOPIC.fullmatch, names) if match}
     for match in map(_COMPLETED.fullmatch, names):
         if match and match[1] not in found and "~" not in match[1]:
             shard = _OLD_SHARD_OF.fullmatch(match[1])
             found.add(shard[1] if shard else match[1])
     return sorted(found)
+
+
+def _lock_name(topic: str) -> str:
+    return f".upload_to_{topic}.lock"
+
+
+def _in_progress_name(topic: str) -> str:
+    return f"upload_to_{topic}_in_progress.csv"
+
+
+def _completed_name(topic: str) -> str:
+    return f"uploaded_to_{topic}.csv"

@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 from dfud.errors import UsageError
+from dfud.files.open_folder import OpenFolder
 
 FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+_APPEND = os.O_WRONLY | os.O_APPEND
+
+
+class LogFile(Protocol):
+    """Where the log file is."""
+
+    path: str
+
+    def open(self) -> int:
+        """Return the descriptor of the file, which is created if necessary; OSError if that fails."""
+
+    def stat(self) -> os.stat_result | None:
+        """Return the status of what is at the path now, or None; OSError if that cannot be found out."""
+
+
+class ChosenFile:
+    """A log file of the user's choice, which may be a link or a device."""
+
+    def __init__(self, path: str) -> None:
+        """Use the file at `path`."""
+        self.path = path
+
+    def open(self) -> int:
+        """Open the file."""
+        return os.open(self.path, _APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def stat(self) -> os.stat_result | None:
+        """Follow links, as `open` does."""
+        try:
+            return os.stat(self.path)
+        except FileNotFoundError:
+            return None
+
+
+class FileInLogs:
+    """A log file in LOGS, where others may have put something in its place."""
+
+    def __init__(self, folder: OpenFolder, path: str) -> None:
+        """Use the file at `path` in `folder`."""
+        self.path = path
+        self._folder = folder
+
+    def open(self) -> int:
+        """Open the file, if it is one."""
+        return self._folder.open_in_place(self.path, _APPEND)
+
+    def stat(self) -> os.stat_result | None:
+        """Follow no link."""
+        return self._folder.stat(self.path)
 
 
 class LineHandler(logging.Handler):
@@ -28,15 +80,46 @@ class LineHandler(logging.Handler):
         self._write_line(text)
 
 
-class LogFileHandler(logging.FileHandler):
-    """A log file; a failure to write it, as on a full disk, is reported once on the console and stops nothing."""
+class LogFileHandler(logging.Handler):
+    """A log file, which is opened again when it was removed or renamed.
 
-    def __init__(self, path: str, report: Callable[[str], None]) -> None:
-        """Append to the file at `path`; OSError if it cannot be opened."""
-        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+    A failure to write it, as on a full disk, is reported once on the console and stops nothing.
+    """
+
+    def __init__(self, log_file: LogFile, report: Callable[[str], None]) -> None:
+        """Append to the file; OSError if it cannot be opened."""
+        self._log_file = log_file
+        self._descriptor = log_file.open()
+        super().__init__()
         self.setFormatter(logging.Formatter(FILE_FORMAT))
         self._report = report
         self._reported = False
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append a line for the record."""
+        try:
+            self._reopen_if_replaced()
+            line = memoryview(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+        except OSError:
+            self.handleError(record)
+
+    def _reopen_if_replaced(self) -> None:
+        status = self._log_file.stat()
+        if status is not None and os.path.samestat(status, os.fstat(self._descriptor)):
+            return
+        with contextlib.suppress(FileNotFoundError):  # LOGS is gone, and will be made again
+            new = self._log_file.open()
+            os.close(self._descriptor)
+            self._descriptor = new
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Report the first record that cannot be written."""
@@ -44,15 +127,17 @@ class LogFileHandler(logging.FileHandler):
             self._reported = True
             error = sys.exc_info()[1]
             reason = getattr(error, "strerror", None) or error
-            self._report(f"WARNING: cannot write {self.baseFilename}: {reason}")
+            self._report(f"WARNING: cannot write {self._log_file.path}: {reason}")
 
 
-def make_log(write_line: Callable[[str], None], stream_level: int, path: str, file_level: int) -> logging.Logger:
-    """Return a new logger for one run; OSError if the file at `path` cannot be opened."""
+def make_log(
+    write_line: Callable[[str], None], stream_level: int, log_file: LogFile, file_level: int
+) -> logging.Logger:
+    """Return a new logger for one run; OSError if `log_file` cannot be opened."""
     log = logging.Logger("dfud")
     stream = LineHandler(write_line)
     stream.setLevel(stream_level)
-    file = LogFileHandler(path, write_line)
+    file = LogFileHandler(log_file, write_line)
     file.setLevel(file_level)
     log.addHandler(stream)
     log.addHandler(file)
@@ -60,16 +145,17 @@ def make_log(write_line: Callable[[str], None], stream_level: int, path: str, fi
 
 
 def open_log(
-    write_line: Callable[[str], None], stream_level: int, chosen: str | None, default: str, file_level: int
+    write_line: Callable[[str], None], stream_level: int, chosen: str | None, default: FileInLogs, file_level: int
 ) -> logging.Logger:
     """Return a logger as `make_log` does, with the file `chosen` (or one in that folder) or the file `default`.
 
     Raises UsageError, which names the file, if it cannot be opened.
     """
-    path = chosen or default
-    if os.path.isdir(path):
-        path = os.path.join(path, os.path.basename(default))
+    log_file: LogFile = default
+    if chosen:
+        path = os.path.join(chosen, os.path.basename(default.path)) if os.path.isdir(chosen) else chosen
+        log_file = ChosenFile(path)
     try:
-        return make_log(write_line, stream_level, path, file_level)
+        return make_log(write_line, stream_level, log_file, file_level)
     except OSError as error:
-        raise UsageError(f"cannot open {path}: {error.strerror}; see --logger_file_path") from None
+        raise UsageError(f"cannot open {log_file.path}: {error.strerror}; see --logger_file_path") from None

@@ -50,7 +50,7 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     Shards are read before the completed table, because an uploader that merges them replaces that table before it
     removes them.
     """
-    run = last_run(folder.lock)
+    run = last_run(folder, folder.lock)
     theirs_in_progress, theirs = find_openmsistream_tables(folder)
     rows, bad = ([], []) if theirs_in_progress else read_in_progress_table(folder)
     in_progress = InProgressTotals(
@@ -59,18 +59,19 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
         sum(row.n_chunks for row in rows),
         sum(row.n_chunks_to_send for row in rows),
     )
-    completed = _completed([path for path in (*folder.shards(), folder.completed) if path not in theirs], bad)
+    tables = [path for path in (*folder.shards(), folder.completed) if path not in theirs]
+    completed = _completed(folder, tables, bad)
     theirs = [theirs_in_progress, *theirs] if theirs_in_progress else theirs
     return TopicStatus(folder.topic, run, in_progress, completed, bad, theirs)
 
 
-def _completed(tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
+def _completed(folder: LogsFolder, tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
     """Read the completed tables; rows that cannot be understood are added to `bad`."""
     seen: set[int] = set()  # 64-bit hashes: a row that is in two tables counts once
     latest: dict[str, str] = {}  # by UTC offset: times of the same offset sort like their texts
     size = 0
     for table in tables:
-        for row in read_completed(_lines_if_present(table)):
+        for row in read_completed(_lines_if_present(folder, table)):
             if isinstance(row, BadRow):
                 bad.append(RejectedRow(table, row))
                 continue
@@ -86,9 +87,9 @@ def _completed(tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
     return CompletedTotals(len(seen), size, last if _timestamp(last) else None)
 
 
-def _lines_if_present(table: str) -> Iterator[str]:
+def _lines_if_present(folder: LogsFolder, table: str) -> Iterator[str]:
     with contextlib.suppress(FileNotFoundError):  # merged meanwhile, or not written yet
-        yield from read_lines(table)
+        yield from read_lines(folder, table)
 
 
 def _timestamp(text: str) -> float:

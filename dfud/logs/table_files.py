@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from dfud.core.tables import BadRow
-from dfud.files.atomic import sync_folder
+from dfud.files.open_folder import OpenFolder
 
 Row = TypeVar("Row")
 
@@ -19,10 +20,11 @@ class RejectedRow(NamedTuple):
     row: BadRow
 
 
-def read_lines(path: str) -> Iterator[str]:
+def read_lines(folder: OpenFolder, path: str) -> Iterator[str]:
     """Yield the lines of a table with their line ends; OSError if it cannot be read."""
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        yield from file
+    table = folder.open_to_read(path)
+    with io.TextIOWrapper(table, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        yield from lines
 
 
 def accepted_rows(rows: Iterable[Row | BadRow], table: str, rejected: list[RejectedRow]) -> Iterator[Row]:
@@ -34,12 +36,13 @@ def accepted_rows(rows: Iterable[Row | BadRow], table: str, rejected: list[Rejec
             yield row
 
 
-def save_rejected_rows(rejected: list[RejectedRow]) -> None:
+def save_rejected_rows(folder: OpenFolder, rejected: list[RejectedRow]) -> None:
     """Append rows to the ``.bad`` files of their tables, durably; OSError if that fails."""
     for path, row in rejected:
-        with open(f"{path}.bad", "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        descriptor = folder.open_in_place(f"{path}.bad", os.O_WRONLY | os.O_APPEND)
+        with open(descriptor, "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(row.text + "\n")
             file.flush()
             os.fsync(file.fileno())
-    for folder in {os.path.dirname(path) for path, _ in rejected}:
-        sync_folder(folder)
+    if rejected:
+        folder.sync()

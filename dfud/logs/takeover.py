@@ -8,13 +8,14 @@ them is harmless.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from dfud.core.chunking import count_chunks, find_chunk_size
+from dfud.core.names import leads_outside
 from dfud.core.openmsistream_tables import (
     OpenMSICompletedRow,
     OpenMSIInProgressRow,
@@ -26,7 +27,6 @@ from dfud.core.ranges import RangeSet
 from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.text import counted, printable
 from dfud.core.version import FileVersion
-from dfud.files.atomic import replace_file, sync_folder
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines, save_rejected_rows
@@ -58,8 +58,8 @@ def find_openmsistream_tables(folder: LogsFolder) -> tuple[str | None, list[str]
 
     Raises OSError if a table cannot be read.
     """
-    in_progress = folder.in_progress if _is_openmsistream(folder.in_progress) else None
-    return in_progress, [path for path in folder.openmsistream_tables() if _is_openmsistream(path)]
+    in_progress = folder.in_progress if _is_openmsistream(folder, folder.in_progress) else None
+    return in_progress, [path for path in folder.openmsistream_tables() if _is_openmsistream(folder, path)]
 
 
 def read_openmsistream(
@@ -77,11 +77,11 @@ def read_openmsistream(
     warnings: list[str] = []
     unfinished: list[OpenMSIInProgressRow] = []
     if in_progress_table:
-        rows = read_openmsi_in_progress(read_lines(in_progress_table))
+        rows = read_openmsi_in_progress(read_lines(folder, in_progress_table))
         unfinished = list(accepted_rows(rows, in_progress_table, rejected))
     latest: dict[str, OpenMSICompletedRow] = {}
     for path in completed_tables:
-        for row in accepted_rows(read_openmsi_completed(read_lines(path)), path, rejected):
+        for row in accepted_rows(read_openmsi_completed(read_lines(folder, path)), path, rejected):
             if row.rel_filepath not in latest or latest[row.rel_filepath].completed < row.completed:
                 latest[row.rel_filepath] = row
 
@@ -116,32 +116,34 @@ def import_openmsistream(folder: LogsFolder, state: OpenMSIState) -> None:
     """Write `state` as our own tables; after an OSError the next run imports the rest."""
     originals = state.completed_tables + ([state.in_progress_table] if state.in_progress_table else [])
     for path in originals:
-        _back_up(path)
-    save_rejected_rows(state.rejected)
+        _back_up(folder, path)
+    save_rejected_rows(folder, state.rejected)
     if state.completed:
         text = format_table(CompletedRow, state.completed)
         # As a shard, which is then merged like any other: a row that is written twice becomes one.
-        replace_file(folder.shard(0, folder.next_sequence()), [text.encode("utf-8", "surrogateescape")])
+        folder.replace(folder.shard(0, folder.next_sequence()), [text.encode("utf-8", "surrogateescape")])
     if state.in_progress_table:
         write_in_progress_table(folder, state.in_progress)
     for path in state.completed_tables:  # last, because they also show which files are no longer in progress
-        os.unlink(path)
-    sync_folder(folder.path)
+        folder.unlink(path)
+    folder.sync()
 
 
-def _is_openmsistream(path: str) -> bool:
+def _is_openmsistream(folder: LogsFolder, path: str) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        return is_openmsistream(_first_lines(path))
+        return is_openmsistream(_first_lines(folder, path))
     return False
 
 
-def _first_lines(path: str) -> Iterable[str]:
-    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        return [file.readline(1000) for _ in range(3)]
+def _first_lines(folder: LogsFolder, path: str) -> Iterable[str]:
+    with io.TextIOWrapper(folder.open_to_read(path), encoding="utf-8-sig", errors="surrogateescape") as lines:
+        return [lines.readline(1000) for _ in range(3)]
 
 
 def _find_version(directory: bytes, path: bytes) -> FileVersion | None:
-    """Return the present version of a file, or None if it cannot be accessed."""
+    """Return the present version of a file, or None if it cannot be accessed or lies outside."""
+    if leads_outside(path):
+        return None
     try:
         status = os.stat(os.path.join(directory, path))
     except (OSError, ValueError):
@@ -209,19 +211,19 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone().isoformat(timespec="milliseconds")
 
 
-def _back_up(path: str) -> None:
+def _back_up(folder: LogsFolder, path: str) -> None:
     """Copy a table to a name that ends in ``.bak``, or ``.bak2`` and so on if that is another copy."""
-    with open(path, "rb") as file:
-        content = file.read()
+    with folder.open_to_read(path) as file:
+        content, status = file.read(), os.fstat(file.fileno())
     number = 1
     while True:
         backup = f"{path}.bak{number if number > 1 else ''}"
         try:
-            with open(backup, "rb") as file:
+            with folder.open_to_read(backup) as file:
                 if file.read() == content:
                     return
         except FileNotFoundError:
-            replace_file(backup, [content])
-            shutil.copystat(path, backup)
+            folder.replace(backup, [content])
+            folder.set_times(backup, status)
             return
         number += 1

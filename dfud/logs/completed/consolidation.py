@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from dfud.core.plain_rows import HEADER, plain_records
 from dfud.core.tables import CompletedRow, format_rows, read_completed, version_of
-from dfud.files.atomic import replace_file
+from dfud.files.open_folder import OpenFolder
 from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines, save_rejected_rows
@@ -36,11 +36,11 @@ def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
     is written if nothing changes. Raises OSError if a table cannot be read.
     """
     rejected: list[RejectedRow] = []
-    present = os.path.exists(folder.completed)
-    index = CompletedIndex(_records(folder.completed, rejected) if present else ())
+    present = folder.exists(folder.completed)
+    index = CompletedIndex(_records(folder, folder.completed, rejected) if present else ())
     if not shards and not rejected:
         return Consolidated(index, rejected, None)
-    new = _unknown(_rows(shards, rejected), index)
+    new = _unknown(_rows(folder, shards, rejected), index)
     error = _merge(folder, shards, _encoded(new, header=False), rejected)
     for _ in new:
         pass  # after an error, too, the index must hold all of the shards
@@ -57,10 +57,10 @@ def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
     rejected: list[RejectedRow] = []
     new: Iterable[bytes]
     try:
-        if all(map(_is_ours, shards)):
-            new = chain.from_iterable(_copied(shard, len(HEADER)) for shard in shards)
+        if all(_is_ours(folder, shard) for shard in shards):
+            new = chain.from_iterable(_copied(folder, shard, len(HEADER)) for shard in shards)
         else:
-            new = _encoded(_rows(shards, rejected), header=False)
+            new = _encoded(_rows(folder, shards, rejected), header=False)
     except OSError as error:
         return error
     return _merge(folder, shards, new, rejected)
@@ -73,18 +73,18 @@ def _merge(
 
     `rejected` may still grow while `new` is read.
     """
-    present = os.path.exists(folder.completed)
     try:
-        if present and not rejected and _is_ours(folder.completed):
-            old = _copied(folder.completed)
+        present = folder.exists(folder.completed)
+        if present and not rejected and _is_ours(folder, folder.completed):
+            old = _copied(folder, folder.completed)
         else:
-            old = _encoded(_rows([folder.completed] if present else [], []), header=True)
-        replace_file(folder.completed, chain(old, new, _saving(rejected)))
+            old = _encoded(_rows(folder, [folder.completed] if present else [], []), header=True)
+        folder.replace(folder.completed, chain(old, new, _saving(folder, rejected)))
     except OSError as error:
         return error
     for shard in shards:
         with contextlib.suppress(OSError):  # the next run reads it again, and finds its rows in the table
-            os.unlink(shard)
+            folder.unlink(shard)
     return None
 
 
@@ -97,26 +97,26 @@ def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[Co
             yield row
 
 
-def _is_ours(path: str) -> bool:
+def _is_ours(folder: OpenFolder, path: str) -> bool:
     """Return whether a table begins with our header and ends with a complete line: rows can be appended."""
-    with open(path, "rb") as file:
+    with folder.open_to_read(path) as file:
         if file.read(len(HEADER)) != HEADER:
             return False
         file.seek(-2, os.SEEK_END)
         return file.read() == b"\r\n"
 
 
-def _copied(path: str, skip: int = 0) -> Iterator[bytes]:
+def _copied(folder: OpenFolder, path: str, skip: int = 0) -> Iterator[bytes]:
     """Yield the content of a file from the byte `skip` on."""
-    with open(path, "rb") as file:
+    with folder.open_to_read(path) as file:
         file.seek(skip)
         while block := file.read(_BLOCK_BYTES):
             yield block
 
 
-def _records(path: str, rejected: list[RejectedRow]) -> Iterator[bytes]:
+def _records(folder: OpenFolder, path: str, rejected: list[RejectedRow]) -> Iterator[bytes]:
     """Yield identity and digest of each row: by the fast path as far as possible, then by the thorough one."""
-    with open(path, "rb") as file:
+    with folder.open_to_read(path) as file:
         number = 1
         while block := _whole_lines(file):
             records = plain_records(block)
@@ -135,10 +135,10 @@ def _whole_lines(file: BinaryIO) -> bytes:
     return file.read(_BLOCK_BYTES) + file.readline()
 
 
-def _rows(paths: Iterable[str], rejected: list[RejectedRow]) -> Iterator[CompletedRow]:
+def _rows(folder: OpenFolder, paths: Iterable[str], rejected: list[RejectedRow]) -> Iterator[CompletedRow]:
     """Yield the rows of tables; those that cannot be understood are added to `rejected`."""
     for path in paths:
-        yield from accepted_rows(read_completed(read_lines(path)), path, rejected)
+        yield from accepted_rows(read_completed(read_lines(folder, path)), path, rejected)
 
 
 def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:
@@ -152,7 +152,7 @@ def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:
     yield format_rows(batch).encode("utf-8", "surrogateescape")
 
 
-def _saving(rejected: list[RejectedRow]) -> Iterator[bytes]:
+def _saving(folder: OpenFolder, rejected: list[RejectedRow]) -> Iterator[bytes]:
     """Save `rejected` once all rows were read, but before the table without them replaces the old one."""
-    save_rejected_rows(rejected)
+    save_rejected_rows(folder, rejected)
     yield b""

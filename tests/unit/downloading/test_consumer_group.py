@@ -56,6 +56,6 @@ def test_a_group_of_the_command_line_is_used_with_a_warning(dir_fd: int, caplog:
 
 def test_a_link_that_is_planted_for_the_record_is_not_followed(dir_fd: int, tmp_path: Path) -> None:
     (tmp_path / "groups").symlink_to(tmp_path / "outside")
-    with pytest.raises(OSError, match="Too many levels"):
+    with pytest.raises(OSError, match="it is a link"):
         choose(dir_fd, "mine")
     assert not (tmp_path / "outside").exists()

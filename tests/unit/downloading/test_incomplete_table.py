@@ -10,9 +10,10 @@ import pytest
 
 from dfud.core.chunk import XXH3_128
 from dfud.core.ranges import RangeSet
-from dfud.downloading.incomplete_table import list_incomplete, write_incomplete_table
+from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_metadata import PartMetadata, PartName
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.files.open_folder import OpenFolder
 
 NAME = PartName(bytes(16), 0, "00000001")
 METADATA = PartMetadata(b"d/f", 3500, 12, 1000, XXH3_128, "", RangeSet([(1, 1000), (3001, 3500)]))
@@ -59,8 +60,11 @@ def test_a_row_for_each_part(tmp_path: Path, metadata: PartMetadata, cells: list
     os.close(folder.dir_fd)
     assert [row.describe() for row in rows] == [description]
     assert [row.is_complete for row in rows] == ["complete," in description]
-    write_incomplete_table(str(tmp_path / "table.csv"), rows)
-    with open(tmp_path / "table.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    (tmp_path / "LOGS").mkdir()
+    table = IncompleteTable(OpenFolder(str(tmp_path), "LOGS"), "T")
+    table.write(rows)
+    assert table.path == str(tmp_path / "LOGS" / "download_from_T_incomplete.csv")
+    with open(table.path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         head, *shown = csv.reader(file)
     assert head == ["rel_filepath", "size", "mtime_ns", "bytes_there", "chunks_missing", "why", "part"]
     assert shown == [[*cells, f"{NAME}.part"]]

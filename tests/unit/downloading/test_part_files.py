@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from dfud.downloading import part_files as module
 from dfud.downloading.part import Part
 from dfud.downloading.part_metadata import PartName
 from dfud.downloading.parts_folder import PART_SUFFIX
+from tests.helpers.descriptors import count_descriptors
 from tests.helpers.downloading import native
 from tests.helpers.fetching import DATA, NOW, Bench, F, bench, identity
 from tests.helpers.full_disk import full_disk
@@ -49,7 +49,7 @@ def test_a_link_that_is_planted_for_a_part_is_not_followed(bench: Bench, tmp_pat
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return count_descriptors()
 
 
 def test_few_files_are_open(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from dfud.downloading import part_store as module
 from dfud.downloading.part_metadata import PartMetadata
 from dfud.downloading.parts_folder import METADATA_SUFFIX, PART_SUFFIX
 from dfud.messages import Released
+from tests.helpers.descriptors import count_descriptors
 from tests.helpers.downloading import native, openmsi
 from tests.helpers.fetching import DATA, NOW, Bench, F, bench, identity, pair
 
@@ -114,7 +115,7 @@ def test_a_part_is_evicted_from_memory_only_when_it_is_on_disk(
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return count_descriptors()
 
 
 def test_a_file_is_merged_from_what_two_fetchers_have(pair: tuple[Bench, Bench]) -> None:

@@ -14,11 +14,13 @@ import pytest
 
 from dfud.core.chunk import XXH3_128
 from dfud.core.ranges import RangeSet
+from dfud.downloading.incomplete_table import IncompleteTable
 from dfud.downloading.part_metadata import PartMetadata, PartName
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
+from dfud.files.open_folder import OpenFolder
 from dfud.messages import (
     BrokerOutage,
     CaughtUp,
@@ -56,7 +58,9 @@ class Bench:
         self.parts = directory / "parts"
         self.parts.mkdir()
         self.folder = PartsFolder(os.open(self.parts, os.O_RDONLY | os.O_DIRECTORY))
-        self.table = directory / "incomplete.csv"
+        logs = OpenFolder(str(directory.parent), directory.name)
+        table = IncompleteTable(logs, "T")
+        self.table = Path(table.path)
         log = logging.Logger("test")
         lines = Lines()
         log.addHandler(lines)
@@ -66,7 +70,7 @@ class Bench:
         self.user = FakeUser()
         settings = FetchSettings("DIR", "parts", "T", {}, 2, {0: 10} if once else None, "")
         self.supervisor = DownloadSupervisor(
-            str(self.table), settings, self.folder, cast("Any", self), self.user.context(), log, lambda: self.now
+            table, settings, self.folder, cast("Any", self), self.user.context(), log, lambda: self.now
         )
         self.supervisor._start_fetchers()
 

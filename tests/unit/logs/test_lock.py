@@ -16,22 +16,30 @@ import pytest
 
 from dfud.errors import LockedError, UsageError
 from dfud.logs import lock as module
-from dfud.logs.lock import DirectoryLock, is_locked
+from dfud.logs.lock import is_locked
 from dfud.logs.session import Session
+from tests.helpers.folders import folder_of
+from tests.helpers.folders import take_lock as take
 
 HOLD = """
 import sys
-from dfud.logs.lock import DirectoryLock
 from dfud.logs.session import Session
-lock = DirectoryLock.take(sys.argv[1], "uploading DIR to topic T")
+from tests.helpers.folders import take_lock
+lock = take_lock(sys.argv[1])
 Session(lock.fileno()).begin(77)
 print("held", flush=True)
 sys.stdin.read()
 """
 
-
-def take(path: Path) -> DirectoryLock:
-    return DirectoryLock.take(str(path), "uploading DIR to topic T")
+TAKE_WHENEVER_IT_IS_THERE = """
+import contextlib, fcntl, os, sys
+print("begun", flush=True)
+while True:
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), open(sys.argv[1], "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file.fileno()), os.stat(sys.argv[1])):
+            print("taken", flush=True)
+"""
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
@@ -142,3 +150,71 @@ def test_a_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
     assert not is_locked(other)
     take(tmp_path / "lock").close()  # the test of the lock has released it
     os.close(other)
+
+
+def test_a_lock_whose_file_was_replaced_while_it_was_waited_for_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that is locked must be the one that the next process opens."""
+    original = fcntl.flock
+    calls: list[int] = []
+
+    def replace_first(descriptor: int, operation: int) -> None:
+        if not calls:
+            (tmp_path / "new").touch()
+            (tmp_path / "new").rename(tmp_path / "lock")
+        calls.append(descriptor)
+        original(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", replace_first)
+    lock = take(tmp_path / "lock")
+    assert len(calls) == 2
+    assert lock.is_at(folder_of(tmp_path / "lock"), str(tmp_path / "lock"))
+    with pytest.raises(LockedError):
+        take(tmp_path / "lock")
+    lock.close()
+
+
+def test_a_lock_file_has_two_names_for_an_instant_while_it_is_put_again(tmp_path: Path) -> None:
+    lock = take(tmp_path / "lock")
+    os.link(tmp_path / "lock", tmp_path / "second name")
+    remove = threading.Timer(0.05, os.unlink, [tmp_path / "second name"])
+    remove.start()
+    with pytest.raises(LockedError):
+        take(tmp_path / "lock")
+    remove.join()
+    os.link(tmp_path / "lock", tmp_path / "second name")
+    with pytest.raises(UsageError, match="it has other names"):
+        take(tmp_path / "lock")
+    lock.close()
+
+
+def test_a_lock_that_is_put_again_is_never_free(tmp_path: Path) -> None:
+    path, folder = tmp_path / "lock", folder_of(tmp_path / "lock")
+    lock = take(path)
+    Session(lock.fileno()).begin(77)
+    number = lock.fileno()
+    program = TAKE_WHENEVER_IT_IS_THERE
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"begun\n"
+        for _ in range(50):
+            path.rename(tmp_path / "away")
+            lock.retake(folder, str(path), "uploading DIR to topic T", b"record")
+            assert lock.fileno() == number
+            assert path.read_bytes() == b"record"
+        other.kill()
+        assert other.stdout.read() == b""
+    lock.close()
+
+
+def test_what_cannot_be_put_again_leaves_the_present_lock(tmp_path: Path) -> None:
+    path, folder = tmp_path / "lock", folder_of(tmp_path / "lock")
+    lock = take(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        lock.retake(folder, str(path), "uploading DIR to topic T", b"record")
+    assert os.listdir(tmp_path) == ["lock"]
+    os.pwrite(lock.fileno(), b"record", 0)
+    lock.close()

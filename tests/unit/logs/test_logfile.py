@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dfud.logs.logfile import make_log
+from dfud.logs.logfile import ChosenFile, make_log
 
 MakeLog = Callable[..., logging.Logger]
 
@@ -24,7 +24,7 @@ def make(lines: list[str]) -> Iterator[MakeLog]:
     made: list[logging.Logger] = []
 
     def make(path: Path | str, stream: int = logging.INFO, file: int = logging.INFO) -> logging.Logger:
-        made.append(make_log(lines.append, stream, str(path), file))
+        made.append(make_log(lines.append, stream, ChosenFile(str(path)), file))
         return made[-1]
 
     yield make

@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, InProgressRow, format_table, read_completed
-from dfud.files import atomic
+from dfud.files import atomic, open_folder
 from dfud.logs import session, table_files
 from dfud.logs.completed import consolidation
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import DirectoryLock
-from dfud.logs.session import EVERYTHING, Session
+from dfud.logs.run_record import EVERYTHING
+from dfud.logs.session import Session
+from tests.helpers.folders import take_lock
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 Files = dict[str, bytes]  # by name
@@ -45,20 +46,19 @@ class Disk:
         self.before = {name: Path(folder, name).read_bytes() for name in os.listdir(folder)}
         self.done: list[tuple[str, ...]] = []
         self._content: list[bytes] = []
-        for module in (atomic, consolidation, session, table_files):
+        for module in (atomic, consolidation, open_folder, session, table_files):
             monkeypatch.setattr(module, "os", self)
-            monkeypatch.setattr(module, "open", self.open_file, raising=False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
-    def open_file(self, path: str, mode: str = "r", **options: Any) -> Any:
-        if mode in ("wb", "a") and not os.path.exists(path):
-            self.done.append(("create", os.path.basename(path)))
-        return open(path, mode, **options)
+    def open(self, name: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT and not os.path.exists(os.path.join(self.folder, name)):
+            self.done.append(("create", name))
+        return os.open(name, flags, mode, dir_fd=dir_fd)
 
-    def _note_content(self, path: str, name: str) -> None:
-        self._content.append(Path(path).read_bytes())
+    def _note_content(self, name: str) -> None:
+        self._content.append(Path(self.folder, name).read_bytes())
         self.done.append(("write", name, str(len(self._content) - 1)))
 
     def fsync(self, descriptor: int) -> None:
@@ -66,19 +66,19 @@ class Disk:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             self.done.append(("sync folder",))
         else:
-            self._note_content(path, os.path.basename(path))
+            self._note_content(os.path.basename(path))
             self.done.append(("sync", os.path.basename(path)))
         os.fsync(descriptor)
 
-    def replace(self, old: str, new: str) -> None:
-        if ("sync", os.path.basename(old)) not in self.done:
-            self._note_content(old, os.path.basename(old))
-        self.done.append(("rename", os.path.basename(old), os.path.basename(new)))
-        os.replace(old, new)
+    def replace(self, old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        if ("sync", old) not in self.done:
+            self._note_content(old)
+        self.done.append(("rename", old, new))
+        os.replace(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
-    def unlink(self, path: str) -> None:
-        self.done.append(("unlink", os.path.basename(path)))
-        os.unlink(path)
+    def unlink(self, name: str, *, dir_fd: int) -> None:
+        self.done.append(("unlink", name))
+        os.unlink(name, dir_fd=dir_fd)
 
     def states(self) -> Iterator[Files]:
         """Give the files that a power cut may leave, for each instant at which it may come."""
@@ -133,8 +133,8 @@ def record(logs: LogsFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Di
     return lambda: Disk(logs.path, monkeypatch)
 
 
-def read_completed_tables(paths: list[str]) -> tuple[list[CompletedRow], list[BadRow]]:
-    found = [row for path in paths for row in read_completed(table_files.read_lines(path))]
+def read_completed_tables(logs: LogsFolder, paths: list[str]) -> tuple[list[CompletedRow], list[BadRow]]:
+    found = [row for path in paths for row in read_completed(table_files.read_lines(logs, path))]
     return [row for row in found if isinstance(row, CompletedRow)], [
         row for row in found if isinstance(row, BadRow)
     ]
@@ -172,10 +172,10 @@ def test_a_table_that_is_not_synced_would_be_found_out(logs: LogsFolder, record:
     """A check of the simulation that the other tests rely on."""
     write_in_progress_table(logs, [in_progress("old")])
     disk = record()
-    temporary = os.path.join(logs.path, ".new")
-    with disk.open_file(temporary, "wb") as file:
+    with open(disk.open(".new", os.O_WRONLY | os.O_CREAT, dir_fd=logs.dir_fd), "wb") as file:
         file.write(format_table(InProgressRow, [in_progress("new")]).encode())
-    disk.replace(temporary, logs.in_progress)
+    name = os.path.basename(logs.in_progress)
+    disk.replace(".new", name, src_dir_fd=logs.dir_fd, dst_dir_fd=logs.dir_fd)
     found = set()
     for state in disk.states():
         put_back(logs, state)
@@ -195,7 +195,7 @@ def test_no_row_of_a_shard_is_lost_once_it_was_durable(logs: LogsFolder, record:
     for end in range(durable + 1):
         for state in disk._states_of(disk.done[:end]):
             put_back(logs, state)
-            rows, bad = read_completed_tables(logs.shards())
+            rows, bad = read_completed_tables(logs, logs.shards())
             assert rows in ([completed("one")], [completed("one"), completed("two")])
             assert not bad
             assert end < durable or len(rows) == 2
@@ -221,7 +221,7 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
         done = consolidation.consolidate(logs, logs.shards())
         assert done.error is None
         assert len(done.completed) == len(wanted)
-        rows, bad = read_completed_tables([logs.completed])
+        rows, bad = read_completed_tables(logs, [logs.completed])
         assert sorted(row.rel_filepath for row in rows) == wanted
         assert not bad
         assert not logs.shards()
@@ -232,7 +232,7 @@ def test_every_row_is_there_once_whenever_consolidation_is_cut_off(
 def test_a_time_in_the_lock_file_is_never_lost_on_the_way_to_the_next(tmp_path: Path) -> None:
     """What is left of it always means a run that began, and no later than it did."""
     path = tmp_path / "lock"
-    lock = DirectoryLock.take(str(path), "uploading DIR to topic T")
+    lock = take_lock(path)
     run = Session(lock.fileno())
     run.begin(1_700_000_000_000_000_000)
     first = path.read_bytes()
@@ -241,14 +241,14 @@ def test_a_time_in_the_lock_file_is_never_lost_on_the_way_to_the_next(tmp_path: 
     assert len(first) == len(second)
     for left in (first, second, b"\0" * len(first), first[:9], first[:1]):
         path.write_bytes(left)
-        since = run.unfinished_since()
+        since = Session(lock.fileno()).unfinished_since()
         assert since is not None
         assert since <= 1_700_000_000_000_000_000
     lock.close()
 
 
 def test_a_lock_file_is_not_cut_off_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = DirectoryLock.take(str(tmp_path / "lock"), "uploading DIR to topic T")
+    lock = take_lock(tmp_path / "lock")
     run = Session(lock.fileno())
     run.begin(5)
     lengths = []

@@ -92,7 +92,7 @@ def test_bad_rows_are_named_with_their_table(folder: LogsFolder) -> None:
 
 
 def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) -> None:
-    assert topics(str(tmp_path)) == []
+    assert topics(folder) == []
     for name in (
         ".upload_to_only.locked.lock",
         "upload_to_b_in_progress.csv",
@@ -110,12 +110,12 @@ def test_the_topics_of_a_folder_are_found(folder: LogsFolder, tmp_path: Path) ->
         "DataFileUploadDirectory.log",
     ):
         Path(folder.path, name).touch()
-    assert topics(str(tmp_path)) == ["T", "b", "new", "new_p1", "only.locked", "shards", "theirs"]
+    assert topics(folder) == ["T", "b", "new", "new_p1", "only.locked", "shards", "theirs"]
 
 
 def test_a_topic_may_be_called_like_a_shard(folder: LogsFolder, tmp_path: Path) -> None:
     for topic in ("T", "T_p0"):
         write_in_progress_table(LogsFolder(str(tmp_path), topic), [])
         write(LogsFolder(str(tmp_path), topic).completed, completed(len(topic), ""))
-    assert topics(str(tmp_path)) == ["T", "T_p0"]
+    assert topics(folder) == ["T", "T_p0"]
     assert topic_status(folder).completed.files == 1

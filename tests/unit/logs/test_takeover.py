@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow, format_table
+from dfud.files.open_folder import OpenFolder
 from dfud.logs import takeover
 from dfud.logs.completed.consolidation import consolidate
 from dfud.logs.in_progress_table import read_in_progress_table
@@ -215,18 +216,19 @@ def test_a_crash_between_two_steps_is_harmless(
     put_table(folder, "upload_to_T_in_progress.csv", IN_PROGRESS, left_row("a", 3, {2}))
     steps = iter(range(100))
 
-    def failing(name: str) -> None:
-        original = getattr(takeover, name) if name != "unlink" else os.unlink
+    def failing(where: Any, name: str) -> None:
+        original = getattr(where, name)
 
         def step(*args: Any) -> Any:
             if next(steps) == stop_at:
                 raise OSError("crash")
             return original(*args)
 
-        monkeypatch.setattr(takeover if name != "unlink" else os, name, step)
+        monkeypatch.setattr(where, name, step)
 
-    for name in ("replace_file", "write_in_progress_table", "unlink"):
-        failing(name)
+    failing(OpenFolder, "replace")
+    failing(OpenFolder, "unlink")
+    failing(takeover, "write_in_progress_table")
     found = read_openmsistream(folder, os.path.dirname(folder.path), CHUNK, True)
     assert found is not None
     with pytest.raises(OSError, match="crash"):

@@ -11,6 +11,7 @@ from dfud.core.tables import BadRow, CompletedRow, format_table, read_completed,
 from dfud.logs.completed.consolidation import Consolidated, consolidate
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import read_lines
+from tests.helpers.folders import folder_of
 from tests.helpers.full_disk import full_disk
 
 TIME = "2026-11-24T18:00:00.000+01:00"
@@ -33,7 +34,7 @@ def write(path: str, *names: str, more: str = "") -> None:
 
 
 def names(path: str) -> list[str]:
-    found = list(read_completed(read_lines(path)))
+    found = list(read_completed(read_lines(folder_of(path), path)))
     assert not any(isinstance(each, BadRow) for each in found)
     return [each.rel_filepath for each in found if isinstance(each, CompletedRow)]
 
@@ -92,7 +93,7 @@ def test_a_crash_between_the_table_and_the_removal_of_the_shards_doubles_no_row(
     write(logs.completed, "old")
     write(logs.shard(0, 1), "one", "two")
 
-    def crash(path: str) -> None:
+    def crash(path: str, *, dir_fd: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -109,7 +110,7 @@ def test_a_crash_between_the_table_and_the_removal_of_the_shards_doubles_no_row(
 def test_shards_that_cannot_be_removed_double_no_row(logs: LogsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     write(logs.shard(0, 1), "one")
 
-    def refuse(path: str) -> None:
+    def refuse(path: str, *, dir_fd: int) -> None:
         raise PermissionError(1, "Operation not permitted", path)
 
     with monkeypatch.context() as patched:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dfud.core.plain_rows import HEADER
 from dfud.core.tables import CompletedRow, format_table
 from dfud.logs.completed import shards as module
+from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
 
@@ -93,3 +97,82 @@ def test_rows_that_can_never_be_written_do_not_exhaust_the_memory(
     assert (writer.waiting, writer.rows_lost) == (10, 3)
     writer.write()
     assert written(logs, 1) == [table(range(3, 13))]
+
+
+def replaced(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"stale")
+
+
+@pytest.mark.parametrize("disturb", [Path.unlink, replaced], ids=["removed", "replaced"])
+def test_the_present_shard_is_written_again_if_others_have_taken_it_away(
+    logs: LogsFolder, disturb: Callable[[Path], None]
+) -> None:
+    writer = ShardWriter(logs, 1, 1)
+    for number in range(MAX_ROWS_PER_SHARD + 2):
+        writer.add(row(number))
+    writer.write()
+    writer.check()
+    assert not writer.is_displaced
+    disturb(Path(logs.shard(1, 2)))
+    writer.check()
+    assert writer.is_displaced
+    writer.write()
+    assert not writer.is_displaced
+    assert written(logs, 1, 2)[1] == table(range(1000, 1002))
+    disturb(Path(logs.shard(1, 2)))
+    writer.add(row(1002))
+    writer.write()
+    assert written(logs, 1, 2)[1] == table(range(1000, 1003))
+
+
+def test_rows_that_fill_no_shard_wait_while_a_displaced_one_does_not(logs: LogsFolder) -> None:
+    writer = ShardWriter(logs, 1, 1)
+    writer.add(row(0))
+    writer.write()
+    Path(logs.shard(1, 1)).unlink()
+    writer.add(row(1))
+    writer.check()
+    writer.write(whole_shards=True)
+    assert written(logs, 1) == [table(range(1))]
+    assert writer.waiting == 1
+
+
+def test_it_goes_on_in_the_folder_that_is_there_now(logs: LogsFolder) -> None:
+    writer = ShardWriter(logs, 1, 1)
+    writer.check()
+    assert not writer.is_displaced, "there is no shard yet"
+    writer.add(row(0))
+    writer.write()
+    shutil.rmtree(logs.path)
+    writer.check()
+    assert writer.is_displaced
+    with pytest.raises(FileNotFoundError):
+        writer.write()
+    os.mkdir(logs.path)
+    writer.write()
+    assert written(logs, 1) == [table(range(1))]
+    os.rename(logs.path, logs.path + ".old")
+    os.mkdir(logs.path)
+    writer.check()
+    writer.write()
+    assert written(logs, 1) == [table(range(1))]
+
+
+def test_what_is_written_is_copied_and_nothing_twice(logs: LogsFolder) -> None:
+    copy = ShardCopy(logs, 1)
+    writer = ShardWriter(logs, 1, 1, copy)
+    for number in range(MAX_ROWS_PER_SHARD + 2):
+        writer.add(row(number))
+    writer.write()
+    writer.add(row(1002))
+    writer.write()
+    Path(logs.shard(1, 2)).unlink()
+    writer.check()
+    writer.write()
+    for sequence in (1, 2):
+        size = copy.sizes()[sequence]
+        text = HEADER + b"".join(copy.rows(sequence))
+        assert Path(logs.shard(1, sequence)).read_bytes() == text
+        assert len(text) == len(HEADER) + size
+    copy.close()
