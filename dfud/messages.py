@@ -26,7 +26,7 @@ from typing import Optional, Union
 
 import msgspec
 
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 
 Ranges = tuple[tuple[int, int], ...]  # of chunk numbers, inclusive, ascending
 
@@ -62,10 +62,33 @@ class FolderMovedIn(Message, frozen=True):
 
 
 class FileFound(Message, frozen=True):
-    """A file is ready: it was closed after writing, moved in, or found by a scan."""
+    """A file is ready: nobody writes to it, or nobody has for a while."""
 
     version: FileVersion
-    by_event: bool  # the kernel reported it: the content may be new even if size and mtime are not
+    compare: bool  # its content may be new even if its size and mtime are not
+    ctime_ns: int  # when it was looked at
+    inode: int
+
+
+class FileLeft(Message, frozen=True):
+    """A file that this run will not send, although it should: it is being written, or cannot be opened."""
+
+    path: bytes  # relative to the directory
+    reason: str  # as in "is still being written"
+
+
+class FilesBefore(Message, frozen=True):
+    """Files that were there before this run, and that it was not asked to send."""
+
+    identities: bytes  # of their versions, 16 bytes each
+    is_last: bool  # no more follow
+
+
+class FilesScanned(Message, frozen=True):
+    """Files that a scan has found, and of which the watcher wants to know whether they are recorded."""
+
+    number: int  # of the question
+    identities: bytes  # of their versions, 16 bytes each
 
 
 class SweepDone(Message, frozen=True):
@@ -73,6 +96,10 @@ class SweepDone(Message, frozen=True):
 
     number: int
     is_whole: bool = True  # no folder was skipped because it could not be read
+
+
+class LogsDisturbed(Message, frozen=True):
+    """Something in LOGS, or LOGS itself, was removed or replaced by someone else."""
 
 
 class DirectoryGone(Message, frozen=True):
@@ -96,6 +123,20 @@ class Sweep(Message, frozen=True):
     number: int
 
 
+class FilesUnrecorded(Message, frozen=True):
+    """The answer to a `FilesScanned`."""
+
+    number: int  # of the question
+    positions: tuple[int, ...]  # of the files in it that are not recorded, from 0
+
+
+class LogsReplaced(Message, frozen=True):
+    """LOGS was created again: this is the folder that holds nothing to be uploaded now."""
+
+    device: int
+    inode: int
+
+
 # supervisor → chunker
 
 
@@ -108,6 +149,7 @@ class FileTask(Message, frozen=True):
     to_send: Ranges  # of chunk numbers; empty to send nothing
     started: str  # ISO 8601, for the row in the table
     known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
+    stamp: FileStamp = UNKNOWN_STAMP  # which the file must still have, if chunks of it were sent before
 
 
 # chunker → supervisor
@@ -131,6 +173,7 @@ class FileChanged(Message, frozen=True):
     token: int
     version: FileVersion  # what is there now
     being_written: bool  # a process has it open for writing: the watcher will report when it is closed
+    stamp: FileStamp = UNKNOWN_STAMP  # when it was looked at
 
 
 class FileUnreadable(Message, frozen=True):
@@ -139,6 +182,7 @@ class FileUnreadable(Message, frozen=True):
     token: int
     gone: bool  # it no longer exists
     reason: str
+    lease_s: float = 0.0  # another program holds a lease on it, which the kernel ends within this time
 
 
 # chunker → producer
@@ -238,6 +282,10 @@ class Drain(Message, frozen=True):
     """From now on, do not send a message again that librdkafka gives up on: its file is undelivered."""
 
 
+class ShardsDisturbed(Message, frozen=True):
+    """LOGS, or something in it, was removed or replaced: write the present shard again if it is gone."""
+
+
 # fetcher → supervisor of a download
 
 
@@ -325,8 +373,19 @@ class ReaderDone(Message, frozen=True):
 
 # What may arrive at each end of a channel
 
-FromWatcher = Union[Notice, WatchStarted, FolderMovedIn, FileFound, SweepDone, DirectoryGone]
-ToWatcher = Union[Allowance, Sweep, Stop]
+FromWatcher = Union[
+    Notice,
+    WatchStarted,
+    FolderMovedIn,
+    FileFound,
+    FileLeft,
+    FilesBefore,
+    FilesScanned,
+    SweepDone,
+    LogsDisturbed,
+    DirectoryGone,
+]
+ToWatcher = Union[Allowance, Sweep, FilesUnrecorded, LogsReplaced, Stop]
 FromChunker = Union[Notice, FilesRead, FileUnchanged, FileChanged, FileUnreadable]
 ToChunker = Union[FileTask, Stop]
 ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped]
@@ -334,7 +393,7 @@ ProducerToChunker = SpaceFreed
 FromProducer = Union[
     Notice, ChunksAcked, FilesCompleted, FileUndelivered, BrokerOutage, DeliveryGivenUp, RowsRecorded
 ]
-ToProducer = Union[Drain, Stop]
+ToProducer = Union[Drain, ShardsDisturbed, Stop]
 FromFetcher = Union[Notice, PartReport, Released, Fetched, CaughtUp, CommitFailed, BrokerOutage]
 ToFetcher = Union[Release, Merge, Stop]
 FromReader = Union[Notice, VersionVerdicts, PartialVersion, ReaderDone, BrokerOutage]

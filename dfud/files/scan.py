@@ -7,14 +7,16 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dfud.core.names import LOGS
-from dfud.core.text import printable
+from dfud.core.text import counted, printable
 from dfud.core.version import FileVersion
-from dfud.files.openat import is_being_written, open_at, open_regular_file, stat_at
+from dfud.files.links import LinkLeavesDirectoryError, LinkPolicy, LinkRefusedError
+from dfud.files.openat import DEFAULT_LINKS, look, look_in, open_folder
 
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # removed, or replaced by something else
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # removed, or replaced by something else
+_LOST_AND_FOUND = b"lost+found"
 
 
 class ScannedFile(NamedTuple):
@@ -22,6 +24,8 @@ class ScannedFile(NamedTuple):
 
     version: FileVersion
     ctime_ns: int  # of the last change of its content, name or attributes; nobody can set it back
+    inode: int
+    device: int
 
 
 class Folder(NamedTuple):
@@ -29,6 +33,35 @@ class Folder(NamedTuple):
 
     path: bytes  # relative to the directory; b"" for the directory itself
     take_all: bool  # all files are wanted, not only those that changed since the run began
+
+
+class PathFilter(Protocol):
+    """Which files are to be uploaded, by their paths: `dfud.core.names.UploadFilter`."""
+
+    def accepts(self, path: bytes) -> bool:
+        """Return whether a file is to be uploaded."""
+
+    def accepts_folder(self, path: bytes) -> bool:
+        """Return whether a file below a folder may be accepted."""
+
+
+class Counts:
+    """What a scan has seen besides the files that it yields."""
+
+    def __init__(self) -> None:
+        self.files = 0  # accepted or not
+        self.accepted = 0
+        self.empty_folders = 0
+        self.folder_links = 0
+
+    def lines(self) -> list[str]:
+        """Return what is left because a topic has no message for it."""
+        lines = []
+        if self.empty_folders:
+            lines.append(f"{counted(self.empty_folders, 'empty folder')}: left, as a topic holds only files")
+        if self.folder_links:
+            lines.append(f"{counted(self.folder_links, 'link')} to folders: not followed")
+        return lines
 
 
 def join(folder: bytes, name: bytes) -> bytes:
@@ -43,21 +76,36 @@ class WatchedTree:
     """
 
     def __init__(
-        self, directory: bytes, accepts: Callable[[bytes], bool], since_ns: int, moved_in: Iterable[bytes] = ()
+        self,
+        directory: bytes,
+        path_filter: PathFilter,
+        since_ns: int = 0,
+        moved_in: Iterable[bytes] = (),
+        missed: tuple[int, int] = (0, 0),
+        links: LinkPolicy = DEFAULT_LINKS,
+        named: bytes = b"",
     ) -> None:
         """Open the directory; OSError if that fails.
 
-        `accepts` is the filter. Files that changed before `since_ns` are wanted only where all files are, such as
-        in the folders `moved_in`, which are known to have been moved in since.
+        `directory` is free of links; `named` is the path that the user gave, which may lead elsewhere one day.
+
+        Files that changed before `since_ns` and not in the time `missed` are wanted only where all files are, such
+        as in the folders `moved_in`, which are known to have been moved in since. `links` says which links are
+        followed, and which folder is LOGS.
         """
         self.directory = directory
-        self.accepts = accepts
+        self._named = named or directory
+        self.path_filter = path_filter
+        self.links = links
         self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.is_gone = False  # the directory itself was removed, renamed or unmounted
+        self.counts = Counts()
         self._since_ns = since_ns
+        self._missed = missed
         self._moved_in = set(moved_in)
         self._newly_moved_in: list[bytes] = []
         self._unread: dict[bytes, Folder] = {}
+        self._has_reported_link = False
         self._notices: list[tuple[int, str]] = []
 
     def close(self) -> None:
@@ -85,49 +133,44 @@ class WatchedTree:
         return list(self._unread.values())
 
     def find_file(self, path: bytes) -> ScannedFile | None:
-        """Return the file at `path` if it is one to be uploaded; a link to a file counts as a file.
+        """Return the file at `path` if it is one to be uploaded; a link that is followed counts as a file.
 
         If its status cannot be read, that is reported and its folder is kept in `unread`.
         """
-        try:
-            return self._stat_file(path)
-        except OSError as error:
-            self._skip_folder(Folder(path.rpartition(b"/")[0], take_all=False), error)
+        if not self.path_filter.accepts(path):
             return None
+        try:
+            status = look(self.dir_fd, path, self.links)
+        except OSError as error:
+            self._skip_file(path, error)
+            return None
+        return _scanned(path, status)
 
-    def _stat_file(self, path: bytes) -> ScannedFile | None:
-        """Do as `find_file` does; OSError if the file's status cannot be read."""
-        if not self.accepts(path):
-            return None
-        try:
-            status = stat_at(self.dir_fd, path)
-        except OSError as error:
-            if error.errno in _GONE or self.is_link(path):  # a link to an inaccessible place is ignored
-                return None
-            raise OSError(error.errno, f"{error.strerror} ({printable(path)})") from None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return ScannedFile(FileVersion(path, status.st_size, status.st_mtime_ns), status.st_ctime_ns)
+    def _skip_file(self, path: bytes, error: OSError) -> None:
+        """Report that the status of a file cannot be read, unless it no longer exists."""
+        if isinstance(error, LinkRefusedError):
+            self._refuse_link(path, error)
+        elif error.errno not in GONE:
+            reason = OSError(error.errno, f"{error.strerror} ({printable(path)})")
+            self._skip_folder(Folder(path.rpartition(b"/")[0], take_all=False), reason)
+
+    def _refuse_link(self, path: bytes, error: LinkRefusedError) -> None:
+        """Report the first link that leads out of the directory."""
+        if not isinstance(error, LinkLeavesDirectoryError) or error.leads_to_folder or self._has_reported_link:
+            return
+        self._has_reported_link = True
+        text = f"{printable(path)} is a link that leads out of the directory: left, and so is any other one"
+        self._notices.append((logging.WARNING, f"{text}; --follow_links uploads them"))
 
     def is_wanted(self, file: ScannedFile, take_all: bool) -> bool:
-        """Return whether a file is to be uploaded: all are, or it changed since the run began."""
-        return take_all or file.ctime_ns >= self._since_ns
-
-    def is_being_written(self, path: bytes) -> bool | None:
-        """Return whether any process has the file open for writing; None if that cannot be known."""
-        try:
-            descriptor, _ = open_regular_file(path, self.dir_fd)
-        except OSError:
-            return None
-        try:
-            return is_being_written(descriptor, closed_next=True)
-        finally:
-            os.close(descriptor)
+        """Return whether a file is to be uploaded: all are, or it changed since the run began or was missed."""
+        changed_at = file.ctime_ns
+        return take_all or changed_at >= self._since_ns or self._missed[0] <= changed_at < self._missed[1]
 
     def is_link(self, path: bytes) -> bool:
         """Return whether `path` is a symbolic or a further hard link: its creation involves no close."""
         try:
-            status = stat_at(self.dir_fd, path, follow_symlinks=False)
+            status = look(self.dir_fd, path)
         except OSError:
             return False
         return stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
@@ -145,11 +188,16 @@ class WatchedTree:
         while folders:
             folder = folders.pop()
             try:
-                dir_fd = open_at(self.dir_fd, folder.path or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                dir_fd = open_folder(self.dir_fd, folder.path, os.O_RDONLY)
             except OSError as error:
                 self._skip_folder(folder, error)
                 continue
             try:
+                status = os.fstat(dir_fd)
+                if (status.st_dev, status.st_ino) == self.links.logs:
+                    continue
+                if not folder.path and not status.st_nlink:
+                    self.is_gone = True
                 take_all = enter(folder, dir_fd) or folder.take_all
                 yield None
                 yield from self._list_folder(folder.path, take_all, dir_fd, folders)
@@ -167,21 +215,37 @@ class WatchedTree:
         Raises OSError at the end if the status of any of them could not be read.
         """
         first_error: OSError | None = None
-        if not folder and not os.fstat(dir_fd).st_nlink:
-            self.is_gone = True
+        counts, is_empty = self.counts, True
         with os.scandir(dir_fd) as items:
             for item in items:
-                path = join(folder, os.fsencode(item.name))
-                if path == LOGS:
-                    continue
+                is_empty = False
+                name = os.fsencode(item.name)
+                path = join(folder, name)
                 if item.is_dir(follow_symlinks=False):
-                    folders.append(Folder(path, take_all or self._was_moved_in(path)))
+                    if path != LOGS and self.path_filter.accepts_folder(path):
+                        folders.append(Folder(path, take_all or self._was_moved_in(path)))
                     continue
+                counts.files += 1
+                if not self.path_filter.accepts(path):
+                    yield None
+                    continue
+                counts.accepted += 1
                 try:
-                    file = self._stat_file(path)
+                    status = look_in(dir_fd, name, self.dir_fd, self.links)
+                    file = _scanned(path, status)
+                    counts.folder_links += file is None and stat.S_ISDIR(status.st_mode)
+                except LinkRefusedError as error:
+                    counts.folder_links += error.leads_to_folder
+                    self._refuse_link(path, error)
+                    file = None
                 except OSError as error:
-                    first_error, file = first_error or error, None
+                    file = None
+                    if error.errno not in GONE:
+                        detail = f"{error.strerror} ({printable(path)})"
+                        first_error = first_error or OSError(error.errno, detail)
                 yield None if file is None else (file, take_all)
+        if is_empty and folder:
+            counts.empty_folders += 1
         if first_error is not None:
             raise first_error
 
@@ -191,7 +255,7 @@ class WatchedTree:
         `trust_inode` is to be false on remote file systems, where an inode number may change without cause.
         """
         try:
-            present, opened = os.stat(self.directory), os.fstat(self.dir_fd)
+            present, opened = os.stat(self._named), os.fstat(self.dir_fd)
         except (FileNotFoundError, NotADirectoryError):
             self.is_gone = True
         except OSError:  # it is there, but the file system is in trouble
@@ -202,7 +266,7 @@ class WatchedTree:
 
     def _skip_folder(self, folder: Folder, error: OSError) -> None:
         """Keep a folder in `unread`, and report it the first time, unless it no longer exists."""
-        if error.errno in _GONE:
+        if error.errno in GONE or self._is_lost_and_found(folder.path):
             self._unread.pop(folder.path, None)
             return
         known = self._unread.get(folder.path)
@@ -210,6 +274,18 @@ class WatchedTree:
             name = printable(folder.path) or "."
             self._notices.append((logging.ERROR, f"cannot read folder {name}: {error.strerror}; skipped for now"))
         self._unread[folder.path] = folder if known is None or folder.take_all else known
+
+    def _is_lost_and_found(self, path: bytes) -> bool:
+        """Return whether a folder is the one that fsck(8) uses at the top of a file system, for root only."""
+        parent, _, name = path.rpartition(b"/")
+        if name != _LOST_AND_FOUND:
+            return False
+        top = os.path.join(self.directory, parent)
+        try:
+            is_mounted = os.stat(top).st_dev != os.stat(os.path.join(top, b"..")).st_dev
+            return is_mounted and look(self.dir_fd, path).st_uid == 0
+        except OSError:
+            return False
 
     def _was_moved_in(self, path: bytes) -> bool:
         """Return whether a folder was renamed or moved since the run began: its files then came with it.
@@ -220,7 +296,17 @@ class WatchedTree:
         if path in self._moved_in:
             return True
         try:
-            status = stat_at(self.dir_fd, path)
+            status = look(self.dir_fd, path)
         except OSError:
             return False
-        return status.st_ctime_ns >= self._since_ns > status.st_mtime_ns
+        changed, modified = status.st_ctime_ns, status.st_mtime_ns
+        began, ended = self._missed
+        return changed >= self._since_ns > modified or modified < began <= changed < ended
+
+
+def _scanned(path: bytes, status: os.stat_result) -> ScannedFile | None:
+    """Return what is known of a regular file, None for anything else."""
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    version = FileVersion(path, status.st_size, status.st_mtime_ns)
+    return ScannedFile(version, status.st_ctime_ns, status.st_ino, status.st_dev)

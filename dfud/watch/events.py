@@ -10,36 +10,47 @@ from os import fsencode
 
 from inotify_simple import flags
 
-from dfud.core.names import LOGS
 from dfud.core.text import counted
 from dfud.files.scan import Folder, ScannedFile, WatchedTree, join
 from dfud.messages import FileFound
+from dfud.watch.before import FilesLeftBefore
 from dfud.watch.folder_watches import FolderWatches, WatchLimitError
+from dfud.watch.inspector import Inspector
 
 _MAX_WAITING = 50_000  # paths; further ones are dropped, and a scan finds their files later
-_RECHECK_DELAY_S = 1.0  # until a file that was created and not closed is checked again
+_OVERLAP_NS = 2_000_000_000  # before the last events that were read; changes since then may have gone unreported
 _RETRY_DELAY_S = 10.0  # until a folder that could not be read is scanned again
 
 
 class EventSource:
     """Files that are closed after writing, moved in or linked, in all folders below the directory."""
 
-    def __init__(self, tree: WatchedTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        tree: WatchedTree,
+        inspector: Inspector,
+        before: FilesLeftBefore,
+        take_all: bool,
+        compare_since_ns: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Watch `tree`; WatchLimitError if the kernel refuses to.
 
         The top folder is watched at once. A first scan watches the others and finds the files that were there
-        before: all of them if `take_all`, otherwise those that changed since the run began.
+        before: all of them if `take_all`, otherwise those that changed since the run began; the others are added
+        to `before`. Files that changed since `compare_since_ns` may have new content at the same size and mtime.
         """
         self._tree = tree
+        self._inspector = inspector
+        self._before = before
         self._take_all = take_all
+        self._compare_since_ns = compare_since_ns
+        self._events_read_ns = time.time_ns()
         self._clock = clock
         self._notices: list[tuple[int, str]] = []
         self._watches = FolderWatches()
         self._limit_error: WatchLimitError | None = None  # not all folders are watched
         self._waiting: OrderedDict[bytes, None] = OrderedDict()  # paths that events have named
-        # Files that were created and not closed yet, and when to check them. One that was written without a name
-        # and then linked (O_TMPFILE) is never closed under its name, so no event will report it.
-        self._created: OrderedDict[bytes, float] = OrderedDict()
         self._scans: OrderedDict[bytes, bool] = OrderedDict()  # folders to be scanned, and their `take_all`
         self._scan: Iterator[tuple[ScannedFile, bool] | None] | None = None  # in progress
         self._must_rescan = False  # scan everything once there is nothing else to do
@@ -57,39 +68,37 @@ class EventSource:
         return self._watches.fileno()
 
     def timeout(self, now: float) -> float | None:
-        """Return the seconds until a file or a folder is to be checked again; None for never."""
-        times = [next(iter(self._created.values()))] if self._created else []
-        if self._tree.unread:
-            times.append(self._retry_at)
-        return max(0.0, min(times) - now) if times else None
+        """Return the seconds until a folder is to be scanned again; None for never."""
+        return max(0.0, self._retry_at - now) if self._tree.unread else None
 
     @property
     def has_pending(self) -> bool:
         """Whether `ready_files` has anything to do."""
-        return bool(
-            self._waiting or self._scan or self._scans or self._must_rescan or self._limit_error is not None
-        )
+        return bool(self._waiting or (self._has_scans and not self._inspector.is_full))
+
+    @property
+    def _has_scans(self) -> bool:
+        return bool(self._scan or self._scans or self._must_rescan or self._limit_error is not None)
 
     @property
     def is_sweep_done(self) -> bool:
         """Whether everything that the last sweep looked for has been yielded."""
-        return not self.has_pending
+        return not self._waiting and not self._has_scans
 
     def pop_notices(self) -> list[tuple[int, str]]:
         """Return what is to be logged since the last call, each text with its level."""
         notices, self._notices = self._notices, []
         return notices + self._tree.pop_notices()
 
-    def start_sweep(self) -> None:
-        """Read the events, and check at once what would be checked again later."""
+    def start_sweep(self) -> list[bytes]:
+        """Read the events, and scan at once what would be scanned later; return the paths that wait."""
         self._read_events()
-        self._recheck_created(at_once=True)
         self._retry_unread(at_once=True)
+        return list(self._waiting)
 
     def process_events(self) -> None:
-        """Read the events, and check again what is due."""
+        """Read the events, and scan again what is due."""
         self._read_events()
-        self._recheck_created()
         self._retry_unread()
 
     def ready_files(self) -> Iterator[FileFound | None]:
@@ -97,18 +106,28 @@ class EventSource:
 
         Raises WatchLimitError at the end if not all folders could be watched.
         """
-        while self._waiting or self._scan or self._scans or self._must_rescan:
+        while self.has_pending:
             while self._waiting:
                 path, _ = self._waiting.popitem(last=False)
-                file = self._tree.find_file(path)
-                yield FileFound(file.version, by_event=True) if file else None
+                yield self._inspector.on_event(path)
+            if self._inspector.pop_overflow():
+                self._rescan("too many files are being written at once")
+            if self._inspector.is_full:
+                return
+            if self._scan is None and not self._scans and not self._must_rescan:
+                break
             yield self._scan_next()
         if self._limit_error is not None:
             raise self._limit_error
 
+    def scan_mount(self, path: bytes, take_all: bool) -> None:
+        """Scan a folder on which a file system was mounted, or unmounted: it is another one now."""
+        self._schedule_scan(path, take_all)
+
     # -- events
 
     def _read_events(self) -> None:
+        read_at_ns = time.time_ns()
         for watch, mask, _, name in self._watches.read():
             if mask & flags.Q_OVERFLOW:
                 self._rescan("inotify queue overflowed")
@@ -117,28 +136,31 @@ class EventSource:
             if folder is None:
                 continue
             if mask & (flags.IGNORED | flags.DELETE_SELF | flags.UNMOUNT):
-                if not folder:
-                    self._tree.is_gone = True
-                if mask & flags.IGNORED:
-                    self._watches.forget(watch)
-                continue
-            path = join(folder, fsencode(name))
-            if path == LOGS:
-                continue
-            if mask & flags.ISDIR:
+                self._on_watch_ended(watch, folder, mask)
+            else:
+                self._on_event(join(folder, fsencode(name)), mask)
+        if not self._must_rescan:
+            self._events_read_ns = read_at_ns
+
+    def _on_watch_ended(self, watch: int, folder: bytes, mask: int) -> None:
+        if not folder:
+            self._tree.is_gone = True
+        if mask & flags.IGNORED:
+            self._watches.forget(watch)
+
+    def _on_event(self, path: bytes, mask: int) -> None:
+        if mask & flags.ISDIR:
+            if self._tree.path_filter.accepts_folder(path):
                 self._on_folder_event(path, mask)
-            elif self._tree.accepts(path):
-                self._on_file_event(path, mask)
+        elif self._tree.path_filter.accepts(path):
+            self._on_file_event(path, mask)
 
     def _on_file_event(self, path: bytes, mask: int) -> None:
         if mask & flags.CREATE and not self._tree.is_link(path):
-            if len(self._created) >= _MAX_WAITING:
-                self._rescan("too many files are being written at once")
-            else:
-                self._created[path] = self._clock() + _RECHECK_DELAY_S
+            self._inspector.on_created(path)
             return
-        self._created.pop(path, None)
         if mask & flags.MOVED_FROM:
+            self._inspector.on_gone(path)
             return
         if len(self._waiting) >= _MAX_WAITING:
             self._rescan("files arrive faster than they can be sent")
@@ -157,23 +179,6 @@ class EventSource:
             self._schedule_scan(path, take_all=True)
 
     # -- what no event reports
-
-    def _recheck_created(self, at_once: bool = False) -> None:
-        """Check whether anything is still writing to the created files that are due, or to any of them."""
-        now = self._clock()
-        for _ in range(len(self._created)):
-            path, due = self._created.popitem(last=False)
-            if due > now and not at_once:
-                self._created[path] = due
-                self._created.move_to_end(path, last=False)
-                break
-            if self._tree.find_file(path) is None:  # removed, or not a file: a FIFO must never be opened
-                continue
-            is_being_written = self._tree.is_being_written(path)
-            if is_being_written:
-                self._created[path] = now + _RECHECK_DELAY_S
-            elif is_being_written is False:
-                self._waiting[path] = None
 
     def _retry_unread(self, at_once: bool = False) -> None:
         """Schedule scans of the folders that could not be read, if they are due."""
@@ -195,6 +200,7 @@ class EventSource:
             elif self._must_rescan:
                 path, take_all = b"", self._take_all
                 self._must_rescan = False
+                self._compare_since_ns = self._events_read_ns - _OVERLAP_NS
             else:
                 return None
             self._scan = self._tree.walk(Folder(path, take_all), self._watch_folder)
@@ -204,14 +210,18 @@ class EventSource:
             self._scan = None
             if not self._first_scan_done:
                 self._first_scan_done = True
+                self._compare_since_ns = self._events_read_ns
+                self._before.finish(self._tree)
                 self._notices.append((logging.INFO, f"watching {counted(len(self._watches), 'folder')}"))
             return None
         if step is None:
             return None
         file, take_all = step
-        if not self._tree.is_wanted(file, take_all) or self._tree.is_being_written(file.version.path):
-            return None  # if it is being written, an event will report when it is closed
-        return FileFound(file.version, by_event=False)
+        if not self._tree.is_wanted(file, take_all):
+            if not self._first_scan_done:
+                self._before.add(file.version)
+            return None
+        return self._inspector.on_scanned(file, compare=file.ctime_ns >= self._compare_since_ns)
 
     def _schedule_scan(self, path: bytes, take_all: bool) -> None:
         if len(self._scans) >= _MAX_WAITING:

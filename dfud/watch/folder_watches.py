@@ -67,6 +67,7 @@ class FolderWatches:
             raise WatchLimitError(_advice(error, "fs.inotify.max_user_watches")) from None
         previous = self._paths.get(watch)
         if previous == path:
+            self._watches[path] = watch  # another folder that was mounted over it had taken its place
             return False
         if previous is not None:
             self._watches.pop(previous, None)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
-from dfud.core.text import printable
 from dfud.files.scan import Folder, WatchedTree
 from dfud.messages import FileFound
+from dfud.watch.before import FilesLeftBefore
+from dfud.watch.inspector import Inspector
 
 
 class OnceSource:
-    """Every file that is there and that no process has open for writing."""
+    """Every file that is there and that no process writes to."""
 
-    def __init__(self, tree: WatchedTree) -> None:
-        """Scan `tree`, as far as `ready_files` is iterated."""
+    def __init__(
+        self, tree: WatchedTree, inspector: Inspector, before: FilesLeftBefore, compare_since_ns: int = 0
+    ) -> None:
+        """Scan `tree`, as far as `ready_files` is iterated.
+
+        Files that changed since `compare_since_ns` may have new content at the same size and mtime.
+        """
         self._tree = tree
+        self._inspector = inspector
+        self._before = before
+        self._compare_since_ns = compare_since_ns
         self._scan = tree.walk(Folder(b"", take_all=True))
-        self._notices: list[tuple[int, str]] = []
-        self._done = False
+        self._is_done = False
+        inspector.start_end(takes_closed=False)
 
     def fileno(self) -> int:
         """Return -1: there are no events."""
@@ -30,39 +38,39 @@ class OnceSource:
 
     @property
     def has_pending(self) -> bool:
-        """Whether the scan is still going on."""
-        return not self._done
+        """Whether the scan can go on."""
+        return not self._is_done and not self._inspector.is_full
 
     @property
     def is_sweep_done(self) -> bool:
         """Whether the scan is done."""
-        return self._done
+        return self._is_done
 
     def pop_notices(self) -> list[tuple[int, str]]:
         """Return what is to be logged since the last call, each text with its level."""
-        notices, self._notices = self._notices, []
-        return notices + self._tree.pop_notices()
+        return self._tree.pop_notices()
 
     def close(self) -> None:
         """Do nothing: the kernel holds nothing for this source."""
 
-    def start_sweep(self) -> None:
-        """Do nothing: the one scan is the sweep."""
+    def start_sweep(self) -> list[bytes]:
+        """Return nothing: the one scan is the sweep."""
+        return []
 
     def process_events(self) -> None:
         """Do nothing: there are no events."""
 
     def ready_files(self) -> Iterator[FileFound | None]:
         """Yield the files that are ready; None in between."""
-        for step in self._scan:
+        while self.has_pending:
+            try:
+                step = next(self._scan)
+            except StopIteration:
+                self._is_done = True
+                self._before.finish(self._tree)
+                return
             if step is None:
                 yield None
-                continue
-            version = step[0].version
-            if self._tree.is_being_written(version.path):
-                text = f"{printable(version.path)} is still being written: left for the next run"
-                self._notices.append((logging.WARNING, text))
-                yield None
             else:
-                yield FileFound(version, by_event=False)
-        self._done = True
+                file, _ = step
+                yield self._inspector.on_scanned(file, compare=file.ctime_ns >= self._compare_since_ns)

@@ -5,31 +5,46 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from dfud.core.version import FileVersion
 from dfud.files.scan import Folder, ScannedFile, WatchedTree
 from dfud.messages import FileFound
+from dfud.watch.before import FilesLeftBefore
+from dfud.watch.inspector import Inspector
 
 _MIN_PAUSE_S = 1.0  # between rounds
 _PAUSE_FACTOR = 20  # a pause is this many times as long as the round before it: polling uses 5 % of a core at most
 
 
 class PollingSource:
-    """Files that no process has open for writing or, where that is unknown, that did not change between rounds."""
+    """Files below one folder that are new, or have changed, from one round to the next."""
 
-    def __init__(self, tree: WatchedTree, take_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        """Poll `tree`; unless `take_all`, the first round skips files that did not change since the run began."""
+    def __init__(
+        self,
+        tree: WatchedTree,
+        inspector: Inspector,
+        before: FilesLeftBefore | None,
+        take_all: bool,
+        top: bytes = b"",
+        compare_since_ns: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Poll the folder `top` of `tree`.
+
+        Unless `take_all`, the first round skips files that did not change since the run began, and adds them to
+        `before`. Files that changed since `compare_since_ns` may have new content at the same size and mtime.
+        """
         self._tree = tree
+        self._inspector = inspector
+        self._before = before
         self._clock = clock
         self._take_all = take_all
+        self.top = top
+        self._compare_since_ns = compare_since_ns
         self._is_first_round = True
-        # Hashes of the versions that were yielded or are not wanted: smaller than paths. Two versions of a file
-        # have the same hash about as often as a bit flips in memory.
-        self._known: set[int] = set()
-        self._unsettled_before: dict[bytes, FileVersion] = {}  # in the round before
-        self._unsettled: dict[bytes, FileVersion] = {}  # in this round
+        # Hashes of the versions that were named or are not wanted, and of their ctimes and inodes: smaller than
+        # paths. Two versions of a file have the same hash about as often as a bit flips in memory.
+        self._known: dict[int, int] = {}
         self._round: Iterator[tuple[ScannedFile, bool] | None] | None = None  # in progress
-        self._needs_next_round = False  # for a file of this round that only the next one can show to be complete
-        self._sweep_rounds = 0  # that are still needed
+        self._is_sweeping = False  # the last sweep's round is not done
         self._round_start = 0.0
         self._next_round = clock()
 
@@ -43,13 +58,13 @@ class PollingSource:
 
     @property
     def has_pending(self) -> bool:
-        """Whether a round is in progress."""
-        return self._round is not None
+        """Whether a round is in progress, and can go on."""
+        return self._round is not None and not self._inspector.is_full
 
     @property
     def is_sweep_done(self) -> bool:
-        """Whether the rounds that the last sweep needs are done."""
-        return self._round is None and not self._sweep_rounds
+        """Whether the round that the last sweep needs is done."""
+        return self._round is None and not self._is_sweeping
 
     def pop_notices(self) -> list[tuple[int, str]]:
         """Return what is to be logged since the last call, each text with its level."""
@@ -58,10 +73,11 @@ class PollingSource:
     def close(self) -> None:
         """Do nothing: the kernel holds nothing for this source."""
 
-    def start_sweep(self) -> None:
-        """Begin a round at once; another follows if there are files that the kernel knows no writers of."""
-        self._sweep_rounds = 2
+    def start_sweep(self) -> list[bytes]:
+        """Begin a round at once; nothing waits."""
+        self._is_sweeping = True
         self._begin_round()
+        return []
 
     def process_events(self) -> None:
         """Begin the next round if it is due."""
@@ -70,7 +86,7 @@ class PollingSource:
 
     def ready_files(self) -> Iterator[FileFound | None]:
         """Yield the files of this round that are ready; None in between."""
-        while self._round is not None:
+        while self._round is not None and self.has_pending:
             try:
                 step = next(self._round)
             except StopIteration:
@@ -80,32 +96,30 @@ class PollingSource:
 
     def _begin_round(self) -> None:
         self._round_start = self._clock()
-        self._unsettled = {}
-        self._needs_next_round = False
-        self._round = self._tree.walk(Folder(b"", self._take_all))
+        self._round = self._tree.walk(Folder(self.top, self._take_all))
 
     def _end_round(self) -> None:
         now = self._clock()
         self._round = None
+        if self._is_first_round and self._before is not None:
+            self._before.finish(self._tree)
         self._is_first_round = False
-        self._unsettled_before = self._unsettled
-        self._sweep_rounds = max(0, self._sweep_rounds - 1) if self._needs_next_round else 0
-        pause = 0 if self._sweep_rounds else _PAUSE_FACTOR * (now - self._round_start)
-        self._next_round = now + max(_MIN_PAUSE_S, pause)
+        self._is_sweeping = False
+        self._next_round = now + max(_MIN_PAUSE_S, _PAUSE_FACTOR * (now - self._round_start))
 
     def _check(self, file: ScannedFile, take_all: bool) -> FileFound | None:
-        """Return a message for the file if it is ready and was not yielded before."""
+        """Return a message for the file if it is new or has changed, and is ready."""
         version = file.version
-        key = hash(version)
-        if key in self._known:
+        key, behind = hash(version), hash((file.ctime_ns, file.inode))
+        known = self._known.get(key)
+        if known == behind:
             return None
         if self._is_first_round and not self._tree.is_wanted(file, take_all):
-            self._known.add(key)
+            self._known[key] = behind
+            if self._before is not None:
+                self._before.add(version)
             return None
-        being_written = self._tree.is_being_written(version.path)
-        if being_written or (being_written is None and self._unsettled_before.get(version.path) != version):
-            self._unsettled[version.path] = version
-            self._needs_next_round = self._needs_next_round or being_written is None
-            return None
-        self._known.add(key)
-        return FileFound(version, by_event=False)
+        # After the first round: that of a file whose size and mtime are as they were, but ctime or inode are not.
+        compare = file.ctime_ns >= self._compare_since_ns if self._is_first_round else known is not None
+        self._known[key] = behind  # from here on the inspector sees to it
+        return self._inspector.on_scanned(file, compare)

@@ -1,4 +1,7 @@
-"""What the watcher expects of a source of files: inotify, polling, or a single scan."""
+"""What the watcher expects of a source of files: inotify, polling, or a single scan.
+
+A source names files to the inspector, which decides when each of them is ready.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dfud.messages import FileFound
 
 
 class Source(Protocol):
-    """Finds files that are ready; the watcher takes only as many as there is room for."""
+    """Finds files that may be ready; the watcher takes only as many as there is room for."""
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when there are events to process; -1 if there is none."""
@@ -27,8 +30,8 @@ class Source(Protocol):
     def has_pending(self) -> bool:
         """Whether `ready_files` has anything to do."""
 
-    def start_sweep(self) -> None:
-        """Look at once for everything that is ready now, without waiting for what is due later."""
+    def start_sweep(self) -> list[bytes]:
+        """Look at once for everything that is there now; return the paths that events have named and that wait."""
 
     @property
     def is_sweep_done(self) -> bool:

@@ -6,17 +6,24 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dfud.core.names import name_filter
+from dfud.core.names import UploadFilter
 from dfud.core.text import printable
+from dfud.files.lease_break import lease_break_s
+from dfud.files.links import LinkPolicy
 from dfud.files.scan import WatchedTree
 from dfud.messages import (
     Allowance,
     DirectoryGone,
+    FileFound,
+    FileLeft,
+    FilesUnrecorded,
     FolderMovedIn,
     FromWatcher,
+    LogsDisturbed,
+    LogsReplaced,
     Notice,
     Stop,
     Sweep,
@@ -27,11 +34,15 @@ from dfud.messages import (
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.worker import init_worker
+from dfud.watch.before import FilesLeftBefore
 from dfud.watch.events import EventSource
+from dfud.watch.file_systems import FileSystems, is_local_kind, read_mountinfo
 from dfud.watch.folder_watches import WatchLimitError
+from dfud.watch.inquiry import Inquiry
+from dfud.watch.inspector import Inspector
 from dfud.watch.once import OnceSource
 from dfud.watch.polling import PollingSource
-from dfud.watch.remote import read_mountinfo, remote_file_system
+from dfud.watch.readiness import Readiness
 from dfud.watch.source import Source
 from dfud.watch.top import TopWatch
 
@@ -43,12 +54,20 @@ class WatchOptions(NamedTuple):
     """What is to be watched, and how."""
 
     directory: bytes  # an absolute path free of links
-    upload_regex: str
+    named: bytes  # the absolute path that the user gave
+    upload_regex: str | None
     take_all: bool  # report the files that are there already, too
-    since_ns: int  # otherwise those that changed since then (ns since 1970, by the file system's clock)
+    since_ns: int  # otherwise those that have changed since then (ns since 1970, by the file system's clock)
+    missed: tuple[int, int]  # and those that changed in this time, which an earlier run missed at its end
+    compare_since_ns: int  # what has changed since then may have new content at the same size and mtime
+    has_recorded: bool  # there are files that earlier runs have recorded
     once: bool  # scan once, do not watch
     polling: bool
-    moved_in: tuple[bytes, ...] = ()  # folders that are known to have been moved in since then
+    lag_s: float  # for which a file must have been quiet
+    follow_links: bool  # that lead out of the directory
+    logs_path: bytes
+    logs: tuple[int, int]  # device and inode of LOGS, in which nothing is to be uploaded
+    moved_in: tuple[bytes, ...] = ()  # folders that are known to have been moved in since `since_ns`
 
 
 def run(
@@ -77,42 +96,97 @@ class Watcher:
         self._supervisor = to_supervisor
         self._options = options
         self._clock = clock
-        accepts = name_filter(options.upload_regex)
-        self._tree = WatchedTree(options.directory, accepts, options.since_ns, options.moved_in)
+        path_filter = UploadFilter(options.upload_regex, _logs_below(options))
+        self._tree = WatchedTree(
+            options.directory,
+            path_filter,
+            options.since_ns,
+            options.moved_in,
+            options.missed,
+            LinkPolicy(options.follow_links, options.logs),
+            options.named,
+        )
         self._allowance = 0  # files that may still be reported
         self._sweeps: list[int] = []  # numbers of those that are not answered yet
         self._is_stopping = False
         self._dispatch: Dispatcher[ToWatcher] = Dispatcher(
-            ToWatcher, {Allowance: self._on_allowance, Sweep: self._on_sweep, Stop: self._on_stop}
+            ToWatcher,
+            {
+                Allowance: self._on_allowance,
+                Sweep: self._on_sweep,
+                FilesUnrecorded: self._on_unrecorded,
+                LogsReplaced: self._on_logs_replaced,
+                Stop: self._on_stop,
+            },
         )
-        self._remote = remote_file_system(os.fsdecode(options.directory), read_mountinfo())
-        self._top = TopWatch(options.directory, not (options.once or options.polling or self._remote), clock)
-        self._tree.check_top(trust_inode=not self._remote)  # no event reports what happened before
+        self._file_systems = FileSystems(options.directory, read_mountinfo())
+        self._mounts = self._file_systems.below()
+        self._is_remote = not is_local_kind(self._file_systems.kind)
+        by_events = not (options.once or options.polling)
+        self._top = TopWatch(options.directory, options.named, options.logs_path, by_events, clock)
+        self._tree.check_top(trust_inode=not self._is_remote)  # no event reports what happened before
         self._has_reported_end = False  # of the directory
-        self._source = self._make_source()
+        self._inquiry = Inquiry(self._supervisor.send)
+        self._inspector = Inspector(
+            self._tree,
+            Readiness(options.lag_s, lease_break_s()),
+            self._file_systems.traits,
+            self._inquiry if options.has_recorded else None,
+            clock,
+        )
+        self._before = FilesLeftBefore(self._supervisor.send, path_filter.unmatched_warning)
+        self._sources = self._make_sources()
         self._supervisor.send([WatchStarted()])
 
-    def _make_source(self) -> Source:
+    def _make_sources(self) -> list[Source]:
         options = self._options
         if options.once:
-            return OnceSource(self._tree)
+            return [OnceSource(self._tree, self._inspector, self._before, options.compare_since_ns)]
         if options.polling:
-            return PollingSource(self._tree, options.take_all, self._clock)
-        if self._remote:
-            self._warn(f"{self._remote} file systems do not report all changes: polling")
-            return PollingSource(self._tree, options.take_all, self._clock)
+            return [self._poll_everything()]
         try:
-            return EventSource(self._tree, options.take_all)
+            events = EventSource(
+                self._tree,
+                self._inspector,
+                self._before,
+                options.take_all,
+                options.compare_since_ns,
+                self._clock,
+            )
         except WatchLimitError as error:
             return self._fall_back_to_polling(error)
+        if self._is_remote:
+            self._warn(
+                f"{self._file_systems.kind or 'unknown'} file systems do not report all changes: polling, too"
+            )
+            return [events, self._poll(b"", options.take_all)]
+        return [events, *(self._poll(path, options.take_all) for path in self._mounts if self._must_poll(path))]
 
-    def _fall_back_to_polling(self, error: WatchLimitError) -> Source:
+    def _must_poll(self, path: bytes) -> bool:
+        """Return whether the file system mounted at `path` does not report all changes; say so if it does not."""
+        kind = self._mounts[path].kind
+        if is_local_kind(kind):
+            return False
+        self._warn(f"{printable(path)}: {kind} file systems do not report all changes: polling, too")
+        return True
+
+    def _poll(self, top: bytes, take_all: bool) -> PollingSource:
+        since = self._options.compare_since_ns
+        return PollingSource(self._tree, self._inspector, None, take_all, top, since, self._clock)
+
+    def _poll_everything(self) -> PollingSource:
+        options = self._options
+        since = options.compare_since_ns
+        return PollingSource(self._tree, self._inspector, self._before, options.take_all, b"", since, self._clock)
+
+    def _fall_back_to_polling(self, error: WatchLimitError) -> list[Source]:
         self._warn(f"{error}; polling until dfud is restarted")
-        return PollingSource(self._tree, self._options.take_all, self._clock)
+        return [self._poll_everything()]
 
     def close(self) -> None:
         """Stop watching, and close the directory."""
-        self._source.close()
+        for source in self._sources:
+            source.close()
         self._top.close()
         self._tree.close()
 
@@ -124,17 +198,21 @@ class Watcher:
                 self._dispatch(message)
             if self._is_stopping:
                 return False
+        if mounts_changed:
+            self._on_mounts_changed()
         try:
-            self._source.process_events()
+            for source in self._sources:
+                source.process_events()
             self._supervisor.send([FolderMovedIn(path) for path in self._tree.pop_newly_moved_in()])
             if self._allowance:
                 self._report_files()
         except WatchLimitError as error:
             self._send_notices()
-            self._source.close()
-            self._source = self._fall_back_to_polling(error)
+            for source in self._sources:
+                source.close()
+            self._sources = self._fall_back_to_polling(error)
             if self._sweeps:
-                self._source.start_sweep()
+                self._start_sweep()
         self._send_notices()
         self._check_directory(mounts_changed)
         self._answer_sweeps()
@@ -143,13 +221,15 @@ class Watcher:
     def _wait(self) -> tuple[list[int], bool]:
         """Return the descriptors that are readable, and whether mounts have changed."""
         now = self._clock()
-        timeouts = [self._source.timeout(now), None if self._has_reported_end else self._top.timeout(now)]
+        timeouts = [source.timeout(now) for source in self._sources]
+        timeouts.append(None if self._has_reported_end else self._top.timeout(now))
+        if self._allowance:
+            timeouts.append(self._inspector.timeout(now))
+            if any(source.has_pending for source in self._sources):
+                timeouts.append(0.0)
         timeout = min((timeout for timeout in timeouts if timeout is not None), default=None)
-        if self._source.has_pending and self._allowance:
-            timeout = 0
         descriptors = [self._supervisor.fileno(), *self._top.readable_fds]
-        if self._source.fileno() >= 0:
-            descriptors.append(self._source.fileno())
+        descriptors += [source.fileno() for source in self._sources if source.fileno() >= 0]
         readable, _, mounts = select.select(descriptors, [], self._top.exceptional_fds, timeout)
         return readable, bool(mounts)
 
@@ -160,7 +240,19 @@ class Watcher:
 
     def _on_sweep(self, message: Sweep) -> None:
         self._sweeps.append(message.number)
-        self._source.start_sweep()
+        self._start_sweep()
+
+    def _start_sweep(self) -> None:
+        expected = [path for source in self._sources for path in source.start_sweep()]
+        if not self._options.once:
+            self._inspector.start_end(takes_closed=True, expected=expected)
+
+    def _on_unrecorded(self, message: FilesUnrecorded) -> None:
+        self._inquiry.on_answer(message)
+
+    def _on_logs_replaced(self, message: LogsReplaced) -> None:
+        self._tree.links = LinkPolicy(self._options.follow_links, (message.device, message.inode))
+        self._top.watch_logs()
 
     def _on_stop(self, _: Stop) -> None:
         self._is_stopping = True
@@ -171,7 +263,7 @@ class Watcher:
         batch: list[FromWatcher] = []
         step_end = self._clock() + _MAX_STEP_S
         try:
-            for file in self._source.ready_files():
+            for file in self._ready_files():
                 if file is not None:
                     batch.append(file)
                     self._allowance -= 1
@@ -179,27 +271,70 @@ class Watcher:
                     break
         finally:
             self._supervisor.send(batch)
+            self._inquiry.flush()
+
+    def _ready_files(self) -> Iterator[FileFound | None]:
+        """Yield what the inspector has waited for, then what the sources find; None in between."""
+        yield from self._inspector.ready_files()
+        for source in self._sources:
+            yield from source.ready_files()
+
+    def _on_mounts_changed(self) -> None:
+        """Scan the file systems that were mounted or unmounted below the directory; poll those that need it."""
+        before = self._mounts
+        self._file_systems.update(read_mountinfo())
+        self._mounts = after = self._file_systems.below()
+        changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        sources = []
+        for source in self._sources:
+            if isinstance(source, PollingSource) and source.top in changed:
+                source.close()
+            else:
+                sources.append(source)
+        self._sources = sources
+        for path in sorted(changed):
+            is_new = path in after
+            for source in self._sources:
+                if isinstance(source, EventSource):
+                    source.scan_mount(path, take_all=is_new)
+            if is_new and not self._is_remote and self._must_poll(path):
+                self._sources.append(self._poll(path, take_all=True))
 
     def _check_directory(self, mounts_changed: bool) -> None:
         """Check the directory itself if there is a reason to; report once that it is gone."""
         if self._top.read_events(mounts_changed):
-            self._tree.check_top(trust_inode=not self._remote)
+            self._tree.check_top(trust_inode=not self._is_remote)
         if self._tree.is_gone and not self._has_reported_end:
             self._has_reported_end = True
-            directory = printable(self._options.directory)
-            self._supervisor.send([DirectoryGone(f"{directory} has been removed, renamed or unmounted")])
+            directory = printable(self._options.named)
+            self._supervisor.send([DirectoryGone(f"{directory} has been removed, renamed, unmounted or replaced")])
+        if self._top.pop_logs_disturbed() and not self._tree.is_gone:
+            self._supervisor.send([LogsDisturbed()])
 
     def _answer_sweeps(self) -> None:
         """Answer the sweeps once everything has been reported, including what has happened meanwhile."""
-        if self._sweeps and self._source.is_sweep_done:
-            self._source.process_events()
-            if self._source.is_sweep_done:
-                is_whole = not self._tree.unread
-                self._supervisor.send([SweepDone(number, is_whole) for number in self._sweeps])
-                self._sweeps.clear()
+        if not self._sweeps or not self._is_sweep_done:
+            return
+        for source in self._sources:
+            source.process_events()
+        if self._is_sweep_done:
+            left = [FileLeft(path, reason) for path, reason in self._inspector.pop_left()]
+            is_whole = not self._tree.unread
+            self._supervisor.send([*left, *(SweepDone(number, is_whole) for number in self._sweeps)])
+            self._sweeps.clear()
+
+    @property
+    def _is_sweep_done(self) -> bool:
+        return self._inspector.is_settled and all(source.is_sweep_done for source in self._sources)
 
     def _send_notices(self) -> None:
-        self._supervisor.send([Notice(level, text) for level, text in self._source.pop_notices()])
+        notices = [notice for source in self._sources for notice in source.pop_notices()]
+        self._supervisor.send([Notice(level, text) for level, text in notices])
 
     def _warn(self, text: str) -> None:
         self._supervisor.send([Notice(logging.WARNING, text)])
+
+
+def _logs_below(options: WatchOptions) -> bytes:
+    """Return the path of LOGS relative to the directory, which leads nowhere if LOGS is not below it."""
+    return os.path.relpath(options.logs_path, options.directory)

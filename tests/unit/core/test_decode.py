@@ -119,7 +119,7 @@ def test_a_message_of_neither_format_is_foreign(value: bytes | None) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [b"", b"/a", b"..", b"a/../b", b"./a", b"a//b", b"a/", b"a\0b", b"LOGS", b"LOGS/a", b"x" * 256, b"y/" * 2048],
+    [b"", b"/a", b"..", b"a/../b", b"./a", b"a//b", b"a/", b"a\0b", b"LOGS", b"LOGS/a", b"x" * 256, b"y/" * 32768],
 )
 def test_paths_that_lead_elsewhere_are_refused(path: bytes) -> None:
     assert path_fault(path)

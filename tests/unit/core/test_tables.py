@@ -26,9 +26,10 @@ from dfud.core.tables import (
     in_progress_row,
     read_completed,
     read_in_progress,
+    stamp_of,
     version_of,
 )
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 
 NUMBERS = ("size", "mtime_ns", "chunk_size", "n_chunks", "n_chunks_delivered", "n_chunks_to_send")
 TIME = "2026-11-24T18:00:00.000+01:00"
@@ -112,6 +113,7 @@ def test_a_row_is_about_its_version(version: FileVersion, chunk_size: int) -> No
 def test_the_columns_are_those_of_the_contract() -> None:
     assert ",".join(InProgressRow._fields) == (
         "rel_filepath,size,mtime_ns,chunk_size,n_chunks,n_chunks_delivered,n_chunks_to_send,chunks_to_send,started"
+        ",ctime_ns,inode"
     )
     assert ",".join(CompletedRow._fields) == (
         "rel_filepath,size,mtime_ns,n_chunks,chunk_size,xxh3_128,started,completed"
@@ -120,10 +122,12 @@ def test_the_columns_are_those_of_the_contract() -> None:
 
 def test_a_file_of_100_gb_is_a_row_of_a_few_bytes() -> None:
     delivered = RangeSet([(513, 699), (701, 701), (705, 6_103_516)])
-    found = in_progress_row(FileVersion(b"big", 100 * 10**9, 5), 16384, delivered, TIME)
+    found = in_progress_row(FileVersion(b"big", 100 * 10**9, 5), 16384, delivered, TIME, FileStamp(6, 42))
     assert found.chunks_to_send == "1-512 700 702-704"
     assert (found.n_chunks, found.n_chunks_to_send) == (6_103_516, 516)
-    assert format_rows([found]) == (f"big,100000000000,5,16384,6103516,6103000,516,1-512 700 702-704,{TIME}\r\n")
+    assert format_rows([found]) == (
+        f"big,100000000000,5,16384,6103516,6103000,516,1-512 700 702-704,{TIME},6,42\r\n"
+    )
 
 
 def test_only_what_needs_quotes_has_them() -> None:
@@ -376,3 +380,29 @@ def test_quotes_that_are_never_closed_cost_no_more_than_their_number() -> None:
     began = time.process_time()
     assert sum(1 for _ in read_completed(['"a\r\n'] * 50_000)) == 50_000
     assert time.process_time() - began < 10
+
+
+def test_an_in_progress_table_without_stamps_is_read() -> None:
+    fields = InProgressRow._fields[:9]
+    old = ["file", 10, 5, 4, 3, 1, 2, "2-3", TIME]
+    (found,) = read_in_progress(lines(format_rows([fields, old])))
+    assert isinstance(found, InProgressRow)
+    assert found[:9] == ("file", 10, 5, 4, 3, 1, 2, "2-3", TIME)
+    assert stamp_of(found) == UNKNOWN_STAMP
+
+
+def test_tables_with_and_without_stamps_may_be_concatenated() -> None:
+    stamp = FileStamp(-6, 42)
+    new = in_progress_row(FileVersion(b"new", 10, 5), 4, RangeSet(), TIME, stamp)
+    old = format_rows([InProgressRow._fields[:9], ["old", 10, 5, 4, 3, 0, 3, "1-3", TIME]])
+    found = list(
+        read_in_progress(lines(format_table(InProgressRow, [new]) + old + format_table(InProgressRow, [new])))
+    )
+    assert found == [new, new._replace(rel_filepath="old", ctime_ns=0, inode=0), new]
+
+
+@pytest.mark.parametrize("cells", [["x", "42"], ["6", "-1"], ["6", "x"], ["6"], ["6", "42", "7"]])
+def test_a_stamp_that_no_file_can_have_is_a_bad_row(cells: list[str]) -> None:
+    old = ["file", 10, 5, 4, 3, 1, 2, "2-3", TIME]
+    (found,) = read_in_progress(lines(format_rows([InProgressRow._fields, [*old, *cells]])))
+    assert isinstance(found, BadRow)

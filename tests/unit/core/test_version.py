@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import xxhash
 
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 
 VERSION = FileVersion(b"sub/\xff \n.bin", 12, -5)
 
@@ -21,3 +22,23 @@ def test_an_identity_is_16_bytes_that_each_field_changes() -> None:
     assert len(identities) == 4
     assert {len(identity) for identity in identities} == {16}
     assert FileVersion(*VERSION).identity() in identities
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differs"),
+    [
+        ((7, 42), (7, 42), False),
+        ((7, 42), (8, 42), True),
+        ((7, 42), (7, 43), True),
+        ((7, 42), (0, 42), False),
+        ((7, 42), (7, 0), False),
+        ((7, 42), (0, 43), True),
+        ((7, 42), (0, 0), False),
+        ((0, 0), (0, 0), False),
+    ],
+)
+def test_what_is_not_known_of_a_stamp_does_not_differ(
+    one: tuple[int, int], other: tuple[int, int], differs: bool
+) -> None:
+    assert FileStamp(*one).differs_from(FileStamp(*other)) is differs
+    assert FileStamp(*other).differs_from(FileStamp(*one)) is differs

@@ -11,43 +11,51 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
 from dfud.files import scan
-from dfud.files.openat import stat_at
-from dfud.files.scan import WatchedTree
+from dfud.files.openat import is_being_written, look, look_in, open_regular_file
 from dfud.watch import events
 from dfud.watch.events import EventSource
 from tests.helpers.namespaces import run_in_namespace
+from tests.helpers.watching import WatchParts
 
 QUEUE_LENGTH = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
-class Watched:
+class Watched(WatchParts):
     """A directory, its source of events, and the notices of that source."""
 
     def __init__(self, top: Path, take_all: bool, since_ns: int, moved_in: Iterable[bytes]) -> None:
-        self.top = top
-        self.tree = WatchedTree(os.fsencode(top), name_filter(DEFAULT_UPLOAD_REGEX), since_ns, moved_in)
-        self.now = 0.0
-        self.source = EventSource(self.tree, take_all, lambda: self.now)
+        super().__init__(top, since_ns, moved_in)
+        self.source = EventSource(self.tree, self.inspector, self.before, take_all, 0, self.clock)
         self.notices: list[str] = []
 
     def found(self) -> list[str]:
         """Process everything that there is; return the paths of the files that are ready."""
-        paths = []
-        self.source.process_events()
-        while self.source.has_pending:
-            paths += [os.fsdecode(file.version.path) for file in self.source.ready_files() if file]
-            self.source.process_events()
+        paths = self.ready_paths(self.source)
         self.notices += [text for _, text in self.source.pop_notices()]
         return paths
 
+    def found_later(self) -> list[str]:
+        """Return what is ready once the files that wait are due for a look."""
+        self.now += self.inspector.timeout(self.now) or 0.0
+        return self.found()
+
+    def next_look(self) -> float | None:
+        """Return in how many seconds something is to be done without an event; None for never."""
+        times = (self.source.timeout(self.now), self.inspector.timeout(self.now))
+        return min((time for time in times if time is not None), default=None)
+
+    def start_sweep(self) -> None:
+        """Begin to look for everything that is there now."""
+        self.inspector.start_end(takes_closed=True, expected=self.source.start_sweep())
+
     def close(self) -> None:
         self.source.close()
-        self.tree.close()
+        super().close()
 
 
 @pytest.fixture
@@ -108,7 +116,7 @@ def test_a_file_is_ready_when_it_is_closed(watch: Callable[..., Watched], top: P
     assert watched.found() == []
     os.utime(top / "file", (1, 1))
     assert watched.found() == []
-    assert watched.source.timeout(watched.now) is None, "the closed file would be checked again"
+    assert watched.next_look() is None, "the closed file would be checked again"
 
 
 def test_what_an_event_reports_has_the_version_and_is_marked(watch: Callable[..., Watched], top: Path) -> None:
@@ -118,7 +126,7 @@ def test_what_an_event_reports_has_the_version_and_is_marked(watch: Callable[...
     watched.source.process_events()
     (file,) = filter(None, watched.source.ready_files())
 
-    assert file.by_event
+    assert file.compare
     assert file.version == (b"file", 5, (top / "file").stat().st_mtime_ns)
 
 
@@ -135,7 +143,8 @@ def test_a_file_that_is_moved_in_is_ready_at_once(
     (top / "within").rename(tmp_path / "out")
     assert watched.found() == []
     (tmp_path / "out").rename(top / "within")
-    assert watched.found() == ["within"]
+    assert watched.found() == []
+    assert watched.found_later() == ["within"]
 
 
 def test_hidden_files_and_logs_are_ignored(watch: Callable[..., Watched], top: Path) -> None:
@@ -145,11 +154,11 @@ def test_hidden_files_and_logs_are_ignored(watch: Callable[..., Watched], top: P
     for name in ["file", ".hidden", "run.log", "run.log.txt", "LOGS/table.csv", "sub/LOGS/data", ".folder/data"]:
         (top / name).parent.mkdir(exist_ok=True)
         (top / name).write_bytes(b"x")
-    expected = {"file", "run.log.txt", "sub/LOGS/data", ".folder/data"}
+    expected = {"file", "run.log.txt", "sub/LOGS/data"}
     assert set(watched.found()) == expected
-    for name in [*sorted(expected), "LOGS/table.csv", "run.log", ".hidden"]:
+    for name in [*sorted(expected), "LOGS/table.csv", "run.log", ".hidden", ".folder/data"]:
         (top / name).write_bytes(b"y")
-    assert set(watched.found()) == expected
+    assert {*watched.found(), *watched.found_later()} == expected
 
 
 def test_names_are_bytes(watch: Callable[..., Watched], top: Path) -> None:
@@ -169,7 +178,8 @@ def test_links_to_files_count_as_files(watch: Callable[..., Watched], tmp_path: 
     watched = watch()
     watched.found()
     os.link(tmp_path / "outside", top / "hard")
-    (top / "link").symlink_to(tmp_path / "outside")
+    (top / "link").symlink_to("hard")
+    (top / "leaves").symlink_to(tmp_path / "outside")
     (top / "dangling").symlink_to(tmp_path / "nothing")
     (top / "loop").symlink_to(top / "loop")
     (top / "to-folder").symlink_to(tmp_path / "folder")
@@ -181,7 +191,7 @@ def test_only_files_are_ever_opened(
     watch: Callable[..., Watched], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
-    monkeypatch.setattr("dfud.files.scan.open_regular_file", lambda path, dir_fd: opened.append(path))
+    monkeypatch.setattr("dfud.watch.inspector.open_regular_file", lambda path, *_: opened.append(path))
     (top / "old-fifo").mkdir()
     os.mkfifo(top / "old-fifo" / "fifo")
     watched = watch(take_all=True)
@@ -193,7 +203,7 @@ def test_only_files_are_ever_opened(
     with contextlib.suppress(PermissionError):
         os.mknod(top / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     (top / "fifo").rename(top / "fifo2")
-    watched.source.start_sweep()
+    watched.start_sweep()
     assert watched.found() == []
     watched.now += 2.0
     assert watched.found() == []
@@ -211,10 +221,8 @@ def test_a_file_that_was_written_without_a_name(watch: Callable[..., Watched], t
     watched.now += 1.5
     assert watched.found() == []  # it may still be written to
     os.close(descriptor)
-    assert 0 < (watched.source.timeout(watched.now) or 0) <= 1.0
-    watched.now += 1.5
-    assert watched.found() == ["published"]
-    assert watched.source.timeout(watched.now) is None
+    assert watched.found_later() == ["published"]
+    assert watched.next_look() is None
 
 
 def test_created_files_are_checked_in_their_order(watch: Callable[..., Watched], top: Path) -> None:
@@ -225,7 +233,7 @@ def test_created_files_are_checked_in_their_order(watch: Callable[..., Watched],
     watched.now += 0.6
     os.mknod(top / "second", stat.S_IFREG | 0o600)
     watched.source.process_events()
-    assert watched.source.timeout(watched.now) == pytest.approx(0.4)
+    assert watched.next_look() == pytest.approx(0.4)
     watched.now += 0.4
     assert watched.found() == ["first"]
     watched.now += 0.6
@@ -237,7 +245,7 @@ def test_a_sweep_does_not_wait_for_the_next_check(watch: Callable[..., Watched],
     watched.found()
     os.mknod(top / "made", stat.S_IFREG | 0o600)
     with open(top / "written", "wb"):
-        watched.source.start_sweep()
+        watched.start_sweep()
         assert watched.found() == ["made"]
     assert watched.found() == ["written"]
 
@@ -427,7 +435,9 @@ def test_a_folder_that_is_too_deep_for_one_path(watch: Callable[..., Watched], t
         assert watched.found() == [f"{deep}/scanned"]
         os.close(os.open("watched", os.O_CREAT | os.O_WRONLY, dir_fd=here))
         assert watched.found() == [f"{deep}/watched"]
-        assert watched.tree.is_being_written(os.fsencode(f"{deep}/watched")) is False
+        descriptor, _ = open_regular_file(os.fsencode(f"{deep}/watched"), watched.tree.dir_fd)
+        assert is_being_written(descriptor, closed_next=True) is False
+        os.close(descriptor)
     finally:
         os.close(here)
         subprocess.run(["rm", "-rf", name], cwd=top, check=True)
@@ -475,14 +485,17 @@ def test_a_folder_with_a_file_without_status_is_reported_and_tried_again(
     (top / "locked").mkdir()
     (top / "locked" / "file").write_bytes(b"x")
     (top / "locked" / "link").symlink_to("file")  # to an inaccessible place, for all that is known
-    real = stat_at
 
-    def failing(dir_fd: int, path: bytes, follow_symlinks: bool = True) -> os.stat_result:  # injected: a bad disk
-        if path.endswith(b"/file") or (path.endswith(b"/link") and follow_symlinks):
-            raise OSError(5, "Input/output error")
-        return real(dir_fd, path, follow_symlinks)
+    def failing(real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:  # injected: a bad disk
+        def fail(folder_fd: int, path: bytes, *rest: Any) -> os.stat_result:
+            if path.endswith((b"file", b"link")):
+                raise OSError(5, "Input/output error")
+            return real(folder_fd, path, *rest)
 
-    monkeypatch.setattr(scan, "stat_at", failing)
+        return fail
+
+    monkeypatch.setattr(scan, "look", failing(look))
+    monkeypatch.setattr(scan, "look_in", failing(look_in))
     (top / "whole").write_bytes(b"x")
     watched = watch(take_all=True)
     assert watched.found() == ["whole"]
@@ -592,7 +605,8 @@ def test_files_that_arrive_faster_than_they_are_sent(
     for number in range(100):
         (top / f"folder{number}").mkdir()
         (top / f"folder{number}" / "file").write_bytes(b"x")
-    assert set(watched.found()) == names | {f"folder{number}/file" for number in range(100)}
+    found = {*watched.found(), *watched.found_later()}
+    assert found == names | {f"folder{number}/file" for number in range(100)}
     assert len(watched.notices) == 2
 
 
@@ -609,7 +623,7 @@ def test_an_overflow_during_a_rescan_causes_another(
         watched.source.process_events()
         for file, _ in zip(watched.source.ready_files(), range(7)):
             found += [os.fsdecode(file.version.path)] if file else []
-    found += watched.found()
+    found += watched.found() + watched.found_later()
     assert set(found) == {f"{batch}-{number}" for batch in range(6) for number in range(20)}
 
 
@@ -619,20 +633,21 @@ def test_inotify_limits_lead_to_polling(tmp_path: Path, top: Path) -> None:
         (top / f"folder{number}").mkdir()
         (top / f"folder{number}" / "file").write_bytes(b"x")
     program = textwrap.dedent("""
-        import os, sys
+        import pathlib, sys
         from dfud.messages import Allowance, FileFound, Notice
         from dfud.processes import links
         from dfud.processes.channel import Channel
-        from dfud.watch.watcher import Watcher, WatchOptions
+        from dfud.watch.watcher import Watcher
+        from tests.helpers.watching import watch_options
         limit, directory = sys.argv[1:]
         name, value = limit.split("=")
         with open(f"/proc/sys/user/{name}", "w") as file:
             file.write(value)
         ours, theirs = Channel.pair(links.WATCHER)
-        watcher = Watcher(theirs, WatchOptions(os.fsencode(directory), ".*", True, 0, False, False))
+        watcher = Watcher(theirs, watch_options(pathlib.Path(directory)))
         ours.post([Allowance(1000)])
         found = set()
-        while len(found) < 10 or type(watcher._source).__name__ != "PollingSource":
+        while len(found) < 10 or type(watcher._sources[0]).__name__ != "PollingSource":
             assert watcher.run_once()
             while batch := ours.receive(wait=False):
                 found |= {message.version.path for message in batch if isinstance(message, FileFound)}

@@ -29,9 +29,11 @@ from dfud.messages import (
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.watch import watcher as module
+from dfud.watch.events import EventSource
 from dfud.watch.folder_watches import FolderWatches, WatchLimitError
 from dfud.watch.polling import PollingSource
 from dfud.watch.watcher import Watcher, WatchOptions
+from tests.helpers.watching import watch_options
 
 Ends = tuple[Channel[ToWatcher, FromWatcher], Channel[FromWatcher, ToWatcher]]
 
@@ -49,10 +51,6 @@ def watch(channels: Ends) -> Iterator[Callable[[WatchOptions], Watcher]]:
     """A factory of watchers at the other end of the channel."""
     with contextlib.ExitStack() as stack:
         yield lambda options: stack.enter_context(contextlib.closing(Watcher(channels[1], options)))
-
-
-def options(top: Path, once: bool = False, polling: bool = False) -> WatchOptions:
-    return WatchOptions(os.fsencode(top), ".*", True, 0, once, polling)
 
 
 class Clock:
@@ -81,7 +79,7 @@ def test_no_more_files_are_reported_than_allowed(
     for number in range(5):
         (tmp_path / f"{number}").write_bytes(b"x")
     ours, _ = channels
-    watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
+    watcher = watch(watch_options(tmp_path, kind == "once", kind == "polling"))
     found: list[FromWatcher] = []
     for allowed in (2, 1, 3):
         ours.post([Allowance(allowed)])
@@ -103,7 +101,7 @@ def test_a_sweep_is_answered_after_everything_is_reported(
     channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
 ) -> None:
     ours, _ = channels
-    watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
+    watcher = watch(watch_options(tmp_path, kind == "once", kind == "polling"))
     for number in range(600):
         (tmp_path / f"{number}").write_bytes(b"x")
     ours.post([Allowance(2000), Sweep(7)])  # a file may be reported twice
@@ -120,16 +118,16 @@ def test_what_happens_just_before_the_answer_is_part_of_the_sweep(
     channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path
 ) -> None:
     ours, _ = channels
-    watcher = watch(options(tmp_path))
-    process_events = watcher._source.process_events
+    watcher = watch(watch_options(tmp_path))
+    process_events = watcher._sources[0].process_events
 
     def write_late_and_process() -> None:
-        if watcher._source.is_sweep_done and not (tmp_path / "late").exists():
+        if watcher._sources[0].is_sweep_done and not (tmp_path / "late").exists():
             (tmp_path / "late").write_bytes(b"x")
         process_events()
 
     ours.post([Allowance(10), Sweep(1)])
-    watcher._source.process_events = write_late_and_process  # type: ignore[method-assign]
+    watcher._sources[0].process_events = write_late_and_process  # type: ignore[method-assign]
     *reports, answer = sweep(watcher, ours, 1)
     assert answer == SweepDone(1)
     assert b"late" in {message.version.path for message in reports if isinstance(message, FileFound)}
@@ -138,10 +136,7 @@ def test_what_happens_just_before_the_answer_is_part_of_the_sweep(
 def test_a_sweep_goes_on_by_polling_when_the_watches_run_out(
     channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here a file is written in a folder that has no watch, just before the watcher begins to poll.
-
-    Nor does the kernel know who writes it, so that only a second round finds it unchanged.
-    """
+    """Here a file is written in a folder that has no watch, just before the watcher begins to poll."""
 
     class LatePollingSource(PollingSource):
         def __init__(self, *args: Any) -> None:
@@ -156,9 +151,8 @@ def test_a_sweep_goes_on_by_polling_when_the_watches_run_out(
     (tmp_path / "folder").mkdir()
     monkeypatch.setattr(FolderWatches, "add", add)
     monkeypatch.setattr(module, "PollingSource", LatePollingSource)
-    monkeypatch.setattr(scan, "is_being_written", lambda *_, **__: None)
     ours, _ = channels
-    watcher = watch(options(tmp_path))
+    watcher = watch(watch_options(tmp_path))
     ours.post([Allowance(10), Sweep(1)])
     *reports, answer = sweep(watcher, ours, 1)
     assert answer == SweepDone(1)
@@ -174,7 +168,7 @@ def test_a_step_is_short_however_long_a_scan_takes(channels: Ends, tmp_path: Pat
         (tmp_path / f"{number}").write_bytes(b"x")
     clock = Clock()
     clock.step = 0.02
-    with contextlib.closing(Watcher(theirs, options(tmp_path), clock)) as watcher:
+    with contextlib.closing(Watcher(theirs, watch_options(tmp_path), clock)) as watcher:
         ours.post([Allowance(1000)])
         assert watcher.run_once()
         assert sum(isinstance(message, FileFound) for message in receive_all(ours)) < 5
@@ -188,7 +182,7 @@ def test_a_folder_that_is_moved_in_is_reported_before_its_files(
     stage.mkdir()
     (stage / "file").write_bytes(b"x")
     ours, _ = channels
-    watcher = watch(options(top))
+    watcher = watch(watch_options(top))
     assert receive_all(ours) == [WatchStarted()]
     stage.rename(top / "in")
     ours.post([Allowance(10), Sweep(1)])
@@ -200,10 +194,10 @@ def test_a_folder_that_is_moved_in_is_reported_before_its_files(
 def test_polling_does_not_spin_without_an_allowance(
     watch: Callable[[WatchOptions], Watcher], tmp_path: Path
 ) -> None:
-    watcher = watch(options(tmp_path, polling=True))
+    watcher = watch(watch_options(tmp_path, polling=True))
     assert watcher.run_once()
-    assert watcher._source.has_pending
-    assert watcher._source.timeout(1e9) is None
+    assert watcher._sources[0].has_pending
+    assert watcher._sources[0].timeout(1e9) is None
 
 
 def test_remote_file_systems_are_polled(
@@ -215,10 +209,10 @@ def test_remote_file_systems_are_polled(
     ours, _ = channels
     mounts = f"1 1 0:1 / {tmp_path} rw - nfs4 server:/ rw\n"
     monkeypatch.setattr(module, "read_mountinfo", lambda: mounts)
-    watcher = watch(options(tmp_path))
-    text = "nfs4 file systems do not report all changes: polling"
+    watcher = watch(watch_options(tmp_path))
+    text = "nfs4 file systems do not report all changes: polling, too"
     assert receive_all(ours) == [Notice(30, text), WatchStarted()]
-    assert watcher._source.fileno() == -1
+    assert [type(source) for source in watcher._sources] == [EventSource, PollingSource]
 
 
 def test_a_sweep_reads_once_more_what_could_not_be_read_and_says_what_it_skipped(
@@ -228,7 +222,7 @@ def test_a_sweep_reads_once_more_what_could_not_be_read_and_says_what_it_skipped
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ours, _ = channels
-    watcher = watch(options(tmp_path))
+    watcher = watch(watch_options(tmp_path))
     ours.post([Allowance(1000), Sweep(1)])
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").write_bytes(b"x")
@@ -236,7 +230,7 @@ def test_a_sweep_reads_once_more_what_could_not_be_read_and_says_what_it_skipped
     def no_descriptor(*_: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(scan, "open_at", no_descriptor)
+    monkeypatch.setattr(scan, "open_folder", no_descriptor)
     assert sweep(watcher, ours, 1)[-1] == SweepDone(1, is_whole=False)
     monkeypatch.undo()
     ours.post([Sweep(2)])
@@ -281,7 +275,7 @@ def test_the_end_of_the_directory_is_reported_at_once(
     ours, _ = channels
     top = tmp_path / "above" / "top"
     (top / "LOGS").mkdir(parents=True)
-    watcher = watch(options(top))
+    watcher = watch(watch_options(top))
     ours.post([Allowance(10), Sweep(1)])
     sweep(watcher, ours, 1)
     assert watcher._top.timeout(0.0) is None, "it checks at intervals, for no reason"
@@ -289,8 +283,8 @@ def test_the_end_of_the_directory_is_reported_at_once(
     reports: list[FromWatcher] = []
     while not reports:
         assert watcher.run_once()
-        reports = [message for message in receive_all(ours) if not isinstance(message, Notice)]
-    assert reports == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
+        reports = [message for message in receive_all(ours) if isinstance(message, DirectoryGone)]
+    assert reports == [DirectoryGone(f"{top} has been removed, renamed, unmounted or replaced")]
 
 
 @pytest.mark.parametrize("kind", ["events", "polling", "once"])
@@ -298,7 +292,7 @@ def test_the_kernel_is_asked_about_the_directory_only_if_it_is_watched(
     watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
 ) -> None:
     (tmp_path / "LOGS").mkdir()
-    watcher = watch(options(tmp_path, kind == "once", kind == "polling"))
+    watcher = watch(watch_options(tmp_path, kind == "once", kind == "polling"))
     assert (watcher._top.timeout(0.0) is None) is (kind == "events")
 
 
@@ -311,7 +305,7 @@ def test_another_inode_means_another_directory_on_local_file_systems_only(
     ours, theirs = channels
     top, clock = tmp_path / "top", Clock()
     top.mkdir()
-    with contextlib.closing(Watcher(theirs, options(top), clock)) as watcher:
+    with contextlib.closing(Watcher(theirs, watch_options(top), clock)) as watcher:
         replace(top)
         clock.now += 10
         ours.post([Allowance(1)])
@@ -327,7 +321,7 @@ def test_the_end_of_the_directory_is_reported_once(
     ours, theirs = channels
     top, clock = tmp_path / "top", Clock()
     top.mkdir()
-    with contextlib.closing(Watcher(theirs, options(top, polling=kind == "polling"), clock)) as watcher:
+    with contextlib.closing(Watcher(theirs, watch_options(top, polling=kind == "polling"), clock)) as watcher:
         ours.post([Allowance(10)])
         for _ in range(3):
             clock.now += 10
@@ -338,5 +332,5 @@ def test_the_end_of_the_directory_is_reported_once(
             clock.now += 10
             ours.post([Allowance(1)])  # otherwise it would wait for an event
             assert watcher.run_once()
-        reports = [message for message in receive_all(ours) if not isinstance(message, (Notice, WatchStarted))]
-        assert reports == [DirectoryGone(f"{top} has been removed, renamed or unmounted")]
+        reports = [message for message in receive_all(ours) if isinstance(message, DirectoryGone)]
+        assert reports == [DirectoryGone(f"{top} has been removed, renamed, unmounted or replaced")]
