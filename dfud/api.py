@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections import deque
 from typing import Any, Union
 
+from dfud.core.text import escaped
 from dfud.errors import EXIT_LOCKED, EXIT_USAGE, DfudError, LockedError, UsageError
+from dfud.processes.own_command import OWN_COMMAND, own_environment
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -30,6 +31,9 @@ def upload(
     queue_max_size: float = 500,
     update_seconds: float = -1,
     use_polling_observer: bool = False,
+    state_dir: Path | None = None,
+    watchdog_lag_time: float = 0,
+    follow_links: bool = False,
     logger_stream_level: str | int = "warning",
     logger_file_level: str | int = "info",
     logger_file_path: Path | None = None,
@@ -50,6 +54,9 @@ def upload(
         "queue_max_size": queue_max_size,
         "update_seconds": update_seconds,
         "use_polling_observer": use_polling_observer,
+        "state_dir": state_dir,
+        "watchdog_lag_time": watchdog_lag_time,
+        "follow_links": follow_links,
         "logger_stream_level": logger_stream_level,
         "logger_file_level": logger_file_level,
         "logger_file_path": logger_file_path,
@@ -94,9 +101,7 @@ def download(
 def _run(command: str, directory: Path, config: Path, topic_name: str, options: dict[str, Any]) -> None:
     """Run a command in a process of its own, which leaves the caller's signals and threads alone."""
     args = [
-        sys.executable,
-        "-m",
-        "dfud",
+        *OWN_COMMAND,
         command,
         f"--config={os.fsdecode(config)}",
         f"--topic_name={topic_name}",
@@ -108,6 +113,7 @@ def _run(command: str, directory: Path, config: Path, topic_name: str, options: 
             args.append(f"--{name}={os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else value}")
     process = subprocess.Popen(
         [*args, "--", os.fsdecode(directory)],
+        env=own_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -129,7 +135,7 @@ def _show_output(process: subprocess.Popen[bytes]) -> str:
     last_lines: deque[str] = deque(maxlen=_MAX_SHOWN_LINES)
     assert process.stdout is not None
     for line in process.stdout:
-        text = line.decode("utf-8", "replace").rstrip("\n")
+        text = escaped(line.decode("utf-8", "replace").rstrip("\n"), keep="\t")
         print(text, flush=True)
         last_lines.append(text)
     process.stdout.close()

@@ -70,10 +70,9 @@ def read_files(
                     raise
                 files.pop(identity).close()  # the message claims an offset that no file system supports
                 continue
-            if spooled.is_complete:
+            if spooled.is_due(chunk) and spooled.verify():
                 del files[identity]
-                if spooled.verify():
-                    yield spooled.result(chunk)
+                yield spooled.result(chunk)
                 spooled.close()
     finally:
         for spooled in files.values():
@@ -87,6 +86,7 @@ class _SpooledFile:
         """Begin with no chunk of the version that `chunk` is of."""
         self._file = tempfile.SpooledTemporaryFile(spool_bytes)  # noqa: SIM115 (our owner calls `close`)
         self._assembly = Assembly(chunk.algorithm, chunk.size)
+        self._is_mixed = False  # all bytes were there, but not of one content: it is being sent again
 
     def close(self) -> None:
         """Delete the data."""
@@ -106,10 +106,9 @@ class _SpooledFile:
             self._file.write(chunk.data)
             assembly.add(chunk.offset, chunk.data)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all bytes are there and the digest is known."""
-        return self._assembly.is_whole
+    def is_due(self, chunk: Chunk) -> bool:
+        """Return whether the digest is to be verified, now that `chunk` was added."""
+        return self._assembly.is_whole and (not self._is_mixed or chunk.number == chunk.n_chunks)
 
     def verify(self) -> bool:
         """Return whether the bytes have their digest."""
@@ -118,7 +117,11 @@ class _SpooledFile:
             self._file.seek(offset)
             return self._file.read(length)
 
-        return self._assembly.verify(read)
+        is_right = self._assembly.verify(read)
+        if not is_right:
+            self._is_mixed = True
+            self._assembly.restart_hash()
+        return is_right
 
     def result(self, chunk: Chunk) -> TopicFile:
         """Return the file, open at its start; `chunk` is any chunk of it."""

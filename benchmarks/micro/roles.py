@@ -18,7 +18,8 @@ from typing import Any
 
 from benchmarks.datasets import KIB, Dataset, make
 from benchmarks.micro.timing import show
-from dfud.core.names import DEFAULT_UPLOAD_REGEX, name_filter
+from dfud.core.names import UploadFilter
+from dfud.core.version import FileStamp
 from dfud.files.scan import WatchedTree
 from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.completed.shards import ShardWriter
@@ -33,7 +34,11 @@ from dfud.uploading.producer import ProducerSettings, ProducerWorker
 from dfud.uploading.reporter import UploadReporter
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE
+from dfud.watch.before import FilesLeftBefore
+from dfud.watch.file_systems import FileSystems, read_mountinfo
+from dfud.watch.inspector import Inspector
 from dfud.watch.once import OnceSource
+from dfud.watch.readiness import Readiness
 
 _FILES = 20_000
 _CHUNK = 16384
@@ -97,7 +102,10 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 
 def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
-    for file in OnceSource(tree).ready_files():
+    file_systems = FileSystems(tree.directory, read_mountinfo())
+    inspector = Inspector(tree, Readiness(), file_systems.traits)
+    before = FilesLeftBefore(lambda messages: None, lambda n_files: "")
+    for file in OnceSource(tree, inspector, before).ready_files():
         if file is not None:
             batch.append(file)
         if len(batch) >= _BATCH:
@@ -113,7 +121,8 @@ def _find(ledger: Ledger, reporter: UploadReporter, packets: list[bytes]) -> lis
     for packet in packets:
         for message in links.WATCHER.decode_up(packet):
             assert isinstance(message, FileFound)
-            entry = ledger.on_found(message.version, message.by_event)
+            stamp = FileStamp(message.ctime_ns, message.inode)
+            entry = ledger.on_found(message.version, message.compare, stamp)
             if entry is not None:
                 reporter.on_enqueued(entry, time.monotonic())
         tasks = [task for _, task in ledger.dispatch()]
@@ -168,7 +177,7 @@ def main() -> None:
         folder = make(Dataset(_FILES, KIB), Path(work))
         logs = LogsFolder(work, "topic")
         os.makedirs(logs.path)
-        tree = WatchedTree(os.fsencode(folder), name_filter(DEFAULT_UPLOAD_REGEX), 0)
+        tree = WatchedTree(os.fsencode(folder), UploadFilter())
         ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
         reporter = UploadReporter(logging.getLogger("benchmark"))
         ring = Ring(2 * _FILES * KIB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from importlib import import_module
 import click
 
 from dfud import __version__
-from dfud.core.text import printable
+from dfud.core.text import LAYOUT, escaped
 from dfud.errors import EXIT_USAGE, DfudError, UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -83,15 +82,15 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
             signal.signal(signal.SIGINT, signal.default_int_handler)
         status = command.main(arguments, prog_name=name, standalone_mode=False)
     except DfudError as error:
-        print(f"{name}: {_line(str(error)) if isinstance(error, UsageError) else error}", file=sys.stderr)
+        print(f"{name}: {escaped(str(error), '' if isinstance(error, UsageError) else LAYOUT)}", file=sys.stderr)
         return error.exit_status
     except click.UsageError as error:
         message = " ".join(error.format_message().split())
         command_path = error.ctx.command_path if error.ctx else name
-        print(f"{name}: {_line(message)} (see {command_path} --help)", file=sys.stderr)
+        print(f"{name}: {escaped(message)} (see {command_path} --help)", file=sys.stderr)
         return EXIT_USAGE
     except click.ClickException as error:
-        print(f"{name}: {_line(error.format_message())}", file=sys.stderr)
+        print(f"{name}: {escaped(error.format_message())}", file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:
         if error.errno not in _EXHAUSTED:
@@ -102,8 +101,3 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
         print(f"{name}: interrupted", file=sys.stderr)
         return 1
     return status if isinstance(status, int) else 0
-
-
-def _line(text: str) -> str:
-    """Return `text` as one printable line, whatever names it contains."""
-    return printable(os.fsencode(text))

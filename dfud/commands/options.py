@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from dfud.core.names import DEFAULT_UPLOAD_REGEX
-
 _MAX_THREADS = 64
+_UPLOAD_REGEX_HELP = (
+    "It is matched from the start of the file's name or, if it has a / in it, of the path below DIR. "
+    "[default: all but hidden files, what is in hidden folders, and *.log]"
+)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -31,8 +34,10 @@ def check_topic(_context: click.Context, _parameter: click.Parameter, value: str
     return value
 
 
-def check_regex(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Return the regular expression. Raises BadParameter if it does not compile."""
+def check_regex(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the regular expression, or None if it was not given. Raises BadParameter if it does not compile."""
+    if value is None:
+        return None
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
@@ -64,10 +69,13 @@ def threads_option(what: str) -> Callable[[Command], Command]:
 
 
 def upload_regex_option(what: str) -> Callable[[Command], Command]:
-    """Return the option that selects files by their names; `what` is its help text."""
-    return option(
-        "--upload_regex", default=DEFAULT_UPLOAD_REGEX, callback=check_regex, show_default=True, help=what
-    )
+    """Return the option that selects files by their names or paths; `what` is its help text."""
+    return option("--upload_regex", metavar="REGEX", callback=check_regex, help=f"{what} {_UPLOAD_REGEX_HELP}")
+
+
+def follow_links_option(what: str) -> Callable[[Command], Command]:
+    """Return the option that follows links out of the directory; `what` is its help text."""
+    return option("--follow_links", is_flag=True, help=what)
 
 
 def update_option() -> Callable[[Command], Command]:
@@ -80,6 +88,23 @@ def update_option() -> Callable[[Command], Command]:
         show_default=True,
         help='Seconds between dots (".") that show that the program is alive; -1 for none.',
     )
+
+
+def state_dir_option() -> Callable[[Command], Command]:
+    """Return the option for where LOGS is."""
+    return option(
+        "--state_dir",
+        metavar="DIR2",
+        callback=_check_state_dir,
+        help="Folder in which LOGS is, instead of DIR: for a DIR that is read-only or must stay as it is.",
+    )
+
+
+def _check_state_dir(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the folder. Raises BadParameter if it does not exist."""
+    if value is not None and not os.path.isdir(value):
+        raise click.BadParameter(f"{value} is not a folder; give one that exists")
+    return value
 
 
 def logger_options(log_file: str) -> Callable[[Command], Command]:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import click
 
 from dfud.commands.main import CONTEXT
-from dfud.commands.options import check_topic, option
+from dfud.commands.options import check_topic, option, state_dir_option
+from dfud.core.text import escaped
 from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder, topics
+from dfud.logs.owner import check_owner
 from dfud.logs.session import RunState
 from dfud.logs.status import TopicStatus, topic_status
 
@@ -27,40 +29,43 @@ _MAX_BAD_ROWS = 10
 @click.command(context_settings=CONTEXT)
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--topic_name", metavar="TOPIC", callback=check_topic, help="Show this topic only.")
+@state_dir_option()
 @option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-def status(directory: str, topic_name: str | None, as_json: bool) -> int:
+def status(directory: str, topic_name: str | None, state_dir: str | None, as_json: bool) -> int:
     """Show what was uploaded from DIR and what remains to be sent.
 
     It reads DIR/LOGS only: no broker is contacted and nothing is written, so it can be run at any time. The tables
     of a running uploader are at most 5 seconds old. Exit status: 0 success; 2 DIR has no LOGS.
     """
     try:
-        known = topics(directory)
+        logs = LogsFolder(directory, "", state_dir)
+        known = topics(logs)
+        check_owner(logs)
         if topic_name is not None and topic_name not in known:
             raise UsageError(
                 f"nothing was uploaded from {directory} to topic {topic_name}; "
                 f"LOGS has tables for {', '.join(known) or 'no topic'}"
             )
         chosen = known if topic_name is None else [topic_name]
-        statuses = [topic_status(LogsFolder(directory, topic)) for topic in chosen]
+        statuses = [topic_status(LogsFolder(directory, topic, state_dir)) for topic in chosen]
     except OSError as error:
-        raise UsageError(_explain(directory, error)) from None
+        raise UsageError(_explain(directory, state_dir, error)) from None
     if as_json:
         click.echo(json.dumps({"topics": [_as_json(topic) for topic in statuses]}, indent=2))
     elif statuses:
-        click.echo("\n\n".join("\n".join(_lines(topic)) for topic in statuses))
+        click.echo("\n\n".join("\n".join(map(escaped, _lines(topic))) for topic in statuses))
     else:
-        click.echo(f"nothing has been uploaded from {directory} yet")
+        click.echo(escaped(f"nothing has been uploaded from {directory} yet"))
     return EXIT_OK
 
 
-def _explain(directory: str, error: OSError) -> str:
+def _explain(directory: str, state_dir: str | None, error: OSError) -> str:
     path = error.filename or directory
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return f"cannot read {path}: {error.strerror}"
     if not os.path.isdir(directory):
         return f"{directory} is not a directory; give the directory that is uploaded"
-    return f"{directory} has no LOGS: dfud has not uploaded anything from it"
+    if not isinstance(error, FileNotFoundError):
+        return f"cannot read {path}: {error.strerror}"
+    return f"{state_dir or directory} has no LOGS: dfud has not uploaded anything from it"
 
 
 def _lines(topic: TopicStatus) -> Iterator[str]:

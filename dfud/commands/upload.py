@@ -12,8 +12,10 @@ from dfud import __version__
 from dfud.commands.main import CONTEXT
 from dfud.commands.options import (
     check_topic,
+    follow_links_option,
     logger_options,
     option,
+    state_dir_option,
     threads_option,
     update_option,
     upload_regex_option,
@@ -40,13 +42,19 @@ def _check_positive(_context: click.Context, _parameter: click.Parameter, value:
     return value
 
 
+def _check_not_negative(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise click.BadParameter(f"{value} is not a number of seconds from 0 on")
+    return value
+
+
 @click.command(context_settings=CONTEXT)
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to produce to.")
 @option("--upload_existing", is_flag=True, help="Upload the files that are already there, too.")
 @threads_option("Number of chunkers and producers that work side by side.")
-@upload_regex_option("Only files whose names match this regular expression are uploaded.")
+@upload_regex_option("Only files that match this regular expression are uploaded.")
 @option(
     "--chunk_size",
     type=int,
@@ -70,6 +78,17 @@ def _check_positive(_context: click.Context, _parameter: click.Parameter, value:
     is_flag=True,
     help="Poll for new files: for file systems without inotify, such as NFS and CIFS.",
 )
+@state_dir_option()
+@option(
+    "--watchdog_lag_time",
+    metavar="SECONDS",
+    type=float,
+    default=0,
+    callback=_check_not_negative,
+    show_default=True,
+    help="How long a file must have been quiet before it is taken.",
+)
+@follow_links_option("Also upload files outside DIR that links in DIR lead to.")
 @logger_options("DataFileUploadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")
 def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:

@@ -9,7 +9,14 @@ import click
 
 from dfud import __version__
 from dfud.commands.main import CONTEXT
-from dfud.commands.options import check_topic, option, threads_option, upload_regex_option
+from dfud.commands.options import (
+    check_topic,
+    follow_links_option,
+    option,
+    state_dir_option,
+    threads_option,
+    upload_regex_option,
+)
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
 from dfud.processes.console import open_standard_files
@@ -22,7 +29,9 @@ from dfud.verifying.run import verify as run_verify
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
 @option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to compare with.")
 @threads_option("Number of processes that share the topic's partitions.")
-@upload_regex_option("Only files whose names match this regular expression are verified.")
+@upload_regex_option("Only files that match this regular expression are verified.")
+@follow_links_option("Also verify files outside DIR that links in DIR lead to.")
+@state_dir_option()
 @option("--json", is_flag=True, help="Print one JSON object, for machines.")
 @option(
     "--print0",

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar, Union
 from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
 from dfud.core.text import counted
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 
 # A quoted field holds at most one path of PATH_MAX bytes, each of which might be a line break.
 _MAX_LINES_PER_ROW = 4096
@@ -35,6 +35,8 @@ class InProgressRow(NamedTuple):
     n_chunks_to_send: int
     chunks_to_send: str  # the text form of a `RangeSet`
     started: str  # ISO 8601 with the UTC offset
+    ctime_ns: int = 0  # of the file that the delivered chunks were read from; 0 if unknown
+    inode: int = 0  # likewise
 
 
 class CompletedRow(NamedTuple):
@@ -72,7 +74,14 @@ def version_of(row: AnyRow) -> FileVersion:
     return FileVersion(os.fsencode(row.rel_filepath), row.size, row.mtime_ns)
 
 
-def in_progress_row(version: FileVersion, chunk_size: int, delivered: RangeSet, started: str) -> InProgressRow:
+def stamp_of(row: InProgressRow) -> FileStamp:
+    """Return the stamp of the file that the delivered chunks of `row` were read from."""
+    return FileStamp(row.ctime_ns, row.inode)
+
+
+def in_progress_row(
+    version: FileVersion, chunk_size: int, delivered: RangeSet, started: str, stamp: FileStamp = UNKNOWN_STAMP
+) -> InProgressRow:
     """Return the row of a file of which the chunks in `delivered` were acknowledged."""
     n_chunks = count_chunks(version.size, chunk_size)
     n_delivered = len(delivered)
@@ -86,6 +95,7 @@ def in_progress_row(version: FileVersion, chunk_size: int, delivered: RangeSet, 
         n_chunks - n_delivered,
         str(delivered.missing(n_chunks)) if n_delivered else ("1" if n_chunks == 1 else f"1-{n_chunks}"),
         started,
+        *stamp,
     )
 
 
@@ -123,7 +133,8 @@ def _read(
     lines: Iterable[str], kind: type[Row], check: Callable[[Sequence[str]], Row], first: int = 1
 ) -> Iterator[Row | BadRow]:
     fields = kind._fields
-    order: list[int] | None = None  # of the columns, if it is not ours
+    required = len(fields) - len(kind._field_defaults)  # columns; tables of earlier versions lack the others
+    order: list[int] | None = None  # of the columns, if it is not ours; -1 for one that the table lacks
     source = _Lines(lines)
     number = first - 1
     for line in source:
@@ -134,8 +145,10 @@ def _read(
             continue  # an empty line
         if fields[0] in line:
             names = [cell.lstrip(_BOM) for cell in cells]
-            if set(fields) <= set(names):
-                order = None if tuple(names) == fields else [names.index(field) for field in fields]
+            if set(fields[:required]) <= set(names):
+                order = None
+                if tuple(names) != fields:
+                    order = [names.index(field) if field in names else -1 for field in fields]
                 continue
         try:
             row = check(_ordered(cells, order, len(fields)))
@@ -151,7 +164,7 @@ def _ordered(cells: Sequence[str], order: list[int] | None, columns: int) -> Seq
     if not cells:
         raise ValueError("it is not CSV, or a quote is not closed")
     if order is not None and len(cells) > max(order):
-        return [cells[at] for at in order]
+        return [cells[at] if at >= 0 else "0" for at in order]
     if len(cells) != columns:
         raise ValueError(f"it has {counted(len(cells), 'column')} instead of {columns}")
     return cells
@@ -199,7 +212,7 @@ class _Lines:
 
 
 def _in_progress(cells: Sequence[str]) -> InProgressRow:
-    path, size, mtime_ns, chunk_size, n_chunks, delivered, to_send, chunks, started = cells
+    path, size, mtime_ns, chunk_size, n_chunks, delivered, to_send, chunks, started, ctime_ns, inode = cells
     row = InProgressRow(
         checked_path(path),
         _count("size", size),
@@ -210,6 +223,8 @@ def _in_progress(cells: Sequence[str]) -> InProgressRow:
         _count("n_chunks_to_send", to_send),
         chunks,
         started,
+        _integer("ctime_ns", ctime_ns),
+        _count("inode", inode),
     )
     _check_chunks(row)
     missing = RangeSet.parse(chunks)

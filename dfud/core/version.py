@@ -1,4 +1,8 @@
-"""One version of one file: its path, size and modification time, and the names derived from them."""
+"""One version of one file: its path, size and modification time, and the names derived from them.
+
+A file can be written and keep its size and modification time, or be replaced by another one of the same. Its
+`FileStamp` shows that.
+"""
 
 from __future__ import annotations
 
@@ -27,3 +31,19 @@ class FileVersion(NamedTuple):
         With 128 bits, two versions among a million share an identity in one of 10^26 directories.
         """
         return xxhash.xxh3_128_digest(self._text())
+
+
+class FileStamp(NamedTuple):
+    """What differs once a file was written or replaced, even if its size and mtime were put back; 0 is unknown."""
+
+    ctime_ns: int  # ns since 1970-01-01 UTC
+    inode: int
+
+    def differs_from(self, other: FileStamp) -> bool:
+        """Return whether the file may have changed between the two; what either does not know does not count."""
+        if self == other:
+            return False
+        return any(ours != theirs and ours and theirs for ours, theirs in zip(self, other))
+
+
+UNKNOWN_STAMP = FileStamp(0, 0)

@@ -7,6 +7,9 @@ import select
 from collections import deque
 
 from dfud.core.chunking import count_chunks
+from dfud.files.lease_break import lease_break_s
+from dfud.files.links import LinkPolicy
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.messages import (
     ChunkerToProducer,
     FileChanged,
@@ -33,6 +36,7 @@ _BATCH_MESSAGES = 64
 _MAX_OPEN_FILES = 4  # of more than one run, read in turn so that none holds up the others
 _RESERVE_RETRY_INTERVAL_S = 0.5
 _GONE = (errno.ENOENT, errno.ENOTDIR)
+_LEASED = "it is held by a lease of another program (a file server's oplock?)"
 
 
 def run(
@@ -43,10 +47,11 @@ def run(
     ring: Ring,
     dir_fd: int,
     wire: WireFormat,
+    links: LinkPolicy,
 ) -> None:
     """Run the chunker process until it is asked to exit; files are read below the open directory `dir_fd`."""
     init_worker(name, supervisor_pid)
-    chunker = Chunker(to_supervisor, to_producer, ring, dir_fd, wire)
+    chunker = Chunker(to_supervisor, to_producer, ring, dir_fd, wire, links)
     try:
         while chunker.run_once():
             pass
@@ -64,6 +69,7 @@ class Chunker:
         ring: Ring,
         dir_fd: int,
         wire: WireFormat,
+        links: LinkPolicy = DEFAULT_LINKS,
     ) -> None:
         """`dir_fd` is the open directory that the paths of the tasks are relative to."""
         self._supervisor = to_supervisor
@@ -71,6 +77,7 @@ class Chunker:
         self._ring = ring
         self._dir_fd = dir_fd
         self._wire = wire
+        self._links = links
         self._run_bytes = min(MAX_RUN_BYTES, ring.capacity // 4)
         self._small: deque[FileTask] = deque()  # files of at most one run
         self._large: deque[FileTask] = deque()
@@ -112,7 +119,8 @@ class Chunker:
         n_chunks = count_chunks(task.version.size, task.chunk_size)
         if task.to_send == ((1, n_chunks),) and n_chunks <= MAX_CHUNKS_PER_RUN:
             try:
-                self._add_run(self._wire.reading.read_whole(task, self._ring, self._reserve, self._dir_fd))
+                run = self._wire.reading.read_whole(task, self._ring, self._reserve, self._dir_fd, self._links)
+                self._add_run(run)
             except (OSError, VersionChangedError) as error:
                 self._report_failure(task, error)
             else:
@@ -124,7 +132,7 @@ class Chunker:
 
     def _open_file(self, task: FileTask) -> FileReader | None:
         try:
-            return self._wire.reading(task, self._ring, self._run_bytes, self._dir_fd)
+            return self._wire.reading(task, self._ring, self._run_bytes, self._dir_fd, self._links)
         except (OSError, VersionChangedError) as error:
             self._report_failure(task, error)
             return None
@@ -152,12 +160,14 @@ class Chunker:
         elif task.known_digest == run.xxh3_128:
             self._reports.append(FileUnchanged(task.token))
         else:
-            self._reports.append(FileChanged(task.token, task.version, being_written=False))
+            self._reports.append(FileChanged(task.token, task.version, False, reader.stamp))
         return False
 
     def _report_failure(self, task: FileTask, error: OSError | VersionChangedError) -> None:
         if isinstance(error, VersionChangedError):
-            self._reports.append(FileChanged(task.token, error.version, error.being_written))
+            self._reports.append(FileChanged(task.token, error.version, error.being_written, error.stamp))
+        elif error.errno == errno.EAGAIN:
+            self._reports.append(FileUnreadable(task.token, False, _LEASED, lease_break_s()))
         else:
             gone = error.errno in _GONE
             self._reports.append(FileUnreadable(task.token, gone, error.strerror or str(error)))

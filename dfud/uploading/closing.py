@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from dfud.core.text import counted, printable
+from dfud.core.text import counted
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 from dfud.logs.completed.consolidation import append_shards
+from dfud.logs.layout import LogsFolder
 from dfud.uploading.context import UploadContext
 from dfud.uploading.in_progress_writer import InProgressWriter
+from dfud.uploading.reporter import log_undelivered
 from dfud.uploading.session import end_session
 
 
@@ -18,36 +21,55 @@ class Outcome(NamedTuple):
     abandoned: bool  # ended before everything was delivered or had failed
     left_over: bool  # there are files that the next run must find, as this one did not add them
     unrecorded: int  # rows of the completed table that are not on disk
+    n_left: int = 0  # files that this run should have sent and has not, and that no table has; each was named
+    is_whole: bool = True  # no folder was skipped because it could not be read
+    directory_gone: bool = False
+    is_displaced: bool = False  # another process uploads from here now, and LOGS is its own
 
 
 def close_run(context: UploadContext, table: InProgressWriter, outcome: Outcome) -> int:
     """Write the tables for the last time, log what was not delivered, and return the exit status."""
-    log, folder = context.log, context.folder
+    log = context.log
     table.write()
     undelivered = context.ledger.undelivered
-    for entry in undelivered:
-        log.error(f"{printable(entry.version.path)} not delivered: {entry.failure}")
+    log_undelivered(undelivered, log)
     incomplete = table.is_failing or outcome.unrecorded > 0  # some of what is on the topic is in no table
-    if not outcome.abandoned:
+    if not (outcome.abandoned or outcome.is_displaced):
         error = _merge_shards(context)
         if error is not None:
             log.error(f"cannot merge the completed tables: {error}; the next run retries")
             incomplete = True
-        if not incomplete:  # otherwise the next run checks all that has changed since this one began
-            end_session(context.session, context.since_ns if outcome.left_over else None, log)
-    if undelivered:
-        it_stays = "it stays" if len(undelivered) == 1 else "they stay"
-        log.error(
-            f"{counted(len(undelivered), 'file')} could not be delivered; {it_stays} in {folder.in_progress}"
-        )
-    elif incomplete:
-        log.error("some tables could not be written: the next run may send again what they lack")
-    elif outcome.abandoned:
-        log.error("ended before everything was delivered")
-    else:
+    reasons = list(_reasons(context.folder, outcome, len(undelivered), incomplete))
+    for reason in reasons:
+        log.error(reason)
+    if not reasons:
         log.info("all files detected are on the topic and recorded")
-        return EXIT_OK
-    return EXIT_UNDELIVERED
+    if not (outcome.abandoned or incomplete):
+        # Otherwise the next run checks all that has changed since this one began.
+        end_session(context.session, context.since_ns if outcome.left_over else None, log)
+    return EXIT_UNDELIVERED if reasons else EXIT_OK
+
+
+def _reasons(folder: LogsFolder, outcome: Outcome, n_undelivered: int, incomplete: bool) -> Iterator[str]:
+    """Yield a line for each reason why not all that should be on the topic is there and recorded."""
+    if n_undelivered:
+        it_stays = "it stays" if n_undelivered == 1 else "they stay"
+        yield f"{counted(n_undelivered, 'file')} could not be delivered; {it_stays} in {folder.in_progress}"
+    elif incomplete:
+        yield "some tables could not be written: the next run may send again what they lack"
+    elif outcome.is_displaced:
+        yield "another dfud uploads from here now: it may send again what this run could not record"
+    elif outcome.abandoned:
+        yield "ended before everything was delivered"
+    if outcome.n_left:
+        was, them = ("was", "it") if outcome.n_left == 1 else ("were", "them")
+        yield f"{counted(outcome.n_left, 'file')} {was} left: see above; the next run sends {them}"
+    if not outcome.is_whole:
+        yield "some folders could not be read: see above; the next run tries again"
+    if outcome.directory_gone:
+        yield f"{folder.directory} is gone: what was not detected before is not uploaded"
+    elif outcome.left_over and not outcome.n_left and outcome.is_whole:
+        yield "not everything could be recorded: see above; the next run looks for it"
 
 
 def _merge_shards(context: UploadContext) -> OSError | None:

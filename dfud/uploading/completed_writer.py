@@ -47,7 +47,7 @@ class CompletedWriter:
     def due_at(self, hurry: bool) -> float | None:
         """Return when to write (s, monotonic), or None if no row waits; sooner in a `hurry`, unless it fails."""
         if not self._shards.waiting:
-            return None
+            return self._write_at if self._shards.is_displaced else None
         return min(self._write_at, self._hurry_at) if hurry and not self._has_failed else self._write_at
 
     def write_due(self, now: float, hurry: bool) -> None:
@@ -60,9 +60,15 @@ class CompletedWriter:
         elif self._shards.fills_a_shard and not self._has_failed:
             self._write(now, whole_shards=True)
 
+    def check(self, now: float) -> None:
+        """Write the present shard again if it was removed or replaced."""
+        self._shards.check()
+        if self._shards.is_displaced:
+            self._write(now)
+
     def write_all(self, now: float) -> None:
         """Write all rows that wait."""
-        if self._shards.waiting:
+        if self._shards.waiting or self._shards.is_displaced:
             self._write(now)
             ended = self._clock()
             self._hurry_at = ended + _HURRY_FACTOR * (ended - now)

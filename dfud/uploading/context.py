@@ -6,6 +6,7 @@ import logging
 from typing import NamedTuple
 
 from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
 from dfud.uploading.ledger import Ledger
@@ -21,3 +22,4 @@ class UploadContext(NamedTuple):
     ledger: Ledger
     completed: CompletedIndex  # of what is completed; the ledger looks digests up in it
     log: logging.Logger
+    keeper: LogsKeeper

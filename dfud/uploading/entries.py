@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.lane_loads import LaneLoads
 from dfud.uploading.retry_schedule import RetrySchedule
 
 _MIN_PAUSE_S, _MAX_PAUSE_S = 1.0, 30.0  # before a file is tried again; doubled with each attempt
+_MAX_RETRIES_PER_S = 200  # of all paused files together, so that many of them leave the others their share
 
 
 class Entries:
@@ -29,6 +30,7 @@ class Entries:
         self.waiting_large: OrderedDict[int, Entry] = OrderedDict()
         self.retries = RetrySchedule()  # of the paused entries
         self.last_tries: dict[int, Entry] = {}  # paused after two or more attempts, by token
+        self.unreadable: dict[int, Entry] = {}  # paused as they could not be read at the first attempt, by token
         self.loads = LaneLoads(n_lanes)
         self.n_ended = 0  # entries in a state of ENDED
         self.changed = False  # since this was last set to False, in a way that the in-progress table shows
@@ -46,10 +48,17 @@ class Entries:
         return self.latest.get(entry.version.path) is not entry
 
     def add(
-        self, version: FileVersion, chunk_size: int, started: str, after: Entry | None, identity: bytes = b""
+        self,
+        version: FileVersion,
+        stamp: FileStamp,
+        chunk_size: int,
+        started: str,
+        after: Entry | None,
+        identity: bytes = b"",
     ) -> Entry:
         """Add and return an entry in no queue yet, `after` an earlier one for the same path."""
         entry = Entry(self._next_token, version, chunk_size, started, identity)
+        entry.stamp = stamp
         if after is not None:
             entry.lane = after.lane
         self._next_token += 1
@@ -93,7 +102,8 @@ class Entries:
     def pause(self, entry: Entry, attempts: int, now: float) -> None:
         """Pause `entry` after an attempt that failed, and `attempts` that had failed before."""
         entry.attempts = attempts + 1
-        self.pause_until(entry, now + min(_MIN_PAUSE_S * 2 ** min(attempts, 10), _MAX_PAUSE_S))
+        pause_s = min(_MIN_PAUSE_S * 2 ** min(attempts, 10), _MAX_PAUSE_S)
+        self.pause_until(entry, now + max(pause_s, len(self.retries) / _MAX_RETRIES_PER_S))
 
     def pause_until(self, entry: Entry, time: float) -> None:
         """Pause `entry` until `time` (s, monotonic)."""
@@ -102,6 +112,8 @@ class Entries:
         self.retries.add(entry.token, time)
         if entry.attempts > 1:
             self.last_tries[entry.token] = entry
+        elif entry.failure:
+            self.unreadable[entry.token] = entry
 
     def end(self, entry: Entry, state: State, reason: str) -> None:
         """Move `entry` to HELD or FAILED."""
@@ -128,6 +140,7 @@ class Entries:
         elif state is State.PAUSED:
             self.retries.discard(entry.token)
             self.last_tries.pop(entry.token, None)
+            self.unreadable.pop(entry.token, None)
         if state in ENDED:
             self.n_ended -= 1
         if state in WITH_LANE:

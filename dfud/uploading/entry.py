@@ -6,7 +6,7 @@ import enum
 
 from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileVersion
 from dfud.messages import FileTask, Ranges
 
 SMALL_FILE_BYTES = 1 << 20  # a chunker reads files up to this size one after another, larger ones in turn
@@ -32,8 +32,9 @@ class Entry:
     """One version of one file; only the ledger changes it."""
 
     __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "known_digest", "lane", "mixed",
-        "n_chunks", "recheck", "seen_again", "started", "state", "token", "version",
+        "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "known_digest", "lane",
+        "lease_ends", "mixed", "n_chunks", "named", "recheck", "seen_again", "stamp", "started", "state", "token",
+        "tried_last", "version",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,7 @@ class Entry:
         """Create an entry in no queue; `identity` is that of `version`, if the caller has computed it already."""
         self.token = token
         self.version = version
+        self.stamp = UNKNOWN_STAMP  # of the newest report; nothing that is `delivered` was read before it
         self.identity = identity or version.identity()
         self.chunk_size = chunk_size  # bytes
         self.n_chunks = count_chunks(version.size, chunk_size)
@@ -59,7 +61,10 @@ class Entry:
         self.mixed = False
         self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
         self.failure = ""  # why it ended, or why the last attempt failed
+        self.named = ""  # the last `failure` that was logged
         self.attempts = 0  # that have failed
+        self.tried_last = False  # or will be, as the program is to end
+        self.lease_ends = 0.0  # s, monotonic: until then it is waited for another program's lease; 0 for none
 
     @property
     def is_small(self) -> bool:
@@ -74,8 +79,10 @@ class Entry:
     def task(self) -> FileTask:
         """Return the task for a chunker."""
         to_send: Ranges = ((1, self.n_chunks),)
+        stamp = UNKNOWN_STAMP
         if self.known_digest:
             to_send = ()
         elif self.acked:
             to_send = self.acked.missing(self.n_chunks).ranges()
-        return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest)
+            stamp = self.stamp
+        return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest, stamp)

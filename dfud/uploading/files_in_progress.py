@@ -89,6 +89,10 @@ class FilesInProgress:
         self._progress.report_due(now)
         self._completed.write_due(now, hurry)
 
+    def check_shard(self, now: float) -> None:
+        """Write the present shard again if it was removed or replaced."""
+        self._completed.check(now)
+
     def write_all(self, now: float) -> None:
         """Report all progress and write all rows."""
         self._progress.report()

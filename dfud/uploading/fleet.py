@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dfud.errors import WorkerError
+from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.layout import LogsFolder
-from dfud.messages import Drain, Sweep
+from dfud.messages import Drain, LogsReplaced, ShardsDisturbed, Sweep
 from dfud.processes.workers import Worker, WorkerPool
 from dfud.uploading.lanes import Lane, WatcherProcess, start_watcher
 from dfud.watch.watcher import WatchOptions
@@ -42,6 +43,11 @@ class Fleet:
         """All workers."""
         return [self.watcher, *(worker for lane in self.lanes for worker in lane.workers)]
 
+    @property
+    def shard_copies(self) -> list[ShardCopy]:
+        """Copies of all shards of this run."""
+        return [copy for lane in self.lanes for copy in lane.copies]
+
     def lane_of(self, worker: AnyWorker) -> Lane:
         """Return the lane of a chunker or producer."""
         return next(lane for lane in self.lanes if worker in lane.workers)
@@ -57,14 +63,29 @@ class Fleet:
         """Remember that the last sweep is done: no other watcher needs to repeat it."""
         self._swept = True
 
-    def replace_watcher(self, moved_in: tuple[bytes, ...]) -> WatcherProcess:
+    def on_logs_replaced(self) -> None:
+        """Let the watcher know which folder is LOGS now."""
+        self._watch = self._watch._replace(logs=self._folder.identity)
+        self.watcher.channel.post([LogsReplaced(*self._folder.identity)])
+
+    def check_shards(self) -> None:
+        """Let the producers look whether the shards that they write are in place."""
+        for lane in self.lanes:
+            lane.producer.channel.post([ShardsDisturbed()])
+
+    def replace_watcher(self, moved_in: tuple[bytes, ...], set_back_ns: int = 0) -> WatcherProcess:
         """Start another watcher in the place of one that has died.
 
-        Its first scan finds what happened meanwhile, also in the folders `moved_in`, whose files may look old.
+        Its first scan finds what happened meanwhile, also in the folders `moved_in`, whose files may look old, and
+        after the clock was set back by `set_back_ns`.
         """
         self._pool.close(self.watcher.channel)
-        self._watch = self._watch._replace(moved_in=moved_in)
-        self.watcher = self._start_watcher(self._pool, self._watch)
+        watch = self._watch._replace(
+            moved_in=moved_in,
+            since_ns=self._watch.since_ns - set_back_ns,
+            compare_since_ns=self._watch.compare_since_ns - set_back_ns,
+        )
+        self.watcher = self._start_watcher(self._pool, watch)
         if self._draining and not self._swept:
             self.watcher.channel.post([Sweep(1)])
         return self.watcher
@@ -72,7 +93,8 @@ class Fleet:
     def replace_lane(self, lane: Lane) -> None:
         """Start both workers of `lane` anew after its producer has died; WorkerError if LOGS cannot be read."""
         try:
-            first_shard = self._folder.next_sequence()
+            known = max((copy.last_sequence for copy in lane.copies), default=0)  # LOGS may have been removed
+            first_shard = max(self._folder.next_sequence(), known + 1)
         except OSError as error:
             raise WorkerError(f"cannot read {self._folder.path}: {error.strerror}; ending") from None
         lane.replace_both(first_shard)

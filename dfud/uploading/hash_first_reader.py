@@ -12,8 +12,10 @@ import hashlib
 
 import xxhash
 
+from dfud.files.links import LinkPolicy
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.messages import FileTask, RunReady
-from dfud.uploading.file_reader import FileReader, Reserve, version_changed_error
+from dfud.uploading.file_reader import FileReader, Reserve, was_touched
 from dfud.uploading.ring import Ring
 
 _MAX_STEP_BYTES = 1 << 20  # that are hashed in advance in one step
@@ -22,12 +24,13 @@ _MAX_STEP_BYTES = 1 << 20  # that are hashed in advance in one step
 class HashFirstReader(FileReader):
     """Reads the file of one task; `sha512` is set before the first run is returned, if any is to be sent."""
 
-    def __init__(self, task: FileTask, ring: Ring, run_bytes: int, dir_fd: int) -> None:
+    def __init__(
+        self, task: FileTask, ring: Ring, run_bytes: int, dir_fd: int, links: LinkPolicy = DEFAULT_LINKS
+    ) -> None:
         """Open the file; see `FileReader`."""
-        super().__init__(task, ring, run_bytes, dir_fd)
+        super().__init__(task, ring, run_bytes, dir_fd, links)
         self._sha512_hash = hashlib.sha512()
         self._hashed = 0  # bytes of the first reading
-        self._expected = ""  # xxh3_128 of the first reading
         self._is_hashed = not task.to_send
 
     def step(self, reserve: Reserve) -> RunReady | None:
@@ -39,7 +42,8 @@ class HashFirstReader(FileReader):
         self._sha512_hash.update(view)
         self._hashed += len(view)
         if self._hashed == self.task.version.size:
-            self._expected = self._file_digest()
+            was_touched(self._descriptor, self._status, self.task.version)  # if it has changed, that is known now
+            self._expected = self._hash.hexdigest()
             self.sha512 = self._sha512_hash.digest()
             self._hash = xxhash.xxh3_128()
             self._is_hashed = True
@@ -53,9 +57,3 @@ class HashFirstReader(FileReader):
     @staticmethod
     def _sha512(view: memoryview) -> bytes:
         return hashlib.sha512(view).digest()
-
-    def _file_digest(self) -> str:
-        digest = super()._file_digest()
-        if self._expected and digest != self._expected:
-            raise version_changed_error(self._descriptor, self.task.version)  # of the same size and mtime
-        return digest

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
+from dfud.files.open_folder import is_same_file
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.uploading.ledger import Ledger
@@ -31,12 +33,27 @@ class InProgressWriter:
         self._log = log
         self._clock = clock
         self._next_write = 0.0
+        self._present: os.stat_result | None = None  # of the table, as it was written
+        self._is_stopped = False
         self.is_failing = False  # the last write failed: the table is not up to date
 
     @property
     def due(self) -> float | None:
         """When the table is to be written (s, monotonic), or None while nothing has changed."""
         return self._next_write if self._ledger.changed else None
+
+    def write_if_displaced(self) -> None:
+        """Write the table if it is no longer the one that was written last."""
+        try:
+            status = self._folder.stat(self._folder.in_progress)
+        except OSError:  # LOGS is missing
+            status = None
+        if status is None or self._present is None or not is_same_file(status, self._present):
+            self.write()
+
+    def stop(self) -> None:
+        """Never write the table again, as it is another process's now."""
+        self._is_stopped = self.is_failing = True
 
     def write_if_due(self, now: float) -> None:
         """Write the table if something has changed and the last write was long enough ago."""
@@ -47,9 +64,12 @@ class InProgressWriter:
         """Write the table; if that fails, log it once, and let `write_if_due` retry."""
         began = self._clock()
         self._ledger.changed = False
+        if self._is_stopped:
+            return
         path = self._folder.in_progress
         try:
             write_in_progress_table(self._folder, self._ledger.rows())
+            self._present = self._folder.stat(path)
         except OSError as error:
             self._ledger.changed = True
             if not self.is_failing:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dfud.files.links import LinkPolicy
+from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
 from dfud.messages import (
@@ -32,6 +34,7 @@ class LaneSettings(NamedTuple):
 
     folder: LogsFolder
     dir_fd: int  # descriptor of the open directory
+    links: LinkPolicy
     ring_bytes: int
     producer: ProducerSettings
 
@@ -44,6 +47,7 @@ class Lane:
         self.number = number
         self._pool = pool
         self._settings = settings
+        self.copies: list[ShardCopy] = []  # of the shards of each producer that this lane has had
         self._start_both(first_shard)
 
     def _start_both(self, first_shard: int) -> None:
@@ -51,22 +55,26 @@ class Lane:
         self._chunker_end, self._producer_end = Channel.pair(links.LANE)
         self._pool.close_in_children(self._chunker_end)
         self._pool.close_in_children(self._producer_end)
-        shards = ShardWriter(self._settings.folder, self.number, first_shard)
+        copy = ShardCopy(self._settings.folder, self.number)
+        self.copies.append(copy)
+        self._pool.close_in_children(copy)
+        shards = ShardWriter(self._settings.folder, self.number, first_shard, copy)
         self.producer = self._pool.start(
             f"producer-{self.number}",
             links.PRODUCER,
             producer.run,
             (self._producer_end, self._ring, shards, self._settings.producer),
-            keep_open=[self._producer_end],
+            keep_open=[self._producer_end, copy],
         )
         self._start_chunker()
 
     def _start_chunker(self) -> None:
+        settings = self._settings
         self.chunker = self._pool.start(
             f"chunker-{self.number}",
             links.CHUNKER,
             chunker.run,
-            (self._chunker_end, self._ring, self._settings.dir_fd, self._settings.producer.wire),
+            (self._chunker_end, self._ring, settings.dir_fd, settings.producer.wire, settings.links),
             keep_open=[self._chunker_end],
         )
 
@@ -86,6 +94,7 @@ class Lane:
         self.chunker.process.join()
         for item in (self.chunker.channel, self.producer.channel, self._chunker_end, self._producer_end):
             self._pool.close(item)
+        self.copies[-1].is_growing = False
         self._start_both(first_shard)
 
 

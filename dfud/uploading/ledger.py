@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from dfud.core.ranges import RangeSet
-from dfud.core.tables import InProgressRow, in_progress_row, version_of
-from dfud.core.version import FileVersion
+from dfud.core.tables import InProgressRow, in_progress_row, stamp_of, version_of
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 from dfud.messages import FileTask, Ranges
 from dfud.uploading.entries import Entries
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
+
+_LEASE_RETRY_INTERVAL_S = 1.0
 
 
 class Progress(NamedTuple):
@@ -55,13 +57,16 @@ class Ledger:
 
     # -- detection
 
-    def on_found(self, version: FileVersion, by_event: bool) -> Entry | None:
+    def on_found(self, version: FileVersion, compare: bool, stamp: FileStamp = UNKNOWN_STAMP) -> Entry | None:
         """Add a file that was detected; return its entry if it is new, None if there is nothing to do."""
         latest = self._entries.latest.get(version.path)
         same = latest is not None and latest.version == version
-        if latest is not None and same and not (by_event and latest.state in (State.HELD, State.FAILED)):
+        if latest is not None and same and stamp != latest.stamp:
+            compare = compare or stamp.differs_from(latest.stamp)
+            self._take_stamp(latest, stamp)
+        if latest is not None and same and not (compare and latest.state in (State.HELD, State.FAILED)):
             latest.seen_again = True
-            if by_event:
+            if compare:
                 latest.recheck = True
                 self._entries.changed = True
                 if latest.state is State.PAUSED and latest.attempts <= 1:
@@ -69,9 +74,9 @@ class Ledger:
             return None
         identity = version.identity()
         digest = None if same else self._known_digest(identity)
-        if digest is not None and not by_event:
+        if digest is not None and not compare:
             return None
-        entry = self._entries.add(version, self._chunk_size, self._now(), after=latest, identity=identity)
+        entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=latest, identity=identity)
         if digest is not None and identity not in self._completed_mixed:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content can tell.
             entry.known_digest = digest.hex()
@@ -80,6 +85,7 @@ class Ledger:
             self._entries.wait(entry)
             return entry
         entry.attempts = latest.attempts
+        entry.named = latest.named
         retry_at = self._entries.retries.time_of(latest.token) if latest.state is State.PAUSED else None
         self._entries.forget(latest)
         if retry_at is not None and entry.attempts > 1:  # it keeps changing, and each change is reported
@@ -92,15 +98,25 @@ class Ledger:
         """Return whether the completed table has this version."""
         return self._known_digest(version.identity()) is not None
 
-    def resume(self, row: InProgressRow, version: FileVersion) -> Entry:
-        """Continue a file that an earlier run left unfinished and that still is the `version` of its `row`."""
-        entry = self._add_row(row, version)
+    def unrecorded(self, identities: bytes) -> Iterator[int]:
+        """Yield the positions of the `identities`, 16 bytes each, that are not those of completed versions."""
+        known = self._known_digest
+        for position in range(len(identities) // 16):
+            if known(identities[16 * position : 16 * position + 16]) is None:
+                yield position
+
+    def resume(self, row: InProgressRow, version: FileVersion, stamp: FileStamp = UNKNOWN_STAMP) -> Entry:
+        """Continue a file that an earlier run left unfinished and that still is the `version` of its `row`.
+
+        If its `stamp` is not that of the row, nothing that was delivered counts: its content may be another.
+        """
+        entry = self._add_row(row, version, stamp)
         self._entries.wait(entry)
         return entry
 
     def keep_failed(self, row: InProgressRow, reason: str) -> None:
         """Keep the row of a file that an earlier run sent in part and that cannot be finished now."""
-        self._entries.end(self._add_row(row, version_of(row)), State.FAILED, reason)
+        self._entries.end(self._add_row(row, version_of(row), stamp_of(row)), State.FAILED, reason)
 
     def entry(self, token: int) -> Entry | None:
         """Return the entry of `token` while it is in the ledger."""
@@ -148,7 +164,14 @@ class Ledger:
             self._entries.forget(entry)
             self._recheck(entry)
 
-    def on_changed(self, token: int, version: FileVersion, being_written: bool, now: float) -> Entry | None:
+    def on_changed(
+        self,
+        token: int,
+        version: FileVersion,
+        being_written: bool,
+        now: float,
+        stamp: FileStamp = UNKNOWN_STAMP,
+    ) -> Entry | None:
         """Replace a file by its present `version`; return the entry of its replacement, if any."""
         entry = self._entries.by_token.get(token)
         if entry is None:
@@ -167,16 +190,20 @@ class Ledger:
             return None
         self._entries.forget(entry)
         if being_written:  # closed since: `version` was an intermediate state of what was reported
-            version = entry.version
-        successor = self._entries.add(version, self._chunk_size, self._now(), after=entry)
+            version, stamp = entry.version, entry.stamp
+        successor = self._entries.add(version, stamp, self._chunk_size, self._now(), after=entry)
+        successor.tried_last = entry.tried_last
         if entry.known_digest and version == entry.version:  # its content differs at the same size and mtime
             self._entries.wait(successor)
         else:
             self._entries.pause(successor, entry.attempts, now)
         return successor
 
-    def on_read_error(self, token: int, gone: bool, reason: str, now: float) -> Entry | None:
-        """Pause, fail or forget a file that could not be read; return its entry if the user should know."""
+    def on_read_error(self, token: int, gone: bool, reason: str, now: float, lease_s: float = 0.0) -> Entry | None:
+        """Pause, fail or forget a file that could not be read; return its entry if the user should know.
+
+        `lease_s` is how long to wait for another program's lease on it, before that is an error like any other.
+        """
         entry = self._entries.by_token.get(token)
         if entry is None or entry.state not in WITH_LANE:
             return None
@@ -192,9 +219,17 @@ class Ledger:
         if gone:
             self._entries.end(entry, State.FAILED, reason)
             return entry
+        if lease_s:
+            entry.lease_ends = entry.lease_ends or now + lease_s
+            if now < entry.lease_ends:
+                self._entries.pause_until(entry, now + _LEASE_RETRY_INTERVAL_S)
+                return None
         entry.failure = reason
-        self._entries.pause(entry, entry.attempts, now)
-        return entry if entry.attempts == 1 else None
+        attempts = entry.attempts
+        if lease_s:
+            attempts, entry.tried_last = max(attempts, 1), True  # it was tried all the time
+        self._entries.pause(entry, attempts, now)
+        return entry if not entry.named else None
 
     # -- reports of producers
 
@@ -278,10 +313,18 @@ class Ledger:
         return given_up
 
     def fail_paused(self) -> list[Entry]:
-        """Fail the files that are paused after two or more attempts, as the program is to end; return them."""
-        failed = list(self._entries.last_tries.values())
-        for entry in failed:
-            self._entries.end(entry, State.FAILED, entry.failure or "it keeps changing while it is read")
+        """Try the files that are paused a last time, as the program is to end, and fail those that were.
+
+        Returns those that failed. A file that has changed only once, or has a lease on it, may wait longer.
+        """
+        failed = []
+        for entry in [*self._entries.unreadable.values(), *self._entries.last_tries.values()]:
+            if entry.tried_last:
+                self._entries.end(entry, State.FAILED, entry.failure or "it keeps changing while it is read")
+                failed.append(entry)
+            else:
+                entry.tried_last = True
+                self._entries.wait(entry)
         return failed
 
     @property
@@ -290,11 +333,20 @@ class Ledger:
         return len(self._entries) - self._entries.n_ended
 
     @property
+    def busy_files(self) -> int:
+        """The number of open files that are not paused: those that take room from others."""
+        return self.open_files - len(self._entries.retries)
+
+    @property
     def undelivered(self) -> list[Entry]:
         """The files that are failed or held, each in its latest version."""
         return [
             entry for entry in self._entries if entry.state in ENDED and not self._entries.is_superseded(entry)
         ]
+
+    def identities(self) -> set[bytes]:
+        """Return the identities of all versions that are here."""
+        return {entry.identity for entry in self._entries}
 
     def progress(self) -> Progress:
         """Count files and chunks; this visits every entry, and is for answering a user."""
@@ -306,7 +358,7 @@ class Ledger:
     def rows(self) -> list[InProgressRow]:
         """Return the rows of the in-progress table."""
         return [
-            in_progress_row(entry.version, entry.chunk_size, entry.delivered, entry.started)
+            in_progress_row(entry.version, entry.chunk_size, entry.delivered, entry.started, entry.stamp)
             for entry in self._entries
             if not entry.known_digest
             and not (entry.state is State.GIVEN_UP and self._entries.is_superseded(entry))
@@ -314,13 +366,19 @@ class Ledger:
 
     # -- internals
 
-    def _add_row(self, row: InProgressRow, version: FileVersion) -> Entry:
+    def _take_stamp(self, entry: Entry, stamp: FileStamp) -> None:
+        """Keep the stamp of a newer report of the same version, as far as it says anything."""
+        entry.stamp = FileStamp(stamp.ctime_ns or entry.stamp.ctime_ns, stamp.inode or entry.stamp.inode)
+        self._entries.changed = True
+
+    def _add_row(self, row: InProgressRow, version: FileVersion, stamp: FileStamp) -> Entry:
         """Add a file of an earlier run; two rows for the same file are merged if their chunks are the same."""
         twin = self._entries.latest.get(version.path)
         if twin is not None:
             self._entries.forget(twin)
-        entry = self._entries.add(version, row.chunk_size, row.started, after=None)
-        entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
+        entry = self._entries.add(version, stamp, row.chunk_size, row.started, after=None)
+        if not stamp.differs_from(stamp_of(row)):
+            entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
         if twin is not None and twin.version == version and twin.chunk_size == row.chunk_size:
             entry.acked.update(twin.acked)
         return entry
@@ -328,15 +386,18 @@ class Ledger:
     def _renew(self, entry: Entry) -> Entry:
         """Replace a waiting entry by one to which no earlier report applies."""
         self._entries.forget(entry)
-        successor = self._entries.add(entry.version, self._chunk_size, entry.started, after=entry)
+        successor = self._entries.add(entry.version, entry.stamp, self._chunk_size, entry.started, after=entry)
         successor.known_digest = entry.known_digest
         successor.attempts = entry.attempts
+        successor.named = entry.named
+        successor.tried_last = entry.tried_last
+        successor.lease_ends = entry.lease_ends
         return successor
 
     def _recheck(self, entry: Entry) -> None:
         """Add a file that was completed or found unchanged once more if it was closed again meanwhile."""
         if entry.recheck and entry.version.path not in self._entries.latest:
-            self.on_found(entry.version, by_event=True)
+            self.on_found(entry.version, True, entry.stamp)
 
     def _release(self, entry: Entry) -> None:
         """Fail a file for good that was given up, as its lane has ended it without completing it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mmap
-import os
 
 from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic, message_bytes_needed, producer_properties
 from dfud.kafka.topic import check_topic_access
 from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
+from dfud.logs.owner import check_owner, record_owner
+from dfud.logs.spelling import check_spelling, record_spelling
 from dfud.processes.child import run_in_child
 from dfud.processes.signals import SignalPipe
 from dfud.uploading.memory import MEGABYTE, Shares, divide
@@ -60,13 +61,21 @@ def check_topic(options: UploadOptions, config: ClientConfig, signals: SignalPip
     return properties
 
 
-def make_logs(directory: str, topic: str) -> LogsFolder:
-    """Create LOGS in `directory` unless it exists; UsageError if that is not possible."""
-    folder = LogsFolder(directory, topic)
+def make_logs(directory: str, topic: str, state_dir: str | None = None) -> LogsFolder:
+    """Open LOGS in `directory`, or in `state_dir`, and create it unless it exists.
+
+    Raises UsageError if that is not possible, or if the tables in it are another directory's or another topic's.
+    """
+    folder = LogsFolder(directory, topic, state_dir)
     try:
-        os.makedirs(folder.path, exist_ok=True)
+        folder.make()
+        check_owner(folder)
+        check_spelling(folder)
+        record_owner(folder)
+        record_spelling(folder)
     except OSError as error:
         raise UsageError(
-            f"cannot create {folder.path}: {error.strerror}; dfud must be able to write there"
+            f"cannot use {error.filename or folder.path}: {error.strerror}; dfud must be able to write into LOGS, "
+            "which --state_dir puts elsewhere"
         ) from None
     return folder

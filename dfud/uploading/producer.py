@@ -17,6 +17,7 @@ from dfud.messages import (
     FromProducer,
     ProducerToChunker,
     RunReady,
+    ShardsDisturbed,
     SpaceAbandoned,
     SpaceFreed,
     Stop,
@@ -116,7 +117,8 @@ class ProducerWorker:
         self._is_draining = False
         self._is_stopped = False
         self._from_supervisor: Dispatcher[ToProducer] = Dispatcher(
-            ToProducer, {Drain: self._on_drain, Stop: self._on_stop}
+            ToProducer,
+            {Drain: self._on_drain, ShardsDisturbed: self._on_shards_disturbed, Stop: self._on_stop},
         )
         self._from_chunker: Dispatcher[ChunkerToProducer] = Dispatcher(
             ChunkerToProducer,
@@ -162,6 +164,9 @@ class ProducerWorker:
     def _on_drain(self, _: Drain) -> None:
         self._is_draining = True
         self._sender.drain()
+
+    def _on_shards_disturbed(self, _: ShardsDisturbed) -> None:
+        self._files.check_shard(self._clock())
 
     def _on_stop(self, _: Stop) -> None:
         self._is_stopped = True

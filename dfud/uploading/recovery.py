@@ -75,7 +75,7 @@ def write_first_table(
 ) -> None:
     """Save the `rejected` rows elsewhere, then replace the in-progress table for the first time."""
     try:
-        save_rejected_rows(rejected)
+        save_rejected_rows(folder, rejected)
         write_in_progress_table(folder, ledger.rows())
     except OSError as error:
         log.error(f"cannot write {folder.in_progress}: {error}; uploading continues")

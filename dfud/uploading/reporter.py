@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dfud.core.text import counted, printable
@@ -11,6 +12,7 @@ from dfud.uploading.ledger import Progress
 
 _MAX_LINES_PER_SECOND = 20  # of each kind
 _PROGRESS_INTERVAL_S = 5.0
+_MAX_REPEATED = 20  # files whose failure is named once more at the end
 
 
 class _Kind(NamedTuple):
@@ -116,3 +118,14 @@ def summary(progress: Progress) -> str:
     if progress.failed:
         text += f"; {counted(progress.failed, 'file')} could not be delivered"
     return text
+
+
+def log_undelivered(entries: Iterable[Entry], log: logging.Logger) -> None:
+    """Name the files that were not delivered, but for what was named before and is too much to be repeated."""
+    repeated = 0
+    for entry in entries:
+        repeated += entry.named == entry.failure
+        if entry.named != entry.failure or repeated <= _MAX_REPEATED:
+            log.error(f"{printable(entry.version.path)} not delivered: {entry.failure}")
+    if repeated > _MAX_REPEATED:
+        log.error(f"{counted(repeated - _MAX_REPEATED, 'more file')} not delivered: each is named above")

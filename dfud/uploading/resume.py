@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from dfud.core.tables import InProgressRow, version_of
+from dfud.core.tables import InProgressRow, stamp_of, version_of
 from dfud.core.text import counted, printable
-from dfud.core.version import FileVersion
-from dfud.files.openat import stat_at
+from dfud.core.version import FileStamp, FileVersion
+from dfud.files.links import LinkPolicy
+from dfud.files.openat import look
 from dfud.uploading.ledger import Ledger
 
 
-def present_version(dir_fd: int, path: bytes) -> FileVersion:
+class PresentVersion(NamedTuple):
+    """What there is at a path now."""
+
+    version: FileVersion
+    stamp: FileStamp
+
+
+def present_version(dir_fd: int, links: LinkPolicy, path: bytes) -> PresentVersion:
     """Return the version that `path` below the open directory `dir_fd` has now; OSError if there is none."""
-    status = stat_at(dir_fd, path)
-    return FileVersion(path, status.st_size, status.st_mtime_ns)
+    status = look(dir_fd, path, links)
+    version = FileVersion(path, status.st_size, status.st_mtime_ns)
+    return PresentVersion(version, FileStamp(status.st_ctime_ns, status.st_ino))
 
 
 def resume_rows(
     rows: Iterable[InProgressRow],
     ledger: Ledger,
-    present: Callable[[bytes], FileVersion],
+    present: Callable[[bytes], PresentVersion],
     log: logging.Logger,
 ) -> None:
     """Add the files of `rows` to `ledger`; `present` returns the version of a path, or raises OSError."""
@@ -29,20 +39,31 @@ def resume_rows(
         version = version_of(row)
         name = printable(version.path)
         try:
-            found = present(version.path)
+            found, stamp = present(version.path)
         except OSError as error:
             _resume_missing(row, version, ledger, str(error.strerror), log)
             continue
         if found != version:
-            ledger.on_found(found, by_event=False)
+            ledger.on_found(found, compare=False, stamp=stamp)
             log.warning(f"{name} has changed since parts of it were uploaded: uploading all of it again")
         elif ledger.is_recorded(version):
             # The crash came between the completed table and this one; or the file was rewritten and kept its time.
-            ledger.on_found(version, by_event=True)
+            ledger.on_found(version, compare=True, stamp=stamp)
             log.info(f"{name} is already uploaded: comparing its content with what was sent")
+        elif row.n_chunks_delivered and stamp.differs_from(stamp_of(row)):
+            ledger.resume(row, version, stamp)
+            log.warning(
+                f"{name} has the same size and modification time as when parts of it were uploaded, "
+                f"but {_difference(stamp, stamp_of(row))}: uploading all of it again"
+            )
         else:
-            ledger.resume(row, version)
+            ledger.resume(row, version, stamp)
             log.info(f"{name}: {row.n_chunks_to_send} of {counted(row.n_chunks, 'chunk')} still to send")
+
+
+def _difference(stamp: FileStamp, earlier: FileStamp) -> str:
+    is_other = stamp.inode != earlier.inode and stamp.inode and earlier.inode
+    return "it is another file (inode)" if is_other else "it was changed since (ctime)"
 
 
 def _resume_missing(

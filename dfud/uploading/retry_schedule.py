@@ -13,6 +13,10 @@ class RetrySchedule:
         self._times: dict[int, float] = {}  # s, monotonic
         self._heap: list[tuple[float, int]] = []  # of (time, token), some of them discarded since
 
+    def __len__(self) -> int:
+        """Count the uploads."""
+        return len(self._times)
+
     def add(self, token: int, time: float) -> None:
         """Schedule `token`, which must not be scheduled already, for `time` (s, monotonic)."""
         self._times[token] = time

@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dfud.core.text import printable
-from dfud.errors import WorkerError
+from dfud.core.names import MAX_PATH_BYTES
+from dfud.core.text import counted, printable
+from dfud.core.version import FileStamp
+from dfud.errors import DfudError, LockedError, WorkerError
+from dfud.logs.keeper import Repairs
 from dfud.messages import (
     Allowance,
     BrokerOutage,
@@ -19,8 +22,12 @@ from dfud.messages import (
     DirectoryGone,
     FileChanged,
     FileFound,
+    FileLeft,
+    FilesBefore,
     FilesCompleted,
     FilesRead,
+    FilesScanned,
+    FilesUnrecorded,
     FileUnchanged,
     FileUndelivered,
     FileUnreadable,
@@ -28,6 +35,7 @@ from dfud.messages import (
     FromChunker,
     FromProducer,
     FromWatcher,
+    LogsDisturbed,
     Notice,
     RowsRecorded,
     SweepDone,
@@ -36,16 +44,22 @@ from dfud.messages import (
 )
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
+from dfud.uploading.clock_steps import ClockSteps
 from dfud.uploading.closing import Outcome, close_run
 from dfud.uploading.context import UploadContext
+from dfud.uploading.earlier_files import EarlierFiles
 from dfud.uploading.entry import Entry
 from dfud.uploading.fleet import AnyWorker, Fleet
 from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.reporter import UploadReporter, summary
+from dfud.uploading.session import record
 
 # Open at a time; what else is ready stays with the watcher. In each lane 1,000 completed files may wait for their
 # shard to be full.
 _MAX_OPEN_FILES, _MAX_OPEN_FILES_PER_LANE = 2_000, 1_500
+_LOGS_CHECK_S = 5.0  # between checks of LOGS where no event tells of its removal
+# Whoever removes the directory removes LOGS with it: what is made again at once would be in the way.
+_LOGS_SETTLE_S = 0.25  # without an event, before LOGS is made again
 _MIN_ALLOWANCE = 1_000  # files, unless the watcher has no allowance left
 
 
@@ -58,6 +72,7 @@ class UploadSupervisor:
         fleet: Fleet,
         user: RunContext,
         clock: Callable[[], float] = time.monotonic,
+        clock_steps: ClockSteps | None = None,
     ) -> None:
         """Supervise `fleet`, and listen to `user`."""
         self._context = context
@@ -66,15 +81,24 @@ class UploadSupervisor:
         self._fleet = fleet
         self._output = user.output
         self._clock = clock
+        self._clock_steps = clock_steps or ClockSteps()
+        self._session = context.session
         self._loop = EventLoop(user, UserCommands(self._quit, self._abandon, self._check), clock)
         self._table = InProgressWriter(context.folder, context.ledger, context.log, clock)
         self._reporter = UploadReporter(context.log)
+        self._next_logs_check = self._latest_logs_check = clock() + _LOGS_CHECK_S
+        self._logs_trouble = ""  # why LOGS cannot be made again; empty if it is in place
+        self._is_displaced = False  # another process uploads from here now
         self._max_open = _MAX_OPEN_FILES + _MAX_OPEN_FILES_PER_LANE * len(fleet.lanes)
         self._allowance = 0  # files that the watcher may still report
         self._started = False  # the watcher has reported that it watches
         self._draining = False  # the run ends once everything is delivered
         self._swept = False  # the watcher has reported the last file of this run
         self._left_over = False  # there are files that the next run must find
+        self._left: set[bytes] = set()  # paths of files that the watcher has reported as left
+        self._is_whole = True  # the last sweep has read all folders
+        self._directory_gone = False
+        self._earlier = EarlierFiles(context.completed, context.ledger)
         self._abandoned = False
         self._outage = ""  # why no broker can be reached; empty if one can
         self._unrecorded = 0  # rows of the completed table that are not on disk
@@ -85,6 +109,10 @@ class UploadSupervisor:
                 WatchStarted: self._on_watch_started,
                 FolderMovedIn: self._on_moved_in,
                 FileFound: self._on_found,
+                FileLeft: self._on_left,
+                FilesBefore: self._on_before,
+                FilesScanned: self._on_scanned,
+                LogsDisturbed: self._on_logs_disturbed,
                 SweepDone: self._on_sweep_done,
                 DirectoryGone: self._on_directory_gone,
             },
@@ -146,21 +174,39 @@ class UploadSupervisor:
     def run_once(self) -> None:
         """Wait for something to happen, handle it, and do what is due."""
         busy = self._ledger.open_files > 0
-        self._loop.run_once((self._ledger.next_resumption, self._reporter.due(busy), self._table.due))
+        self._loop.run_once(
+            (self._ledger.next_resumption, self._reporter.due(busy), self._table.due, self._next_logs_check)
+        )
         now = self._clock()
+        if self._clock_steps.check():
+            record(self._log, lambda: self._session.on_set_back(self._clock_steps.set_back_ns))
         self._ledger.resume_paused(now)
         if self._draining and self._swept:
             for entry in self._ledger.fail_paused():
-                self._log_failure(entry)
+                if entry.failure != entry.named:
+                    self._log_failure(entry)
         self._dispatch()
         self._allow_more_files()
+        if now >= self._next_logs_check:
+            self._check_logs()
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
 
     def close(self) -> int:
         """Leave LOGS as the next run needs it, log the result, and return the exit status."""
         self._reporter.flush()
-        outcome = Outcome(self._abandoned, self._left_over, self._unrecorded)
+        while not self._check_logs():
+            pass
+        n_left = len(self._left - {entry.version.path for entry in self._ledger.undelivered})
+        outcome = Outcome(
+            self._abandoned,
+            self._left_over,
+            self._unrecorded,
+            n_left,
+            self._is_whole,
+            self._directory_gone,
+            self._is_displaced,
+        )
         return close_run(self._context, self._table, outcome)
 
     # -- the user
@@ -179,6 +225,7 @@ class UploadSupervisor:
 
     def _drain(self) -> None:
         self._draining = True
+        record(self._log, self._session.on_last_sweep)
         self._fleet.drain()
 
     # -- messages of any worker
@@ -195,26 +242,51 @@ class UploadSupervisor:
             self._log.info(f"uploading {folder.directory} to topic {folder.topic}")
 
     def _on_moved_in(self, message: FolderMovedIn) -> None:
-        try:
-            self._context.session.add_moved_in(message.path)
-        except OSError as error:
-            self._log.error(f"cannot write the lock file: {error}; uploading continues")
+        record(self._log, lambda: self._session.add_moved_in(message.path))
 
     def _on_found(self, message: FileFound) -> None:
         self._allowance -= 1
-        if self._swept:
-            self._left_over = True
+        if len(message.version.path) > MAX_PATH_BYTES:  # no download and no verification would accept it
+            self._on_left(FileLeft(message.version.path, f"has a path longer than {MAX_PATH_BYTES:,} bytes"))
             return
-        entry = self._ledger.on_found(message.version, message.by_event)
+        if self._swept:
+            late = message.version.path, message.ctime_ns
+            self._left_over |= not record(self._log, lambda: self._session.add_late(*late))
+            return
+        self._left.discard(message.version.path)
+        stamp = FileStamp(message.ctime_ns, message.inode)
+        entry = self._ledger.on_found(message.version, message.compare, stamp)
         if entry is not None and not entry.known_digest:
             self._reporter.on_enqueued(entry, self._clock())
+
+    def _on_left(self, message: FileLeft) -> None:
+        self._left_over = True
+        record(self._log, lambda: self._session.add_moved_in(message.path))  # it may be older than this run
+        if message.path not in self._left:  # a watcher that replaces another one reports it again
+            self._left.add(message.path)
+            self._log.warning(f"{printable(message.path)} {message.reason}: left for the next run")
+
+    def _on_before(self, message: FilesBefore) -> None:
+        number = self._earlier.add(message.identities, message.is_last)
+        if number:
+            are, them = ("was there before and is", "it") if number == 1 else ("were there before and are", "them")
+            self._log.info(f"{counted(number, 'file')} {are} left; --upload_existing sends {them}")
+
+    def _on_scanned(self, message: FilesScanned) -> None:
+        positions = tuple(self._ledger.unrecorded(message.identities))
+        self._fleet.watcher.channel.post([FilesUnrecorded(message.number, positions)])
+
+    def _on_logs_disturbed(self, _: LogsDisturbed) -> None:
+        self._next_logs_check = min(self._latest_logs_check, self._clock() + _LOGS_SETTLE_S)
 
     def _on_sweep_done(self, message: SweepDone) -> None:
         self._swept = True
         self._fleet.on_swept()
+        self._is_whole = message.is_whole
         self._left_over = self._left_over or not message.is_whole
 
     def _on_directory_gone(self, message: DirectoryGone) -> None:
+        self._directory_gone = self._left_over = True  # nobody knows what else was closed in it
         self._log.error(f"{message.reason}: uploading what can still be read")
         self._quit("no directory to watch")
 
@@ -229,17 +301,20 @@ class UploadSupervisor:
 
     def _on_changed(self, message: FileChanged) -> None:
         now = self._clock()
-        entry = self._ledger.on_changed(message.token, message.version, message.being_written, now)
+        entry = self._ledger.on_changed(message.token, message.version, message.being_written, now, message.stamp)
         self._log.debug(f"{printable(message.version.path)} changed while it was read: sending it again")
         if entry is not None:
             self._reporter.on_enqueued(entry, now)
 
     def _on_read_error(self, message: FileUnreadable) -> None:
-        entry = self._ledger.on_read_error(message.token, message.gone, message.reason, self._clock())
+        entry = self._ledger.on_read_error(
+            message.token, message.gone, message.reason, self._clock(), message.lease_s
+        )
         if entry is None:
             return
         name = printable(entry.version.path)
         if not message.gone:
+            entry.named = message.reason
             self._log.warning(f"cannot read {name}: {message.reason}; retrying")
         elif entry.failure:
             self._log_failure(entry)
@@ -291,7 +366,49 @@ class UploadSupervisor:
 
     def _log_failure(self, entry: Entry | None) -> None:
         if entry is not None and entry.failure:
+            entry.named = entry.failure
             self._log.error(f"{printable(entry.version.path)} not delivered: {entry.failure}")
+
+    # -- LOGS
+
+    def _check_logs(self) -> bool:
+        """Make again what others have removed or replaced in LOGS, or LOGS; return False if more is to follow."""
+        self._next_logs_check = self._latest_logs_check = self._clock() + _LOGS_CHECK_S
+        if self._is_displaced:
+            return True
+        trouble = ""
+        repairs = Repairs()
+        try:
+            repairs = self._context.keeper.check(self._fleet.shard_copies)
+        except LockedError as error:
+            self._is_displaced = True
+            self._table.stop()
+            self._log.error(f"{self._context.folder.path} was removed, and meanwhile {error}")
+            self._quit("ending")
+            return True
+        except DfudError as error:
+            trouble = str(error)
+        except OSError as error:
+            trouble = f"cannot make {error.filename or self._context.folder.path} again: {error.strerror}"
+        if trouble and trouble != self._logs_trouble:
+            self._log.error(f"{trouble}; retrying")
+        self._logs_trouble = trouble
+        if not repairs.is_complete:
+            self._next_logs_check = self._clock()
+        if repairs.is_another_folder:
+            self._fleet.on_logs_replaced()
+            self._log.warning(
+                f"{self._context.folder.path} was removed or replaced: making it again, with all in it"
+            )
+            if self._context.folder.weakness:
+                self._log.warning(self._context.folder.weakness)
+        elif repairs.files:
+            more = f" and {counted(len(repairs.files) - 1, 'other file')}" if len(repairs.files) > 1 else ""
+            self._log.warning(f"{repairs.files[0]}{more} removed or replaced by another program: made again")
+        if repairs.must_check_shards:
+            self._fleet.check_shards()
+        self._table.write_if_displaced()
+        return repairs.is_complete
 
     # -- messages to workers
 
@@ -304,7 +421,7 @@ class UploadSupervisor:
                 lane.chunker.channel.post(batch)
 
     def _allow_more_files(self) -> None:
-        files = self._max_open - self._ledger.open_files - self._allowance
+        files = self._max_open - self._ledger.busy_files - self._allowance
         if files >= _MIN_ALLOWANCE or (files > 0 and not self._allowance):
             self._allowance += files
             self._fleet.watcher.channel.post([Allowance(files)])
@@ -325,12 +442,14 @@ class UploadSupervisor:
         self._log.warning(f"{worker.name} {cause}: restarting it")
         if worker is self._fleet.watcher:
             self._allowance = 0
-            self._watch_worker(self._fleet.replace_watcher(self._context.session.moved_in))
+            self._earlier.restart()
+            self._watch_worker(self._fleet.replace_watcher(self._session.moved_in, self._clock_steps.set_back_ns))
             return
         lane = self._fleet.lane_of(worker)
         producer_died = worker is lane.producer
         if producer_died:
             self._loop.unwatch(lane.chunker)
+            self._check_logs()  # the new producer numbers its shards by what is there
             self._fleet.replace_lane(lane)
             self._watch_worker(lane.producer)
             self._outage = ""  # the new producer finds out for itself

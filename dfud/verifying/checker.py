@@ -10,9 +10,11 @@ from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import read_chunk
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
+from dfud.files.links import LinkPolicy
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.messages import PartialVersion, VersionVerdicts
 from dfud.verifying.findings import ABSENT, CORRUPT, DIFFERS, SAME, pack_record, path_hash
-from dfud.verifying.version_check import VersionCheck
+from dfud.verifying.version_check import LastCopies, VersionCheck
 
 _MAX_OPEN_FILES = 128
 
@@ -20,14 +22,14 @@ _MAX_OPEN_FILES = 128
 class TopicChecker:
     """Responsible for the checks of all versions that one reader finds, and for the local files they need open.
 
-    Usage: `check` all messages, then all of them again by `rehash` while `needs_rehash`; `pop_verdicts` now and
-    then, and `partials` at the end.
+    Usage: `check` all messages, then all of them again by `start_rehash` and `rehash` while `needs_rehash`;
+    `pop_verdicts` now and then, and `partials` at the end.
     """
 
-    def __init__(self, directory: str) -> None:
-        """Compare with the files in `directory`."""
+    def __init__(self, directory: str, links: LinkPolicy = DEFAULT_LINKS) -> None:
+        """Compare with the files in `directory`, and those that its links lead to."""
         self.messages = self.bytes = self.refused = 0  # of those that were checked
-        self._tree = ConfinedTree(directory)
+        self._tree = ConfinedTree(directory, links)
         self._incomplete: dict[bytes, VersionCheck] = {}  # by identity
         self._unhashed: dict[bytes, VersionCheck] = {}  # by identity: complete, and to be hashed in another pass
         self._current: dict[bytes, VersionCheck] = {}  # by key: those whose next chunk is known
@@ -63,7 +65,8 @@ class TopicChecker:
         identity = chunk.identity()
         check = self._incomplete.get(identity)
         if check is None:
-            check = self._incomplete[identity] = VersionCheck(chunk, self._find_local(chunk))
+            check = self._unhashed.pop(identity, None) or VersionCheck(chunk, self._find_local(chunk))
+            self._incomplete[identity] = check
         if check.file_fd < 0:
             self._open_file(check)
         check.add(chunk)
@@ -128,6 +131,14 @@ class TopicChecker:
         """Whether the digest of a complete version is not known yet: its chunks are to be read again."""
         return bool(self._unhashed)
 
+    def start_rehash(self) -> None:
+        """Begin another pass. The first one finds the last copies of chunks that may have had other bytes."""
+        for check in self._unhashed.values():
+            if check.copies is not None:
+                check.copies.are_known = True
+            elif check.has_other_copies:
+                check.copies = LastCopies()
+
     def rehash(self, messages: Iterable[Any]) -> None:
         """Go on hashing what arrived out of order, as far as the chunks follow one another in this pass."""
         for message in messages:
@@ -137,12 +148,24 @@ class TopicChecker:
                 continue
             identity = chunk.identity()
             check = self._unhashed.get(identity)
-            if check is None or chunk.offset != check.assembly.hashed:
+            if check is None or not self._is_last_copy(check, chunk, message):
+                continue
+            if chunk.offset != check.assembly.hashed:
                 continue
             check.assembly.add(chunk.offset, chunk.data)
             if check.assembly.hashed == check.assembly.size:
                 del self._unhashed[identity]
                 self._add_verdict(check, check.assembly.verify(lambda *_: b""))
+
+    @staticmethod
+    def _is_last_copy(check: VersionCheck, chunk: Chunk, message: Any) -> bool:
+        """Return whether a message counts, as far as that matters and is known."""
+        if check.copies is None:
+            return True
+        if check.copies.are_known:
+            return check.copies.has(chunk.number, message.offset())
+        check.copies.add(chunk.number, message.offset())
+        return False
 
     @property
     def n_verdicts(self) -> int:

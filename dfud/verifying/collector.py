@@ -11,8 +11,11 @@ import msgspec
 from dfud.core.assembly import Assembly
 from dfud.core.chunk import SHA512
 from dfud.core.ranges import RangeSet
+from dfud.core.text import escaped
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
+from dfud.files.links import LinkPolicy
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.messages import (
     BrokerOutage,
     FromReader,
@@ -81,17 +84,17 @@ class Collector:
             if outage.reason
             else "broker reachable again: verification resumed"
         )
-        print(text, file=sys.stderr)
+        print(escaped(text), file=sys.stderr)
 
     def _on_notice(self, notice: Notice) -> None:
-        print(notice.text, file=sys.stderr)
+        print(escaped(notice.text), file=sys.stderr)
 
-    def finish(self, directory: str) -> TopicContent:
+    def finish(self, directory: str, links: LinkPolicy = DEFAULT_LINKS) -> TopicContent:
         """Return what was collected, and forget it.
 
         Versions that are complete only with the chunks of several readers are checked here.
         """
-        tree = ConfinedTree(directory)
+        tree = ConfinedTree(directory, links)
         incomplete: dict[bytes, PartialVersion] = {}
         for partial in self._partials.values():
             if partial.size is not None and partial.digest and RangeSet(partial.spans).covers(partial.size):

@@ -10,6 +10,9 @@ from dfud.core.ranges import RangeSet
 from dfud.core.tables import BadRow, CompletedRow, read_completed, version_of
 from dfud.core.version import FileVersion
 from dfud.files.confined import ConfinedTree
+from dfud.files.links import LinkPolicy
+from dfud.files.open_folder import OpenFolder
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.logs.table_files import read_lines
 from dfud.messages import PartialVersion
 from dfud.verifying.collector import TopicContent
@@ -43,11 +46,17 @@ def _missing(partial: PartialVersion) -> str:
     return str(missing_chunks(RangeSet(partial.spans), partial.size, partial.chunk_size))
 
 
-def compare_tables(tables: Iterable[str], directory: str, findings: Findings) -> Iterator[RowVerdict]:
-    """Yield a verdict for each row of the completed tables at these paths."""
-    tree = ConfinedTree(directory)
+def compare_tables(
+    logs: OpenFolder,
+    tables: Iterable[str],
+    directory: str,
+    findings: Findings,
+    links: LinkPolicy = DEFAULT_LINKS,
+) -> Iterator[RowVerdict]:
+    """Yield a verdict for each row of the completed tables at these paths in `logs`."""
+    tree = ConfinedTree(directory, links)
     for table in tables:
-        for number, row in enumerate(read_completed(read_lines(table)), 1):
+        for number, row in enumerate(read_completed(read_lines(logs, table)), 1):
             if isinstance(row, BadRow):
                 yield RowVerdict(b"", f"row {row.number} of {table} cannot be read: {row.reason}")
                 continue

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError
 
+from dfud.files.links import LinkPolicy
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.partition_reader import PartitionReader
 from dfud.messages import BrokerOutage, FromReader, ReaderDone, ToReader
@@ -18,7 +19,7 @@ from dfud.verifying.checker import TopicChecker
 _IDLE_TIMEOUT_S = 1.0  # to wait for a message
 _BROKER_TIMEOUT_S = 15.0
 _MAX_UNSENT = 1000  # verdicts
-_MAX_REHASH_PASSES = 5  # over chunks that arrived out of order and have no local file
+_MAX_REHASH_PASSES = 5  # over chunks that arrived out of order, or twice, and differ from the local file
 
 
 class ReadSettings(NamedTuple):
@@ -29,6 +30,7 @@ class ReadSettings(NamedTuple):
     properties: dict[str, Any]  # of librdkafka
     workers: int
     offsets: dict[int, tuple[int, int]]  # by partition: where to start and where to end
+    links: LinkPolicy  # which links to files are followed
 
 
 def run(
@@ -71,7 +73,7 @@ class Reader:
         )
         ends = {partition: end for partition, (_, end) in share.items()}
         self._partitions = PartitionReader(self._consumer, settings.topic, ends)
-        self._checker = TopicChecker(settings.directory)
+        self._checker = TopicChecker(settings.directory, settings.links)
         self._is_unreachable = False
 
     def run(self) -> None:
@@ -84,6 +86,7 @@ class Reader:
             for _ in range(_MAX_REHASH_PASSES):
                 if not checker.needs_rehash:
                     break
+                checker.start_rehash()
                 self._read_once(checker.rehash)
         self._send_verdicts()
         partials = checker.partials()

@@ -8,7 +8,7 @@ import sys
 from enum import Enum
 from typing import NamedTuple, TextIO
 
-from dfud.core.text import printable
+from dfud.core.text import escaped, printable
 from dfud.core.version import FileVersion
 from dfud.messages import ReaderDone
 
@@ -47,7 +47,7 @@ class Report:
         self._json = as_json
         self._print0 = print0
         self._counts = dict.fromkeys(FileStatus, 0)
-        self._rows = self._faults = 0
+        self._rows = self._faults = self._unread = 0
         self._separator = "\n"  # before the next item of a JSON list
         if as_json:
             output.write('{"files": [')
@@ -63,7 +63,7 @@ class Report:
         elif verdict.status is not FileStatus.SAME:
             missing = f"; chunks {verdict.chunks_missing} are missing" if verdict.chunks_missing else ""
             reason = f"; {verdict.reason}" if verdict.reason else ""
-            self._output.write(f"{verdict.status.value}: {printable(verdict.version.path)}{missing}{reason}\n")
+            self._write_line(f"{verdict.status.value}: {printable(verdict.version.path)}{missing}{reason}")
 
     def _write_json_file(self, verdict: FileVerdict) -> None:
         path, size, mtime_ns = verdict.version
@@ -75,6 +75,12 @@ class Report:
         if verdict.reason:
             fields["why"] = verdict.reason
         self._write_json_item(fields)
+
+    def add_unread(self, folder: bytes) -> None:
+        """Report on standard error that a folder could not be read, so that nothing is known of its files."""
+        self._unread += 1
+        name = printable(folder) or "the directory itself"
+        print(escaped(f"cannot read the folder {name}: its files are not verified"), file=sys.stderr)
 
     def add_row(self, verdict: RowVerdict) -> None:
         """Count a row of the tables, and print what is wrong with it."""
@@ -95,14 +101,15 @@ class Report:
         With tables, that is what they record as uploaded; without, every local file.
         """
         counts = self._counts
-        is_proved = not self._faults and (has_tables or counts[FileStatus.SAME] == sum(counts.values()))
+        is_whole = has_tables or counts[FileStatus.SAME] == sum(counts.values())
+        is_proved = is_whole and not self._faults and not self._unread
         if self._json:
             if not self._faults:
                 self._begin_json_tables()
             sums = {
                 **{status.value: number for status, number in counts.items()},
                 "rows": self._rows, "rows_wrong": self._faults, "messages": totals.messages,
-                "messages_refused": totals.refused, "proved": is_proved,
+                "messages_refused": totals.refused, "folders_unread": self._unread, "proved": is_proved,
             }  # fmt: skip
             self._output.write(f'\n], "summary": {json.dumps(sums)}}}\n')
         else:
@@ -114,7 +121,7 @@ class Report:
         return is_proved
 
     def _write_line(self, line: str) -> None:
-        print(line, file=sys.stderr if self._print0 else self._output)
+        print(escaped(line), file=sys.stderr if self._print0 else self._output)
 
     def _begin_json_tables(self) -> None:
         self._output.write('\n], "tables": [')

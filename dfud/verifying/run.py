@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple, TextIO
 
-from dfud.core.names import name_filter
+from dfud.core.names import UploadFilter
 from dfud.core.version import FileVersion
-from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, UsageError
+from dfud.files.links import LinkPolicy
 from dfud.files.scan import Folder, WatchedTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties
 from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import LogsFolder
+from dfud.logs.owner import check_owner
 from dfud.processes.child import run_in_child
 from dfud.processes.signals import SignalPipe
 from dfud.verifying.collector import Collector
@@ -30,42 +32,66 @@ class VerifyOptions(NamedTuple):
     directory: str
     topic: str
     n_threads: int
-    upload_regex: str
+    upload_regex: str | None
     json: bool
     print0: bool
+    follow_links: bool = False  # also those that lead out of the directory
+    state_dir: str | None = None  # where LOGS is, if not in `directory`
 
 
 def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.stdout) -> int:
     """Compare the directory with the topic; return the exit status. Raises DfudError."""
+    directory = os.path.realpath(options.directory)
+    folder = LogsFolder(directory, options.topic, options.state_dir)
+    tables = _completed_tables(folder)
     properties = consumer_properties(config, "dfud-verify")
     signals = SignalPipe()
     partitions = run_in_child(signals, query_partitions, options.topic, properties, config.path, False)
     offsets = {number: (each.start, each.end) for number, each in partitions.items()}
-    directory = os.path.realpath(options.directory)
+    links = _link_policy(options.follow_links, folder)
     collector = Collector()
-    read_topic(ReadSettings(directory, options.topic, properties, options.n_threads, offsets), signals, collector)
-    content = collector.finish(directory)
+    settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets, links)
+    read_topic(settings, signals, collector)
+    content = collector.finish(directory, links)
     report = Report(output, options.json, options.print0)
-    for local in _local_files(directory, options.upload_regex):
+    tree = WatchedTree(os.fsencode(directory), UploadFilter(options.upload_regex), links=links)
+    for local in _local_files(tree):
         report.add_file(compare_file(local, content))
-    tables = _completed_tables(LogsFolder(directory, options.topic))
-    for verdict in compare_tables(tables, directory, content.findings):
+    for unread in tree.unread:
+        report.add_unread(unread.path)
+    for verdict in compare_tables(folder, tables, directory, content.findings, links):
         report.add_row(verdict)
     is_proved = report.finish(content.totals, has_tables=bool(tables))
     return EXIT_OK if is_proved else EXIT_UNDELIVERED
 
 
-def _local_files(directory: str, upload_regex: str) -> Iterator[FileVersion]:
+def _local_files(tree: WatchedTree) -> Iterator[FileVersion]:
     """Yield the files that an upload would take."""
-    tree = WatchedTree(os.fsencode(directory), name_filter(upload_regex), 0)
     for item in tree.walk(Folder(b"", True)):
         if item is not None:
             yield item[0].version
 
 
 def _completed_tables(folder: LogsFolder) -> list[str]:
-    """Return the paths of the tables that are there."""
+    """Return the paths of the tables that are there.
+
+    Raises UsageError if they are another directory's, or cannot be read.
+    """
     try:
-        return [path for path in (folder.completed, *folder.shards()) if os.path.exists(path)]
-    except OSError:
+        check_owner(folder)
+        tables = [path for path in (folder.completed, *folder.shards()) if folder.exists(path)]
+        for path in tables:
+            folder.open_to_read(path).close()
+    except FileNotFoundError:  # there is no LOGS
         return []
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename or folder.path}: {error.strerror}") from None
+    return tables
+
+
+def _link_policy(follow_links: bool, folder: LogsFolder) -> LinkPolicy:
+    """Return which links are followed, and which folder is LOGS."""
+    try:
+        return LinkPolicy(follow_links, folder.identity)
+    except OSError:  # there is none
+        return LinkPolicy(follow_links)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 
 from dfud.core.assembly import Assembly
 from dfud.core.chunk import Chunk
@@ -29,6 +30,25 @@ class _CompareBuffer:
 _buffer = _CompareBuffer()
 
 
+class LastCopies:
+    """Which of the messages of one version have the last copy of each chunk: 8 bytes per chunk."""
+
+    def __init__(self) -> None:
+        self._offsets = array("q")  # in the partition, by number of the chunk; -1 while none is known
+        self.are_known = False  # all messages have been seen
+
+    def add(self, number: int, offset: int) -> None:
+        """Take a message, the later ones after the earlier ones."""
+        missing = number - len(self._offsets)
+        if missing > 0:
+            self._offsets.extend(array("q", [-1]) * missing)
+        self._offsets[number - 1] = offset
+
+    def has(self, number: int, offset: int) -> bool:
+        """Return whether a message is the last copy of its chunk."""
+        return number <= len(self._offsets) and self._offsets[number - 1] == offset
+
+
 class VersionCheck:
     """Compares the chunks of one version with the local file; without one, only the digest is checked.
 
@@ -37,7 +57,10 @@ class VersionCheck:
     `local` is set.
     """
 
-    __slots__ = ("algorithm", "assembly", "bad", "chunk_size", "expected", "file_fd", "local", "mtime_ns", "path")
+    __slots__ = (
+        "algorithm", "assembly", "bad", "chunk_size", "copies", "expected", "file_fd", "has_other_copies", "local",
+        "mtime_ns", "path",
+    )  # fmt: skip
 
     def __init__(self, chunk: Chunk, local: FileVersion | None) -> None:
         """Begin with nothing compared; `chunk` is any chunk of the version."""
@@ -49,6 +72,9 @@ class VersionCheck:
         self.assembly = Assembly(chunk.algorithm, chunk.size)
         self.expected = ExpectedChunk()
         self.chunk_size = 0  # bytes; 0 while unknown
+        # Chunks were sent again and may have had other bytes before: the file was rewritten and kept its mtime.
+        self.has_other_copies = False
+        self.copies: LastCopies | None = None  # in a further pass, if it has
         self.bad: dict[int, None] = {}  # numbers of the chunks whose bytes differ from the local file
 
     def add(self, chunk: Chunk) -> None:
@@ -72,7 +98,9 @@ class VersionCheck:
                 self.bad.pop(number, None)
             elif len(self.bad) < _MAX_BAD_CHUNKS:
                 self.bad[number] = None
+            self.has_other_copies |= is_repeated
         elif is_repeated:
+            self.has_other_copies = True
             return
         if data:
             self.assembly.add(offset, data)
@@ -90,12 +118,13 @@ class VersionCheck:
     def has_digest(self) -> bool | None:
         """Return whether a complete version has its digest; None if that takes another pass over the topic.
 
-        Chunks that arrived out of order are hashed by reading the local file, if it has the same bytes.
+        Chunks that arrived out of order are hashed by reading the local file, if it has the same bytes. What was
+        hashed may be of earlier copies than the digest is.
         """
         assembly = self.assembly
         if assembly.hashed != assembly.size and not self.is_same:
             return None
-        return assembly.verify(self._read_local)
+        return assembly.verify(self._read_local) or (None if self.has_other_copies else False)
 
     def _read_local(self, length: int, offset: int) -> bytes:
         return os.pread(self.file_fd, length, offset) if self.file_fd >= 0 and self.is_same else b""

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from dfud.commands.main import COMMANDS, load, main, run
-from dfud.errors import EXIT_USAGE
+from dfud.errors import EXIT_USAGE, DfudError, UsageError
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -79,6 +79,25 @@ def test_exhausted_descriptors_are_reported_in_one_line(capsys: pytest.CaptureFi
     assert run(needy, [], "dfud") == EXIT_USAGE
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "dfud: the limits of this process are too low (Too many open files); see ulimit -a"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DfudError("a\x1b[2J\nb\tc"), "dfud: a\\x1b[2J\nb\tc\n"),
+        (UsageError("a\x1b[2J\nb"), "dfud: a\\x1b[2J\\nb\n"),
+        (click.ClickException("a\x1b[2J"), "dfud: a\\x1b[2J\n"),
+    ],
+)
+def test_control_characters_in_an_error_are_escaped(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    run(failing, [], "dfud")
+    assert capsys.readouterr().err == line
 
 
 def test_an_interruption_during_imports_prints_no_traceback(tmp_path: Path) -> None:

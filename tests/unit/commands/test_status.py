@@ -17,7 +17,7 @@ from dfud.core.tables import CompletedRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import DirectoryLock
+from tests.helpers.folders import take_lock
 
 AT = "2026-03-01T10:00:00.000+00:00"
 
@@ -43,7 +43,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def test_each_topic_is_shown(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lock = DirectoryLock.take(LogsFolder(str(directory), "T").lock, "uploading DIR to topic T")
+    lock = take_lock(LogsFolder(str(directory), "T").lock)
     status, out, err = run(capsys, directory)
     lock.close()
     assert (status, err) == (0, "")
@@ -106,6 +106,17 @@ def test_tables_of_openmsistream_are_named_and_not_counted(
     assert out.endswith("not counted: upload_to_U_in_progress.csv, uploaded_to_U_p7f_1_2.csv\n")
 
 
+def test_control_characters_are_escaped(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs = directory / "LOGS"
+    (logs / "uploaded_to_\x1b[2J.csv").write_text("\x1b]0;title\x07\n")
+    (logs / "uploaded_to_\x9b~p0_1.csv").write_text("\x1b\n")
+    (logs / "upload_to_T_in_progress.csv").write_text(f"{';'.join(IN_PROGRESS_FIELDS)}\n'\x1b[31m';'a';1\n")
+    for arguments in ([directory], [directory, "--topic_name", "\x1b[2J"], [directory / "\x1b[2J"]):
+        _, out, err = run(capsys, *arguments)
+        assert (out + err).replace("\n", "").isprintable(), out + err
+    assert "topic \\x1b[2J: no uploader is running" in run(capsys, directory)[1]
+
+
 def test_logs_without_a_topic_are_not_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "LOGS").mkdir()
     assert run(capsys, tmp_path) == (0, f"nothing has been uploaded from {tmp_path} yet\n", "")
@@ -119,7 +130,7 @@ def test_logs_without_a_topic_are_not_an_error(tmp_path: Path, capsys: pytest.Ca
             "LOGS/uploaded_to_T.csv/", ["."], "cannot read ./LOGS/uploaded_to_T.csv: Is", id="unreadable-table"
         ),
         pytest.param("file", ["."], "has no LOGS", id="no-logs"),
-        pytest.param("LOGS", ["."], "has no LOGS", id="logs-is-a-file"),
+        pytest.param("LOGS", ["."], "LOGS: it is a link or a file, not a folder; remove", id="logs-is-a-file"),
         pytest.param("file", ["file"], "file is not a directory", id="no-directory"),
         pytest.param("file", ["nowhere"], "nowhere is not a directory", id="nothing"),
         pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS has tables for T", id="topic"),

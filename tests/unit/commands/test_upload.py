@@ -73,6 +73,10 @@ BAD = [
     ("--chunk_size", str(1 << 40)),
     ("--upload_regex", "("),
     ("--upload_regex", "a{99999999999}"),
+    ("--watchdog_lag_time", "-1"),
+    ("--watchdog_lag_time", "nan"),
+    ("--watchdog_lag_time", "inf"),
+    ("--watchdog_lag_time", "soon"),
     ("--queue_max_size", "0"),
     ("--queue_max_size", "-1"),
     ("--queue_max_size", "nan"),
@@ -154,14 +158,15 @@ def test_the_options_are_passed_on(top: Path, config: Path, started: list[object
     assert run(upload, arguments, "dfud") == 0
     assert started.pop() == (
         UploadOptions(
-            str(top), "topic", False, 2, r"^(?!\.)(?!.*\.log$).*", 16384, 500.0, 300.0, False, False, 20, 20, None
+            str(top), "topic", False, 2, None, 16384, 500.0, 300.0, False, False, 0, False, 20, 20, None
         ),
         ClientConfig(str(config), {"bootstrap.servers": "127.0.0.1:9"}),
     )
     more = ["--upload_existing", "--once", "--use_polling_observer", "--n_threads", "7", "--chunk_size", "1"]
     more += ["--queue_max_size", "0.5", "--update_seconds", "-1", "--logger_stream_level", "WARNING"]
     more += ["--logger_file_level", "5", "--logger_file_path", "x", "--upload_regex", "a"]
-    expected = UploadOptions(str(top), "topic", True, 7, "a", 1, 0.5, -1.0, True, True, 30, 5, "x")
+    more += ["--watchdog_lag_time", "1.5", "--follow_links"]
+    expected = UploadOptions(str(top), "topic", True, 7, "a", 1, 0.5, -1.0, True, True, 1.5, True, 30, 5, "x")
     assert run(upload, arguments + more, "dfud") == 0
     assert started[-1][0] == expected  # type: ignore[index]
     dashed = ["--" + word[2:].replace("_", "-") if word[:2] == "--" else word for word in arguments + more]
@@ -184,7 +189,7 @@ def test_help_names_every_option_of_the_contract(capsys: Capture) -> None:
     for name in (
         "config", "topic_name", "upload_existing", "n_threads", "upload_regex", "chunk_size", "queue_max_size",
         "update_seconds", "once", "use_polling_observer", "logger_stream_level", "logger_file_level",
-        "logger_file_path", "version",
+        "logger_file_path", "version", "watchdog_lag_time", "follow_links",
     ):  # fmt: skip
         assert f"--{name}" in text
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from dfud.messages import Allowance, FileDropped, Message, Stop, Sweep, ToReader, ToWatcher
+from dfud.messages import (
+    Allowance,
+    FileDropped,
+    FilesUnrecorded,
+    LogsReplaced,
+    Message,
+    Stop,
+    Sweep,
+    ToReader,
+    ToWatcher,
+)
 from dfud.processes.dispatch import Dispatcher
 
 
@@ -16,6 +26,8 @@ def table(calls: list[tuple[str, Message]]) -> dict[type, Callable[[Any], None]]
     return {
         Allowance: lambda message: calls.append(("allowance", message)),
         Sweep: lambda message: calls.append(("sweep", message)),
+        FilesUnrecorded: lambda message: calls.append(("unrecorded", message)),
+        LogsReplaced: lambda message: calls.append(("logs", message)),
         Stop: lambda message: calls.append(("stop", message)),
     }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.messages import (
     ChunkerToProducer,
     FileChanged,
@@ -33,6 +33,7 @@ from dfud.processes.channel import Channel, PeerGoneError
 from dfud.uploading.chunker import Chunker
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WireFormat
+from tests.helpers.leases import leased
 
 CHUNK = 1024
 
@@ -149,12 +150,27 @@ def test_large_files_take_turns(bench: Bench) -> None:
     assert sorted(files_read(reports[1:])) == list(range(1, 7))
 
 
+def test_a_file_with_a_lease_of_another_program_is_not_waited_for(bench: Bench) -> None:
+    (bench.top / "file").write_bytes(b"content")
+    (bench.top / "other").write_bytes(b"content")
+    with leased(bench.top / "file", hold_s=0):
+        reports, _ = bench.run(bench.task("file"), bench.task("other"))
+    lease_s = float(Path("/proc/sys/fs/lease-break-time").read_text())
+    (unreadable,) = (report for report in reports if isinstance(report, FileUnreadable))
+    assert (unreadable.token, unreadable.gone) == (1, False)
+    assert "lease of another program" in unreadable.reason
+    assert unreadable.lease_s > lease_s
+    assert files_read(reports) == [2]
+
+
 def test_the_content_is_compared_if_a_digest_is_known(bench: Bench) -> None:
     (bench.top / "file").write_bytes(b"content")
     same = bench.task("file", known=xxhash.xxh3_128_hexdigest(b"content"))
     other = bench.task("file", known=xxhash.xxh3_128_hexdigest(b"contents"))
     reports, passed = bench.run(same, other)
-    assert reports == [FileUnchanged(1), FileChanged(2, other.version, False)]
+    status = (bench.top / "file").stat()
+    stamp = FileStamp(status.st_ctime_ns, status.st_ino)
+    assert reports == [FileUnchanged(1), FileChanged(2, other.version, False, stamp)]
     assert passed == []
 
 

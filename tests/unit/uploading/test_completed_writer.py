@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -48,7 +49,8 @@ class Rig:
         return sum(Path(path).read_text().count("\nfile") for path in self.folder.shards())
 
     def take_folder_away(self) -> None:
-        os.rename(self.folder.path, self.folder.path + ".away")
+        shutil.copytree(self.folder.path, self.folder.path + ".away")
+        shutil.rmtree(self.folder.path)
 
     def bring_folder_back(self) -> None:
         os.rename(self.folder.path + ".away", self.folder.path)

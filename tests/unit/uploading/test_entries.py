@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dfud.core.ranges import RangeSet
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 from dfud.uploading.entries import Entries
 from dfud.uploading.entry import Entry, State
 
@@ -20,7 +20,7 @@ def entries() -> Entries:
 
 
 def add(entries: Entries, path: bytes, size: int = 10, mtime_ns: int = 1, after: Entry | None = None) -> Entry:
-    return entries.add(FileVersion(path, size, mtime_ns), 4, "then", after)
+    return entries.add(FileVersion(path, size, mtime_ns), UNKNOWN_STAMP, 4, "then", after)
 
 
 def test_entries_have_tokens_that_are_never_used_again(entries: Entries) -> None:
@@ -36,9 +36,11 @@ def test_entries_have_tokens_that_are_never_used_again(entries: Entries) -> None
 
 def test_an_added_entry_is_as_it_was_asked_for(entries: Entries) -> None:
     version = FileVersion(b"a", 10, 1)
-    entry = entries.add(version, 4, "then", None, b"identity")
-    assert (entry.version, entry.chunk_size, entry.started, entry.identity) == (version, 4, "then", b"identity")
-    assert entries.add(version, 4, "then", None).identity == version.identity()
+    stamp = FileStamp(7, 42)
+    entry = entries.add(version, stamp, 4, "then", None, b"identity")
+    assert (entry.version, entry.stamp, entry.chunk_size, entry.started) == (version, stamp, 4, "then")
+    assert entry.identity == b"identity"
+    assert entries.add(version, stamp, 4, "then", None).identity == version.identity()
 
 
 def test_a_newer_version_supersedes_an_earlier_one_and_inherits_its_lane(entries: Entries) -> None:

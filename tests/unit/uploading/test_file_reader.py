@@ -9,18 +9,20 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfud.core.chunking import count_chunks
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.files.openat import is_being_written, open_regular_file
 from dfud.messages import FileTask, Ranges, RunReady
 from dfud.uploading.file_reader import FileReader, VersionChangedError
 from dfud.uploading.hash_first_reader import HashFirstReader
 from dfud.uploading.ring import Ring
+from tests.helpers.descriptors import count_descriptors
 
 CHUNK = 64
 RUN = 4 * CHUNK
@@ -138,7 +140,8 @@ def read_on(reading: FileReader, ring: Ring) -> str:
     """Read to the end; return the digest of the file."""
     while True:
         run = reading.step(reserve_in(ring))
-        assert run is not None
+        if run is None:
+            continue
         ring.free(run.end)
         if run.xxh3_128:
             return run.xxh3_128
@@ -185,13 +188,153 @@ def test_a_file_is_rewritten_in_place(tmp_path: Path, dir_fd: int) -> None:
     assert changed.version.mtime_ns != 10**9
 
 
+def rewrite(path: Path, at: int) -> None:
+    """Change a byte of a file, and put its size and mtime back."""
+    before = path.stat()
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(bytes([DATA[at] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    if path.stat().st_ctime_ns == before.st_ctime_ns:  # the kernel's clock may tick only every 10 ms
+        touch_attributes(path)
+
+
+def touch_attributes(path: Path) -> None:
+    """Change the ctime of a file, and nothing else."""
+    before = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == before:
+        path.chmod(0o600)
+
+
+@pytest.mark.parametrize("at", [0, len(DATA) - 1])
+def test_a_file_is_rewritten_and_its_time_put_back(tmp_path: Path, dir_fd: int, at: int) -> None:
+    """The first run is that of the earlier content, and the last one that of the later."""
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    ring = Ring(RUN)
+    reading = begin(path, dir_fd, ring)
+    rewrite(path, at)
+    if at == 0:
+        changed = read_until_changed(reading, ring)
+        assert changed.version == FileVersion(b"file", len(DATA), path.stat().st_mtime_ns)
+        assert changed.stamp == FileStamp(path.stat().st_ctime_ns, path.stat().st_ino)
+    else:  # nothing of it had been read before
+        assert read_on(reading, ring) == xxhash.xxh3_128_hexdigest(path.read_bytes())
+        reading.close()
+
+
+def test_a_file_is_rewritten_during_the_second_reading(tmp_path: Path, dir_fd: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    ring = Ring(RUN)
+    reading = begin(path, dir_fd, ring)
+    touch_attributes(path)
+    while (run := reading.step(reserve_in(ring))) is not None:
+        ring.free(run.end)
+    rewrite(path, len(DATA) - 1)
+    read_until_changed(reading, ring)
+
+
+@pytest.mark.parametrize("reader", [FileReader, HashFirstReader])
+@pytest.mark.parametrize("known", ["", xxhash.xxh3_128_hexdigest(DATA)], ids=["sent", "compared"])
+def test_a_file_whose_ctime_changes_all_the_time_is_read_twice_at_most(
+    tmp_path: Path, dir_fd: int, known: str, reader: type[FileReader]
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    ring = Ring(RUN)
+    reading = reader(task_of(path, () if known else None, known), ring, RUN, dir_fd)
+    sent, steps, digest = b"", 0, ""
+    while not digest:
+        touch_attributes(path)
+        steps += 1
+        run = reading.step(reserve_in(ring))
+        if run is not None:
+            sent += ring.copy(run.start, run.length)
+            ring.free(run.end)
+            digest = run.xxh3_128
+    reading.close()
+    assert digest == xxhash.xxh3_128_hexdigest(DATA)
+    assert sent == (b"" if known else DATA)
+    assert steps <= 2 * -(-len(DATA) // RUN)
+
+
+def test_what_was_sent_before_is_of_no_use_once_the_ctime_changes(tmp_path: Path, dir_fd: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    ring = Ring(RUN)
+    reading = FileReader(task_of(path, ((3, N_CHUNKS),)), ring, RUN, dir_fd)
+    touch_attributes(path)
+    changed = read_until_changed(reading, ring)
+    assert changed.version == task_of(path).version
+    assert changed.stamp.ctime_ns == path.stat().st_ctime_ns
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_ready"),
+    [
+        ({}, True),
+        ({"ctime_ns": 1}, False),
+        ({"inode": 1}, False),
+        ({"ctime_ns": 0}, True),
+        ({"inode": 0}, True),
+        ({"ctime_ns": 0, "inode": 0}, True),
+    ],
+)
+def test_the_rest_of_a_file_is_read_only_if_it_is_the_one_of_before(
+    tmp_path: Path, dir_fd: int, changes: dict[str, int], is_ready: bool
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    stamp = FileStamp(path.stat().st_ctime_ns, path.stat().st_ino)
+    task = msgspec.structs.replace(task_of(path, ((3, N_CHUNKS),)), stamp=stamp._replace(**changes))
+    if is_ready:
+        FileReader(task, Ring(RUN), RUN, dir_fd).close()
+        return
+    with pytest.raises(VersionChangedError) as changed:
+        FileReader(task, Ring(RUN), RUN, dir_fd)
+    assert (changed.value.version, changed.value.stamp) == (task.version, stamp)
+
+
+@pytest.mark.parametrize("reader", [FileReader, HashFirstReader])
+@pytest.mark.parametrize("is_rewritten", [False, True])
+def test_a_small_file_whose_ctime_changes_is_read_again(
+    tmp_path: Path, dir_fd: int, is_rewritten: bool, reader: type[FileReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    task, ring, preadv = task_of(path), Ring(4096), os.preadv
+    calls: list[int] = []
+
+    def read_and_change(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        count = preadv(descriptor, buffers, offset)
+        if not calls:
+            if is_rewritten:
+                rewrite(path, 5)
+            else:
+                touch_attributes(path)
+        calls.append(count)
+        return count
+
+    monkeypatch.setattr(os, "preadv", read_and_change)
+    if is_rewritten:
+        with pytest.raises(VersionChangedError) as changed:
+            reader.read_whole(task, ring, reserve_in(ring), dir_fd)
+        assert changed.value.stamp.ctime_ns == path.stat().st_ctime_ns
+        assert ring.used == 0
+    else:
+        run = reader.read_whole(task, ring, reserve_in(ring), dir_fd)
+        assert run.xxh3_128 == xxhash.xxh3_128_hexdigest(DATA)
+    assert calls == [len(DATA)] * 2
+
+
 def test_a_file_is_replaced_or_removed_while_it_is_read(tmp_path: Path, dir_fd: int) -> None:
     """The file that was opened is read to its end: it is one consistent version."""
     (tmp_path / "file").write_bytes(DATA)
     ring = Ring(RUN)
     reading = begin(tmp_path / "file", dir_fd, ring)
     (tmp_path / "other").write_bytes(b"other")
-    (tmp_path / "other").rename(tmp_path / "file")
+    (tmp_path / "other").rename(tmp_path / "file")  # which changes the ctime of the one that is open
     assert read_on(reading, ring) == xxhash.xxh3_128_hexdigest(DATA)
     reading.close()
 
@@ -263,11 +406,11 @@ def test_opening_anything_but_a_file_fails_without_waiting(tmp_path: Path, dir_f
     (tmp_path / "link").symlink_to("fifo")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(tmp_path / "socket"))
-    before = len(os.listdir("/proc/self/fd"))
+    before = count_descriptors()
     for name in (b"fifo", b"folder", b"link", b"socket", b"nothing", b"fifo/below"):
         with pytest.raises(OSError, match=r"."):
             open_regular_file(name, dir_fd)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert count_descriptors() == before
 
 
 def test_whether_a_file_is_being_written(tmp_path: Path) -> None:

@@ -64,14 +64,14 @@ def test_a_change_is_written_at_once_and_the_next_one_after_a_while(
     folder: LogsFolder, ledger: Ledger, writer: InProgressWriter, clock: Clock
 ) -> None:
     assert due(writer) is None
-    ledger.on_found(FileVersion(b"a", 1, 1), by_event=True)
+    ledger.on_found(FileVersion(b"a", 1, 1), compare=True)
     assert due(writer) == 0.0, "at once, however little a clock shows that begins with the machine"
     assert writer.is_failing is False
     writer.write_if_due(clock.now)
     assert paths(folder) == ["a"]
     assert ledger.changed is False
     assert due(writer) is None
-    ledger.on_found(FileVersion(b"b", 1, 1), by_event=True)
+    ledger.on_found(FileVersion(b"b", 1, 1), compare=True)
     assert due(writer) == 102.0
     writer.write_if_due(101.9)
     assert paths(folder) == ["a"]
@@ -98,7 +98,7 @@ def test_a_failed_write_is_logged_once_and_retried_after_a_pause(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     shutil.rmtree(folder.path)
-    ledger.on_found(FileVersion(b"a", 1, 1), by_event=True)
+    ledger.on_found(FileVersion(b"a", 1, 1), compare=True)
     for _ in range(3):
         writer.write_if_due(clock.now)
         assert writer.is_failing is True
@@ -112,3 +112,29 @@ def test_a_failed_write_is_logged_once_and_retried_after_a_pause(
         f"cannot write {folder.in_progress}: No such file or directory; retrying",
         f"writing {folder.in_progress} works again",
     ]
+
+
+def test_the_table_is_written_again_only_if_it_is_not_the_one_that_was_written(
+    writer: InProgressWriter, folder: LogsFolder, ledger: Ledger
+) -> None:
+    table = Path(folder.in_progress)
+    ledger.on_found(FileVersion(b"file", 1, 1), compare=True)
+    writer.write_if_displaced()
+    assert paths(folder) == ["file"]
+    first = table.stat().st_ino
+    writer.write_if_displaced()
+    assert table.stat().st_ino == first
+    table.unlink()
+    writer.write_if_displaced()
+    assert paths(folder) == ["file"]
+    table.write_bytes(b"")
+    writer.write_if_displaced()
+    assert paths(folder) == ["file"]
+
+
+def test_a_table_that_is_another_process_s_is_not_written(writer: InProgressWriter, folder: LogsFolder) -> None:
+    writer.stop()
+    writer.write()
+    writer.write_if_displaced()
+    assert os.listdir(folder.path) == []
+    assert writer.is_failing

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.logs.layout import LogsFolder
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.wire import NATIVE
-from dfud.watch import watcher
 from tests.helpers.fake_workers import FakePool, FakeWorker
+from tests.helpers.watching import watch_options
 
 
 class Pool(FakePool):
@@ -54,9 +56,10 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture
-def lane(pool: Pool) -> Lane:
+def lane(pool: Pool, tmp_path: Path) -> Lane:
+    (tmp_path / "LOGS").mkdir()
     producer = ProducerSettings("topic", {}, True, NATIVE)
-    settings = LaneSettings(LogsFolder("/data", "topic"), 17, 4096, producer)
+    settings = LaneSettings(LogsFolder(str(tmp_path), "topic"), 17, DEFAULT_LINKS, 4096, producer)
     return Lane(3, 5, cast("Any", pool), settings)
 
 
@@ -66,10 +69,10 @@ def test_chunker_and_producer_share_a_ring_and_a_channel(lane: Lane, pool: Pool)
     assert producer_args[1] is chunker_args[1]
     assert producer_args[2]._sequence == 5
     assert chunker_args[2] == 17
-    assert producer_keeps == [producer_args[0]]
+    assert producer_keeps == [producer_args[0], *lane.copies]
     assert chunker_keeps == [chunker_args[0]]
     assert [worker.name for worker in lane.workers] == ["chunker-3", "producer-3"]
-    assert len(pool.open) == 4
+    assert len(pool.open) == 5
 
 
 def test_a_replaced_chunker_continues_with_the_ring_and_the_producer(lane: Lane, pool: Pool) -> None:
@@ -78,7 +81,7 @@ def test_a_replaced_chunker_continues_with_the_ring_and_the_producer(lane: Lane,
     (_, _, _), (_, first, _), (name, second, keeps) = pool.started
     assert (name, second, keeps) == ("chunker-3", first, [first[0]])
     assert lane.producer is producer
-    assert len(pool.open) == 4
+    assert len(pool.open) == 5
 
 
 def test_a_lane_whose_producer_died_begins_with_a_ring_a_channel_and_shards_of_its_own(
@@ -91,10 +94,11 @@ def test_a_lane_whose_producer_died_begins_with_a_ring_a_channel_and_shards_of_i
     assert first[0] is not second[0]
     assert first[1] is not second[1]
     assert second[2]._sequence == 8
-    assert len(pool.open) == 4
+    assert [copy.is_growing for copy in lane.copies] == [False, True]
+    assert len(pool.open) == 6, "what the first has recorded is still known"
 
 
 def test_the_watcher_gets_its_options(pool: Pool) -> None:
-    options = watcher.WatchOptions(b"/data", "", True, 0, False, False)
+    options = watch_options(Path("/data"))
     start_watcher(cast("Any", pool), options)
     assert pool.started == [("watcher", (options,), [])]

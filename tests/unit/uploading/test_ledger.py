@@ -8,7 +8,7 @@ import pytest
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import in_progress_row
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 from dfud.messages import FileTask
 from dfud.uploading.entry import State
 from dfud.uploading.ledger import Ledger
@@ -35,7 +35,7 @@ def send(ledger: Ledger) -> FileTask:
 
 def test_a_file_goes_its_way() -> None:
     ledger = make()
-    entry = ledger.on_found(V1, by_event=True)
+    entry = ledger.on_found(V1, compare=True)
     assert entry is not None
     task = send(ledger)
     assert task == FileTask(entry.token, V1, 4, ((1, 3),), "then", "")
@@ -50,8 +50,8 @@ def test_a_file_goes_its_way() -> None:
 
 def test_a_file_that_is_known_is_taken_by_an_event_alone_and_compared() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    assert ledger.on_found(V1, by_event=False) is None
-    ledger.on_found(V1, by_event=True)
+    assert ledger.on_found(V1, compare=False) is None
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert (task.known_digest, task.to_send) == ("ab" * 16, ())
     assert ledger.rows() == []
@@ -61,16 +61,16 @@ def test_a_file_that_is_known_is_taken_by_an_event_alone_and_compared() -> None:
 
 def test_a_file_that_was_closed_again_while_it_was_compared_is_compared_again() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     first = send(ledger)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ledger.on_unchanged(first.token)
     assert send(ledger).known_digest
 
 
 def test_a_file_that_failed_while_it_was_read_has_left_its_lane_once() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert ledger.on_undelivered(task.token, "refused") is not None
     assert ledger.on_undelivered(task.token, "refused") is None
@@ -85,7 +85,7 @@ def test_a_file_that_failed_while_it_was_read_has_left_its_lane_once() -> None:
 @pytest.mark.parametrize("how", ["undelivered", "held", "given up while it waits", "given up, then undelivered"])
 def test_a_file_that_ended_badly_is_taken_as_new_when_it_is_closed_again(how: str) -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     first = 1 if how == "given up while it waits" else send(ledger).token
     ledger.on_acked(first, ((1, 1),))
     if how == "held":
@@ -94,9 +94,9 @@ def test_a_file_that_ended_badly_is_taken_as_new_when_it_is_closed_again(how: st
         assert len(ledger.give_up("away")) == 1
     if how.endswith("undelivered"):
         ledger.on_undelivered(first, "refused")
-    assert ledger.on_found(V1, by_event=False) is None
+    assert ledger.on_found(V1, compare=False) is None
     assert sent(ledger) == []
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     again = send(ledger)
     assert again.token != first, "what is still reported about the first would be counted for the second"
     assert again.to_send == ((1, 3),)
@@ -105,7 +105,7 @@ def test_a_file_that_ended_badly_is_taken_as_new_when_it_is_closed_again(how: st
 def given_up_with_a_lane() -> tuple[Ledger, int]:
     """Return a ledger that has given up a file whose first chunk is acknowledged, and the file's token."""
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     token = send(ledger).token
     ledger.on_acked(token, ((1, 1),))
     ledger.mark_read(token)
@@ -120,7 +120,7 @@ def test_a_file_that_was_given_up_and_is_closed_again_is_not_sent_twice_at_a_tim
     """Its old content lies with a lane and would be recorded, and end up on the topic, after the new one."""
     ledger, token = given_up_with_a_lane()
     assert ledger.rows()[0].chunks_to_send == "2-3"
-    assert ledger.on_found(V1, by_event=True) is None  # rewritten within a tick of the clock
+    assert ledger.on_found(V1, compare=True) is None  # rewritten within a tick of the clock
     assert sent(ledger) == []
     ledger.on_acked(token, ((2, 2),))
     assert ledger.rows()[0].chunks_to_send == "1-3", "the next run must not mix old chunks with new ones"
@@ -130,10 +130,10 @@ def test_a_file_that_was_given_up_and_is_closed_again_is_not_sent_twice_at_a_tim
 def test_a_file_that_was_given_up_closed_again_and_completed_after_all_is_compared() -> None:
     known: dict[bytes, bytes] = {}
     ledger = Ledger(4, 2, known.get, lambda: "then")
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     token = send(ledger).token
     ledger.give_up("away")
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     known[V1.identity()] = b"\xab" * 16
     assert ledger.on_completed(token) is not None
     assert send(ledger).known_digest == "ab" * 16
@@ -143,7 +143,7 @@ def test_a_file_that_was_given_up_closed_again_and_completed_after_all_is_compar
 def test_a_version_that_follows_one_that_was_given_up_waits_for_the_end_of_that(end: str) -> None:
     ledger, token = given_up_with_a_lane()
     lane = ledger._entries.with_lane[V1.path].lane
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     assert sent(ledger) == []
     assert (ledger.open_files, ledger.undelivered) == (1, [])
     assert [row.mtime_ns for row in ledger.rows()] == [V2.mtime_ns]
@@ -189,10 +189,10 @@ def test_a_file_that_changed_after_it_was_given_up_is_sent_in_its_new_version() 
 def test_a_version_that_is_given_up_behind_one_that_is_only_compared_is_kept(end: str) -> None:
     """Comparing goes on without a broker; whatever comes of it, the row of the newer version stays."""
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert task.known_digest
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     (entry,) = ledger.give_up("away")
     assert (entry.version, entry.state) == (V2, State.FAILED)
     check_books(ledger, 2)
@@ -210,7 +210,7 @@ def test_a_version_that_is_given_up_behind_one_that_is_only_compared_is_kept(end
     assert sent(ledger) == []
     assert ledger.undelivered == [entry]
     assert (ledger.open_files, [row.mtime_ns for row in ledger.rows()]) == (0, [V2.mtime_ns])
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     assert send(ledger).version == V2
 
 
@@ -218,11 +218,11 @@ def test_what_was_acknowledged_of_a_file_that_is_closed_again_while_it_is_sent_i
     None
 ):
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     token = send(ledger).token
     ledger.on_acked(token, ((1, 1),))
     ledger.changed = False
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     assert ledger.changed
     assert ledger.rows()[0].chunks_to_send == "1-3"
     ledger.on_undelivered(token, "refused")
@@ -233,12 +233,12 @@ def test_a_file_whose_chunker_died_returns_to_its_lane_under_its_token_and_is_se
     """Its producer may have all of it, and complete it before the second reading does."""
     known: dict[bytes, bytes] = {}
     ledger = Ledger(4, 2, known.get, lambda: "then")
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ((lane, first),) = sent(ledger)
-    ledger.on_found(FileVersion(b"other", 1000, 1), by_event=True)
+    ledger.on_found(FileVersion(b"other", 1000, 1), compare=True)
     sent(ledger)
     ledger.on_lane_death(lane, producer=False)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ((again, second),) = sent(ledger)
     assert (again, second.token) == (lane, first.token)
     known[V1.identity()] = b"\xab" * 16
@@ -256,17 +256,17 @@ def test_a_file_that_is_mixed_is_sent_as_a_whole_when_it_is_closed_again(late: b
     task = send(ledger)
     assert task.to_send == ((2, 3),)
     if not late:
-        ledger.on_found(V1, by_event=True)
+        ledger.on_found(V1, compare=True)
     known[V1.identity()] = b"\xab" * 16
     ledger.on_completed(task.token)
     if late:
         assert sent(ledger) == []
-        assert ledger.on_found(V1, by_event=False) is None
-        ledger.on_found(V1, by_event=True)
+        assert ledger.on_found(V1, compare=False) is None
+        ledger.on_found(V1, compare=True)
     again = send(ledger)
     assert (again.known_digest, again.to_send) == ("", ((1, 3),))
     ledger.on_completed(again.token)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     assert send(ledger).known_digest, "it was read as a whole: now the digest is that of all its chunks"
 
 
@@ -274,15 +274,15 @@ def test_a_file_that_is_mixed_is_sent_as_a_whole_when_it_is_closed_again(late: b
 def test_what_follows_a_file_that_was_with_a_lane_goes_to_the_same_one(lane_dies: bool) -> None:
     """What is left of the earlier one in the producer reaches the topic first."""
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ((lane, task),) = sent(ledger)
     ledger.on_changed(task.token, V2, True, NOW)  # held
-    ledger.on_found(FileVersion(b"other", 1000, 1), by_event=True)
+    ledger.on_found(FileVersion(b"other", 1000, 1), compare=True)
     assert [lane for lane, _ in sent(ledger)] == [lane]
     if lane_dies:
         ledger.on_lane_death(lane, producer=True)
         assert [lane for lane, _ in sent(ledger)] == [lane]
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     ((other, _),) = sent(ledger)
     assert (other == lane) is not lane_dies, "only what is pinned goes to the lane that has more to do"
 
@@ -290,15 +290,15 @@ def test_what_follows_a_file_that_was_with_a_lane_goes_to_the_same_one(lane_dies
 def test_what_was_acknowledged_of_a_file_that_is_closed_again_before_it_is_read_does_not_count() -> None:
     ledger = make()
     ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), V1)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     assert send(ledger).to_send == ((1, 3),)
 
 
 def test_a_file_whose_writer_closed_it_before_the_reader_was_heard_is_not_held() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
-    ledger.on_found(V1, by_event=True)  # rewritten, and its times set back
+    ledger.on_found(V1, compare=True)  # rewritten, and its times set back
     successor = ledger.on_changed(task.token, V2, True, NOW)
     assert successor is not None
     ledger.resume_paused(NOW + 1)
@@ -307,11 +307,11 @@ def test_a_file_whose_writer_closed_it_before_the_reader_was_heard_is_not_held()
 
 def test_versions_of_a_file_are_with_a_lane_one_after_another() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     first = send(ledger)
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     assert sent(ledger) == []
-    ledger.on_found(V3, by_event=True)
+    ledger.on_found(V3, compare=True)
     assert ledger.open_files == 2, "V2, which no lane has begun, must be forgotten"
     assert sent(ledger) == []
     ledger.on_completed(first.token)
@@ -320,39 +320,60 @@ def test_versions_of_a_file_are_with_a_lane_one_after_another() -> None:
 
 def test_a_file_that_is_replaced_while_it_is_read_is_read_less_and_less_often() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     now, reads = NOW, 0
     for number in range(2, 12_000, 2):  # every 10 ms for a minute
         now += 0.01
-        ledger.on_found(V1._replace(mtime_ns=number), by_event=True)
+        ledger.on_found(V1._replace(mtime_ns=number), compare=True)
         ledger.resume_paused(now)
         for _, task in list(ledger.dispatch()):
             reads += 1
             newer = V1._replace(mtime_ns=number + 1)
-            ledger.on_found(newer, by_event=True)
+            ledger.on_found(newer, compare=True)
             ledger.on_changed(task.token, newer, False, now)
     assert reads < 12
     assert ledger.open_files == 1
     check_books(ledger, 2)
+    assert ledger.fail_paused() == []
+    task = send(ledger)
+    ledger.on_changed(task.token, V1._replace(mtime_ns=number + 2), False, now)
     assert len(ledger.fail_paused()) == 1
+
+
+def test_a_file_that_no_longer_changes_at_the_end_is_sent() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True)
+    for number in (2, 3):
+        ledger.on_changed(send(ledger).token, V1._replace(mtime_ns=number), False, NOW)
+        if ledger.next_resumption is not None and number == 2:
+            ledger.resume_paused(ledger.next_resumption)
+    assert ledger.fail_paused() == []
+    token = send(ledger).token
+    assert ledger.fail_paused() == [], "it is being sent"
+    ledger.mark_read(token)
+    ledger.on_completed(token)
+    assert (ledger.open_files, ledger.undelivered) == (0, [])
+    check_books(ledger, 2)
 
 
 def test_the_first_change_does_not_wait_once_the_file_is_closed() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V2, False, NOW)
     assert sent(ledger) == []
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     assert send(ledger).version == V2
 
 
 def test_a_file_that_cannot_be_read_is_reported_once_and_tried_less_and_less_often() -> None:
     ledger, now, pauses = make(), NOW, []
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     for attempt in range(8):
         task = send(ledger)
         news = ledger.on_read_error(task.token, False, "EIO", now)
         assert (news is not None) == (attempt == 0)
+        if news is not None:
+            news.named = "EIO"
         assert ledger.next_resumption is not None
         pauses.append(ledger.next_resumption - now)
         ledger.resume_paused(ledger.next_resumption - 0.001)
@@ -365,7 +386,7 @@ def test_a_file_that_cannot_be_read_is_reported_once_and_tried_less_and_less_oft
 def test_a_file_that_is_gone_is_forgotten_unless_it_was_sent_in_part() -> None:
     for acked in (False, True):
         ledger = make()
-        ledger.on_found(V1, by_event=True)
+        ledger.on_found(V1, compare=True)
         task = send(ledger)
         if acked:
             ledger.on_acked(task.token, ((1, 1),))
@@ -378,7 +399,7 @@ def test_a_file_that_is_gone_is_forgotten_unless_it_was_sent_in_part() -> None:
 def test_a_dead_workers_files_are_begun_again_in_their_order(producer: bool) -> None:
     ledger = make(lanes=1)
     for name in (b"a", b"b", b"c", b"d"):
-        ledger.on_found(FileVersion(name, 10, 1), by_event=True)
+        ledger.on_found(FileVersion(name, 10, 1), compare=True)
     tasks = [task for _, task in sent(ledger)]
     ledger.mark_read(tasks[0].token)
     ledger.on_acked(tasks[1].token, ((2, 2),))
@@ -390,7 +411,7 @@ def test_a_dead_workers_files_are_begun_again_in_their_order(producer: bool) -> 
 
 def test_a_file_that_is_compared_goes_on_when_the_broker_is_given_up() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert ledger.give_up("away") == []
     assert ledger.on_changed(task.token, V1, False, NOW) is not None
@@ -422,8 +443,8 @@ def test_a_file_that_is_twice_in_the_table_has_what_either_row_says() -> None:
 def test_large_files_do_not_stand_in_the_way_of_small_ones() -> None:
     ledger = make(lanes=1)
     for number in range(20):
-        ledger.on_found(FileVersion(b"large %d" % number, 1 << 30, 1), by_event=True)
-    ledger.on_found(V1, by_event=True)
+        ledger.on_found(FileVersion(b"large %d" % number, 1 << 30, 1), compare=True)
+    ledger.on_found(V1, compare=True)
     versions = [task.version for _, task in sent(ledger)]
     assert V1 in versions
     assert 1 < len(versions) < 20
@@ -432,7 +453,7 @@ def test_large_files_do_not_stand_in_the_way_of_small_ones() -> None:
 def test_files_go_to_the_lane_that_has_least_to_do() -> None:
     ledger = make()
     for number, size in enumerate((9, 1, 2, 3, 1)):
-        ledger.on_found(FileVersion(b"%d" % number, size, 1), by_event=True)
+        ledger.on_found(FileVersion(b"%d" % number, size, 1), compare=True)
     assert [lane for lane, _ in sent(ledger)] == [0, 1, 1, 1, 1]
 
 
@@ -441,7 +462,7 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
     for files in (500, 20_000):
         ledger = make(lanes=1)
         for number in range(files):
-            ledger.on_found(FileVersion(b"%d" % number, 1, 1), by_event=True)
+            ledger.on_found(FileVersion(b"%d" % number, 1, 1), compare=True)
         for _ in range(files // 200):
             for _, task in list(ledger.dispatch()):
                 ledger.on_read_error(task.token, False, "EIO", NOW)
@@ -450,18 +471,18 @@ def test_a_turn_costs_the_same_however_many_files_are_paused() -> None:
         for _ in range(2000):
             ledger.resume_paused(NOW)
             assert ledger.next_resumption == NOW + 1
-            assert ledger.fail_paused() == []
+            assert ledger.busy_files == 0
         costs.append(time.process_time() - began)
     assert costs[1] < 10 * costs[0] + 0.01
 
 
-@pytest.mark.parametrize("by_event", [False, True])
-def test_a_file_that_was_gone_and_is_back_is_tried_again(by_event: bool) -> None:
+@pytest.mark.parametrize("compare", [False, True])
+def test_a_file_that_was_gone_and_is_back_is_tried_again(compare: bool) -> None:
     """Its folder was moved out and in again: the event comes before the report that the file is gone."""
     ledger = make()
-    ledger.on_found(V1, by_event=False)
+    ledger.on_found(V1, compare=False)
     task = send(ledger)
-    assert ledger.on_found(V1, by_event) is None
+    assert ledger.on_found(V1, compare) is None
     assert ledger.on_read_error(task.token, True, "gone", NOW) is None
     ledger.resume_paused(NOW + 10)
     again = send(ledger)
@@ -478,7 +499,7 @@ def test_whether_a_version_is_recorded_is_asked_of_the_completed_table() -> None
 
 def test_an_entry_is_found_by_its_token_until_it_is_forgotten() -> None:
     ledger = make()
-    entry = ledger.on_found(V1, by_event=True)
+    entry = ledger.on_found(V1, compare=True)
     assert entry is not None
     assert ledger.entry(entry.token) is entry
     assert ledger.entry(entry.token + 1) is None
@@ -492,7 +513,7 @@ def test_a_file_that_is_not_delivered_says_why(end: str) -> None:
     if end == "kept":
         ledger.keep_failed(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), "kept")
     else:
-        ledger.on_found(V1, by_event=True)
+        ledger.on_found(V1, compare=True)
     if end == "given up":
         (given_up,) = ledger.give_up("given up")
         assert given_up.state is State.FAILED
@@ -505,7 +526,7 @@ def test_a_file_that_is_not_delivered_says_why(end: str) -> None:
     elif end == "held":
         ledger.on_changed(send(ledger).token, V2, True, NOW)
     elif end in ("unreadable", "changing"):
-        for attempt in (1, 2):
+        for attempt in (1, 2, 3) if end == "changing" else (1, 2):
             token = send(ledger).token
             if end == "unreadable":
                 ledger.on_read_error(token, False, "unreadable", NOW)
@@ -513,8 +534,13 @@ def test_a_file_that_is_not_delivered_says_why(end: str) -> None:
                 ledger.on_changed(token, V1._replace(mtime_ns=attempt), False, NOW)
             if attempt == 1:
                 assert ledger.fail_paused() == [], "there is another try"
-                assert ledger.next_resumption is not None
-                ledger.resume_paused(ledger.next_resumption)
+                if end == "unreadable":
+                    assert ledger.next_resumption is None, "at once"
+                else:
+                    assert ledger.next_resumption is not None
+                    ledger.resume_paused(ledger.next_resumption)
+            elif attempt == 2 and end == "changing":
+                assert ledger.fail_paused() == [], "it is tried a last time"
         assert [entry.state for entry in ledger.fail_paused()] == [State.FAILED]
     reasons = {"held": "it is still being written", "changing": "it keeps changing while it is read"}
     assert [entry.failure for entry in ledger.undelivered] == [reasons.get(end, end)]
@@ -523,14 +549,14 @@ def test_a_file_that_is_not_delivered_says_why(end: str) -> None:
 
 def test_the_reason_of_the_last_failed_attempt_is_kept_when_all_is_given_up() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ledger.on_read_error(send(ledger).token, False, "EIO", NOW)
     assert [entry.failure for entry in ledger.give_up("away")] == ["EIO"]
 
 
 def test_an_acknowledgement_changes_the_rows() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     token = send(ledger).token
     ledger.changed = False
     ledger.on_acked(token, ((1, 1),))
@@ -542,9 +568,9 @@ def test_an_acknowledgement_changes_the_rows() -> None:
 
 def test_an_earlier_version_that_is_undelivered_makes_way_for_the_newer_one() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     token = send(ledger).token
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     assert ledger.on_undelivered(token, "refused") is None
     assert ledger.entry(token) is None
     assert send(ledger).version == V2
@@ -555,7 +581,7 @@ def test_an_earlier_version_that_is_undelivered_makes_way_for_the_newer_one() ->
 def test_a_file_whose_producer_died_is_mixed_if_chunks_of_it_are_on_the_topic(acked: bool) -> None:
     known: dict[bytes, bytes] = {}
     ledger = Ledger(4, 1, known.get, lambda: "then")
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
     if acked:
         ledger.on_acked(task.token, ((1, 1),))
@@ -564,7 +590,7 @@ def test_a_file_whose_producer_died_is_mixed_if_chunks_of_it_are_on_the_topic(ac
     assert again.to_send == (((2, 3),) if acked else ((1, 3),))
     known[V1.identity()] = b"\xab" * 16
     ledger.on_completed(again.token)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     assert send(ledger).known_digest == ("" if acked else "ab" * 16), "the digest is that of the second reading"
 
 
@@ -573,10 +599,12 @@ def test_a_file_that_is_closed_again_while_it_is_paused_has_a_new_token_and_all_
     compared: bool,
 ) -> None:
     ledger = Ledger(4, 2, lambda identity: b"\xab" * 16 if compared else None, iter(("then", "later")).__next__)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ((lane, first),) = sent(ledger)
-    assert ledger.on_read_error(first.token, False, "EIO", NOW) is not None
-    ledger.on_found(V1, by_event=True)  # without waiting for the end of the pause
+    unreadable = ledger.on_read_error(first.token, False, "EIO", NOW)
+    assert unreadable is not None
+    unreadable.named = "EIO"
+    ledger.on_found(V1, compare=True)  # without waiting for the end of the pause
     ((again, second),) = sent(ledger)
     assert again == lane
     assert second.token != first.token
@@ -588,7 +616,7 @@ def test_a_file_that_is_closed_again_while_it_is_paused_has_a_new_token_and_all_
 def test_the_time_of_a_row_is_that_of_its_detection_or_that_of_the_earlier_run() -> None:
     other = FileVersion(b"other", 10, 1)
     ledger = Ledger(4, 2, lambda identity: None, iter(("first", "second")).__next__)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V2, False, NOW)
     ledger.resume(in_progress_row(other, 4, RangeSet([(1, 1)]), "before"), other)
     assert [row.started for row in ledger.rows()] == ["second", "before"]
@@ -597,8 +625,8 @@ def test_the_time_of_a_row_is_that_of_its_detection_or_that_of_the_earlier_run()
 def test_a_chunker_that_has_many_small_files_to_read_still_gets_a_large_one() -> None:
     ledger = make(lanes=1)
     for number in range(1100):
-        ledger.on_found(FileVersion(b"%d" % number, 1, 1), by_event=True)
-    ledger.on_found(FileVersion(b"large", 1 << 30, 1), by_event=True)
+        ledger.on_found(FileVersion(b"%d" % number, 1, 1), compare=True)
+    ledger.on_found(FileVersion(b"large", 1 << 30, 1), compare=True)
     tasks = [task for _, task in sent(ledger)]
     assert len(tasks) == 1024 + 1
     assert tasks[-1].version.path == b"large"
@@ -606,10 +634,10 @@ def test_a_chunker_that_has_many_small_files_to_read_still_gets_a_large_one() ->
 
 def test_a_file_that_changed_while_it_was_read_returns_to_its_lane() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ((lane, task),) = sent(ledger)
     ledger.on_changed(task.token, V2, False, NOW)
-    ledger.on_found(FileVersion(b"other", 1000, 1), by_event=True)
+    ledger.on_found(FileVersion(b"other", 1000, 1), compare=True)
     assert [lane for lane, _ in sent(ledger)] == [lane], "it is the one with the least to do"
     ledger.resume_paused(NOW + 1)
     assert [lane for lane, _ in sent(ledger)] == [lane]
@@ -621,7 +649,7 @@ def test_a_file_that_changed_is_read_after_a_pause_but_at_once_if_only_its_conte
     compared: bool, version: FileVersion
 ) -> None:
     ledger = make({V1.identity(): b"\xab" * 16} if compared else None)
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     assert ledger.on_changed(send(ledger).token, version, False, NOW) is not None
     at_once = compared and version == V1
     assert ledger.next_resumption == (None if at_once else NOW + 1)
@@ -630,19 +658,20 @@ def test_a_file_that_changed_is_read_after_a_pause_but_at_once_if_only_its_conte
 
 def test_a_file_that_was_superseded_at_two_attempts_waits_as_long_as_one_that_failed_twice() -> None:
     ledger = make()
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     for number in (2, 3):
         task = send(ledger)
-        ledger.on_found(V1._replace(mtime_ns=number), by_event=True)
+        ledger.on_found(V1._replace(mtime_ns=number), compare=True)
         assert ledger.on_changed(task.token, V1._replace(mtime_ns=number), False, NOW) is None
     assert sent(ledger) == []
     assert ledger.next_resumption == NOW + 2
-    assert [entry.attempts for entry in ledger.fail_paused()] == [2]
+    assert ledger.fail_paused() == []
+    assert [entry.attempts for entry in ledger._entries.latest.values()] == [2]
 
 
 def test_a_file_that_is_held_has_a_row_although_it_was_only_compared() -> None:
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V2, True, NOW)
     (entry,) = ledger.undelivered
     assert (entry.state, entry.known_digest) == (State.HELD, "")
@@ -652,17 +681,17 @@ def test_a_file_that_is_held_has_a_row_although_it_was_only_compared() -> None:
 def test_a_rewritten_file_that_failed_is_sent_and_not_compared_with_what_it_was_before() -> None:
     """The completed table has its version: it was rewritten within a tick of the file system's clock."""
     ledger = make({V1.identity(): b"\xab" * 16})
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V1, False, NOW)
     ledger.on_undelivered(send(ledger).token, "refused")
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert (task.known_digest, task.to_send) == ("", ((1, 3),))
 
 
 def paused(ledger: Ledger, attempts: int) -> float:
     """Detect V1, let it fail `attempts` times, and return when its pause ends."""
-    ledger.on_found(V1, by_event=True)
+    ledger.on_found(V1, compare=True)
     now = NOW
     for attempt in range(attempts):
         ledger.resume_paused(now)
@@ -677,7 +706,7 @@ def paused(ledger: Ledger, attempts: int) -> float:
 def test_a_file_that_is_closed_ends_its_first_pause_and_no_later_one(attempts: int, version: FileVersion) -> None:
     ledger = make()
     until = paused(ledger, attempts)
-    ledger.on_found(version, by_event=True)
+    ledger.on_found(version, compare=True)
     assert ledger.next_resumption == (None if attempts == 1 else until)
     assert len(sent(ledger)) == (attempts == 1)
     ledger.resume_paused(until)
@@ -687,6 +716,117 @@ def test_a_file_that_is_closed_ends_its_first_pause_and_no_later_one(attempts: i
 def test_a_newer_version_of_a_file_whose_pause_has_ended_is_not_paused() -> None:
     ledger = make()
     ledger.resume_paused(paused(ledger, attempts=2))
-    ledger.on_found(V2, by_event=True)
+    ledger.on_found(V2, compare=True)
     assert ledger.next_resumption is None
     assert send(ledger).version == V2
+
+
+OLD, NEW = FileStamp(7, 42), FileStamp(8, 42)
+
+
+def test_a_report_of_another_stamp_makes_what_was_delivered_void() -> None:
+    """The chunks may be of the earlier content: neither this run nor the next may count them."""
+    ledger = make()
+    ledger.on_found(V1, False, OLD)
+    task = send(ledger)
+    ledger.on_acked(task.token, ((1, 2),))
+    assert ledger.rows() == [in_progress_row(V1, 4, RangeSet([(1, 2)]), "then", OLD)]
+    assert ledger.on_found(V1, False, NEW) is None
+    assert ledger.rows() == [in_progress_row(V1, 4, RangeSet(), "then", NEW)]
+    ledger.on_lane_death(0, producer=True)
+    assert send(ledger).to_send == ((1, 3),)
+
+
+def test_a_report_of_the_same_stamp_changes_nothing() -> None:
+    ledger = make()
+    ledger.on_found(V1, False, OLD)
+    task = send(ledger)
+    ledger.on_acked(task.token, ((1, 2),))
+    ledger.changed = False
+    ledger.on_found(V1, False, OLD)
+    ledger.on_found(V1, False, UNKNOWN_STAMP)
+    assert ledger.rows() == [in_progress_row(V1, 4, RangeSet([(1, 2)]), "then", OLD)]
+    ledger.on_lane_death(0, producer=True)
+    again = send(ledger)
+    assert (again.to_send, again.stamp) == (((3, 3),), OLD)
+
+
+def test_a_file_that_is_reported_with_another_stamp_after_it_was_read_is_compared() -> None:
+    known: dict[bytes, bytes] = {}
+    ledger = Ledger(4, 2, known.get, lambda: "then")
+    ledger.on_found(V1, False, OLD)
+    task = send(ledger)
+    ledger.on_found(V1, False, NEW)
+    known[V1.identity()] = b"\xab" * 16
+    ledger.on_completed(task.token)
+    again = send(ledger)
+    assert (again.known_digest, again.to_send) == ("ab" * 16, ())
+    ledger.on_changed(again.token, V1, False, NOW, NEW)
+    whole = send(ledger)
+    assert (whole.known_digest, whole.to_send) == ("", ((1, 3),))
+    assert ledger.rows() == [in_progress_row(V1, 4, RangeSet(), "then", NEW)]
+
+
+def test_a_file_whose_stamp_changed_before_the_rest_was_read_is_sent_whole() -> None:
+    ledger = make()
+    ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 2)]), "before", OLD), V1, OLD)
+    task = send(ledger)
+    assert (task.to_send, task.stamp) == (((3, 3),), OLD)
+    ledger.on_changed(task.token, V1, False, NOW, NEW)
+    ledger.resume_paused(NOW + 1)
+    whole = send(ledger)
+    assert (whole.to_send, whole.stamp) == (((1, 3),), UNKNOWN_STAMP)
+
+
+def test_a_lease_is_waited_for_until_the_kernel_ends_it() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True)
+    token = send(ledger).token
+    for second in range(9):
+        assert ledger.on_read_error(token, False, "leased", NOW + second, lease_s=9) is None
+        assert ledger.fail_paused() == [], "the end waits for it as well"
+        assert (ledger.open_files, ledger.busy_files) == (1, 0)
+        assert ledger.next_resumption == NOW + second + 1
+        ledger.resume_paused(NOW + second + 1)
+        assert send(ledger).token == token
+    entry = ledger.on_read_error(token, False, "leased", NOW + 9, lease_s=9)
+    assert entry is not None
+    assert ledger.fail_paused() == [entry], "it was tried all the time"
+    assert entry.failure == "leased"
+
+
+def test_a_lease_that_ends_is_no_failure() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True)
+    token = send(ledger).token
+    ledger.on_read_error(token, False, "leased", NOW, lease_s=9)
+    ledger.resume_paused(NOW + 1)
+    assert send(ledger).token == token
+    assert ledger.on_completed(token) is not None
+    assert ledger.undelivered == []
+
+
+def test_files_that_cannot_be_read_take_no_room() -> None:
+    ledger = make()
+    for number in range(5_100):
+        ledger.on_found(FileVersion(b"%d" % number, 1, 1), compare=True)
+    while tasks := sent(ledger):
+        for _, task in tasks:
+            ledger.on_read_error(task.token, False, "EACCES", NOW)
+    assert (ledger.open_files, ledger.busy_files) == (5_100, 0)
+    ledger.on_found(V1, compare=True)
+    assert send(ledger).version == V1
+
+
+def test_at_the_end_each_file_that_cannot_be_read_is_tried_once_more_and_failed() -> None:
+    ledger = make()
+    for number in range(5_100):
+        ledger.on_found(FileVersion(b"%d" % number, 1, 1), compare=True)
+    n_reads = 0
+    while ledger.open_files:
+        for _, task in sent(ledger):
+            n_reads += 1
+            ledger.on_read_error(task.token, False, "EACCES", NOW)
+        ledger.fail_paused()
+    assert n_reads == 2 * 5_100
+    assert [entry.failure for entry in ledger.undelivered] == ["EACCES"] * 5_100

@@ -17,12 +17,14 @@ OPTIONS = UploadOptions(
     topic="topic",
     upload_existing=False,
     n_threads=2,
-    upload_regex="",
+    upload_regex=None,
     chunk_size=16384,
     queue_max_size=500,
     update_seconds=-1,
     once=False,
     use_polling_observer=False,
+    watchdog_lag_time=0,
+    follow_links=False,
     logger_stream_level=logging.INFO,
     logger_file_level=logging.INFO,
     logger_file_path=None,
@@ -57,5 +59,5 @@ def test_logs_is_made_or_its_absence_explained(tmp_path: Path) -> None:
         folder = make_logs(os.fspath(tmp_path), "topic")
         assert os.path.isdir(folder.path)
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"cannot create .*Not a directory; dfud must be able to write there"):
+    with pytest.raises(UsageError, match=r"^cannot use .*Not a directory; dfud must be able to write into LOGS, "):
         make_logs(os.fspath(tmp_path / "file"), "topic")

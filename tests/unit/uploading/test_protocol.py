@@ -32,7 +32,7 @@ from dfud.core.tables import (
     read_in_progress,
     version_of,
 )
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.messages import (
     ChunksAcked,
     FileChanged,
@@ -49,16 +49,19 @@ from dfud.messages import (
 )
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.ledger import Ledger
-from dfud.uploading.resume import resume_rows
+from dfud.uploading.resume import PresentVersion, resume_rows
 from dfud.uploading.upload import Upload
 from dfud.uploading.wire import NativeMessages
 
 CHUNK = 1 << 20  # so that a file of two chunks is a large one
 LANES = 2
 PATHS = (b"a", b"a", b"b/\xff")  # mostly one, whose versions meet
-CHANGES = ("write", "rewrite within a tick", "write and set times back", "close", "remove", "scan")
+CHANGES = (
+    "write", "rewrite within a tick", "write and set times back", "rewrite unnoticed", "replace unnoticed",
+    "touch", "close", "remove", "scan",
+)  # fmt: skip
 FAULTS = (
-    "wait", "kill chunker", "kill producer", "crash", "cannot read",
+    "wait", "kill chunker", "kill producer", "crash", "crash and rewrite", "cannot read", "lease",
     "refuse", "send again", "give up", "stop pausing",
 )  # fmt: skip
 COURSE = ("event", "dispatch", "read", "enqueue", "acknowledge", "report", "rows", "hear")
@@ -71,6 +74,7 @@ class File:
 
     version: FileVersion
     content: int
+    stamp: FileStamp
     open: bool = False  # for writing
 
 
@@ -82,6 +86,7 @@ def digest_of(contents: tuple[int, ...]) -> str:
 class FileReader:
     task: FileTask
     file: File  # an open file can still be read after it is replaced or removed
+    opened: FileStamp
     contents: list[int] = field(default_factory=list)
     start: FileStart | None = None  # sent with the first run
 
@@ -118,6 +123,7 @@ class Protocol(RuleBasedStateMachine):
         self.now = 0.0
         self.clock_ns = 0
         self.content = 0
+        self.inode = 0
         self.files: dict[bytes, File] = {}
         self.events: deque[bytes] = deque()  # closed and not yet reported
         self.topic: dict[tuple[FileVersion, int], set[int]] = {}  # the contents of each acknowledged chunk
@@ -127,6 +133,7 @@ class Protocol(RuleBasedStateMachine):
         self.unnoticed: set[bytes] = set()  # rewritten with the same size and time, before a crash
         self.rewritten: set[bytes] = set()
         self.remembered: set[bytes] = set()  # rewritten, which the ledger knew when the table was last written
+        self.silent: set[bytes] = set()  # rewritten since the present run began, without an event
         self.start()
 
     # -- the supervisor
@@ -146,13 +153,15 @@ class Protocol(RuleBasedStateMachine):
         resume_rows(rows, self.ledger, self.present_version, logging.Logger("nobody", logging.CRITICAL + 1))
         for file in self.files.values():
             if not file.open:
-                self.ledger.on_found(file.version, by_event=False)
+                # Compared until a run ends in an orderly way, which none does here.
+                self.ledger.on_found(file.version, True, file.stamp)
+        self.silent.clear()
         self.write_table()
 
-    def present_version(self, path: bytes) -> FileVersion:
+    def present_version(self, path: bytes) -> PresentVersion:
         if path not in self.files:
             raise FileNotFoundError(errno.ENOENT, "gone")
-        return self.files[path].version
+        return PresentVersion(self.files[path].version, self.files[path].stamp)
 
     def take(self, message: Message) -> None:
         ledger = self.ledger
@@ -162,9 +171,9 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, FileUnchanged):
             ledger.on_unchanged(message.token)
         elif isinstance(message, FileChanged):
-            ledger.on_changed(message.token, message.version, message.being_written, self.now)
+            ledger.on_changed(message.token, message.version, message.being_written, self.now, message.stamp)
         elif isinstance(message, FileUnreadable):
-            ledger.on_read_error(message.token, message.gone, message.reason, self.now)
+            ledger.on_read_error(message.token, message.gone, message.reason, self.now, message.lease_s)
         elif isinstance(message, ChunksAcked):
             ledger.on_acked(message.token, message.chunks)
         elif isinstance(message, FileUndelivered):
@@ -211,11 +220,16 @@ class Protocol(RuleBasedStateMachine):
     def write_file(self, path: bytes, size: int, leave_open: bool, in_place: bool) -> None:
         self.clock_ns += 1
         self.content += 1
-        file = File(FileVersion(path, size, self.clock_ns), self.content, leave_open)
-        if in_place and path in self.files:
-            vars(self.files[path]).update(vars(file))
+        here = self.files.get(path)
+        if here is None or not in_place:
+            self.inode += 1
+        stamp = FileStamp(self.clock_ns, here.stamp.inode if here and in_place else self.inode)
+        file = File(FileVersion(path, size, self.clock_ns), self.content, stamp, leave_open)
+        if here and in_place:
+            vars(here).update(vars(file))
         else:
             self.files[path] = file
+        self.silent.discard(path)
         self.rewritten.discard(path)
         self.unnoticed.discard(path)
         if not leave_open:
@@ -237,15 +251,44 @@ class Protocol(RuleBasedStateMachine):
             return
         before = file.version
         self.content += 1
-        self.clock_ns += 1
+        self.change_stamp(file)
         file.version, file.content, file.open = before._replace(mtime_ns=self.clock_ns), self.content, True
         for lane in range(LANES):
             for _ in range(away):
                 self.read(lane)
+        self.change_stamp(file)
         file.version, file.open = before, False
         self.rewritten.add(path)
         self.remembered.discard(path)
         self.events.append(path)
+
+    def change_stamp(self, file: File) -> None:
+        self.clock_ns += 1
+        file.stamp = file.stamp._replace(ctime_ns=self.clock_ns)
+
+    def rewrite_unnoticed(self, path: bytes) -> None:
+        """Rewrite a file in place through a mapping, and set its time back: only its ctime shows it, no event."""
+        file = self.files.get(path)
+        if file is not None and file.version.size:
+            self.content += 1
+            file.content = self.content
+            self.change_stamp(file)
+            self.silent.add(path)
+
+    def replace_unnoticed(self, path: bytes) -> None:
+        """Put another file of the same size and time in the place of one, without an event."""
+        file = self.files.get(path)
+        if file is not None and file.version.size and not file.open:
+            self.content += 1
+            self.inode += 1
+            self.clock_ns += 1
+            self.files[path] = File(file.version, self.content, FileStamp(self.clock_ns, self.inode))
+            self.silent.add(path)
+
+    def touch_attributes(self, path: bytes) -> None:
+        """Change the ctime of a file, and nothing else, as chmod(2) does."""
+        if path in self.files:
+            self.change_stamp(self.files[path])
 
     def close_file(self, path: bytes) -> None:
         """Close a file after writing, or again without having changed it."""
@@ -260,12 +303,12 @@ class Protocol(RuleBasedStateMachine):
         if self.events:
             file = self.files.get(self.events.popleft())
             if file is not None:
-                self.ledger.on_found(file.version, by_event=True)
+                self.ledger.on_found(file.version, True, file.stamp)
 
     def scan(self, path: bytes) -> None:
         file = self.files.get(path)
         if file is not None and not file.open:
-            self.ledger.on_found(file.version, by_event=False)
+            self.ledger.on_found(file.version, False, file.stamp)
 
     # -- chunkers
 
@@ -287,10 +330,13 @@ class Protocol(RuleBasedStateMachine):
         number = len(here.reading.contents)
         whole = ""
         if number == n_chunks:
-            if file.version != version:
+            whole = digest_of(tuple(here.reading.contents))
+            is_touched = file.stamp != here.reading.opened
+            is_rest = task.to_send not in ((), ((1, n_chunks),))
+            again = digest_of((file.content,) * n_chunks)  # by a second reading
+            if file.version != version or (is_touched and (is_rest or again != whole)):
                 self.lose(here, file)
                 return
-            whole = digest_of(tuple(here.reading.contents))
         send = number in RangeSet(task.to_send)
         if not task.known_digest and (send or whole):
             run = RunReady(task.token, number, int(send), 0, 0, 0, b"", whole, here.reading.start)
@@ -303,16 +349,16 @@ class Protocol(RuleBasedStateMachine):
             elif task.known_digest == whole:
                 here.chunker.append(FileUnchanged(task.token))
             else:
-                here.chunker.append(FileChanged(task.token, version, being_written=False))
+                here.chunker.append(FileChanged(task.token, version, False, file.stamp))
 
     def begin(self, here: ModelLane, task: FileTask) -> None:
         file = self.files.get(task.version.path)
         if file is None:
             here.chunker.append(FileUnreadable(task.token, True, "gone"))
-        elif file.version != task.version:
-            here.chunker.append(FileChanged(task.token, file.version, file.open))
+        elif file.version != task.version or file.stamp.differs_from(task.stamp):
+            here.chunker.append(FileChanged(task.token, file.version, file.open, file.stamp))
         else:
-            here.reading = FileReader(task, file)
+            here.reading = FileReader(task, file, file.stamp)
             if not task.known_digest:
                 delivered = tuple(RangeSet(task.to_send).missing(count_chunks(task.version.size, CHUNK)))
                 here.reading.start = FileStart(task.token, task.version, CHUNK, delivered, "then", b"")
@@ -322,7 +368,7 @@ class Protocol(RuleBasedStateMachine):
         token = here.reading.task.token
         if not here.reading.task.known_digest:
             here.runs.append((FileDropped(token), 0))
-        here.chunker.append(FileChanged(token, file.version, file.open))
+        here.chunker.append(FileChanged(token, file.version, file.open, file.stamp))
         here.reading = None
 
     def fail_to_read(self, lane: int) -> None:
@@ -333,6 +379,12 @@ class Protocol(RuleBasedStateMachine):
                 here.runs.append((FileDropped(token), 0))
             here.chunker.append(FileUnreadable(token, False, "an input/output error"))
             here.reading = None
+
+    def find_lease(self, lane: int) -> None:
+        """Let another program hold a lease on the next file that a chunker opens."""
+        here = self.lanes[lane]
+        if here.reading is None and here.tasks:
+            here.chunker.append(FileUnreadable(here.tasks.popleft().token, False, "leased", 50.0))
 
     def kill_chunker(self, lane: int, reported: bool) -> None:
         """Kill a chunker; its last messages were sent, or they were not."""
@@ -457,9 +509,12 @@ class Protocol(RuleBasedStateMachine):
         here.lose_producer()
         self.ledger.on_lane_death(lane, producer=True)
 
-    def crash(self) -> None:
+    def crash(self, rewritten_path: bytes | None = None) -> None:
+        """End the run without a word, and begin another; a file may be rewritten in between."""
         self.unnoticed |= self.rewritten - self.remembered
         self.events.clear()
+        if rewritten_path is not None:
+            self.rewrite_unnoticed(rewritten_path)
         self.start()
 
     def give_up(self) -> None:
@@ -510,6 +565,12 @@ class Protocol(RuleBasedStateMachine):
             self.rewrite_within_a_tick(path)
         elif kind == "write and set times back":
             self.write_and_set_times_back(path, data.draw(st.integers(0, 2)))
+        elif kind == "rewrite unnoticed":
+            self.rewrite_unnoticed(path)
+        elif kind == "replace unnoticed":
+            self.replace_unnoticed(path)
+        elif kind == "touch":
+            self.touch_attributes(path)
         elif kind == "close":
             self.close_file(path)
         elif kind == "remove":
@@ -525,12 +586,14 @@ class Protocol(RuleBasedStateMachine):
             self.kill_chunker(lane, data.draw(st.booleans()))
         elif kind == "kill producer":
             self.kill_producer(lane, data.draw(st.booleans()))
-        elif kind == "crash":
+        elif kind in ("crash", "crash and rewrite"):
             if data.draw(st.booleans()):
                 self.write_table()
-            self.crash()
+            self.crash(data.draw(st.sampled_from(PATHS)) if kind == "crash and rewrite" else None)
         elif kind == "cannot read":
             self.fail_to_read(lane)
+        elif kind == "lease":
+            self.find_lease(lane)
         elif kind == "refuse":
             self.refuse(lane)
         elif kind == "send again":
@@ -599,11 +662,15 @@ class Protocol(RuleBasedStateMachine):
         rows = list(read_completed(io.StringIO(self.shards, newline="")))
         mine = [row for row in rows if isinstance(row, CompletedRow) and version_of(row) == file.version]
         assert mine, f"{file.version} is not recorded"
-        if file.version.path not in self.unnoticed:
-            whole = digest_of((file.content,) * mine[-1].n_chunks)
-            assert mine[-1].xxh3_128 == whole, f"{file.version} is recorded with an earlier content"
-            for number in range(1, mine[-1].n_chunks + 1):
-                assert self.last[file.version, number] == file.content, f"chunk {number} is of an earlier content"
+        if file.version.path in self.unnoticed:  # neither an event nor its times showed that it was rewritten
+            return
+        content = file.content
+        if file.version.path in self.silent:  # the next run would compare it
+            content = self.last[file.version, 1]
+        whole = digest_of((content,) * mine[-1].n_chunks)
+        assert mine[-1].xxh3_128 == whole, f"{file.version} is recorded with an earlier content"
+        for number in range(1, mine[-1].n_chunks + 1):
+            assert self.last[file.version, number] == content, f"chunk {number} is of another content"
 
 
 def check_books(ledger: Ledger, n_lanes: int) -> None:

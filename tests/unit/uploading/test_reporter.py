@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from dfud.core.version import FileVersion
 from dfud.uploading.entry import Entry
 from dfud.uploading.ledger import Progress
-from dfud.uploading.reporter import UploadReporter, summary
+from dfud.uploading.reporter import UploadReporter, log_undelivered, summary
 
 
 class Lines(logging.Handler):
@@ -89,3 +90,26 @@ def test_progress_is_reported_every_few_seconds_of_work(reporter: UploadReporter
 def test_the_answer_to_check() -> None:
     assert summary(Progress(2, 0, 30, 4)) == ("2 files enqueued or in progress: 4 of 30 chunks acknowledged")
     assert summary(Progress(0, 1, 0, 0)).endswith("; 1 file could not be delivered")
+
+
+def failed(number: int, named: str) -> Entry:
+    made = entry(number)
+    made.failure, made.named = "EACCES", named
+    return made
+
+
+@pytest.mark.parametrize(("n_named", "n_lines"), [(0, 0), (20, 20), (21, 21), (5_100, 21)])
+def test_what_was_not_delivered_is_named_at_the_end_unless_it_was_named_and_is_much(
+    lines: Lines, n_named: int, n_lines: int
+) -> None:
+    log = logging.Logger("test")
+    log.addHandler(lines)
+    entries = [failed(number, "EACCES") for number in range(n_named)]
+    new = [failed(number, named) for number in range(n_named, n_named + 30) for named in ("", "EIO")]
+    log_undelivered([*entries, *new], log)
+    for each in new:
+        assert f"{os.fsdecode(each.version.path)} not delivered: EACCES" in lines.lines
+    assert len(lines.lines) == n_lines + len(new)
+    if n_named > 20:
+        files = "1 more file" if n_named == 21 else f"{n_named - 20:,} more files"
+        assert lines.lines[-1] == f"{files} not delivered: each is named above"

@@ -11,17 +11,23 @@ import pytest
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import InProgressRow, in_progress_row
-from dfud.core.version import FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
+from dfud.files.openat import DEFAULT_LINKS
 from dfud.uploading.ledger import Ledger
-from dfud.uploading.resume import present_version, resume_rows
+from dfud.uploading.resume import PresentVersion, present_version, resume_rows
 
 V1, V2 = FileVersion(b"file", 10, 1), FileVersion(b"file", 10, 2)
-PARTLY = in_progress_row(V1, 4, RangeSet([(1, 1)]), "before")
-UNSENT = in_progress_row(V1, 4, RangeSet(), "before")
+STAMP = FileStamp(7, 42)
+PARTLY = in_progress_row(V1, 4, RangeSet([(1, 1)]), "before", STAMP)
+UNSENT = in_progress_row(V1, 4, RangeSet(), "before", STAMP)
 
 
 def resume(
-    row: InProgressRow, present: FileVersion | None, caplog: pytest.LogCaptureFixture, recorded: bool = False
+    row: InProgressRow,
+    present: FileVersion | None,
+    caplog: pytest.LogCaptureFixture,
+    recorded: bool = False,
+    stamp: FileStamp = STAMP,
 ) -> Ledger:
     """Return the ledger after `row` was resumed; the file is recorded, is `present`, or does not exist."""
     known = {V1.identity(): b"\xab" * 16} if recorded else {}
@@ -29,11 +35,11 @@ def resume(
     log = logging.Logger("test")
     log.addHandler(caplog.handler)
 
-    def find(path: bytes) -> FileVersion:
+    def find(path: bytes) -> PresentVersion:
         assert path == b"file"
         if present is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return present
+        return PresentVersion(present, stamp)
 
     resume_rows([row], ledger, find, log)
     return ledger
@@ -51,6 +57,50 @@ def test_a_file_that_changed_is_sent_as_a_whole(caplog: pytest.LogCaptureFixture
     ((_, task),) = ledger.dispatch()
     assert (task.version, task.to_send) == (V2, ((1, 3),))
     assert caplog.messages == ["file has changed since parts of it were uploaded: uploading all of it again"]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "reason"),
+    [
+        (FileStamp(8, 42), "it was changed since (ctime)"),
+        (FileStamp(7, 43), "it is another file (inode)"),
+        (FileStamp(8, 43), "it is another file (inode)"),
+    ],
+)
+def test_a_file_that_changed_behind_its_size_and_time_is_sent_as_a_whole(
+    stamp: FileStamp, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = resume(PARTLY, V1, caplog, stamp=stamp)
+    (row,) = ledger.rows()
+    assert (row.n_chunks_delivered, row.ctime_ns, row.inode) == (0, *stamp)
+    ((_, task),) = ledger.dispatch()
+    assert task.to_send == ((1, 3),)
+    assert caplog.messages == [
+        "file has the same size and modification time as when parts of it were uploaded, "
+        f"but {reason}: uploading all of it again"
+    ]
+
+
+def test_a_row_without_a_stamp_is_believed(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), V1, caplog)
+    ((_, task),) = ledger.dispatch()
+    assert (task.to_send, task.stamp) == (((2, 3),), STAMP)
+    assert ledger.rows() == [PARTLY]
+
+
+def test_where_the_file_system_has_no_inodes_and_times_of_change_the_row_is_believed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger = resume(PARTLY, V1, caplog, stamp=UNKNOWN_STAMP)
+    ((_, task),) = ledger.dispatch()
+    assert task.to_send == ((2, 3),)
+
+
+def test_a_file_of_which_nothing_was_sent_may_have_changed(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = resume(UNSENT, V1, caplog, stamp=FileStamp(8, 43))
+    ((_, task),) = ledger.dispatch()
+    assert task.to_send == ((1, 3),)
+    assert caplog.messages == ["file: 3 of 3 chunks still to send"]
 
 
 def test_a_file_that_is_both_recorded_and_in_progress_is_compared(caplog: pytest.LogCaptureFixture) -> None:
@@ -91,8 +141,13 @@ def test_the_present_version_is_that_of_the_file_below_the_directory(tmp_path: P
     os.utime(path, ns=(1, 42))
     dir_fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        assert present_version(dir_fd, b"folder/file") == FileVersion(b"folder/file", 5, 42)
+        status = path.stat()
+        stamp = FileStamp(status.st_ctime_ns, status.st_ino)
+        assert present_version(dir_fd, DEFAULT_LINKS, b"folder/file") == (
+            FileVersion(b"folder/file", 5, 42),
+            stamp,
+        )
         with pytest.raises(FileNotFoundError):
-            present_version(dir_fd, b"folder/other")
+            present_version(dir_fd, DEFAULT_LINKS, b"folder/other")
     finally:
         os.close(dir_fd)

@@ -11,9 +11,10 @@ def test_what_is_due_is_yielded_in_its_order() -> None:
     schedule = RetrySchedule()
     for token, time in ((1, 3.0), (2, 1.0), (3, 2.0)):
         schedule.add(token, time)
-    assert schedule.next_time == 1.0
+    assert (schedule.next_time, len(schedule)) == (1.0, 3)
     assert list(schedule.pop_due(0.9)) == []
     assert list(schedule.pop_due(2.0)) == [2, 3]
+    assert len(schedule) == 1
     assert (schedule.next_time, schedule.time_of(1)) == (3.0, 3.0)
 
 

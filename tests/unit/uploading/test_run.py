@@ -11,7 +11,7 @@ import pytest
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
@@ -22,6 +22,7 @@ from dfud.uploading.options import UploadOptions
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.wire import NATIVE
 from dfud.watch.watcher import WatchOptions
+from tests.helpers.folders import take_lock
 
 OTHER = CompletedRow("other", 1, 1, 1, 4, "ab" * 16, "then", "now")
 
@@ -64,9 +65,23 @@ class Bench:
 
     def start(self, **changes: Any) -> int:
         options = UploadOptions(
-            os.fspath(self.folder.directory), "topic", False, 2, "", 4, 1.0, -1, False, False, 0, 0, None
+            os.fspath(self.folder.directory),
+            "topic",
+            False,
+            2,
+            None,
+            4,
+            1.0,
+            -1,
+            False,
+            False,
+            0,
+            False,
+            0,
+            0,
+            None,
         )._replace(**changes)
-        lock = DirectoryLock.take(self.folder.lock, "uploading")
+        lock = take_lock(self.folder.lock)
         try:
             return run._run(
                 options,
@@ -131,8 +146,9 @@ def test_the_rings_have_room_for_the_chunks_of_earlier_runs(bench: Bench) -> Non
 def test_a_file_of_an_earlier_run_is_resumed_and_its_row_kept(bench: Bench) -> None:
     path = Path(bench.folder.directory) / "file"
     path.write_bytes(bytes(10))
-    version = FileVersion(b"file", 10, path.stat().st_mtime_ns)
-    row = in_progress_row(version, 4, RangeSet([(1, 1)]), "then")
+    status = path.stat()
+    version, stamp = FileVersion(b"file", 10, status.st_mtime_ns), FileStamp(status.st_ctime_ns, status.st_ino)
+    row = in_progress_row(version, 4, RangeSet([(1, 1)]), "then", stamp)
     Path(bench.folder.in_progress).write_text(format_table(InProgressRow, [row]))
     bench.start()
     assert bench.context is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -15,6 +16,9 @@ import pytest
 from dfud.core.version import FileVersion
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
 from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.shard_copy import ShardCopy
+from dfud.logs.in_progress_table import read_in_progress_table
+from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
 from dfud.messages import (
@@ -26,24 +30,33 @@ from dfud.messages import (
     Drain,
     FileChanged,
     FileFound,
+    FileLeft,
+    FilesBefore,
     FilesCompleted,
     FilesRead,
+    FilesScanned,
+    FilesUnrecorded,
     FileTask,
     FileUndelivered,
     FileUnreadable,
     FolderMovedIn,
+    LogsDisturbed,
+    LogsReplaced,
     Notice,
     RowsRecorded,
+    ShardsDisturbed,
     Sweep,
     SweepDone,
     WatchStarted,
 )
+from dfud.uploading.clock_steps import ClockSteps
 from dfud.uploading.context import UploadContext
 from dfud.uploading.fleet import Fleet
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.supervisor import UploadSupervisor
-from dfud.watch.watcher import WatchOptions
 from tests.helpers.fake_workers import FakeLane, FakePool, FakeUser, FakeWorker
+from tests.helpers.folders import take_lock
+from tests.helpers.watching import watch_options
 
 SINCE_NS = 1234
 DIGEST = "ab" * 16
@@ -65,8 +78,9 @@ class Bench:
         self.now = 100.0
         self.folder = LogsFolder(os.fspath(directory), "topic")
         os.makedirs(self.folder.path)
-        self.lock = os.open(self.folder.lock, os.O_RDWR | os.O_CREAT)
-        self.session = Session(self.lock)
+        self.lock = take_lock(self.folder.lock)
+        self.session = Session(self.lock.fileno())
+        self.keeper = LogsKeeper(self.folder, self.lock, "uploading DIR to topic T", lambda: self.session.content)
         self.session.begin(SINCE_NS)
         self.completed = CompletedIndex()
         self.ledger = Ledger(10, 2, self.completed.digest, lambda: "2026-01-01T00:00:00+00:00")
@@ -77,7 +91,7 @@ class Bench:
         self.pool = FakePool()
         self.user = FakeUser()
         self.lanes = [FakeLane(number, self.pool) for number in range(2)]
-        watch = WatchOptions(os.fsencode(directory), "", False, SINCE_NS, once, False)
+        watch = watch_options(Path(directory), once)._replace(take_all=False, since_ns=SINCE_NS)
         self.fleet = Fleet(
             cast("Any", self.pool),
             self.folder,
@@ -86,8 +100,12 @@ class Bench:
             cast("Any", self.lanes),
             self.pool.start_watcher,
         )
-        context = UploadContext(once, self.folder, self.session, SINCE_NS, self.ledger, self.completed, log)
-        self.supervisor = UploadSupervisor(context, self.fleet, self.user.context(), lambda: self.now)
+        context = UploadContext(
+            once, self.folder, self.session, SINCE_NS, self.ledger, self.completed, log, self.keeper
+        )
+        self.clock_steps_ns = [10**18]  # the clock, which is set back and forth
+        steps = ClockSteps(lambda: self.clock_steps_ns[0], lambda: 0)
+        self.supervisor = UploadSupervisor(context, self.fleet, self.user.context(), lambda: self.now, steps)
         self.supervisor.start()
 
     @property
@@ -102,7 +120,7 @@ class Bench:
 
     def find(self, path: bytes = b"file", size: int = 30) -> FileTask:
         """Let the watcher find a file; return the task that a chunker has received."""
-        self.watcher.report(FileFound(FileVersion(path, size, 1), True))
+        self.watcher.report(FileFound(FileVersion(path, size, 1), True, 1, 1))
         self.step()
         return self.task()
 
@@ -130,7 +148,8 @@ class Bench:
     def close_all(self) -> None:
         self.pool.close_all()
         self.user.close()
-        os.close(self.lock)
+        self.lock.close()
+        self.keeper.close()
 
     def close(self) -> int:
         assert self.supervisor.is_over
@@ -200,7 +219,7 @@ def test_once_ends_without_being_asked(tmp_path: Path) -> None:
 
 def test_the_watcher_may_report_more_files_once_it_has_used_its_allowance(bench: Bench) -> None:
     bench.watcher.received()
-    found = [FileFound(FileVersion(b"%d" % number, 1, 1), True) for number in range(1000)]
+    found = [FileFound(FileVersion(b"%d" % number, 1, 1), True, 1, 1) for number in range(1000)]
     bench.watcher.report(*found)
     bench.step()
     assert bench.watcher.received() == [], "they are open: 5,000 may be"
@@ -223,17 +242,132 @@ def test_check(bench: Bench) -> None:
 
 def test_a_file_that_is_found_after_the_last_sweep_is_left_to_the_next_run(bench: Bench) -> None:
     bench.quit()
-    bench.watcher.report(FileFound(FileVersion(b"late", 30, 1), True))
+    late_ns = bench.session.now_ns()
+    bench.watcher.report(FileFound(FileVersion(b"late", 30, 1), True, late_ns, 1))
+    bench.watcher.report(FileFound(FileVersion(b"late with an old time", 30, 1), True, 1, 1))
+    bench.watcher.report(FolderMovedIn(b"late folder"))
     bench.step()
     assert bench.ledger.open_files == 0
     assert bench.close() == EXIT_OK
-    assert bench.session.unfinished_since() == SINCE_NS
+    next_session = Session(bench.lock.fileno())
+    assert next_session.unfinished_since() is None
+    assert next_session.missed[0] <= late_ns < next_session.missed[1]
+    assert next_session.moved_in == (b"late with an old time", b"late folder")
+
+
+def test_the_time_that_the_next_run_looks_at_begins_with_the_last_sweep(bench: Bench) -> None:
+    bench.watcher.report(FolderMovedIn(b"folder"))
+    bench.step()
+    before_ns = bench.session.now_ns()
+    bench.user.type("quit")
+    bench.step()
+    swept_ns = bench.session.now_ns()
+    bench.watcher.report(SweepDone(1))
+    bench.step()
+    assert bench.session.unfinished_since() == SINCE_NS, "until the end"
+    bench.close()
+    next_session = Session(bench.lock.fileno())
+    assert before_ns <= next_session.missed[0] <= swept_ns
+    assert next_session.missed[1] >= bench.session.now_ns() + 2_000_000_000
+    assert next_session.compare_since_ns == next_session.missed[0]
+    assert next_session.moved_in == (), "it was moved in before the last sweep"
+
+
+@pytest.mark.parametrize("path", [b"y/" * 32768, b"y/" * 32767 + b"y"])
+def test_a_file_that_no_download_would_accept_is_left(bench: Bench, path: bytes) -> None:
+    bench.watcher.report(FileFound(FileVersion(path, 30, 1), True, 1, 1))
+    bench.step()
+    assert (bench.ledger.open_files == 0) is (len(path) > 65535)
+    assert any(
+        line.endswith("has a path longer than 65,535 bytes: left for the next run") for line in bench.log
+    ) is (len(path) > 65535)
+
+
+def test_a_file_that_is_left_is_looked_at_by_the_next_run_however_old_it_is(bench: Bench) -> None:
+    bench.watcher.report(FileLeft(b"open", "is still being written"))
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    next_session = Session(bench.lock.fileno())
+    assert (next_session.unfinished_since(), next_session.moved_in) == (SINCE_NS, (b"open",))
+
+
+def test_a_file_that_is_left_is_named_once_and_counted(bench: Bench) -> None:
+    for path in (b"open", b"other", b"open"):  # a watcher that replaces another one reports it again
+        bench.watcher.report(FileLeft(path, "is still being written"))
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    assert [line for line in bench.log if "left" in line] == [
+        "open is still being written: left for the next run",
+        "other is still being written: left for the next run",
+        "2 files were left: see above; the next run sends them",
+    ]
+
+
+def test_a_file_that_was_left_and_is_sent_after_all_does_not_count(bench: Bench) -> None:
+    bench.watcher.report(FileLeft(b"file", "is still being written"))
+    bench.complete(bench.find())
+    bench.quit()
+    bench.close()
+    assert not any("file was left" in line for line in bench.log)
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (0, None),
+        (1, "1 file was there before and is left; --upload_existing sends it"),
+        (3, "3 files were there before and are left; --upload_existing sends them"),
+        (1_500, "1,500 files were there before and are left; --upload_existing sends them"),
+    ],
+)
+def test_files_that_were_there_before_are_said_once(bench: Bench, number: int, line: str | None) -> None:
+    recorded = FileVersion(b"recorded", 1, 1).identity()
+    bench.completed.add(recorded, bytes(16))
+    identities = [recorded, *(FileVersion(b"%d" % each, 1, 1).identity() for each in range(number))]
+    bench.watcher.report(FilesBefore(b"".join(identities[:2]), False))
+    bench.watcher.report(FilesBefore(b"".join(identities[2:]), True))
+    bench.step()
+    assert [each for each in bench.log if "before" in each] == ([] if line is None else [line])
+
+
+def test_the_watcher_is_told_which_scanned_files_are_not_recorded(bench: Bench) -> None:
+    identities = [FileVersion(b"%d" % each, 1, 1).identity() for each in range(5)]
+    for recorded in (identities[0], identities[3]):
+        bench.completed.add(recorded, bytes(16))
+    bench.watcher.report(FilesScanned(7, b"".join(identities)))
+    bench.step()
+    assert FilesUnrecorded(7, (1, 2, 4)) in bench.watcher.received()
+
+
+def test_files_that_were_there_before_are_counted_by_the_next_watcher_if_the_first_one_dies(bench: Bench) -> None:
+    bench.watcher.report(FilesBefore(FileVersion(b"one", 1, 1).identity(), is_last=False))
+    bench.step()
+    bench.watcher.die()
+    bench.step()
+    bench.watcher.report(FilesBefore(FileVersion(b"one", 1, 1).identity(), is_last=True))
+    bench.step()
+    assert "1 file was there before and is left; --upload_existing sends it" in bench.log
+
+
+def test_a_clock_that_is_set_back_lowers_what_is_new(bench: Bench) -> None:
+    bench.clock_steps_ns[0] -= 1000_000_000
+    bench.step()
+    assert bench.session.unfinished_since() == SINCE_NS - 1000_000_000
+    bench.clock_steps_ns[0] += 500_000_000
+    bench.watcher.die()
+    bench.step()
+    assert [watch.since_ns for watch in bench.pool.watches] == [SINCE_NS, SINCE_NS - 1000_000_000]
+    assert [watch.compare_since_ns for watch in bench.pool.watches] == [0, -1000_000_000]
+    bench.watcher.die()
+    bench.step()
+    assert bench.pool.watches[-1].since_ns == SINCE_NS - 1000_000_000, "not lowered twice"
 
 
 def test_a_folder_that_could_not_be_read_is_left_to_the_next_run(bench: Bench) -> None:
     bench.quit(is_whole=False)
-    assert bench.close() == EXIT_OK
+    assert bench.close() == EXIT_UNDELIVERED
     assert bench.session.unfinished_since() == SINCE_NS
+    assert bench.log[-1] == "some folders could not be read: see above; the next run tries again"
 
 
 def test_rows_that_are_not_on_disk_in_the_end_are_no_orderly_end(bench: Bench) -> None:
@@ -321,6 +455,10 @@ def test_a_file_that_keeps_changing_ends_with_the_run(bench: Bench) -> None:
             task = bench.task()
     assert bench.ledger.open_files == 1
     bench.quit()
+    bench.step()
+    task = bench.task()
+    bench.lane.chunker.report(FileChanged(task.token, FileVersion(b"file", 30, 4), False))
+    bench.step()
     assert bench.close() == EXIT_UNDELIVERED
     assert "file not delivered: it keeps changing while it is read" in bench.log
 
@@ -370,7 +508,7 @@ def test_a_replacement_producer_learns_that_all_is_to_end(bench: Bench) -> None:
 
 def test_a_replaced_watcher_learns_what_was_moved_in_and_may_report_files(bench: Bench) -> None:
     bench.watcher.received()
-    bench.watcher.report(FolderMovedIn(b"one"), FileFound(FileVersion(b"file", 30, 1), True))
+    bench.watcher.report(FolderMovedIn(b"one"), FileFound(FileVersion(b"file", 30, 1), True, 1, 1))
     bench.step()
     bench.watcher.report(FolderMovedIn(b"other"))
     bench.watcher.die()
@@ -404,8 +542,13 @@ def test_deaths_without_end_are_an_error(bench: Bench) -> None:
         bench.step()
 
 
-def test_a_producer_that_cannot_number_its_shards_is_an_error(bench: Bench) -> None:
-    shutil.rmtree(bench.folder.path)
+def test_a_producer_that_cannot_number_its_shards_is_an_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> list[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(bench.folder, "names", fail)
     bench.lanes[0].producer.die()
     with pytest.raises(WorkerError, match="cannot read"):
         bench.step()
@@ -466,3 +609,113 @@ def test_a_directory_that_is_gone_ends_the_run(bench: Bench) -> None:
         "/data has been removed, renamed or unmounted: uploading what can still be read",
         "no directory to watch: finishing what is enqueued",
     ]
+
+
+# LOGS, which others may remove
+
+
+def test_logs_that_was_removed_is_made_again_and_all_learn_of_it(bench: Bench) -> None:
+    bench.find()
+    shutil.rmtree(bench.folder.path)
+    bench.watcher.received()
+    bench.watcher.report(LogsDisturbed())
+    bench.step()
+    bench.now += 0.25
+    bench.step()
+    status = os.stat(bench.folder.path)
+    replaced = [message for message in bench.watcher.received() if isinstance(message, LogsReplaced)]
+    assert replaced == [LogsReplaced(status.st_dev, status.st_ino)]
+    for lane in bench.lanes:
+        assert [message for message in lane.producer.received() if isinstance(message, ShardsDisturbed)] == [
+            ShardsDisturbed()
+        ]
+    assert [row.rel_filepath for row in read_in_progress_table(bench.folder)[0]] == ["file"]
+    assert bench.log[-1] == f"{bench.folder.path} was removed or replaced: making it again, with all in it"
+    bench.watcher.die()
+    bench.step()
+    assert bench.pool.watches[-1].logs == (status.st_dev, status.st_ino)
+
+
+def test_logs_is_made_again_once_its_removal_has_come_to_an_end(bench: Bench) -> None:
+    """Or else `rm -r` of the directory would find it not empty."""
+    shutil.rmtree(bench.folder.path)
+    for _ in range(4):
+        bench.watcher.report(LogsDisturbed())
+        bench.step()
+        bench.now += 0.2
+        bench.step()
+        assert not os.path.exists(bench.folder.path)
+    bench.now += 0.1
+    bench.step()
+    assert os.path.exists(bench.folder.path)
+
+
+def test_logs_is_made_again_in_time_however_it_is_disturbed(bench: Bench) -> None:
+    shutil.rmtree(bench.folder.path)
+    for _ in range(30):
+        bench.watcher.report(LogsDisturbed())
+        bench.step()
+        bench.now += 0.2
+    assert os.path.exists(bench.folder.path)
+
+
+def test_logs_is_looked_at_every_few_seconds(bench: Bench) -> None:
+    os.unlink(bench.folder.lock)
+    bench.now += 4.9
+    bench.step()
+    assert not os.path.exists(bench.folder.lock)
+    bench.now += 0.2
+    bench.step()
+    assert os.path.exists(bench.folder.lock)
+    assert bench.log[-1] == f"{bench.folder.lock} removed or replaced by another program: made again"
+
+
+def test_what_keeps_logs_from_being_made_again_is_said_once(bench: Bench, tmp_path: Path) -> None:
+    os.rename(bench.folder.path, tmp_path / "away")
+    os.symlink(tmp_path, bench.folder.path)
+    for _ in range(3):
+        bench.now += 5.1
+        bench.step()
+    assert bench.log == [
+        f"cannot make {bench.folder.path} again: it is a link or a file, not a folder; remove it; retrying"
+    ]
+    os.unlink(bench.folder.path)
+    bench.now += 5.1
+    bench.step()
+    assert os.listdir(bench.folder.path)
+
+
+def test_an_upload_whose_lock_another_has_taken_sends_what_it_has_and_leaves_the_tables_alone(
+    bench: Bench,
+) -> None:
+    task = bench.find()
+    shutil.rmtree(bench.folder.path)
+    os.mkdir(bench.folder.path)
+    theirs = take_lock(bench.folder.lock)
+    before = os.listdir(bench.folder.path)
+    bench.watcher.report(LogsDisturbed())
+    bench.step()
+    bench.now += 0.25
+    bench.step()
+    assert bench.log[-2:] == [
+        f"{bench.folder.path} was removed, and meanwhile another dfud is already uploading DIR to topic T",
+        "ending: finishing what is enqueued",
+    ]
+    bench.watcher.report(SweepDone(1, True))
+    bench.complete(task)
+    assert bench.close() == EXIT_UNDELIVERED
+    assert os.listdir(bench.folder.path) == before
+    theirs.close()
+
+
+def test_a_producer_that_is_replaced_after_logs_was_removed_numbers_its_shards_on(bench: Bench) -> None:
+    copy = ShardCopy(bench.folder, 0)
+    copy.append(7, [b"row\r\n"])
+    bench.lanes[0].copies.append(copy)
+    copy.is_growing = False
+    shutil.rmtree(bench.folder.path)
+    bench.lanes[0].producer.die()
+    bench.step()
+    assert bench.lanes[0].first_shard == 8
+    assert os.path.exists(bench.folder.shard(0, 7))
+    copy.close()

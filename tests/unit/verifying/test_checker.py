@@ -13,6 +13,7 @@ from dfud.core.version import FileVersion
 from dfud.verifying import checker as checker_module
 from dfud.verifying.checker import TopicChecker
 from dfud.verifying.findings import Findings
+from tests.helpers.descriptors import count_descriptors
 from tests.helpers.downloading import Record, native, openmsi
 
 NOW = 1_700_000_000_123_456_789  # ns
@@ -24,6 +25,10 @@ class FakeMessage(NamedTuple):
     """A record with the methods of `confluent_kafka.Message`."""
 
     record: Record
+    place: int = 0
+
+    def offset(self) -> int:
+        return self.place
 
     def key(self) -> bytes | None:
         return self.record.key
@@ -36,7 +41,7 @@ class FakeMessage(NamedTuple):
 
 
 def messages(records: Iterable[Record]) -> list[FakeMessage]:
-    return [FakeMessage(record) for record in records]
+    return [FakeMessage(record, place) for place, record in enumerate(records)]
 
 
 @pytest.fixture
@@ -124,9 +129,46 @@ def test_a_file_that_is_gone_and_arrives_out_of_order_is_hashed_in_more_passes(d
     needed: list[list[bytes]] = []
     while checker.needs_rehash and len(needed) < 5:
         needed.append([partial.path for partial in checker.partials()])
+        checker.start_rehash()
         checker.rehash(messages(disorder))
     assert needed == [[b"gone"]] * 2
     assert findings_of(checker).has_complete(FileVersion(b"gone", len(DATA), NOW), digest_of(records))
+
+
+@pytest.mark.parametrize("here", ["same", "differs", "gone"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param("A1 A2 B1 B2 B3 B4 B5", id="after a part"),
+        pytest.param("A1 A2 A3 A4 A5 B1 B2 B3 B4 B5", id="after all"),
+        pytest.param("A1 A2 A5 B1 B2 B3 B4 B5", id="after a part with the end"),
+        pytest.param("A1 A2 B1 B3 B4 B5 B2", id="with a gap"),
+        pytest.param("A1 A2 B1 B2 B1 B2 B3 B4 B5", id="with a restart"),
+        pytest.param("A1 A2 A5 B1 B2 B3 B4 B5 B1", id="and once more"),
+    ],
+)
+def test_a_file_that_was_rewritten_with_its_size_and_time(directory: Path, here: str, order: str) -> None:
+    """Both contents have one upload id; what was sent last counts."""
+    path = directory / "folder" / "file"
+    if here == "gone":
+        path.unlink()
+    elif here == "differs":
+        path.write_bytes(bytes(len(DATA)))
+    contents = {"A": native(b"folder/file", OTHER, NOW), "B": native(b"folder/file", DATA, NOW)}
+    records = [contents[word[0]][int(word[1]) - 1] for word in order.split()]
+    checker = check(directory, records)
+    passes = 0
+    while checker.needs_rehash:
+        checker.start_rehash()
+        checker.rehash(messages(records))
+        passes += 1
+        assert passes <= 5
+    findings = findings_of(checker)
+    assert findings.has_complete(LOCAL, digest_of(contents["B"]))
+    assert findings.is_same(LOCAL) == (here == "same")
+    if here == "same":
+        assert not findings.is_differing(LOCAL)
+    assert [partial.spans for partial in checker.partials()] in ([], [((1, 1000),)])
 
 
 def test_openmsistreams_size_is_compared_when_it_is_known(directory: Path) -> None:
@@ -177,13 +219,13 @@ def test_more_files_than_may_be_open(directory: Path, monkeypatch: pytest.Monkey
         path = directory / os.fsdecode(name)
         path.write_bytes(DATA)
         os.utime(path, ns=(NOW, NOW))
-    before = len(os.listdir("/proc/self/fd"))
+    before = count_descriptors()
     per_file = [native(name, DATA, NOW) for name in names]
     in_turn = [record for chunks in zip(*per_file) for record in chunks]
     checker = check(directory, in_turn[:-10], 1000)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1 + 3  # the directory, and the files
+    assert count_descriptors() <= before + 1 + 3  # the directory, and the files
     checker.check(messages(in_turn[-10:]))
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert count_descriptors() == before + 1
     findings = findings_of(checker)
     assert all(findings.is_same(FileVersion(name, len(DATA), NOW)) for name in names)
 
@@ -199,3 +241,20 @@ def test_a_file_that_vanishes_gets_no_verdict(directory: Path) -> None:
     assert not findings.is_same(LOCAL)
     assert not findings.is_differing(LOCAL)
     assert findings.has_complete(LOCAL, digest_of(records))
+
+
+def test_a_link_counts_as_the_file_it_leads_to_unless_it_leaves(
+    directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "file"
+    outside.write_bytes(DATA)
+    os.utime(outside, ns=(NOW, NOW))
+    (directory / "link").symlink_to("folder/file")
+    (directory / "folder" / "leaves").symlink_to(outside)
+    records = native(b"link", DATA, NOW, 1000)
+    local = FileVersion(b"link", len(DATA), NOW)
+    assert findings_of(check(directory, records)).is_same(local)
+    leaving = FileVersion(b"folder/leaves", len(DATA), NOW)
+    findings = findings_of(check(directory, native(leaving.path, DATA, NOW, 1000)))
+    assert not findings.is_same(leaving)
+    assert findings.has_complete(leaving, digest_of(native(leaving.path, DATA, NOW, 1000)))

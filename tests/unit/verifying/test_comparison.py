@@ -16,6 +16,7 @@ from dfud.verifying.collector import Collector, TopicContent
 from dfud.verifying.comparison import compare_file, compare_tables
 from dfud.verifying.findings import CORRUPT, DIFFERS, SAME, pack_record, path_hash
 from dfud.verifying.report import FileStatus, FileVerdict
+from tests.helpers.folders import folder_of
 
 NOW = 1_700_000_000_123_456_789  # ns
 DATA = b"0123456789" * 100
@@ -169,7 +170,7 @@ def test_a_row(directory: Path, tmp_path: Path, text: str, state: bytes, fault: 
     table = tmp_path / "table.csv"
     table.write_text(HEADER + text)
     findings = collect(directory, verdicts(state)).findings
-    (verdict,) = compare_tables([str(table)], str(directory), findings)
+    (verdict,) = compare_tables(folder_of(table), [str(table)], str(directory), findings)
     assert verdict.fault.startswith(fault.format(table))
     assert bool(verdict.fault) is bool(fault)
 
@@ -179,7 +180,9 @@ def test_a_row_of_a_file_that_was_removed_is_compared_by_its_digest(directory: P
     table = tmp_path / "table.csv"
     table.write_text(HEADER + row() + row(digest="1" * 32))
     findings = collect(directory, verdicts(SAME)).findings
-    faults = [verdict.fault for verdict in compare_tables([str(table)], str(directory), findings)]
+    faults = [
+        verdict.fault for verdict in compare_tables(folder_of(table), [str(table)], str(directory), findings)
+    ]
     assert faults == ["", NOT_THERE]
 
 
@@ -188,5 +191,22 @@ def test_a_row_of_a_file_that_changed_is_compared_by_its_digest(directory: Path,
     table = tmp_path / "table.csv"
     table.write_text(HEADER + row())
     findings = collect(directory, verdicts(DIFFERS)).findings
-    (verdict,) = compare_tables([str(table)], str(directory), findings)
+    (verdict,) = compare_tables(folder_of(table), [str(table)], str(directory), findings)
     assert verdict.fault == ""
+
+
+def test_a_row_of_a_link_is_compared_with_what_it_leads_to(directory: Path, tmp_path: Path) -> None:
+    (directory / "file").rename(directory / "target")
+    (directory / "file").symlink_to("target")
+    table = tmp_path / "table.csv"
+    table.write_text(HEADER + row())
+    findings = collect(directory, verdicts(DIFFERS)).findings
+    (verdict,) = compare_tables(folder_of(table), [str(table)], str(directory), findings)
+    assert verdict.fault == NOT_THE_SAME
+
+
+def test_what_several_readers_found_of_a_link_is_compared_with_what_it_leads_to(directory: Path) -> None:
+    (directory / "file").rename(directory / "target")
+    (directory / "file").symlink_to("target")
+    content = collect(directory, partial((1, 500)), partial((501, 1000)))
+    assert content.findings.is_same(LOCAL)

@@ -51,6 +51,13 @@ def test_lines_name_all_files_but_those_that_are_the_same() -> None:
     assert not is_proved
 
 
+def test_control_characters_are_escaped() -> None:
+    printed, _ = report(DIFFERS._replace(reason="\x1b[2J"), BAD_ROW._replace(path=b"\x1b", fault="\x9b"))
+    text = printed.decode()
+    assert "differs: other; \\x1b[2J\n\\x1b \\x9b\n" in text
+    assert text.replace("\n", "").isprintable()
+
+
 def test_only_names_are_printed_for_print0(capsys: pytest.CaptureFixture[str]) -> None:
     printed, _ = report(SAME, DIFFERS, SAME, GOOD_ROW, BAD_ROW, print0=True)
     assert printed == b"a/\xff same\n\0" * 2
@@ -79,6 +86,7 @@ def test_json_is_one_object(files: tuple[FileVerdict, ...], rows: tuple[RowVerdi
     assert made["summary"] == {
         "same": int(bool(files)), "differs": int(not few), "missing": int(not few), "incomplete": int(not few),
         "rows": len(rows), "rows_wrong": 2 if len(rows) == 3 else 0, "messages": 100, "messages_refused": 3,
+        "folders_unread": 0,
         "proved": is_proved,
     }  # fmt: skip
 
