@@ -7,11 +7,15 @@ or those that DFUD_PYTHONS names; what is not a test runs on the newest.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
@@ -19,6 +23,12 @@ from environments import dev_environment, find_pythons, name_of
 
 PYTHONS = {name_of(version): (version, python) for version, python in find_pythons()}
 NEWEST = list(PYTHONS)[-1]
+
+# What an old Python is tried with, besides the unit tests: each command once. The faults and the other tests that
+# start processes take minutes, and what they cause does not depend on Python's version.
+ON_OLD_PYTHONS = ("test_api.py", "test_download.py", "test_upload.py", "test_verify.py")
+
+_PASSED, _FAILED, _NO_TESTS = 0, 1, 5  # exit statuses of pytest; the arguments may select no test of a run
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "none"
@@ -71,11 +81,42 @@ def openmsistream(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("python", [nox.param(name, id=name) for name in reversed(PYTHONS)])
-def tests(session: nox.Session, python: str) -> None:
-    """Run the tests, with the arguments after ``--``; the faults, which take minutes, on the newest only."""
-    ignored = [] if python == NEWEST else ["--ignore=tests/faults"]
-    session.run(tool("python", python), "-m", "pytest", *ignored, *session.posargs, external=True)
+def tests(session: nox.Session) -> None:
+    """Run the tests, with the arguments after ``--``; on old Pythons not those that take minutes.
+
+    The faults and the old Pythons run beside the other tests. All of them mostly wait for processes, so that three
+    runs at the same time take little longer than one.
+    """
+    others = [path for path in Path("tests/integration").glob("test_*.py") if path.name not in ON_OLD_PYTHONS]
+    quick = ["tests/faults", *map(str, others)]
+    runs = [(f"the faults on {NEWEST}", NEWEST, ["tests/unit", "tests/integration"])]
+    runs += [(python, python, quick) for python in PYTHONS if python != NEWEST]
+    with contextlib.ExitStack() as stack:
+        beside = []
+        for name, python, ignored in runs:
+            output = stack.enter_context(tempfile.TemporaryFile("w+"))
+            words = _pytest(session, python, ignored)
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            stack.callback(process.kill)
+            beside.append((name, process, output))
+        results = {NEWEST: _PASSED}
+        try:
+            session.run(
+                *_pytest(session, NEWEST, ["tests/faults"]), external=True, success_codes=[_PASSED, _NO_TESTS]
+            )
+        except CommandFailed:
+            results[NEWEST] = _FAILED
+        for name, process, output in beside:
+            results[name] = process.wait()
+            output.seek(0)
+            print(f"\nAt the same time, {name}:\n{output.read()}", flush=True)
+        failed = [name for name, status in results.items() if status not in (_PASSED, _NO_TESTS)]
+        if failed:
+            session.error(f"tests failed: {', '.join(failed)}")
+
+
+def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
+    return [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored), *session.posargs]
 
 
 @nox.session

@@ -10,10 +10,11 @@ from hypothesis import settings
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
-from tests.helpers.dispositions import default_dispositions_for_children
+from tests.helpers.dispositions import default_dispositions_for_children, ignore_lease_breaks
 from tests.helpers.topics import create_topic
 
 default_dispositions_for_children()
+ignore_lease_breaks()
 
 # How long an example takes says only how busy a machine is.
 settings.register_profile("no deadline", deadline=None)

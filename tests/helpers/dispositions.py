@@ -7,6 +7,15 @@ import signal
 _STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
+def ignore_lease_breaks() -> None:
+    """Survive the signal by which the kernel wants a lease back, as the workers do, which ignore it.
+
+    Tests that look at files in this process may hold a lease for an instant. A handler, as children would inherit
+    that the signal is ignored.
+    """
+    signal.signal(signal.SIGIO, lambda _number, _frame: None)
+
+
 def default_dispositions_for_children() -> None:
     """Start all children from now on with the default dispositions of the signals that stop a program.
 

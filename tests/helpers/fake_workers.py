@@ -6,6 +6,7 @@ import os
 import signal
 from typing import Any, cast
 
+from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.processes.event_loop import RunContext
@@ -96,6 +97,7 @@ class FakeLane:
         self.number = number
         self._pool = pool
         self.first_shard = 1
+        self.copies: list[ShardCopy] = []
         self._start_producer()
         self._start_chunker()
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 import psutil
 
 from tests.helpers.reader import File, read_topic, rebuild
+from tests.helpers.users import OtherUser
 
 WAIT_S = 60.0
 _POLL_S = 0.02
@@ -90,11 +91,11 @@ class Upload:
             assert time.monotonic() < deadline, f"it does not end:\n{self._text}"
         return self.process.wait(max(1.0, deadline - time.monotonic())), self._text
 
-    def quit(self) -> str:
+    def quit(self, status: int = 0) -> str:
         """Type "quit" and wait for an orderly end; return all output."""
         self.say("quit")
-        status, text = self.end()
-        assert status == 0, text
+        ended, text = self.end()
+        assert ended == status, text
         return text
 
     def kill(self) -> None:
@@ -138,12 +139,24 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def _words(by: Sequence[str], user: OtherUser | None, words: list[str]) -> list[str]:
+    return [*by, *(words if user is None else user.command(words))]
+
+
 @contextmanager
 def uploading(
-    directory: Path, config: Path, topic: str, *options: object, by: Sequence[str] = ()
+    directory: Path,
+    config: Path,
+    topic: str,
+    *options: object,
+    by: Sequence[str] = (),
+    user: OtherUser | None = None,
 ) -> Iterator[Upload]:
-    """Run an upload that watches, started `by` a command, for the duration of the block, then kill it."""
-    upload = Upload([*by, *command(directory, config, topic, *options)])
+    """Run an upload that watches, started `by` a command, for the duration of the block, then kill it.
+
+    It runs as another `user` if one is given.
+    """
+    upload = Upload(_words(by, user, command(directory, config, topic, *options)))
     try:
         upload.wait_for("watching|polling|uploading ")
         yield upload
@@ -152,11 +165,20 @@ def uploading(
 
 
 def upload_once(
-    directory: Path, config: Path, topic: str, *options: object, status: int = 0, by: Sequence[str] = ()
+    directory: Path,
+    config: Path,
+    topic: str,
+    *options: object,
+    status: int = 0,
+    by: Sequence[str] = (),
+    user: OtherUser | None = None,
 ) -> str:
-    """Run an upload with ``--once`` and no standard input, started `by` a command; return its output."""
+    """Run an upload with ``--once`` and no standard input, started `by` a command; return its output.
+
+    It runs as another `user` if one is given.
+    """
     done = subprocess.run(
-        [*by, *command(directory, config, topic, "--once", *options)],
+        _words(by, user, command(directory, config, topic, "--once", *options)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -40,14 +40,6 @@ ODD_NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """An empty directory to watch."""
-    path = tmp_path / "data"
-    path.mkdir()
-    return path
-
-
 def write_odd_tree(directory: Path) -> None:
     """Write small files with odd names, at the top and in odd folders."""
     numbers = random.Random(5)
@@ -173,13 +165,6 @@ def assert_on_topic(recorded: dict[bytes, set[int]], files: dict[bytes, dict[str
         if chunks:
             (version,) = files[path].values()
             assert chunks <= version.chunks.keys(), f"{path!r}: recorded and not on the topic"
-
-
-@pytest.fixture
-def slow_config(tmp_path: Path, kafka: KafkaNode) -> Path:
-    """A configuration file with which a few megabytes take seconds: one message at a time."""
-    one_by_one = {"batch.num.messages": "1", "max.in.flight": "1"}
-    return client_config.write(tmp_path / "slow.config", kafka.bootstrap, producer=one_by_one)
 
 
 def test_a_file_in_both_tables_is_not_sent_again(
