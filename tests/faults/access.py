@@ -29,9 +29,10 @@ from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST
 from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
-from tests.faults.scene import Fault, Scene, UnavailableError
+from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
 from tests.helpers.topics import create_topic
+from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import WAIT_S, command, in_progress, tree, upload_once, uploading
 
 _USER, _PASSWORD = "instrument", "a secret"

@@ -23,9 +23,10 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
     Section("Kafka", ("broker_away", "network", "topic_changes", "access", "cluster_nodes")),
-    Section("Files", ("changing", "odd_files", "vanishing")),
+    Section("Files", ("changing", "storms", "odd_files", "vanishing", "many_users")),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),
+    Section("File servers and other file systems", ("file_server", "file_systems")),
 )
 
 

@@ -20,8 +20,8 @@ def set_back(scene: Scene, tally: Tally, times: int) -> None:
             scene.fill(directory, 20, 40_000)
             upload.kill()
         lock = directory / "LOGS" / f".upload_to_{topic}.lock"
-        began = lock.read_text()
-        lock.write_text(f"{int(began) + _HOUR_NS:0{len(began) - 1}d}\n")
+        began, rest = lock.read_text().split("\n", 1)
+        lock.write_text(f"{int(began) + _HOUR_NS:0{len(began)}d}\n{rest}")
         tally.times += 1
         with uploading(directory, scene.config(), topic) as upload:
             upload.quit()

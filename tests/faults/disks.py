@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.faults.changing import NO_PRIVILEGE
 from tests.faults.mounting import Disk, tmpfs
-from tests.faults.scene import Fault, Scene, UnavailableError
+from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import Upload, command, completed, tree, upload_once, uploading
 
 _NOBODY = 65534

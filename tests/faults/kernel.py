@@ -6,8 +6,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.faults.scene import Fault, Scene, UnavailableError
+from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import uploading
 
 _QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.scene import Fault, Scene, UnavailableError
+from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import Upload, command, upload_once, uploading
 
 _CGROUPS = Path("/sys/fs/cgroup")

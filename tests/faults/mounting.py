@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
-from tests.faults.scene import UnavailableError
+from tests.helpers.mounts import require_fuse
+from tests.helpers.unavailable import UnavailableError
 
 _CLONE_NEWNS = 0x20000  # unshare(2)
 
@@ -24,20 +26,71 @@ def _hide_mounts() -> None:
 
 
 def _run(*words: object) -> None:
-    done = subprocess.run([str(word) for word in words], stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [str(word) for word in words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+    )
     if done.returncode:
-        raise UnavailableError(f"{words[0]}: {done.stderr.strip()}")
+        raise UnavailableError(f"{words[0]}: {' '.join(done.stderr.split())}")
 
 
 @contextmanager
-def tmpfs(where: Path, megabytes: int) -> Iterator[None]:
-    """Mount a file system in memory for the duration of the block. Raises UnavailableError."""
+def mount(where: Path, *options: object) -> Iterator[None]:
+    """Mount what the options say for the duration of the block. Raises UnavailableError."""
     _hide_mounts()
-    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "dfud-fault", where)
+    _run("mount", *options, where)
     try:
         yield
     finally:
         unmount(where)
+
+
+def tmpfs(where: Path, megabytes: int) -> AbstractContextManager[None]:
+    """Mount a file system in memory for the duration of the block. Raises UnavailableError."""
+    return mount(where, "-t", "tmpfs", "-o", f"size={megabytes}m", "dfud-fault")
+
+
+@contextmanager
+def fuse(where: Path, program: str, *words: object) -> Iterator[None]:
+    """Mount a file system of a FUSE program, called with `words` and `where`. Raises UnavailableError."""
+    require_fuse(program)
+    _hide_mounts()
+    _run(program, *words, where)
+    try:
+        yield
+    finally:
+        unmount(where)
+
+
+@contextmanager
+def loop_device(image: Path, megabytes: int, *formatting: object) -> Iterator[str]:
+    """Make a file of that size a block device for the duration of the block, and format it by a command.
+
+    Raises UnavailableError.
+    """
+    _hide_mounts()
+    if shutil.which(str(formatting[0])) is None:
+        raise UnavailableError(f"there is no {formatting[0]}")
+    with image.open("wb") as file:
+        file.truncate(megabytes << 20)
+    device = _attach(image)
+    try:
+        _run(*formatting, device)
+        yield device
+    finally:
+        subprocess.run(["losetup", "-d", device], stderr=subprocess.DEVNULL, check=False)
+
+
+def _attach(image: Path) -> str:
+    """Make a file a block device; return its name. Raises UnavailableError."""
+    done = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise UnavailableError(f"no loop device: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 def unmount(where: Path) -> None:
@@ -57,12 +110,7 @@ class Disk:
         self.mount()
 
     def mount(self) -> None:
-        done = subprocess.run(
-            ["losetup", "-f", "--show", self.image], capture_output=True, encoding="utf-8", check=False
-        )
-        if done.returncode:
-            raise UnavailableError(f"no loop device: {done.stderr.strip()}")
-        self.device = done.stdout.strip()
+        self.device = _attach(self.image)
         try:
             _run("mount", "-o", "errors=remount-ro", self.device, self.where)
         except UnavailableError:

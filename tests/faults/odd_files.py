@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.scene import Fault, Scene, UnavailableError
+from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import Upload, in_progress, tree, upload_once, uploading, wait_until
 
 _TERABYTE = 10**12
@@ -26,7 +27,7 @@ def make_other_kinds(scene: Scene, tally: Tally, times: int) -> None:
     for _ in range(times):
         directory, topic, outside = scene.directory(), scene.topic(), scene.directory()
         scene.fill(outside, 3, 50_000, "outside")
-        with uploading(directory, scene.config(), topic) as upload:
+        with uploading(directory, scene.config(), topic, "--follow_links") as upload:
             os.mkfifo(directory / "fifo")
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(os.path.relpath(directory / "socket"))
@@ -48,7 +49,7 @@ def make_other_kinds(scene: Scene, tally: Tally, times: int) -> None:
             tally.times += 1
             with tally.recovering():
                 upload.quit()
-        upload_once(directory, scene.config(), topic)  # a scan must find the same files
+        upload_once(directory, scene.config(), topic, "--follow_links")  # a scan must find the same files
         on_topic = scene.check(tally, directory, topic)
         more = on_topic.keys() - tree(directory).keys()
         tally.require(not more, f"{more} are not files")

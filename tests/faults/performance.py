@@ -11,8 +11,9 @@ from statistics import median
 from typing import NamedTuple
 
 from dfud.broker.node import KafkaNode
-from tests.faults.scene import Fault, Scene, UnavailableError
+from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.unavailable import UnavailableError
 
 COLUMNS = ("fault", "times caused", "files", "chunks", "lost", "sent twice", "seconds to recover", "")
 

@@ -18,10 +18,6 @@ from tests.helpers.uploading import files_on, tree
 SLOWLY = {"batch.num.messages": "1", "max.in.flight": "1"}
 
 
-class UnavailableError(Exception):
-    """The fault cannot be caused here; the text says why. It counts as skipped, never as passed."""
-
-
 class Scene:
     """The environment of one fault, with a folder that the caller removes."""
 

@@ -10,7 +10,7 @@ from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
 from tests.helpers.uploading import Upload, tree, uploading
 
-_GONE = "has been removed, renamed or unmounted: uploading what can still be read"
+_GONE = "has been removed, renamed, unmounted or replaced: uploading what can still be read"
 
 
 def rename_folder(scene: Scene, tally: Tally, times: int) -> None:
