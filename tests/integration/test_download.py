@@ -306,7 +306,7 @@ def lies() -> list[Record]:
     data = b"0123456789" * 250
     bad_paths = [
         b"/tmp/dfud_evil", b"../evil", b"a/../../evil", b"a/./b", b"a//b", b"nul\0name", b"", b".", b"..", b"a/..",
-        b"x" * 256, b"y/" * 3000 + b"z", b"LOGS/evil", b"LOGS",
+        b"x" * 256, b"y/" * 33_000 + b"z", b"LOGS/evil", b"LOGS",
     ]  # fmt: skip
     made = [record for path in bad_paths for record in native(path, data, NOW)]
     made += native(b"lie1", data, NOW, chunk=b"1/1000000000000000")
