@@ -11,7 +11,9 @@ from hypothesis import settings
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from tests.helpers.dispositions import default_dispositions_for_children, ignore_lease_breaks
+from tests.helpers.mounts import MountNamespace
 from tests.helpers.topics import create_topic
+from tests.helpers.unavailable import UnavailableError
 
 default_dispositions_for_children()
 ignore_lease_breaks()
@@ -50,3 +52,13 @@ def config_file(tmp_path: Path, kafka: KafkaNode) -> Path:
     folder = tmp_path / "config"
     folder.mkdir()
     return client_config.write(folder / "kafka.config", kafka.bootstrap)
+
+
+@pytest.fixture
+def namespace() -> Iterator[MountNamespace]:
+    """A mount namespace."""
+    try:
+        with MountNamespace() as made:
+            yield made
+    except UnavailableError as error:
+        pytest.skip(str(error))

@@ -97,11 +97,6 @@ class OpenFolder:
         return status is not None and os.path.samestat(status, os.fstat(self.dir_fd))
 
     @property
-    def is_missing(self) -> bool:
-        """Whether nothing is at the path of the folder."""
-        return self._stat(self.parent_fd, self._name) is None
-
-    @property
     def parent_is_removed(self) -> bool:
         """Whether the directory itself was removed, so that the folder cannot be made again."""
         return os.fstat(self.parent_fd).st_nlink == 0

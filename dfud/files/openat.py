@@ -36,11 +36,6 @@ def open_folder(dir_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
         raise NotADirectoryError(errno.ENOTDIR, "a folder in its path is now a link or a file") from None
 
 
-def open_at(dir_fd: int, path: bytes, flags: int) -> int:
-    """Open `path` below the open directory `dir_fd`, following no link."""
-    return open_beneath(dir_fd, path, flags)
-
-
 def look(dir_fd: int, path: bytes, links: LinkPolicy | None = None) -> os.stat_result:
     """Return the status of `path` below the open directory `dir_fd`, as `look_in` does."""
     folder, _, name = path.rpartition(b"/")

@@ -18,6 +18,7 @@ from inotify_simple import Event, flags
 
 from dfud.files.scan import join
 from dfud.watch.events import EventSource
+from tests.helpers.unavailable import UnavailableError
 from tests.helpers.watching import WatchParts
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "event_orders.txt"
@@ -29,10 +30,6 @@ _HEADER = """\
 # What programs do in a watched folder, which events inotify(7) reports for each step (by the mask that dfud asks
 # for), and which files dfud then finds to be ready: at once, or "later", when no event has come since.
 # There is a file "old" at the start. Made by: python -m tests.helpers.event_orders"""
-
-
-class UnavailableError(Exception):
-    """The file system of temporary files cannot do something; the text says what."""
 
 
 def _write(path: Path, text: str, flags: int = os.O_CREAT) -> int:

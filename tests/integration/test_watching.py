@@ -25,7 +25,6 @@ from tests.helpers.uploading import (
     assert_all_there,
     completed,
     files_on,
-    tree,
     upload_once,
     uploading,
     wait_until,
@@ -61,26 +60,6 @@ def shared(stranger: OtherUser, config_file: Path) -> Iterator[tuple[Path, Path]
         config.write_bytes(config_file.read_bytes())
         config.chmod(0o644)
         yield directory, config
-
-
-@pytest.fixture
-def namespace() -> Iterator[MountNamespace]:
-    """A mount namespace."""
-    try:
-        with MountNamespace() as made:
-            yield made
-    except UnavailableError as error:
-        pytest.skip(str(error))
-
-
-def assert_last_versions_are_whole(directory: Path, kafka: KafkaNode, topic: str) -> None:
-    """Check that the topic has each file of the directory with its present content, as its last version."""
-    files = files_on(kafka.bootstrap, topic)
-    for path, content in tree(directory).items():
-        assert path in files, path
-        *_, last = files[path].values()
-        assert last.complete, path
-        assert last.data == content, path
 
 
 # When a file is ready

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dfud.files import beneath
+from tests.helpers.descriptors import count_descriptors
 
 NOBODY = 65534
 
@@ -31,6 +32,16 @@ def place() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def dir_fd(top: Path) -> Iterator[int]:
+    """The open directory `top`, of which nothing else may stay open."""
+    descriptor = os.open(top, os.O_RDONLY)
+    before = count_descriptors()
+    yield descriptor
+    assert count_descriptors() == before
+    os.close(descriptor)
 
 
 @contextlib.contextmanager

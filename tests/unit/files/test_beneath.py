@@ -9,14 +9,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dfud.files import beneath
 from dfud.files.beneath import open_beneath
-from tests.helpers.descriptors import count_descriptors
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -29,15 +27,6 @@ def top(tmp_path: Path) -> Path:
     (tmp_path / "outside" / "b").mkdir(parents=True)
     (tmp_path / "outside" / "b" / "file").write_bytes(b"outside")
     return tmp_path / "top"
-
-
-@pytest.fixture
-def dir_fd(top: Path) -> Iterator[int]:
-    descriptor = os.open(top, os.O_RDONLY)
-    before = count_descriptors()
-    yield descriptor
-    assert count_descriptors() == before
-    os.close(descriptor)
 
 
 def content(dir_fd: int, path: bytes) -> bytes:

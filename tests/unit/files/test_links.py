@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dfud.files.links import LinkLeavesDirectoryError, LinkPolicy, LinkRefusedError
 from dfud.files.openat import look, look_in, open_regular_file
-from tests.helpers.descriptors import count_descriptors
 from tests.unit.files.conftest import acting_as
 
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -72,15 +70,6 @@ def top(place: Path) -> Path:
     for path, target in links.items():
         (top / path).symlink_to(target)
     return top
-
-
-@pytest.fixture
-def dir_fd(top: Path) -> Iterator[int]:
-    descriptor = os.open(top, os.O_RDONLY)
-    before = count_descriptors()
-    yield descriptor
-    assert count_descriptors() == before
-    os.close(descriptor)
 
 
 def make_link(top: Path, target: str) -> bytes:

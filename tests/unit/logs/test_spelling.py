@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,16 +103,6 @@ def test_the_files_of_an_older_version_say_it_by_their_names(
             check_spelling(of(without_case, "Scans"))
     else:
         check_spelling(of(without_case, "Scans"))
-
-
-@pytest.fixture
-def namespace() -> Iterator[MountNamespace]:
-    """A mount namespace."""
-    try:
-        with MountNamespace() as made:
-            yield made
-    except UnavailableError as error:
-        pytest.skip(str(error))
 
 
 def test_a_real_file_system_without_case(tmp_path: Path, namespace: MountNamespace) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.event_orders import SCENARIOS, Step, Steps, UnavailableError, read_fixture, run, title
+from tests.helpers.event_orders import SCENARIOS, Step, Steps, read_fixture, run, title
+from tests.helpers.unavailable import UnavailableError
 
 RECORDED = read_fixture()
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: str(scenario.__name__))
