@@ -22,12 +22,13 @@ Unions are spelled out with `Union` and `Optional` because msgspec evaluates the
 from __future__ import annotations
 
 import itertools
-from typing import Optional, Union
+from typing import Literal, Optional, Union
 
 import msgspec
 
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 
+GapCause = Literal["deleted", "damaged", "cut", "hidden"]
 Ranges = tuple[tuple[int, int], ...]  # of chunk numbers, inclusive, ascending
 
 _tags = itertools.count(1)  # the same in all processes, which are forked from one another
@@ -68,6 +69,7 @@ class FileFound(Message, frozen=True):
     compare: bool  # its content may be new even if its size and mtime are not
     ctime_ns: int  # when it was looked at
     inode: int
+    keeps_ctime: bool = True  # otherwise the ctime says no more than the mtime
 
 
 class FileLeft(Message, frozen=True):
@@ -89,6 +91,7 @@ class FilesScanned(Message, frozen=True):
 
     number: int  # of the question
     identities: bytes  # of their versions, 16 bytes each
+    folders: bytes  # the keys of all folders that they lie in, 8 bytes each
 
 
 class SweepDone(Message, frozen=True):
@@ -127,7 +130,7 @@ class FilesUnrecorded(Message, frozen=True):
     """The answer to a `FilesScanned`."""
 
     number: int  # of the question
-    positions: tuple[int, ...]  # of the files in it that are not recorded, from 0
+    positions: tuple[int, ...]  # of the files in it that may not be recorded, from 0
 
 
 class LogsReplaced(Message, frozen=True):
@@ -254,6 +257,7 @@ class FileUndelivered(Message, frozen=True):
 
     token: int
     reason: str
+    is_too_large: bool = False  # smaller chunks might be accepted
 
 
 class BrokerOutage(Message, frozen=True):
@@ -263,10 +267,24 @@ class BrokerOutage(Message, frozen=True):
     is_cause: bool = False  # the reason says what the user can do: worth a line even during an outage
 
 
-class DeliveryGivenUp(Message, frozen=True):
-    """While draining, nothing was acknowledged for as long as message.timeout.ms."""
+class BrokerSlow(Message, frozen=True):
+    """The broker acknowledges, but slowly, for this reason; if the reason is empty, it is quick again."""
 
     reason: str
+
+
+class DeliveryGivenUp(Message, frozen=True):
+    """While draining, nothing was acknowledged in any lane for as long as message.timeout.ms."""
+
+    reason: str
+
+
+class TopicHarmed(Message, frozen=True):
+    """Something that was sent to the topic is lost, or will be."""
+
+    text: str
+    is_anew: bool = False  # the topic was made anew: nothing that was acknowledged before is on it
+    topic_id: str = ""  # of the new topic, if the broker says it
 
 
 class RowsRecorded(Message, frozen=True):
@@ -279,7 +297,7 @@ class RowsRecorded(Message, frozen=True):
 
 
 class Drain(Message, frozen=True):
-    """From now on, do not send a message again that librdkafka gives up on: its file is undelivered."""
+    """From now on, give up if nothing is acknowledged, in any lane, for as long as message.timeout.ms."""
 
 
 class ShardsDisturbed(Message, frozen=True):
@@ -305,6 +323,8 @@ class Released(Message, frozen=True):
     size: Optional[int]  # bytes of the file; None while it is unknown
     digest: str  # of the file, hex digits; "" while it is unknown
     spans: Ranges  # of bytes, counted from 1
+    first: str = ""  # where its first message was sent: the text of a `dfud.core.sent.Sent`
+    sent: str = ""  # where its last message was sent, likewise
 
 
 class Fetched(Message, frozen=True):
@@ -315,6 +335,50 @@ class Fetched(Message, frozen=True):
 
 class CaughtUp(Message, frozen=True):
     """Everything that was on this fetcher's partitions at the start has been read."""
+
+
+class Gap(Message, frozen=True):
+    """Offsets that were not read; all but hidden ones never will be."""
+
+    topic_id: str  # "" if it is not known, or does not matter
+    partition: int
+    first: int  # offset
+    last: int  # offset, inclusive
+    cause: GapCause
+    reason: str  # of librdkafka, or what to do; "" if the cause says all
+
+
+class Hidden(Message, frozen=True):
+    """An open transaction has hidden these offsets for some time; `last` before `first` if it has ended."""
+
+    partition: int
+    first: int
+    last: int
+
+
+class TopicReplaced(Message, frozen=True):
+    """The topic was deleted and made anew; it is read from its beginning."""
+
+    topic_id: str
+
+
+class TopicGone(Message, frozen=True):
+    """The topic was deleted, or is there again."""
+
+    is_gone: bool
+
+
+class ReadRefused(Message, frozen=True):
+    """The broker refuses to let this fetcher read, for this reason; if the reason is empty, it no longer does."""
+
+    reason: str
+
+
+class UnfinishedElsewhere(Message, frozen=True):
+    """Files of a partition that another member of the group reads are incomplete."""
+
+    partition: int
+    first: int  # offset of the first message of them
 
 
 class CommitFailed(Message, frozen=True):
@@ -343,10 +407,10 @@ class Merge(Message, frozen=True):
 
 
 class VersionVerdicts(Message, frozen=True):
-    """Versions that are complete on the topic, and paths of which it has other versions than the directory."""
+    """Versions that are complete on the topic."""
 
     records: bytes  # of `dfud.verifying.findings.RECORD_BYTES` bytes each
-    paths: bytes  # 8 bytes each
+    clashes: bytes  # of `dfud.verifying.findings.CLASH_BYTES` bytes each
 
 
 class PartialVersion(Message, frozen=True):
@@ -359,8 +423,16 @@ class PartialVersion(Message, frozen=True):
     algorithm: str
     digest: str  # of the file, hex digits; "" if unknown
     spans: Ranges  # of the bytes that were found, counted from 1
-    bad: tuple[int, ...]  # numbers of the chunks whose bytes differ from the file in the directory
+    is_bad: bool  # some bytes differ from those of the file in the directory
     is_here: bool  # the directory has a file of this path and size
+    sent: bytes  # 16 bytes: the place of its last message, as `dfud.core.place.pack` returns it
+
+
+class ReadFailed(Message, frozen=True):
+    """A partition cannot be read to its end."""
+
+    reason: str  # with the advice what to do
+    is_forbidden: bool  # the user of the configuration file lacks a right
 
 
 class ReaderDone(Message, frozen=True):
@@ -369,6 +441,7 @@ class ReaderDone(Message, frozen=True):
     messages: int
     bytes: int
     refused: int
+    dropped: int = 0  # versions that were not checked, because too many were incomplete
 
 
 # What may arrive at each end of a channel
@@ -391,10 +464,34 @@ ToChunker = Union[FileTask, Stop]
 ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped]
 ProducerToChunker = SpaceFreed
 FromProducer = Union[
-    Notice, ChunksAcked, FilesCompleted, FileUndelivered, BrokerOutage, DeliveryGivenUp, RowsRecorded
+    Notice,
+    TopicHarmed,
+    ChunksAcked,
+    FilesCompleted,
+    FileUndelivered,
+    BrokerOutage,
+    BrokerSlow,
+    DeliveryGivenUp,
+    RowsRecorded,
 ]
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
-FromFetcher = Union[Notice, PartReport, Released, Fetched, CaughtUp, CommitFailed, BrokerOutage]
+FromFetcher = Union[
+    Notice,
+    PartReport,
+    Released,
+    Fetched,
+    CaughtUp,
+    CommitFailed,
+    BrokerOutage,
+    Gap,
+    Hidden,
+    TopicReplaced,
+    TopicGone,
+    ReadRefused,
+    UnfinishedElsewhere,
+]
 ToFetcher = Union[Release, Merge, Stop]
-FromReader = Union[Notice, VersionVerdicts, PartialVersion, ReaderDone, BrokerOutage]
+FromReader = Union[
+    Notice, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
+]
 ToReader = Stop

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
+from dfud.broker.digests import DIGESTS, check_jars, read_digests
 from dfud.errors import BrokerError
 
 KAFKA_VERSION = "4.3.1"
@@ -43,6 +44,16 @@ def folder_name(coordinates: tuple[str, ...]) -> str:
     if len(coordinates) == 1:
         return name
     return f"{name}-{hashlib.sha256(' '.join(coordinates).encode()).hexdigest()[:8]}"
+
+
+def resolve_kafka(announce: Callable[[str], None] = lambda _: None) -> list[Path]:
+    """Return the jars of the embedded Kafka as `resolve` does, once they are known to be the right ones.
+
+    Raises BrokerError.
+    """
+    resolved = resolve(*KAFKA, announce=announce)
+    check_jars(cache_dir() / folder_name(KAFKA), resolved, read_digests(DIGESTS.read_text(encoding="ascii")))
+    return resolved
 
 
 def resolve(*coordinates: str, announce: Callable[[str], None] = lambda _: None) -> list[Path]:

@@ -109,7 +109,7 @@ class KafkaNode:
         self.folder.acquire()
         try:
             port = self._choose_port()
-            jvm = Jvm(java.find_java(), jars.resolve(*jars.KAFKA, announce=self._announce), self.heap_mb)
+            jvm = Jvm(java.find_java(), jars.resolve_kafka(self._announce), self.heap_mb)
             deadline = time.monotonic() + timeout  # a download does not count
             self._launch(jvm, port, deadline)
             return deadline

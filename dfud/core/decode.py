@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 from dfud.core import openmsistream
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
@@ -11,7 +13,23 @@ from dfud.core.native import is_native, read_native
 
 Headers = Sequence[tuple[str, "bytes | None"]]
 
+# Returns the headers of a message. For a name that is not UTF-8 confluent_kafka returns a broken list, and sets an
+# exception. This call raises it; `message.headers()` does not once Python has specialized it, and crashes later.
+get_headers = operator.methodcaller("headers")
+NOT_UTF_8 = (UnicodeDecodeError, SystemError)  # what `get_headers` raises then
 _OPENMSI_STARTS = (b"\x99", b"\x9a")  # a MessagePack array of nine or ten items
+
+
+def headers_of(message: Any) -> Headers | None:
+    """Return the headers of a message of confluent_kafka; None if the name of one of them is not UTF-8.
+
+    dfud sends no such name.
+    """
+    try:
+        headers: Headers | None = get_headers(message)
+    except NOT_UTF_8:
+        return None
+    return headers
 
 
 def read_chunk(key: bytes | None, value: bytes | None, headers: Headers | None) -> Chunk:

@@ -15,12 +15,61 @@ _NOT_NAMES = (b"", b".", b"..")
 _MAX_NAME_BYTES = 255  # NAME_MAX
 # Longer than PATH_MAX, which limits only what a system call is given: folders are opened one by one.
 MAX_PATH_BYTES = 65_535
+MAX_FOLDERS = 2_048  # on the way to a file: as many as fit into PATH_MAX. No message makes more of them.
+
+
+UNDECIDED = "backtracks on its name for too long; simplify it"  # after the option
+_MAX_UNDECIDED = 10_000  # paths that are remembered
+
+
+class UndecidedError(Exception):
+    """It takes too long to find out whether a text matches a regular expression."""
+
+
+Match = Callable[[str], bool]  # whether a text matches from its start; may raise UndecidedError
+
+
+def compile_unbounded(regex: str) -> Match:
+    """Return the function that matches a text with a regular expression, however long that takes."""
+    match = re.compile(regex, re.DOTALL).match
+    return lambda text: match(text) is not None
+
+
+class _PathPattern:
+    """A regular expression for paths, and those of them on which it takes too long, so that they do not match."""
+
+    def __init__(self, match: Match) -> None:
+        self._match = match
+        self._undecided: dict[bytes, None] = {}
+        self._new: list[bytes] = []
+
+    def matches(self, path: bytes, matched: bytes) -> bool:
+        """Return whether `matched`, all or the end of `path`, matches."""
+        if path in self._undecided:
+            return False
+        try:
+            return self._match(os.fsdecode(matched))
+        except UndecidedError:
+            if len(self._undecided) < _MAX_UNDECIDED:
+                self._undecided[path] = None
+            self._new.append(path)
+            return False
+
+    def pop_undecided(self) -> list[bytes]:
+        """Return the paths on which it has taken too long since the last call."""
+        paths, self._new = self._new, []
+        return paths
 
 
 class UploadFilter:
     """Which files are uploaded, by their paths."""
 
-    def __init__(self, upload_regex: str | None = None, logs: bytes = LOGS) -> None:
+    def __init__(
+        self,
+        upload_regex: str | None = None,
+        logs: bytes = LOGS,
+        compile_regex: Callable[[str], Match] = compile_unbounded,
+    ) -> None:
         """Use a regular expression, or the default if it is None; `re.error` for an invalid one.
 
         It is matched from the start of the file's name, as `re.match` does, or of the path if it has a "/" in it.
@@ -28,7 +77,7 @@ class UploadFilter:
         """
         self._logs = (LOGS + b"/", logs + b"/")
         self._regex = upload_regex
-        self._pattern = None if upload_regex is None else re.compile(upload_regex, re.DOTALL)
+        self._pattern = None if upload_regex is None else _PathPattern(compile_regex(upload_regex))
         self._is_of_path = upload_regex is not None and "/" in upload_regex
 
     def accepts(self, path: bytes) -> bool:
@@ -40,7 +89,11 @@ class UploadFilter:
             return False
         if self._pattern is None:
             return not (path.startswith(b".") or b"/." in path or path.endswith(b".log"))
-        return self._pattern.match(os.fsdecode(path if self._is_of_path else path.rpartition(b"/")[2])) is not None
+        return self._pattern.matches(path, path if self._is_of_path else path.rpartition(b"/")[2])
+
+    def pop_undecided(self) -> list[bytes]:
+        """Return the paths on which the expression has taken too long since the last call."""
+        return [] if self._pattern is None else self._pattern.pop_undecided()
 
     def accepts_folder(self, path: bytes) -> bool:
         """Return whether a file below a folder may be accepted, so that the folder must be scanned."""
@@ -57,12 +110,22 @@ class UploadFilter:
         return f"--upload_regex {self._regex} matches none of {files}: it is compared with the start of {of_what}"
 
 
-def path_filter(download_regex: str) -> Callable[[bytes], bool]:
-    """Return a predicate of paths: the relative path matches from its start; `re.error` for an invalid one."""
-    if not download_regex:
-        return lambda path: True
-    pattern = re.compile(download_regex, re.DOTALL)
-    return lambda path: pattern.match(os.fsdecode(path)) is not None
+class DownloadFilter:
+    """Which files are downloaded, by their paths."""
+
+    def __init__(
+        self, download_regex: str = "", compile_regex: Callable[[str], Match] = compile_unbounded
+    ) -> None:
+        """Use a regular expression, or accept all files if it is empty; `re.error` for an invalid one."""
+        self._pattern = _PathPattern(compile_regex(download_regex)) if download_regex else None
+
+    def accepts(self, path: bytes) -> bool:
+        """Return whether a file is to be downloaded: its path matches from its start."""
+        return self._pattern is None or self._pattern.matches(path, path)
+
+    def pop_undecided(self) -> list[bytes]:
+        """Return the paths on which the expression has taken too long since the last call."""
+        return [] if self._pattern is None else self._pattern.pop_undecided()
 
 
 def leads_outside(path: bytes) -> bool:
@@ -89,6 +152,8 @@ def path_fault(path: bytes) -> str:
     if len(path) > MAX_PATH_BYTES:
         return f"it is longer than {MAX_PATH_BYTES} bytes"
     parts = path.split(b"/")
+    if len(parts) > MAX_FOLDERS + 1:
+        return f"it leads through more than {MAX_FOLDERS:,} folders"
     for part in parts:
         if part in _NOT_NAMES:
             return f"it contains the name {os.fsdecode(part)!r}"

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import BadRow, checked_path
-from dfud.core.text import counted
+from dfud.core.text import counted, escaped
 
 IN_PROGRESS_FIELDS = (
     "filename", "rel_filepath", "n_chunks", "n_chunks_delivered", "n_chunks_to_send", "started",
@@ -89,7 +89,7 @@ def _read(
                 raise ValueError(f"it has {counted(len(cells), 'column')} instead of {len(fields)}")
             yield parse(cells)
         except (ValueError, csv.Error) as error:
-            yield BadRow(number, text, str(error))
+            yield BadRow(number, text, escaped(str(error)))
 
 
 def _in_progress_row(cells: Sequence[str]) -> OpenMSIInProgressRow:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from binascii import unhexlify
+from typing import NamedTuple
 
 import xxhash
 
@@ -17,19 +18,43 @@ from dfud.core.tables import CompletedRow, format_rows
 HEADER = format_rows([CompletedRow._fields]).encode()
 
 _PLAIN = re.compile(
-    rb"^([^/\",\0\r\n][^\",\0\r\n]*,(0|[1-9]\d{0,17}),(?:0|-?[1-9]\d{0,18})),"  # path, size, mtime_ns
+    rb"^(([^/\",\0\r\n][^\",\0\r\n]*),(0|[1-9]\d{0,17}),(?:0|-?[1-9]\d{0,18})),"  # path, size, mtime_ns
     rb"([1-9]\d{0,17}),([1-9]\d{0,17}),([0-9a-f]{32}),"  # n_chunks, chunk_size, xxh3_128
     rb"[^\",\r\n]*,[^\",\r\n]*\r\n",  # started, completed
     re.MULTILINE,
 )
 
 
-def plain_records(block: bytes) -> list[bytes] | None:
-    """Return identity and digest, 32 bytes, of each row in `block`; None if any row is not clearly valid.
+class PlainRows(NamedTuple):
+    """What an index needs of some rows."""
 
-    `block` consists of whole lines of the table; header rows are skipped. The identity is that of
-    `FileVersion.identity`.
-    """
+    records: list[bytes]  # identity and digest of each, 32 bytes; the identity is that of `FileVersion.identity`
+    folders: set[bytes]  # paths of the folders that the files lie in
+
+    @classmethod
+    def parse(cls, block: bytes) -> PlainRows | None:
+        """Parse whole lines of the table; None if any row is not clearly valid. Header rows are skipped."""
+        rows = _find_rows(block)
+        if rows is None:
+            return None
+        key = xxhash.xxh3_64_digest
+        records = [
+            key(path) + key(version) + unhexlify(xxh3_128)
+            for version, path, size, n_chunks, chunk_size, xxh3_128 in rows
+            if -(-int(size) // int(chunk_size)) == int(n_chunks) or (size == b"0" and n_chunks == b"1")
+        ]
+        if len(records) != len(rows):
+            return None
+        return cls(records, {row[1].rpartition(b"/")[0] for row in rows})
+
+
+def plain_paths(block: bytes) -> list[bytes] | None:
+    """Return the path of each row in `block`, whole lines of the table; None if any row is not clearly plain."""
+    rows = _find_rows(block)
+    return None if rows is None else [row[1] for row in rows]
+
+
+def _find_rows(block: bytes) -> list[tuple[bytes, ...]] | None:
     if b'"' in block or b".." in block:  # a quoted path may contain line breaks, and text that looks like rows
         return None
     if not block.endswith(b"\n"):  # the last line is cut off
@@ -37,12 +62,4 @@ def plain_records(block: bytes) -> list[bytes] | None:
     if HEADER in block:  # only at the start of a line: what precedes it elsewhere would join a row
         block = (b"\n" + block).replace(b"\n" + HEADER, b"\n")[1:]
     rows = _PLAIN.findall(block)
-    if len(rows) != block.count(b"\n"):
-        return None
-    identity = xxhash.xxh3_128_digest
-    records = [
-        identity(version.replace(b",", b"\0")) + unhexlify(xxh3_128)
-        for version, size, n_chunks, chunk_size, xxh3_128 in rows
-        if -(-int(size) // int(chunk_size)) == int(n_chunks) or (size == b"0" and n_chunks == b"1")
-    ]
-    return records if len(records) == len(rows) else None
+    return rows if len(rows) == block.count(b"\n") else None

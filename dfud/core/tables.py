@@ -16,11 +16,12 @@ from typing import NamedTuple, TypeVar, Union
 
 from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
-from dfud.core.text import counted
+from dfud.core.text import counted, escaped
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 
 # A quoted field holds at most one path of PATH_MAX bytes, each of which might be a line break.
 _MAX_LINES_PER_ROW = 4096
+_MAX_ROW_CHARS = 1 << 26  # of a row that has several lines
 
 
 class InProgressRow(NamedTuple):
@@ -155,7 +156,7 @@ def _read(
         except ValueError as error:
             if '"' in line:
                 source.push_back()  # a stray quote may have joined lines: each is read on its own
-            yield BadRow(number, text, str(error))
+            yield BadRow(number, text, escaped(str(error)))
         else:
             yield row
 
@@ -204,10 +205,12 @@ class _Lines:
 
     def _record(self, line: str) -> Iterator[str]:
         yield line
+        n_chars = len(line)
         for following in self:
             self._taken.append(following)
             yield following
-            if len(self._taken) >= _MAX_LINES_PER_ROW:
+            n_chars += len(following)
+            if len(self._taken) >= _MAX_LINES_PER_ROW or n_chars > _MAX_ROW_CHARS:
                 return
 
 

@@ -6,6 +6,7 @@ A file can be written and keep its size and modification time, or be replaced by
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import xxhash
@@ -26,11 +27,25 @@ class FileVersion(NamedTuple):
         return xxhash.xxh3_64_hexdigest(self._text()).encode()
 
     def identity(self) -> bytes:
-        """Return 16 bytes that represent this version in sets of millions: xxh3_128 of the same text.
+        """Return 16 bytes that represent this version in sets of millions: the key of its path, and 8 bytes more.
 
         With 128 bits, two versions among a million share an identity in one of 10^26 directories.
         """
-        return xxhash.xxh3_128_digest(self._text())
+        return xxhash.xxh3_64_digest(self.path) + xxhash.xxh3_64_digest(b"%s,%d,%d" % self)
+
+
+PATH_KEY_BYTES = 8
+
+
+def path_key(path: bytes) -> bytes:
+    """Return 8 bytes that represent a path, of a file or a folder: those that the identities begin with."""
+    return xxhash.xxh3_64_digest(path)
+
+
+def folders_above(path: bytes) -> Iterator[bytes]:
+    """Yield the folders that `path` lies in, from the innermost on, without the directory itself."""
+    while path := path.rpartition(b"/")[0]:
+        yield path
 
 
 class FileStamp(NamedTuple):
@@ -44,6 +59,13 @@ class FileStamp(NamedTuple):
         if self == other:
             return False
         return any(ours != theirs and ours and theirs for ours, theirs in zip(self, other))
+
+    def proves_same(self, earlier: FileStamp) -> bool:
+        """Return whether nothing was written since `earlier`, if that is older than a tick of the clock.
+
+        Whole seconds are the ctime of a file system that keeps no finer one: its ticks are too long for a proof.
+        """
+        return self == earlier and self.ctime_ns % 1_000_000_000 != 0 and self.inode != 0
 
 
 UNKNOWN_STAMP = FileStamp(0, 0)

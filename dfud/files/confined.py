@@ -8,6 +8,7 @@ import os
 import stat
 
 from dfud.core.names import LOGS
+from dfud.files.hard_links import check_hard_link
 from dfud.files.links import LinkPolicy, open_linked_file
 from dfud.files.openat import look_in
 
@@ -71,7 +72,7 @@ class ConfinedTree:
             with contextlib.suppress(FileExistsError):  # another worker process was quicker
                 os.mkdir(name, dir_fd=parent_fd)
             folder_fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent_fd)
-        if not parent and name.lower() == LOGS.lower() and not logs:
+        if not parent and not logs and (not name.isascii() or name.lower() == LOGS.lower()):
             self._refuse_logs(folder_fd)
         if len(self._open) >= _MAX_OPEN_FOLDERS:
             oldest = next(iter(self._open))
@@ -80,7 +81,7 @@ class ConfinedTree:
         return folder_fd
 
     def _refuse_logs(self, folder_fd: int) -> None:
-        """Close a folder that is LOGS under another name (if case does not count), and raise PermissionError."""
+        """Close a folder that is LOGS in another spelling, as file systems may allow; raise PermissionError."""
         try:
             is_logs = os.path.samestat(os.fstat(folder_fd), os.stat(LOGS, dir_fd=self.dir_fd))
         except FileNotFoundError:
@@ -109,9 +110,14 @@ class ConfinedTree:
             if self._links is None or error.errno != errno.ELOOP:
                 raise
             return open_linked_file(folder_fd, name, self.dir_fd, self._links, flags & ~os.O_NOFOLLOW)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        try:
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, "not a regular file")
+            check_hard_link(descriptor, status, self.dir_fd, path)
+        except OSError:
             os.close(descriptor)
-            raise FileNotFoundError(errno.ENOENT, "not a regular file")
+            raise
         return descriptor
 
     def place(self, name: str, dir_fd: int, path: bytes) -> None:

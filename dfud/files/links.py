@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dfud.core.names import LOGS
+from dfud.files.hard_links import check_hard_link
 
 
 class LinkPolicy(NamedTuple):
@@ -79,6 +80,8 @@ def _check(target_fd: int, dir_fd: int, links: LinkPolicy) -> None:
     is_below = place.startswith(top.rstrip(b"/") + b"/") and _is_at(top, dir_fd)
     if not is_below and not links.follow_links:
         raise LinkLeavesDirectoryError("it is a link that leads out of the directory", is_folder)
+    if is_below and not is_folder:
+        check_hard_link(target_fd, status, dir_fd, place[len(top) :].lstrip(b"/"))
     logs = {links.logs, *_logs_in(dir_fd)}
     folders = [_identity(os.stat(folder)) for folder in _folders_of(place, top if is_below else b"")]
     if not logs.isdisjoint([*folders, _identity(status)]):

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from dfud.files.atomic import create_beside, replace_file
+from dfud.files.hard_links import count_names
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -78,6 +79,11 @@ class OpenFolder:
             os.fsync(self.parent_fd)
         self.reopen()
         _close_to_others(self.dir_fd)
+
+    def remove(self) -> None:
+        """Remove the folder, which must be empty; OSError if that fails."""
+        with _named(self.path):
+            os.rmdir(self._name, dir_fd=self.parent_fd)
 
     def reopen(self) -> bool:
         """Use the folder that is at the path now; return whether it is another one. OSError if there is none."""
@@ -162,8 +168,8 @@ class OpenFolder:
         """Open a regular file; OSError if there is none, which never blocks."""
         with _named(path):
             descriptor = open_regular(os.path.basename(path), os.O_RDONLY, self.dir_fd)
-        status = os.fstat(descriptor)
-        if status.st_nlink > 1 and not status.st_mode & stat.S_IROTH and self._can_be_linked_into:
+        is_everyones = os.fstat(descriptor).st_mode & stat.S_IROTH
+        if not is_everyones and self._can_be_linked_into and count_names(descriptor) > 1:
             os.close(descriptor)  # another name of a file that is not everyone's to read
             raise OSError(errno.EMLINK, _HARD_LINKED, path)
         return open(descriptor, "rb")
@@ -286,9 +292,8 @@ def open_regular(name: str, flags: int, dir_fd: int) -> int:
         _check_regular(os.stat(name, dir_fd=dir_fd, follow_symlinks=False), name)
     descriptor = os.open(name, flags | _FILE_FLAGS, _FILE_MODE, dir_fd=dir_fd)
     try:
-        status = os.fstat(descriptor)
-        _check_regular(status, name)
-        if flags & (os.O_WRONLY | os.O_RDWR) and status.st_nlink > 1:
+        _check_regular(os.fstat(descriptor), name)
+        if flags & (os.O_WRONLY | os.O_RDWR) and count_names(descriptor) > 1:
             raise OSError(errno.EMLINK, _HARD_LINKED, name)
     except OSError:
         os.close(descriptor)

@@ -15,6 +15,7 @@ import os
 import stat
 
 from dfud.files.beneath import open_beneath
+from dfud.files.hard_links import check_hard_link
 from dfud.files.links import LinkPolicy, open_linked_file, open_target
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
@@ -77,10 +78,15 @@ def open_regular_file(path: bytes, dir_fd: int, links: LinkPolicy = DEFAULT_LINK
         if error.errno not in _IN_THE_WAY:
             raise
         descriptor = _open_linked_file(path, dir_fd, links)
+        return descriptor, os.fstat(descriptor)
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
+        check_hard_link(descriptor, status, dir_fd, path)
+    except OSError:
         os.close(descriptor)
-        raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
+        raise
     return descriptor, status
 
 

@@ -46,6 +46,11 @@ class LogsFolder(OpenFolder):
         return self.file(f".upload_to_{self.topic}.topic")
 
     @property
+    def topic_id(self) -> str:
+        """The file that says which topic of this name the tables are about."""
+        return self.file(f".upload_to_{self.topic}.topic_id")
+
+    @property
     def log(self) -> str:
         """The log file, which all topics share."""
         return self.file(LOG_FILE)

@@ -19,6 +19,7 @@ from dfud.files.open_folder import OpenFolder
 # `dfud status` holds a shared lock for some microseconds while it tests the lock.
 _RETRY_FOR_S = 0.2
 _RETRY_PAUSE_S = 0.01
+_LOCKS = "/proc/locks"  # proc(5)
 
 
 class DirectoryLock:
@@ -100,8 +101,9 @@ def _take(folder: OpenFolder, path: str, activity: str) -> int:
             if present is not None and os.path.samestat(present, os.fstat(descriptor)):
                 return descriptor
         except BlockingIOError:
+            holder = _holder(descriptor)
             os.close(descriptor)
-            raise LockedError(f"another dfud is already {activity}") from None
+            raise LockedError(f"another dfud is already {activity}: {holder} has locked {path}") from None
         except OSError as error:
             os.close(descriptor)
             raise UsageError(f"cannot lock {path}: {error.strerror}") from None
@@ -135,7 +137,7 @@ def is_locked(descriptor: int) -> bool:
 
 
 def _flock(descriptor: int, deadline: float) -> None:
-    """Take the lock; BlockingIOError if another process keeps it."""
+    """Take the lock; BlockingIOError if another process keeps it until the deadline."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,3 +146,23 @@ def _flock(descriptor: int, deadline: float) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_PAUSE_S)
+
+
+def wait_for_lock(descriptor: int, timeout_s: float) -> None:
+    """Take the lock on an open file; OSError if another process keeps it for so long."""
+    try:
+        _flock(descriptor, time.monotonic() + timeout_s)
+    except BlockingIOError:
+        raise OSError(errno.EAGAIN, f"{_holder(descriptor)} keeps it locked") from None
+
+
+def _holder(descriptor: int) -> str:
+    """Say which process has locked an open file; anybody who may read it can."""
+    status = os.fstat(descriptor)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with contextlib.suppress(OSError), open(_LOCKS, encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            words = line.split()
+            if words[1] == "FLOCK" and device in words:
+                return f"process {words[words.index(device) - 1]}"
+    return "another process"

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from dfud.core.text import LAYOUT, escaped
 from dfud.errors import UsageError
-from dfud.files.open_folder import OpenFolder
+from dfud.files.open_folder import OpenFolder, open_regular
+from dfud.files.openat import open_folder
 
 FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _APPEND = os.O_WRONLY | os.O_APPEND
@@ -45,6 +47,41 @@ class ChosenFile:
             return os.stat(self.path)
         except FileNotFoundError:
             return None
+
+
+class FileBelow:
+    """A log file of the user's choice below the directory, where others may have put something in its place."""
+
+    def __init__(self, directory: str, path: str) -> None:
+        """Use the file at `path`, relative to `directory`."""
+        self.path = os.path.join(directory, path)
+        self._directory = directory
+        self._folder, self._name = map(os.fsencode, os.path.split(path))
+
+    def open(self) -> int:
+        """Open the file, if it is one."""
+        with self._open_folder() as folder_fd:
+            return open_regular(os.fsdecode(self._name), _APPEND | os.O_CREAT, folder_fd)
+
+    def stat(self) -> os.stat_result | None:
+        """Follow no link."""
+        try:
+            with self._open_folder() as folder_fd:
+                return os.stat(self._name, dir_fd=folder_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    @contextlib.contextmanager
+    def _open_folder(self) -> Iterator[int]:
+        dir_fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            folder_fd = open_folder(dir_fd, self._folder)
+        finally:
+            os.close(dir_fd)
+        try:
+            yield folder_fd
+        finally:
+            os.close(folder_fd)
 
 
 class FileInLogs:
@@ -106,7 +143,7 @@ class LogFileHandler(logging.Handler):
         """Append a line for the record."""
         try:
             self._reopen_if_replaced()
-            line = memoryview(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+            line = memoryview(f"{escaped(self.format(record), LAYOUT)}\n".encode("utf-8", "backslashreplace"))
             while line:
                 line = line[os.write(self._descriptor, line) :]
         except OSError:
@@ -144,17 +181,33 @@ def make_log(
     return log
 
 
+def _path_below(path: str, directory: str) -> str | None:
+    """Return a path relative to the directory; None if it does not lie below it."""
+    for top in (os.path.abspath(directory), os.path.realpath(directory)):
+        relative = os.path.relpath(os.path.abspath(path), top)
+        if relative.split(os.sep)[0] not in (os.pardir, os.curdir):
+            return relative
+    return None
+
+
 def open_log(
-    write_line: Callable[[str], None], stream_level: int, chosen: str | None, default: FileInLogs, file_level: int
+    write_line: Callable[[str], None],
+    stream_level: int,
+    chosen: str | None,
+    default: FileInLogs,
+    file_level: int,
+    directory: str,
 ) -> logging.Logger:
     """Return a logger as `make_log` does, with the file `chosen` (or one in that folder) or the file `default`.
 
-    Raises UsageError, which names the file, if it cannot be opened.
+    No link in `directory` is followed, as others may write into it. Raises UsageError, which names the file, if
+    that cannot be opened.
     """
     log_file: LogFile = default
     if chosen:
         path = os.path.join(chosen, os.path.basename(default.path)) if os.path.isdir(chosen) else chosen
-        log_file = ChosenFile(path)
+        below = _path_below(path, directory)
+        log_file = ChosenFile(path) if below is None else FileBelow(os.path.abspath(directory), below)
     try:
         return make_log(write_line, stream_level, log_file, file_level)
     except OSError as error:

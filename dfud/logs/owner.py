@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from dfud.core.names import MAX_PATH_BYTES
 from dfud.core.text import printable
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder, topics
@@ -41,7 +42,7 @@ def _own_path(folder: LogsFolder) -> bytes:
 def _read_owner(folder: LogsFolder) -> bytes | None:
     try:
         with folder.open_to_read(owner_file(folder)) as file:
-            text = file.read()
+            text = file.read(MAX_PATH_BYTES + 1)
     except FileNotFoundError:
         return None
     return text[:-1] if text.endswith(b"\n") else text

@@ -15,6 +15,7 @@ from dfud.files.open_folder import OpenFolder
 from dfud.logs.lock import is_locked
 from dfud.logs.run_record import EVERYTHING, RunRecord, format_path, format_record, parse_record
 
+_MAX_RECORD_BYTES = 1 << 28
 _MAX_MOVED_IN = 10_000  # paths; beyond that, the next run scans everything
 # Between the record of the end and the end itself: 2 s for output that nobody reads, and 2 s to spare.
 _END_MARGIN_NS = 4_000_000_000
@@ -183,4 +184,6 @@ def last_run(folder: OpenFolder, path: str) -> RunState:
 
 
 def _read(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    """Return what the lock file holds; a text that is no record if that is more than a run writes."""
+    size = os.fstat(descriptor).st_size
+    return b"?" if size > _MAX_RECORD_BYTES else os.pread(descriptor, size, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfud.errors import UsageError
-from dfud.logs.layout import LogsFolder, topics
+from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder, topics
 
 
 def check_spelling(folder: LogsFolder) -> None:
@@ -31,6 +31,6 @@ def record_spelling(folder: LogsFolder) -> None:
 def _read(folder: LogsFolder) -> str | None:
     try:
         with folder.open_to_read(folder.spelling) as file:
-            return file.read().decode(errors="replace")
+            return file.read(MAX_TOPIC_CHARS + 1).decode(errors="replace")
     except FileNotFoundError:
         return None

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from dfud.core.tables import BadRow, read_completed
+from dfud.core.tables import read_completed
 from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import RunState, last_run
-from dfud.logs.table_files import RejectedRow, read_lines
+from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines
 from dfud.logs.takeover import find_openmsistream_tables
 
 
@@ -71,10 +71,7 @@ def _completed(folder: LogsFolder, tables: list[str], bad: list[RejectedRow]) ->
     latest: dict[str, str] = {}  # by UTC offset: times of the same offset sort like their texts
     size = 0
     for table in tables:
-        for row in read_completed(_lines_if_present(folder, table)):
-            if isinstance(row, BadRow):
-                bad.append(RejectedRow(table, row))
-                continue
+        for row in accepted_rows(read_completed(_lines_if_present(folder, table)), table, bad):
             version = hash((row.rel_filepath, row.size, row.mtime_ns))
             if version in seen:
                 continue

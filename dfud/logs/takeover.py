@@ -27,6 +27,7 @@ from dfud.core.ranges import RangeSet
 from dfud.core.tables import NO_DIGEST, CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.text import counted, printable
 from dfud.core.version import FileVersion
+from dfud.files.openat import DEFAULT_LINKS, look
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines, save_rejected_rows
@@ -85,8 +86,10 @@ def read_openmsistream(
             if row.rel_filepath not in latest or latest[row.rel_filepath].completed < row.completed:
                 latest[row.rel_filepath] = row
 
+    dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
     def find_version(rel_filepath: str) -> FileVersion | None:
-        return _find_version(os.fsencode(directory), os.fsencode(rel_filepath))
+        return _find_version(dir_fd, os.fsencode(rel_filepath))
 
     completed = [
         row for row in (_completed_row(each, find_version, chunk_size) for each in latest.values()) if row
@@ -99,6 +102,7 @@ def read_openmsistream(
         for row in (_in_progress_row(each, find_version, chunk_size, keep_chunks, warnings) for each in unfinished)
         if row
     ]
+    os.close(dir_fd)
     since_ns = min((int(row.started.timestamp()) for row in unfinished), default=None)
     return OpenMSIState(
         in_progress_table,
@@ -140,12 +144,12 @@ def _first_lines(folder: LogsFolder, path: str) -> Iterable[str]:
         return [lines.readline(1000) for _ in range(3)]
 
 
-def _find_version(directory: bytes, path: bytes) -> FileVersion | None:
+def _find_version(dir_fd: int, path: bytes) -> FileVersion | None:
     """Return the present version of a file, or None if it cannot be accessed or lies outside."""
     if leads_outside(path):
         return None
     try:
-        status = os.stat(os.path.join(directory, path))
+        status = look(dir_fd, path, DEFAULT_LINKS)
     except (OSError, ValueError):
         return None
     return FileVersion(path, status.st_size, status.st_mtime_ns)
@@ -220,7 +224,7 @@ def _back_up(folder: LogsFolder, path: str) -> None:
         backup = f"{path}.bak{number if number > 1 else ''}"
         try:
             with folder.open_to_read(backup) as file:
-                if file.read() == content:
+                if file.read(len(content) + 1) == content:
                     return
         except FileNotFoundError:
             folder.replace(backup, [content])

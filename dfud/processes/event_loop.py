@@ -113,6 +113,10 @@ class EventLoop:
         if self._registered.pop(descriptor, 0):
             self._selector.unregister(descriptor)
 
+    def add_reader(self, descriptor: int, handler: Callable[[], None]) -> None:
+        """Call `handler` whenever `descriptor` is readable."""
+        self._register(descriptor, selectors.EVENT_READ, handler)
+
     # -- the user
 
     def _on_signals(self) -> None:

@@ -111,7 +111,22 @@ class WorkerPool:
             process.kill()
         for process in self._started:
             process.join()
+
+    def shut_down(self) -> None:
+        """Kill what still runs, and close everything but the lock, which is held until this process ends."""
+        self.kill_all()
+        for process in self._started:
+            process.close()
         self._started.clear()
+        for item in self._close_in_children[1:]:
+            self.close(item)
+
+    def discard(self, worker: Worker[Any, Any]) -> None:
+        """Close what this process has of `worker`, whose process has ended or been killed."""
+        worker.process.join()
+        worker.process.close()
+        self._started.remove(worker.process)
+        self.close(worker.channel)
 
     def close_in_children(self, item: Closeable) -> None:
         """Close `item` in every child that is started from now on, unless it is in that child's `keep_open`."""
@@ -131,9 +146,16 @@ def describe_exit(process: BaseProcess) -> str:
     return f"ended with status {code}"
 
 
-def _report_bug(to_supervisor: Channel[Any, Any], name: str, error: Exception) -> None:
+def describe_bug(name: str, error: Exception) -> str:
+    """Return a line for an error that the process `name` does not expect; one of the system need not be a bug."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     location = f"{os.path.basename(last.filename)}:{last.lineno}"
-    text = f"internal error in {name}: {type(error).__name__}: {error} ({location}); please report it"
+    if isinstance(error, OSError):
+        return f"{name} cannot go on: {error.strerror}: {error.filename or 'no file'} ({location})"
+    return f"internal error in {name}: {type(error).__name__}: {error} ({location}); please report it"
+
+
+def _report_bug(to_supervisor: Channel[Any, Any], name: str, error: Exception) -> None:
+    text = describe_bug(name, error)
     with contextlib.suppress(PeerGoneError):
         to_supervisor.send([Notice(logging.ERROR, text), Notice(logging.DEBUG, traceback.format_exc())])

@@ -3,52 +3,59 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import BinaryIO, NamedTuple
+from itertools import chain, islice
+from typing import NamedTuple
 
-from dfud.core.plain_rows import HEADER, plain_records
-from dfud.core.tables import CompletedRow, format_rows, read_completed, version_of
+from dfud.core.plain_rows import HEADER
+from dfud.core.tables import CompletedRow, format_row, format_rows, version_of
 from dfud.files.open_folder import OpenFolder
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.merging import LaneTimes, Timed, by_lane, merge_lanes, parse_time
+from dfud.logs.completed.reading import load_table, read_rows, whole_lines
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.layout import LogsFolder
-from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines, save_rejected_rows
+from dfud.logs.table_files import RejectedRow, save_rejected_rows
 
 _ROWS_AT_ONCE = 1000
 _BLOCK_BYTES = 1 << 20
+_MAX_SHARD_BYTES = 1 << 24  # a larger one is not ours
+_TAIL_BYTES = 1 << 16  # of the table, in which the latest rows are
 
 
 class Consolidated(NamedTuple):
     """The result of `consolidate`."""
 
-    completed: CompletedIndex
+    completed: RecordedVersions
     rejected: list[RejectedRow]
     error: OSError | None  # why the table could not be written; the shards are then unchanged
+    latest: float  # when the last of the rows was completed (s since 1970); minus infinity if there is none
 
 
 def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
-    """Read the completed table and `shards`, merge them into one table, and return an index of it.
+    """Read the completed table and `shards`, merge them into one table, and return what they say.
 
-    A row of a shard that is already in the table (after a crash between writing the table and removing the shard)
-    is not added again. Rows that cannot be understood are saved in a file beside the table, and returned. Nothing
-    is written if nothing changes. Raises OSError if a table cannot be read.
+    A shard of which the table has the rows already (after a crash between writing the table and removing the
+    shard) is only removed. Rows that cannot be understood are saved in a file beside the table, and returned.
+    Nothing is written if nothing changes. Raises OSError if a table cannot be read.
     """
     rejected: list[RejectedRow] = []
-    present = folder.exists(folder.completed)
-    index = CompletedIndex(_records(folder, folder.completed, rejected) if present else ())
+    recorded = RecordedVersions()
+    if folder.exists(folder.completed):
+        recorded = load_table(folder, folder.completed, rejected)
+    latest = _Latest(_latest_in_table(folder))
     if not shards and not rejected:
-        return Consolidated(index, rejected, None)
-    new = _unknown(_rows(folder, shards, rejected), index)
+        return Consolidated(recorded, rejected, None, latest.time)
+    rows = merge_lanes(_timed_rows(folder, lane, rejected) for lane in by_lane(_unmerged(folder, shards)))
+    new = _unknown(latest.watch(rows), recorded)
     error = _merge(folder, shards, _encoded(new, header=False), rejected)
     for _ in new:
-        pass  # after an error, too, the index must hold all of the shards
-    return Consolidated(index, rejected, error)
+        pass  # after an error, too, all of the shards must be known
+    return Consolidated(recorded, rejected, error, latest.time)
 
 
 def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
-    """Append `shards`, of which the completed table has no row yet, to it; return why that failed, or None.
+    """Append `shards` to the completed table; return why that failed, or None.
 
     The table itself is copied without parsing it: this is for the end of a run, which parsed it at its start.
     """
@@ -57,10 +64,11 @@ def append_shards(folder: LogsFolder, shards: list[str]) -> OSError | None:
     rejected: list[RejectedRow] = []
     new: Iterable[bytes]
     try:
-        if all(_is_ours(folder, shard) for shard in shards):
-            new = chain.from_iterable(_copied(folder, shard, len(HEADER)) for shard in shards)
+        lanes = by_lane(_unmerged(folder, shards))
+        if len(lanes) == 1 and all(_is_ours(folder, shard) for shard in lanes[0]):
+            new = chain.from_iterable(_copied(folder, shard, len(HEADER)) for shard in lanes[0])
         else:
-            new = _encoded(_rows(folder, shards, rejected), header=False)
+            new = merge_lanes(_timed_lines(folder, lane, rejected) for lane in lanes)
     except OSError as error:
         return error
     return _merge(folder, shards, new, rejected)
@@ -78,7 +86,7 @@ def _merge(
         if present and not rejected and _is_ours(folder, folder.completed):
             old = _copied(folder, folder.completed)
         else:
-            old = _encoded(_rows(folder, [folder.completed] if present else [], []), header=True)
+            old = _encoded(read_rows(folder, [folder.completed] if present else [], []), header=True)
         folder.replace(folder.completed, chain(old, new, _saving(folder, rejected)))
     except OSError as error:
         return error
@@ -88,13 +96,60 @@ def _merge(
     return None
 
 
-def _unknown(rows: Iterable[CompletedRow], index: CompletedIndex) -> Iterator[CompletedRow]:
-    """Yield the rows that are not in `index` yet, and add them to it."""
+def _unknown(rows: Iterable[CompletedRow], recorded: RecordedVersions) -> Iterator[CompletedRow]:
+    """Yield the rows that say something new, and take note of all."""
     for row in rows:
-        identity, digest = version_of(row).identity(), bytes.fromhex(row.xxh3_128)
-        if index.digest(identity) != digest:
-            index.add(identity, digest)
+        version, digest = version_of(row), bytes.fromhex(row.xxh3_128)
+        identity = version.identity()
+        if recorded.digest(version, identity) != digest:
+            recorded.add(version.path, identity, digest)
             yield row
+
+
+def _unmerged(folder: LogsFolder, shards: list[str]) -> list[str]:
+    """Return those of `shards` that the completed table does not have yet.
+
+    A shard was merged as a whole or not at all: its last row tells.
+    """
+    last_lines = {shard: _last_line(folder, shard) for shard in shards}
+    wanted = set(filter(None, last_lines.values()))
+    if not wanted or not folder.exists(folder.completed):
+        return shards
+    found: set[bytes] = set()
+    with folder.open_to_read(folder.completed) as file:
+        while block := whole_lines(file, folder.completed):
+            found |= wanted.intersection(block.splitlines())
+    return [shard for shard in shards if last_lines[shard] not in found]
+
+
+def _last_line(folder: OpenFolder, path: str) -> bytes:
+    """Return the last line of a table, without its end; empty if there is none."""
+    return next((line for line in reversed(_tail(folder, path)) if line), b"")
+
+
+def _tail(folder: OpenFolder, path: str) -> list[bytes]:
+    """Return the last lines of a table, the first of them perhaps incomplete."""
+    with folder.open_to_read(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        return file.read().splitlines()
+
+
+class _Latest:
+    """When the last of some rows was completed (s since 1970)."""
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+    def watch(self, rows: Iterable[CompletedRow]) -> Iterator[CompletedRow]:
+        for row in rows:
+            self.time = max(self.time, parse_time(row.completed))
+            yield row
+
+
+def _latest_in_table(folder: LogsFolder) -> float:
+    """Return when the last rows of the completed table were completed (s since 1970), minus infinity for none."""
+    lines = _tail(folder, folder.completed) if folder.exists(folder.completed) else []
+    return max((parse_time(os.fsdecode(line[line.rfind(b",") + 1 :])) for line in lines), default=float("-inf"))
 
 
 def _is_ours(folder: OpenFolder, path: str) -> bool:
@@ -114,31 +169,36 @@ def _copied(folder: OpenFolder, path: str, skip: int = 0) -> Iterator[bytes]:
             yield block
 
 
-def _records(folder: OpenFolder, path: str, rejected: list[RejectedRow]) -> Iterator[bytes]:
-    """Yield identity and digest of each row: by the fast path as far as possible, then by the thorough one."""
-    with folder.open_to_read(path) as file:
-        number = 1
-        while block := _whole_lines(file):
-            records = plain_records(block)
-            if records is None:
-                file.seek(-len(block), os.SEEK_CUR)
-                break
-            yield from records
-            number += block.count(b"\n")
-        with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            for row in accepted_rows(read_completed(lines, number), path, rejected):
-                yield version_of(row).identity() + bytes.fromhex(row.xxh3_128)
+def _timed_rows(
+    folder: OpenFolder, lane: Iterable[str], rejected: list[RejectedRow]
+) -> Iterator[list[Timed[CompletedRow]]]:
+    """Yield the rows of a lane's shards with their times, many at once."""
+    time_of = LaneTimes()
+    rows = read_rows(folder, lane, rejected)
+    while batch := [(time_of(row.completed), row) for row in islice(rows, _ROWS_AT_ONCE)]:
+        yield batch
 
 
-def _whole_lines(file: BinaryIO) -> bytes:
-    """Return the next block of lines; only at the end of the file may the last one be incomplete."""
-    return file.read(_BLOCK_BYTES) + file.readline()
+def _timed_lines(
+    folder: OpenFolder, lane: Iterable[str], rejected: list[RejectedRow]
+) -> Iterator[list[Timed[bytes]]]:
+    """Yield the lines of a lane's shards with their times, a shard at once; without parsing the shards of ours."""
+    time_of = LaneTimes()
+    for shard in lane:
+        content = b""
+        if _is_ours(folder, shard):
+            with folder.open_to_read(shard) as file:
+                content = file.read(_MAX_SHARD_BYTES)
+        if not content.endswith(b"\r\n") or b'"' in content:
+            rows = read_rows(folder, [shard], rejected)
+            yield [(time_of(row.completed), _line(row)) for row in rows]
+            continue
+        lines = content[len(HEADER) :].splitlines(keepends=True)
+        yield [(time_of(line[line.rfind(b",") + 1 : -2].decode("ascii", "replace")), line) for line in lines]
 
 
-def _rows(folder: OpenFolder, paths: Iterable[str], rejected: list[RejectedRow]) -> Iterator[CompletedRow]:
-    """Yield the rows of tables; those that cannot be understood are added to `rejected`."""
-    for path in paths:
-        yield from accepted_rows(read_completed(read_lines(folder, path)), path, rejected)
+def _line(row: CompletedRow) -> bytes:
+    return format_row(row).encode("utf-8", "surrogateescape")
 
 
 def _encoded(rows: Iterable[CompletedRow], header: bool) -> Iterator[bytes]:

@@ -37,16 +37,32 @@ class ShardCopy:
 
     def append(self, sequence: int, rows: Iterable[bytes]) -> None:
         """Add rows of the shard `sequence`; if that fails, neither these nor later ones are copied."""
+        if self._descriptor >= 0 and not self._write(sequence, rows):
+            self.close()
+
+    def absorb(self, other: ShardCopy) -> bool:
+        """Add all that `other` has, whose producer has died too; return False, unchanged, if that fails."""
+        sizes = other.sizes()
         if self._descriptor < 0:
-            return
+            return not sizes
+        self._read_heads()
+        try:
+            os.ftruncate(self._descriptor, self._read_to)  # what could not be written wholly
+            if all(self._write(sequence, other.rows(sequence)) for sequence in sizes):
+                return True
+            os.ftruncate(self._descriptor, self._read_to)
+        except OSError:
+            pass
+        return False
+
+    def _write(self, sequence: int, rows: Iterable[bytes]) -> bool:
+        """Append rows of a shard; return False if they are not all in the file."""
         text = b"".join(rows)
         part = _HEAD.pack(sequence, len(text)) + text
         try:
-            is_whole = os.write(self._descriptor, part) == len(part)
+            return os.write(self._descriptor, part) == len(part)
         except OSError:  # a full disk, or a limit of a file's size
-            is_whole = False
-        if not is_whole:
-            self.close()
+            return False
 
     def sizes(self) -> dict[int, int]:
         """Return the bytes of rows that are known of each shard, by its number, oldest first."""

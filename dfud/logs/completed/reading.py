@@ -1,0 +1,91 @@
+"""Reading the completed table and its shards."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from dfud.core.plain_rows import PlainRows, plain_paths
+from dfud.core.tables import CompletedRow, read_completed, version_of
+from dfud.core.version import folders_above, path_key
+from dfud.files.open_folder import OpenFolder
+from dfud.logs.completed.recorded import RecordedVersions
+from dfud.logs.table_files import RejectedRow, accepted_rows, bounded_lines, read_lines
+
+_BLOCK_BYTES = 1 << 20
+
+
+def load_table(folder: OpenFolder, path: str, rejected: list[RejectedRow]) -> RecordedVersions:
+    """Return what a completed table says; its rows are read twice only if files have become folders, or back."""
+    folders: set[bytes] = set()
+    recorded = RecordedVersions(_records(folder, path, rejected, folders), folders)
+    ambiguous = recorded.ambiguous()
+    if ambiguous:
+        recorded.settle(ambiguous, _paths(folder, path))
+    return recorded
+
+
+def _records(
+    folder: OpenFolder, path: str, rejected: list[RejectedRow], folder_keys: set[bytes]
+) -> Iterator[bytes]:
+    """Yield identity and digest of each row, and add the keys of the folders that the files lie in.
+
+    The fast path is taken as far as possible, then the thorough one.
+    """
+    with folder.open_to_read(path) as file:
+        number = 1
+        before: set[bytes] = set()
+        while block := whole_lines(file, path):
+            rows = PlainRows.parse(block)
+            if rows is None:
+                file.seek(-len(block), os.SEEK_CUR)
+                break
+            for each in rows.folders - before:
+                _add_folder(each, folder_keys)
+            before = rows.folders
+            yield from rows.records
+            number += block.count(b"\n")
+        last = b""
+        with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            for row in accepted_rows(read_completed(bounded_lines(lines, path), number), path, rejected):
+                version = version_of(row)
+                if version.path.rpartition(b"/")[0] != last:
+                    last = version.path.rpartition(b"/")[0]
+                    _add_folder(last, folder_keys)
+                yield version.identity() + bytes.fromhex(row.xxh3_128)
+
+
+def _add_folder(path: bytes, keys: set[bytes]) -> None:
+    """Add the keys of a folder and of those above it."""
+    for folder in (path, *folders_above(path)):
+        key = path_key(folder)
+        if not folder or key in keys:
+            break
+        keys.add(key)
+
+
+def _paths(folder: OpenFolder, path: str) -> Iterator[bytes]:
+    """Yield the path of each row of a table."""
+    with folder.open_to_read(path) as file:
+        while block := whole_lines(file, path):
+            paths = plain_paths(block)
+            if paths is None:
+                file.seek(-len(block), os.SEEK_CUR)
+                break
+            yield from paths
+        with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            for row in accepted_rows(read_completed(bounded_lines(lines, path)), path, []):
+                yield version_of(row).path
+
+
+def read_rows(folder: OpenFolder, paths: Iterable[str], rejected: list[RejectedRow]) -> Iterator[CompletedRow]:
+    """Yield the rows of tables; those that cannot be understood are added to `rejected`."""
+    for path in paths:
+        yield from accepted_rows(read_completed(read_lines(folder, path)), path, rejected)
+
+
+def whole_lines(file: BinaryIO, path: str) -> bytes:
+    """Return the next block of lines; only at the end of the file may the last one be incomplete."""
+    return file.read(_BLOCK_BYTES) + next(bounded_lines(file, path), b"")
