@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import configparser
+import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 from dfud.errors import UsageError
+from dfud.kafka.addresses import address_fault
+from dfud.kafka.config_file import ConfigFile
+from dfud.kafka.known_settings import is_secret, names_of, plain_name
+from dfud.kafka.security import check_security
+from dfud.kafka.setting_checks import refuse, warnings_of
+from dfud.kafka.setting_rules import RULES
+from dfud.kafka.user_settings import UserSettings
+from dfud.kafka.value_checks import check_values
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+_SECTIONS = ("broker", "producer", "consumer")
 _ENCRYPTION_SECTION = "kafkacrypto"  # of OpenMSIStream's config files
 _NOT_PROPERTIES = ("node_id",)  # OpenMSIStream leaves it out, too
 _SERIALIZERS = {"key.serializer": "StringSerializer", "value.serializer": "DataFileChunkSerializer"}
@@ -24,45 +34,43 @@ class ClientConfig(NamedTuple):
     path: str  # of the file, to name it in messages
     properties: dict[str, str]  # of librdkafka, as the user wrote them
     wire: WireName = "native"  # format of the messages to send
+    warnings: tuple[str, ...] = ()  # lines about settings that are taken, although they promise less
 
 
 def read_config(path: str, client: str, environment: Mapping[str, str] = os.environ) -> ClientConfig:
     """Read the sections ``[broker]`` and `client` ("producer" or "consumer"); the latter takes precedence.
 
-    A value that consists of ``$NAME`` or ``${NAME}`` is taken from `environment`. In a longer value that begins
-    with a $, every variable that is set is replaced, as OpenMSIStream does. Other sections are ignored, except
-    that a request for encryption is refused. Raises UsageError, which names the file and the fault.
+    Either may be missing. A value that consists of ``$NAME`` or ``${NAME}`` is taken from `environment`. In a
+    longer value that begins with a $, every variable that is set is replaced, as OpenMSIStream does. Other
+    sections are ignored, except that a request for encryption is refused. Raises UsageError, which names the file
+    and the fault and shows no secret, for all that would lose or expose data or cannot be meant.
     """
-    parser = configparser.ConfigParser()
-    try:
-        with open(path, encoding="utf-8-sig") as file:  # Windows editors write a byte order mark
-            parser.read_file(file)
-    except OSError as error:
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from None
-    except (configparser.Error, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"the config file {path} is not a valid INI file: {reason}") from None
-    if parser.has_section(_ENCRYPTION_SECTION):
+    file = ConfigFile(path)
+    if _ENCRYPTION_SECTION in file.sections:
         raise UsageError(
             f"the config file {path} has a section [{_ENCRYPTION_SECTION}], but dfud cannot encrypt messages; "
             "remove it to send them unencrypted"
         )
+    warnings = list(_section_warnings(file, client))
     properties: dict[str, str] = {}
     for section in ("broker", client):
-        if not parser.has_section(section):
-            raise UsageError(f"the config file {path} has no section [{section}]; add one")
-        try:
-            items = parser.items(section)
-        except configparser.InterpolationError:
-            raise UsageError(
-                f"the config file {path} has a single % in a value of [{section}]; write %% instead"
-            ) from None
-        for name, value in items:
-            if name not in _NOT_PROPERTIES:
-                properties[name] = _expand(value, f"{name} in [{section}] of {path}", environment)
-    if not (properties.get("bootstrap.servers") or properties.get("metadata.broker.list")):
-        raise UsageError(f"the config file {path} does not set bootstrap.servers in [broker]; add it")
-    return ClientConfig(path, properties)
+        place = partial(file.place, section)
+        settings = {
+            name: _expand(value, name, place(name), environment)
+            for name, value in file.items(section).items()
+            if name not in _NOT_PROPERTIES
+        }
+        warnings.extend(check_values(settings, place))
+        set_here = {names_of(name) for name in settings}
+        properties = {name: value for name, value in properties.items() if names_of(name) not in set_here}
+        properties.update({plain_name(name): value for name, value in settings.items()})
+    wire: WireName = "openmsistream" if _SERIALIZERS.keys() <= properties.keys() else "native"
+    user = UserSettings(properties, client, wire=wire)
+    _check_servers(user, file)
+    check_security(user, path)
+    refuse(user, path)
+    warnings.extend(warnings_of(user, path))
+    return ClientConfig(path, properties, warnings=tuple(dict.fromkeys(warnings)))
 
 
 def take_wire_format(config: ClientConfig) -> ClientConfig:
@@ -72,7 +80,7 @@ def take_wire_format(config: ClientConfig) -> ClientConfig:
     """
     serializers = {key: config.properties[key] for key in _SERIALIZERS if config.properties.get(key)}
     if serializers and serializers != _SERIALIZERS:
-        settings = ", ".join(f"{key} = {value}" for key, value in serializers.items())
+        settings = ", ".join(f"{key} = {value}" if value.isalpha() else key for key, value in serializers.items())
         alone = " alone" if len(serializers) == 1 else ""
         raise UsageError(
             f"{settings}{alone} in {config.path} selects no wire format: set key.serializer = StringSerializer "
@@ -83,11 +91,49 @@ def take_wire_format(config: ClientConfig) -> ClientConfig:
     return config._replace(properties=properties, wire="openmsistream" if serializers else "native")
 
 
-def _expand(value: str, setting: str, environment: Mapping[str, str]) -> str:
+def _check_servers(user: UserSettings, file: ConfigFile) -> None:
+    """Raise UsageError if there is no address, or one that cannot be right."""
+    servers = user.text("bootstrap.servers")
+    if not servers:
+        if "broker" not in file.sections:
+            alike = next((each for each in file.sections if _meant_section(each) == "broker"), None)
+            advice = "add one" if alike is None else f"rename [{alike}]"
+            raise UsageError(f"the config file {file.path} has no section [broker]; {advice}")
+        raise UsageError(f"the config file {file.path} does not set bootstrap.servers in [broker]; add it")
+    fault = address_fault(servers, user.word("security.protocol") or "plaintext")
+    if fault:
+        raise UsageError(f"{user.written('bootstrap.servers')} in {file.path} {fault}")
+
+
+def _section_warnings(file: ConfigFile, client: str) -> Iterator[str]:
+    """Yield warnings about sections that were hardly meant, and about settings of the other kind of client."""
+    for section in file.sections:
+        meant = _meant_section(section)
+        if meant != section and meant not in file.sections:
+            yield f"the section [{section}] of {file.path} has no effect; rename it to [{meant}]"
+    users = {rule.name: rule.client for rule in RULES}
+    for name in file.items(client):
+        other = next((users[each] for each in names_of(name) if each in users), client)
+        if other not in (client, "both"):
+            yield f"{file.place(client, name)} has no effect there; it belongs into [{other}]"
+
+
+def _meant_section(name: str) -> str:
+    """Return the section of ours whose name resembles `name`, or `name` itself."""
+    return next(iter(difflib.get_close_matches(name.strip().lower(), _SECTIONS, n=1, cutoff=0.75)), name)
+
+
+def _expand(value: str, name: str, place: str, environment: Mapping[str, str]) -> str:
     variable = _VARIABLE.fullmatch(value)
     if variable is not None and _name(variable) not in environment:
+        # A password may begin with $, too: what looks like one is not shown.
+        if not is_secret(name) or _name(variable).isupper():
+            raise UsageError(
+                f"{place} is taken from the environment variable {_name(variable)}, which is not set; set it"
+            )
         raise UsageError(
-            f"{setting} is taken from the environment variable {_name(variable)}, which is not set; set it"
+            f"{place} begins with $, so it names an environment variable, which is not set; put a value that "
+            "begins with $ into a variable"
         )
     if not value.startswith("$"):
         return value

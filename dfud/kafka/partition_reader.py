@@ -18,12 +18,24 @@ _MAX_BATCH = 500  # messages
 _NO_END = sys.maxsize  # greater than any offset
 
 
+class PartitionFailure(NamedTuple):
+    """A partition of which librdkafka cannot deliver what lies at an offset."""
+
+    number: int
+    offset: int
+    error: KafkaError
+
+
 class Batch(NamedTuple):
     """What one call of `PartitionReader.read` returns."""
 
     messages: list[Any]  # `confluent_kafka.Message`s without an error, in the order of each partition
-    next_offsets: dict[int, int]  # by partition, the offset after its last message in this batch
+    next_offsets: dict[int, int]  # by partition, the offset before which nothing is left to read
     errors: list[KafkaError]  # all but ends of partitions
+    failures: list[
+        PartitionFailure
+    ]  # those of `errors` that are about an offset of a partition that is being read
+    at_end: dict[int, int]  # by partition, the offset from which on nothing can be read yet
 
 
 class PartitionReader:
@@ -58,6 +70,28 @@ class PartitionReader:
         for number in numbers:
             self._unfinished.pop(number, None)
 
+    def move(self, number: int, offset: int) -> None:
+        """Go on reading an added partition at another offset; nothing that was fetched ahead of it is returned."""
+        self.remove([number])
+        self.add({number: offset})
+
+    @property
+    def unfinished(self) -> list[int]:
+        """The partitions that are being read."""
+        return list(self._unfinished)
+
+    def end_of(self, number: int) -> int:
+        """Return the offset up to which a partition is being read."""
+        return self._unfinished.get(number, _NO_END)
+
+    def finish(self, number: int) -> None:
+        """Wait for no more messages of a partition that has an end."""
+        self._unfinished.pop(number, None)
+
+    def set_ends(self, ends: Mapping[int, int]) -> None:
+        """Read the partitions that are added from now on up to other offsets."""
+        self._ends = ends
+
     @property
     def is_done(self) -> bool:
         """Whether every assigned partition has been read up to its end."""
@@ -72,8 +106,8 @@ class PartitionReader:
         if not received:
             first = self._consumer.poll(timeout_s)
             received = [] if first is None else [first]
-        batch = Batch([], {}, [])
-        messages, next_offsets, _ = batch
+        batch = Batch([], {}, [], [], {})
+        messages, next_offsets = batch.messages, batch.next_offsets
         end_of = self._unfinished.get
         for message in received:
             number: int = message.partition()  # type: ignore[assignment]
@@ -88,11 +122,17 @@ class PartitionReader:
             self._on_position(number, next_offset)
         return batch
 
-    def _on_error(self, error: KafkaError, number: int, offset: int, batch: Batch) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            self._on_position(number, offset)
-        else:
+    def _on_error(self, error: KafkaError, number: int, offset: int | None, batch: Batch) -> None:
+        is_end = error.code() == KafkaError._PARTITION_EOF
+        if not is_end:
             batch.errors.append(error)
+        if number not in self._unfinished or offset is None or offset < 0:
+            return
+        if is_end:
+            batch.at_end[number] = offset
+            batch.next_offsets[number] = min(offset, self._unfinished[number])
+        else:
+            batch.failures.append(PartitionFailure(number, offset, error))
 
     def _on_position(self, number: int, next_offset: int) -> None:
         if next_offset >= self._unfinished.get(number, _NO_END):

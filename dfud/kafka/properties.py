@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dfud.core.native import MESSAGE_OVERHEAD
 from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
+from dfud.kafka.setting_checks import refuse
+from dfud.kafka.setting_conditions import rules_out_idempotence
+from dfud.kafka.user_settings import UserSettings
 
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
-# A key may be as long as a path, and librdkafka counts key and headers as part of the message. OpenMSIStream's
-# messages contain the path twice.
-_MAX_MESSAGE_OVERHEAD = 9 * 1024
-
-# Set by the user, one of these makes an idempotent producer impossible.
-_NOT_IDEMPOTENT: dict[str, Callable[[str], bool]] = {
-    "max.in.flight.requests.per.connection": lambda value: int(value) > 5,
-    "max.in.flight": lambda value: int(value) > 5,
-    "retries": lambda value: int(value) < 1,
-    "message.send.max.retries": lambda value: int(value) < 1,
-    "queuing.strategy": lambda value: value != "fifo",
-}
-_LINGER_ALIAS = "queue.buffering.max.ms"
-_ALL = ("all", "-1")
 
 _COMMON_DEFAULTS: dict[str, str | int | bool] = {
     "client.id": "dfud",
@@ -40,25 +29,18 @@ _DESERIALIZERS = {
 _NEW_GROUP = "create_new"  # OpenMSIStream's name for a group of its own
 _FETCH_QUEUE_KBYTES = 32 * 1024  # of messages fetched ahead, in each consumer
 
-_REFUSED = {
-    "transactional.id": "dfud does not use transactions; remove it",
-    "delivery.report.only.error": "dfud needs every acknowledgement; remove it",
-}
-
 
 def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int) -> dict[str, str | int | bool]:
     """Return the properties of each producer; UsageError for settings that would lose data or cannot work.
 
     A producer's queue holds `queue_bytes`, unless the user has set that.
     """
-    by_user = config.properties
-    for name, advice in _REFUSED.items():
-        if by_user.get(name, "false").lower() not in ("false", "f", "0", ""):
-            raise UsageError(f"{name} in {config.path} cannot be used: {advice}")
-    acks = _acks(config)
-    needed = chunk_size + _MAX_MESSAGE_OVERHEAD
+    user = UserSettings(config.properties, "producer", chunk_size, config.wire)
+    refuse(user, config.path)
+    needed = user.message_bytes
     defaults: dict[str, str | int | bool] = {
         **_COMMON_DEFAULTS,
+        "acks": "all",
         "linger.ms": 20,  # at most: see lingers_by_load
         "batch.size": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
         "message.max.bytes": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
@@ -67,16 +49,11 @@ def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int)
         "partitioner": "murmur2_random",  # that of the Java client
         "socket.nagle.disable": True,
     }
-    if acks in _ALL and not _rules_out_idempotence(config):
+    if not rules_out_idempotence(user):
         defaults["enable.idempotence"] = True
-    if not _user_acks(by_user):
-        defaults["acks"] = "all"
-    aliases = {"linger.ms": _LINGER_ALIAS, "acks": "request.required.acks"}
-    properties = {
-        name: value for name, value in defaults.items() if name not in by_user and aliases.get(name) not in by_user
-    }
-    properties.update(by_user)
-    _check_message_max(config, chunk_size, properties)
+    properties = {name: value for name, value in defaults.items() if user.written(name) is None}
+    properties.update(config.properties)
+    properties.pop("delivery.report.only.error", None)  # it is false, but not a bool, as confluent_kafka wants it
     return properties
 
 
@@ -86,6 +63,8 @@ def consumer_properties(config: ClientConfig, group: str) -> dict[str, Any]:
     Offsets are committed only by us, once all that lies before them is on disk. The wire format is detected from
     each message, so OpenMSIStream's deserializers are accepted and left out.
     """
+    user = UserSettings(config.properties, "consumer")
+    refuse(user, config.path)
     by_user = dict(config.properties)
     for name, known in _DESERIALIZERS.items():
         value = by_user.pop(name, known)
@@ -98,10 +77,11 @@ def consumer_properties(config: ClientConfig, group: str) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "queued.max.messages.kbytes": _FETCH_QUEUE_KBYTES,
         "fetch.message.max.bytes": 4 << 20,
+        "check.crcs": True,  # a damaged batch is named, and not taken for others' messages
         "fetch.queue.backoff.ms": 5,  # the queue is emptied quickly: fetch again soon, not after a second
     }
-    if "max.partition.fetch.bytes" in by_user:
-        del defaults["fetch.message.max.bytes"]  # an alias
+    if user.written("fetch.message.max.bytes") is not None:
+        del defaults["fetch.message.max.bytes"]  # it may be set by its alias
     ours = {"group.id": group, "enable.auto.commit": False, "enable.auto.offset.store": False}
     return {**defaults, **by_user, **ours}
 
@@ -114,7 +94,7 @@ def group_id(config: ClientConfig, option: str | None) -> str | None:
 
 def lingers_by_load(config: ClientConfig) -> bool:
     """Return whether we may flush before ``linger.ms`` has passed: the user has not set it."""
-    return "linger.ms" not in config.properties and _LINGER_ALIAS not in config.properties
+    return UserSettings(config.properties, "producer").written("linger.ms") is None
 
 
 def fit_to_topic(properties: dict[str, str | int | bool], by_user: dict[str, str], max_message_bytes: int) -> None:
@@ -138,45 +118,3 @@ def message_timeout(properties: Mapping[str, Any]) -> float:
     """Return after how many seconds librdkafka gives up on a message; infinity for never."""
     value = properties.get("message.timeout.ms", properties.get("delivery.timeout.ms", 300_000))
     return float(value) / 1000 or math.inf
-
-
-def _user_acks(by_user: dict[str, str]) -> str | None:
-    """Return the user's ``acks``, set under either of its names; None if it is not set."""
-    return by_user.get("acks", by_user.get("request.required.acks"))
-
-
-def _acks(config: ClientConfig) -> str:
-    acks = _user_acks(config.properties) or "all"
-    if acks == "0":
-        raise UsageError(
-            f"acks = 0 in {config.path} means that the broker acknowledges nothing, so nothing could be recorded; "
-            "set it to all, or remove it"
-        )
-    return acks
-
-
-def _rules_out_idempotence(config: ClientConfig) -> bool:
-    for name, rules_out in _NOT_IDEMPOTENT.items():
-        value = config.properties.get(name)
-        if value is None:
-            continue
-        try:
-            if rules_out(value):
-                return True
-        except ValueError:
-            raise UsageError(f"{name} = {value} in {config.path} is not a number") from None
-    return False
-
-
-def _check_message_max(config: ClientConfig, chunk_size: int, properties: dict[str, str | int | bool]) -> None:
-    value = properties["message.max.bytes"]
-    try:
-        limit = int(value)
-    except ValueError:
-        raise UsageError(f"message.max.bytes = {value} in {config.path} is not a number") from None
-    needed = message_bytes_needed(chunk_size)
-    if limit < needed:
-        raise UsageError(
-            f"message.max.bytes = {limit} in {config.path} is too small for --chunk_size {chunk_size}; "
-            f"set it to {needed} or more, or remove it"
-        )

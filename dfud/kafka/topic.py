@@ -1,109 +1,133 @@
-"""Checks of the topic before an upload, and when it accepts no messages."""
+"""The topic before an upload: created if it is missing, looked at, and refused if it would lose what is sent."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import AclOperation
-from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._metadata import TopicMetadata
-from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from dfud.errors import UsageError
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.probe import reason_of
-from dfud.kafka.topic_probe import TopicProbe
+from dfud.kafka.quorum_clock import quorum_clock
+from dfud.kafka.topic_facts import ClockReading, Finding, Severity, TopicFacts
+from dfud.kafka.topic_look import TopicQuestions, brokers_clock
+from dfud.kafka.topic_probe import OnWait, TopicProbe
+from dfud.kafka.topic_rules import UploadNeeds, upload_findings
 
-_ANSWER_TIMEOUT_S = 15.0
 _CREATION_TIMEOUT_S = 10.0
 _TROUBLE_TIMEOUT_S = 3.0
+_MAX_ASKED_BROKERS = 2  # for the time
+# The creation may yet succeed, or be tried again: the controller did not answer.
+_UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT)
 
 
-class TopicLimits(NamedTuple):
-    """What the broker says about the topic."""
+class UploadTopic(NamedTuple):
+    """A topic that can be uploaded to."""
 
-    partitions: int
-    max_message_bytes: int | None  # None if this user may not ask
+    facts: TopicFacts
+    findings: list[Finding]  # none of them a refusal
 
 
-def check_topic_access(topic: str, properties: Mapping[str, Any], config_path: str) -> TopicLimits:
-    """Return the limits of `topic`, which is created if it is missing and the broker allows it.
+def look_at_topic(
+    on_wait: OnWait | None,
+    topic: str,
+    properties: Mapping[str, Any],
+    config_path: str,
+    needs: UploadNeeds,
+) -> UploadTopic:
+    """Return what an upload has to know of `topic`, which is created if it is missing and the broker allows it.
 
-    Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed or written to. The
-    calling process must not fork afterwards.
+    Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed, or would lose what
+    is sent. With `on_wait`, this waits for a broker as long as it takes. The process must not fork afterwards.
     """
-    probe = TopicProbe(Producer, topic, properties, config_path)
-    partitions = probe.ask(_PartitionCount(probe))
-    admin = _admin(properties, probe.logger)  # kept until the end: without it, its futures fail
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    described = admin.describe_topics(TopicCollection([topic]), include_authorized_operations=True)[topic]
-    configured = admin.describe_configs([resource])[resource]
-    _check_write_access(described, probe)
-    return TopicLimits(partitions, _max_message_bytes(configured))
+    probe = TopicProbe(Producer, topic, properties, config_path, on_wait)
+    facts = probe.ask(_Look(probe))
+    facts = facts._replace(clocks=(*facts.clocks, *brokers_clock(probe.admin), *_present_time(probe)))
+    findings = upload_findings(facts, needs)
+    refusals = [finding.text for finding in findings if finding.severity is Severity.REFUSAL]
+    if refusals:
+        raise UsageError(f"cannot upload to {probe.broker}: {'. Also: '.join(refusals)}")
+    return UploadTopic(facts, findings)
 
 
-class _PartitionCount:
-    """The question how many partitions a topic has; a missing topic is created, once."""
+def _present_time(probe: TopicProbe[Producer]) -> Iterator[ClockReading]:
+    """Yield the present time of the cluster, if a broker says it."""
+    try:
+        brokers = probe.client.list_topics(probe.topic, timeout=_TROUBLE_TIMEOUT_S).brokers
+    except KafkaException:
+        return
+    for broker in list(brokers.values())[:_MAX_ASKED_BROKERS]:
+        reading = quorum_clock(f"{broker.host}:{broker.port}", probe.properties)
+        if reading is not None:
+            yield reading
+            return
+
+
+class _Look:
+    """The question what there is to know of a topic; a missing one is created."""
 
     def __init__(self, probe: TopicProbe[Producer]) -> None:
         self._probe = probe
+        self._creation: Future[None] | None = None  # the request, while it is not answered
         self._has_created = False
+        self._questions: TopicQuestions | None = None
 
-    def __call__(self, timeout_s: float) -> int:
-        """Return the number; KafkaException if there may be an answer later."""
-        metadata = self._probe.metadata(timeout_s)
+    def __call__(self, timeout_s: float) -> TopicFacts:
+        """Return the facts; KafkaException if there may be an answer later."""
+        probe = self._probe
+        metadata = probe.metadata(timeout_s)
         if is_unknown(metadata) and not self._has_created:
-            self._has_created = True
-            _create(self._probe)
-            metadata = self._probe.metadata(timeout_s)
+            self._create(timeout_s)
+            metadata = probe.metadata(timeout_s)
         if metadata.error is not None:
             raise KafkaException(metadata.error)
         if not metadata.partitions:
             raise KafkaException("it has no partitions")
-        return len(metadata.partitions)
+        if self._questions is None:
+            self._questions = TopicQuestions(probe.admin, probe.topic, len(metadata.partitions))
+        try:
+            facts = self._questions.facts(metadata, timeout_s)
+        except KafkaException:
+            self._questions = None
+            raise
+        if facts is None:
+            raise KafkaException("no answer about its settings and offsets")
+        return facts
+
+    def _create(self, timeout_s: float) -> None:
+        """Create the topic; KafkaException if the broker does not answer yet, UsageError if it refuses."""
+        probe = self._probe
+        if self._creation is None:
+            self._creation = probe.admin.create_topics(
+                [NewTopic(probe.topic)], operation_timeout=_CREATION_TIMEOUT_S, request_timeout=_CREATION_TIMEOUT_S
+            )[probe.topic]
+        try:
+            self._creation.result(timeout_s)
+        except FutureTimeoutError:
+            raise KafkaException("no answer yet to the request to create it") from None
+        except KafkaException as error:
+            self._creation = None
+            code = error.args[0].code()
+            if code in _UNANSWERED:
+                raise
+            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise probe.access_error(
+                    f"it does not exist, and cannot be created: {reason_of(error)}",
+                    "create it, or check --topic_name",
+                ) from None
+        self._has_created = True
 
 
 def is_unknown(metadata: TopicMetadata) -> bool:
     """Return whether there is no such topic."""
     return metadata.error is not None and metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-
-
-def _create(probe: TopicProbe[Producer]) -> None:
-    topic = probe.topic
-    admin = _admin(probe.properties, probe.logger)
-    try:
-        created = admin.create_topics([NewTopic(topic)], operation_timeout=_CREATION_TIMEOUT_S)[topic]
-        created.result(_ANSWER_TIMEOUT_S)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise probe.access_error(
-                f"it does not exist, and cannot be created: {reason_of(error)}", "create it, or check --topic_name"
-            ) from None
-    except FutureTimeoutError:
-        raise probe.access_error("it does not exist, and creating it timed out", "try again") from None
-
-
-def _check_write_access(described: Future[Any], probe: TopicProbe[Producer]) -> None:
-    """Raise UsageError if the broker says that this user may not write to the topic."""
-    # This user may not ask, or the broker is too old or slow: if writing is forbidden, the upload will report it.
-    with contextlib.suppress(KafkaException, FutureTimeoutError):
-        allowed = described.result(_ANSWER_TIMEOUT_S).authorized_operations
-        if allowed and AclOperation.WRITE not in allowed:
-            raise probe.access_error(
-                "its ACLs do not allow this user to write", "grant the operation Write on the topic"
-            )
-
-
-def _max_message_bytes(configured: Future[Any]) -> int | None:
-    with contextlib.suppress(KafkaException, KeyError, FutureTimeoutError):
-        return int(configured.result(_ANSWER_TIMEOUT_S)["max.message.bytes"].value)
-    return None
 
 
 def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
@@ -112,7 +136,7 @@ def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
     This waits for the broker, up to 3 s, with a client of its own: on a connection on which the broker has not
     answered a message, it answers nothing else either.
     """
-    admin = _admin(properties, silent_logger())
+    admin = AdminClient({**properties, "logger": silent_logger()})  # type: ignore[dict-item]
     try:
         return trouble_in(admin.list_topics(topic, timeout=_TROUBLE_TIMEOUT_S).topics[topic])
     except KafkaException as error:
@@ -129,7 +153,3 @@ def trouble_in(metadata: TopicMetadata) -> str:
         return f"{leaderless} of its {len(partitions)} partitions have no leader"
     behind = sum(len(each.isrs) < len(each.replicas) for each in partitions)
     return f"{behind} of its {len(partitions)} partitions have too few replicas in sync" if behind else ""
-
-
-def _admin(properties: Mapping[str, Any], logger: Any) -> AdminClient:
-    return AdminClient({**properties, "logger": logger})

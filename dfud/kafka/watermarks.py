@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from dfud.kafka.read_access import check_read_access
 from dfud.kafka.topic import is_unknown
-from dfud.kafka.topic_probe import TopicProbe
+from dfud.kafka.topic_probe import OnWait, TopicProbe
 
 _ANSWER_TIMEOUT_S = 5.0
 
@@ -22,14 +23,17 @@ class Partition(NamedTuple):
 
 
 def query_partitions(
-    topic: str, properties: Mapping[str, Any], config_path: str, with_committed: bool
+    on_wait: OnWait | None, topic: str, properties: Mapping[str, Any], config_path: str, with_committed: bool
 ) -> dict[int, Partition]:
     """Return the partitions of `topic` by number; their committed offsets only if asked for.
 
-    Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed. The calling process
-    must not fork afterwards.
+    With `on_wait`, this waits for a broker as long as it takes. Raises UsageError if `properties` are not
+    librdkafka's, or if the topic cannot be accessed or read. The calling process must not fork afterwards.
     """
-    return ask_partitions(TopicProbe(Consumer, topic, properties, config_path), with_committed)
+    probe = TopicProbe(Consumer, topic, properties, config_path, on_wait)
+    partitions = ask_partitions(probe, with_committed=False)
+    check_read_access(probe, str(properties["group.id"]) if with_committed else None)
+    return ask_partitions(probe, with_committed) if with_committed else partitions
 
 
 def ask_partitions(probe: TopicProbe[Consumer], with_committed: bool) -> dict[int, Partition]:
