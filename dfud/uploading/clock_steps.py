@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from dfud.logs.times import boot_time_ns
+
 _MIN_STEP_NS = 1_000_000  # less than that is the time between two looks at two clocks
-
-
-def _boot_time_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps, as the clock does
 
 
 class ClockSteps:
     """Compares the clock with one that nobody sets."""
 
     def __init__(
-        self, clock_ns: Callable[[], int] = time.time_ns, steady_ns: Callable[[], int] = _boot_time_ns
+        self, clock_ns: Callable[[], int] = time.time_ns, steady_ns: Callable[[], int] = boot_time_ns
     ) -> None:
         """Begin now."""
         self._clock_ns = clock_ns

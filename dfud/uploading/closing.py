@@ -25,6 +25,7 @@ class Outcome(NamedTuple):
     is_whole: bool = True  # no folder was skipped because it could not be read
     directory_gone: bool = False
     is_displaced: bool = False  # another process uploads from here now, and LOGS is its own
+    is_topic_harmed: bool = False  # some of what was sent is not on the topic any more, or will not be
 
 
 def close_run(context: UploadContext, table: InProgressWriter, outcome: Outcome) -> int:
@@ -61,6 +62,8 @@ def _reasons(folder: LogsFolder, outcome: Outcome, n_undelivered: int, incomplet
         yield "another dfud uploads from here now: it may send again what this run could not record"
     elif outcome.abandoned:
         yield "ended before everything was delivered"
+    if outcome.is_topic_harmed:
+        yield f"topic {folder.topic} does not keep all that was sent to it: see above"
     if outcome.n_left:
         was, them = ("was", "it") if outcome.n_left == 1 else ("were", "them")
         yield f"{counted(outcome.n_left, 'file')} {was} left: see above; the next run sends {them}"

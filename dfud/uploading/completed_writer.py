@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from dfud.logs.completed.shards import ShardWriter
-from dfud.logs.times import IsoClock
+from dfud.logs.times import MICROSECONDS, IsoClock
 from dfud.messages import FilesCompleted, FromProducer, Notice, RowsRecorded
 from dfud.uploading.upload import Upload
 
@@ -25,12 +25,14 @@ class CompletedWriter:
         shards: ShardWriter,
         send: Callable[[Sequence[FromProducer]], None],
         clock: Callable[[], float] = time.monotonic,
+        row_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`send` sends messages to the supervisor."""
+        """`send` sends messages to the supervisor; `row_clock_ns` returns the times of rows (ns since 1970)."""
         self._shards = shards
         self._send = send
         self._clock = clock
-        self._iso_now = IsoClock()
+        # Fine enough to tell the order of the rows of different producers.
+        self._iso_now = IsoClock(row_clock_ns, MICROSECONDS)
         self._unreported: list[tuple[int, str]] = []  # token and xxh3_128, in the order of their rows
         self._write_at = 0.0
         self._hurry_at = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
@@ -20,6 +20,7 @@ class UploadContext(NamedTuple):
     session: Session
     since_ns: int  # what has changed since then is the task of this run (ns since 1970)
     ledger: Ledger
-    completed: CompletedIndex  # of what is completed; the ledger looks digests up in it
+    completed: RecordedVersions  # of what is completed; the ledger looks digests up in it
     log: logging.Logger
     keeper: LogsKeeper
+    topic_id: str = ""  # of Kafka; "" if the broker does not say

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.uploading.ledger import Ledger
 
 
 class EarlierFiles:
     """Collects the identities of these files, 16 bytes each, until all of them are known."""
 
-    def __init__(self, completed: CompletedIndex, ledger: Ledger) -> None:
+    def __init__(self, completed: RecordedVersions, ledger: Ledger) -> None:
         """Leave out what is in `completed`, or in progress according to `ledger`."""
         self._completed = completed
         self._ledger = ledger

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from dfud.core.version import FileStamp, FileVersion
+from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, folders_above, path_key
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
+from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.lane_loads import LaneLoads
 from dfud.uploading.retry_schedule import RetrySchedule
 
@@ -31,6 +32,9 @@ class Entries:
         self.retries = RetrySchedule()  # of the paused entries
         self.last_tries: dict[int, Entry] = {}  # paused after two or more attempts, by token
         self.unreadable: dict[int, Entry] = {}  # paused as they could not be read at the first attempt, by token
+        self._folders = FolderCounts()  # of the entries that are open
+        self._lane_folders = FolderCounts()  # of those that are with a lane
+        self._below: dict[bytes, list[Entry]] = {}  # BEHIND a file that is where a folder of theirs is now
         self.loads = LaneLoads(n_lanes)
         self.n_ended = 0  # entries in a state of ENDED
         self.changed = False  # since this was last set to False, in a way that the in-progress table shows
@@ -46,6 +50,31 @@ class Entries:
     def is_superseded(self, entry: Entry) -> bool:
         """Return whether there is a newer version of the file."""
         return self.latest.get(entry.version.path) is not entry
+
+    def has_rivals(self, path: bytes) -> bool:
+        """Return whether an open entry is of a file below `path`, or of a file that is a folder above it."""
+        return path in self._folders or any(map(self.is_coming, folders_above(path)))
+
+    def is_coming(self, path: bytes) -> bool:
+        """Return whether an open entry is of this path: its latest version, or an earlier one that a lane has."""
+        latest = self.latest.get(path)
+        return latest is not None and (latest.is_open or path in self.with_lane)
+
+    def is_blocked(self, entry: Entry) -> bool:
+        """Return whether a lane has an earlier version, a file below its path, or one that is a folder above."""
+        path = entry.version.path
+        return path in self.with_lane or path in self._lane_folders or self._file_above(path) is not None
+
+    def _file_above(self, path: bytes) -> bytes | None:
+        """Return the path of a file that is with a lane and a folder of `path` now, None if there is none."""
+        if path.rpartition(b"/")[0] in self._lane_folders:
+            return None  # another file of that folder is with a lane, which had to wait as well
+        return next((folder for folder in folders_above(path) if folder in self.with_lane), None)
+
+    def open_keys(self) -> tuple[set[bytes], set[bytes]]:
+        """Return the keys of the paths of open entries, and of the folders that they lie in."""
+        files = {entry.identity[:PATH_KEY_BYTES] for entry in self if entry.is_open}
+        return files, set(map(path_key, self._folders))
 
     def add(
         self,
@@ -63,6 +92,7 @@ class Entries:
             entry.lane = after.lane
         self._next_token += 1
         self.by_token[entry.token] = entry
+        self._folders.add(version.path)
         self.latest[version.path] = entry
         self.changed = True
         return entry
@@ -73,14 +103,18 @@ class Entries:
         if self.latest.get(entry.version.path) is entry:
             del self.latest[entry.version.path]
         self._leave(entry)
+        self._folders.remove(entry.version.path)
         self.changed = True
 
     def wait(self, entry: Entry, first: bool = False) -> None:
-        """Enqueue `entry` for a chunker, or behind the version that is with a lane."""
+        """Enqueue `entry` for a chunker, or behind what is with a lane and must reach the topic before it."""
         self._leave(entry)
         entry.failure = ""
-        if entry.version.path in self.with_lane:
+        if self.is_blocked(entry):
             entry.state = State.BEHIND
+            above = self._file_above(entry.version.path)
+            if above is not None:
+                self._below.setdefault(above, []).append(entry)
             return
         entry.state = State.WAITING
         queue = self._queue(entry)
@@ -97,6 +131,7 @@ class Entries:
         entry.seen_again = False
         entry.mixed = entry.mixed or bool(entry.acked)
         self.with_lane[entry.version.path] = entry
+        self._lane_folders.add(entry.version.path)
         self.loads.add(entry)
 
     def pause(self, entry: Entry, attempts: int, now: float) -> None:
@@ -118,6 +153,7 @@ class Entries:
     def end(self, entry: Entry, state: State, reason: str) -> None:
         """Move `entry` to HELD or FAILED."""
         self._leave(entry)
+        self._folders.remove(entry.version.path)
         entry.failure = reason
         entry.state = state
         self.n_ended += 1
@@ -143,10 +179,19 @@ class Entries:
             self.unreadable.pop(entry.token, None)
         if state in ENDED:
             self.n_ended -= 1
+            if state is not State.GIVEN_UP:
+                self._folders.add(entry.version.path)
         if state in WITH_LANE:
             path = entry.version.path
             self.loads.remove(entry)
             del self.with_lane[path]
-            follower = self.latest.get(path)
-            if follower is not None and follower is not entry and follower.state is State.BEHIND:
-                self.wait(follower)
+            followers: list[Entry | None] = list(self._below.pop(path, ()))
+            followers += [self.latest.get(each) for each in (path, *self._lane_folders.remove(path))]
+            for follower in followers:
+                if (
+                    follower is not None
+                    and follower is not entry
+                    and follower.state is State.BEHIND
+                    and self.latest.get(follower.version.path) is follower
+                ):
+                    self.wait(follower)

@@ -32,9 +32,9 @@ class Entry:
     """One version of one file; only the ledger changes it."""
 
     __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "known_digest", "lane",
-        "lease_ends", "mixed", "n_chunks", "named", "recheck", "seen_again", "stamp", "started", "state", "token",
-        "tried_last", "version",
+        "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "is_resumed", "known_digest",
+        "lane", "lease_ends", "mixed", "n_chunks", "named", "recheck", "seen_again", "stamp", "started", "state",
+        "token", "tried_last", "version",
     )  # fmt: skip
 
     def __init__(
@@ -59,12 +59,20 @@ class Entry:
         # Its chunks stem from more than one reading. If it was rewritten within a tick of the file system's clock,
         # which its close will report, its digest is not that of its chunks: only sending it anew helps.
         self.mixed = False
+        # It has had its stamp since an earlier run, and so all of its chunks are of one content: whoever reports
+        # it with the same stamp reports nothing new.
+        self.is_resumed = False
         self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
         self.failure = ""  # why it ended, or why the last attempt failed
         self.named = ""  # the last `failure` that was logged
         self.attempts = 0  # that have failed
         self.tried_last = False  # or will be, as the program is to end
         self.lease_ends = 0.0  # s, monotonic: until then it is waited for another program's lease; 0 for none
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it may still be sent."""
+        return self.state is not State.HELD and self.state is not State.FAILED
 
     @property
     def is_small(self) -> bool:

@@ -70,12 +70,12 @@ class FilesInProgress:
             upload.unreported = None
             self._completed.add(upload)
 
-    def fail(self, upload: Upload, reason: str) -> None:
+    def fail(self, upload: Upload, reason: str, is_too_large: bool = False) -> None:
         """Report a file as undelivered, after all that was acknowledged; nothing more of it is sent."""
         upload.failure = reason
         self._progress.report()
         self._uploads.pop(upload.start.token, None)
-        self._send([FileUndelivered(upload.start.token, reason)])
+        self._send([FileUndelivered(upload.start.token, reason, is_too_large)])
 
     # -- what is reported and written
 

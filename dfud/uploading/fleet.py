@@ -53,7 +53,7 @@ class Fleet:
         return next(lane for lane in self.lanes if worker in lane.workers)
 
     def drain(self) -> None:
-        """Ask the watcher for its last sweep, and the producers to send nothing again that librdkafka gives up."""
+        """Ask the watcher for its last sweep, and the producers to give up when nothing is acknowledged."""
         self._draining = True
         self.watcher.channel.post([Sweep(1)])
         for lane in self.lanes:
@@ -79,7 +79,7 @@ class Fleet:
         Its first scan finds what happened meanwhile, also in the folders `moved_in`, whose files may look old, and
         after the clock was set back by `set_back_ns`.
         """
-        self._pool.close(self.watcher.channel)
+        self._pool.discard(self.watcher)
         watch = self._watch._replace(
             moved_in=moved_in,
             since_ns=self._watch.since_ns - set_back_ns,

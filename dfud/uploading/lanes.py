@@ -47,7 +47,7 @@ class Lane:
         self.number = number
         self._pool = pool
         self._settings = settings
-        self.copies: list[ShardCopy] = []  # of the shards of each producer that this lane has had
+        self.copies: list[ShardCopy] = []  # of the shards of the producers that have died, and of the present one
         self._start_both(first_shard)
 
     def _start_both(self, first_shard: int) -> None:
@@ -63,7 +63,7 @@ class Lane:
             f"producer-{self.number}",
             links.PRODUCER,
             producer.run,
-            (self._producer_end, self._ring, shards, self._settings.producer),
+            (self._producer_end, self._ring, shards, self._producer_settings),
             keep_open=[self._producer_end, copy],
         )
         self._start_chunker()
@@ -79,23 +79,49 @@ class Lane:
         )
 
     @property
+    def _producer_settings(self) -> ProducerSettings:
+        """The settings of this lane's producer: only the first one monitors the topic."""
+        settings = self._settings.producer
+        return settings if self.number == 0 else settings._replace(monitored=None)
+
+    def on_new_topic(self, topic_id: str) -> None:
+        """Start the next producer for a topic that was made anew."""
+        settings = self._settings.producer
+        facts = settings.monitored and settings.monitored._replace(topic_id=topic_id)
+        self._settings = self._settings._replace(producer=settings._replace(topic_id=topic_id, monitored=facts))
+
+    @property
     def workers(self) -> tuple[ChunkerProcess, ProducerProcess]:
         """Both processes."""
         return self.chunker, self.producer
 
+    def kill(self) -> None:
+        """Kill both processes, and wait for their end."""
+        for worker in self.workers:
+            worker.process.kill()
+            worker.process.join()
+
     def replace_chunker(self) -> None:
         """Start another chunker in the place of one that has died; the producer is not affected."""
-        self._pool.close(self.chunker.channel)
+        self._pool.discard(self.chunker)
         self._start_chunker()
 
     def replace_both(self, first_shard: int) -> None:
         """Start both processes anew after the producer has died: nobody can use what lies in the old ring."""
         self.chunker.process.kill()
-        self.chunker.process.join()
-        for item in (self.chunker.channel, self.producer.channel, self._chunker_end, self._producer_end):
-            self._pool.close(item)
-        self.copies[-1].is_growing = False
+        for worker in self.workers:
+            self._pool.discard(worker)
+        for end in (self._chunker_end, self._producer_end):
+            self._pool.close(end)
+        self._keep_copy()
         self._start_both(first_shard)
+
+    def _keep_copy(self) -> None:
+        """Keep what the dead producer's copy has, in one file with that of those that died before it."""
+        copy = self.copies[-1]
+        copy.is_growing = False
+        if len(self.copies) > 1 and self.copies[-2].absorb(copy):
+            self._pool.close(self.copies.pop())
 
 
 def start_watcher(pool: WorkerPool, options: watcher.WatchOptions) -> WatcherProcess:

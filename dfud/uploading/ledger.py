@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import InProgressRow, in_progress_row, stamp_of, version_of
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.messages import FileTask, Ranges
 from dfud.uploading.entries import Entries
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
@@ -36,15 +37,19 @@ class Ledger:
         self,
         chunk_size: int,
         n_lanes: int,
-        known_digest: Callable[[bytes], bytes | None],
+        recorded: RecordedVersions,
         now: Callable[[], str],
     ) -> None:
-        """`known_digest` returns the digest of a completed version by its identity; `now` the time for a row."""
+        """Begin with what is `recorded` in the completed table; `now` returns the time for a row."""
         self._chunk_size = chunk_size
-        self._known_digest = known_digest
+        self._recorded = recorded
         self._now = now
         self._entries = Entries(n_lanes)
         self._completed_mixed: set[bytes] = set()  # identities of versions whose digest may not be their chunks'
+        # Whether something was dispatched, since this was last set to False, that replaces what is recorded: its
+        # row must be written before it is read. Otherwise a run that is killed leaves no trace of it, and what is
+        # recorded seems to be the last on the topic.
+        self.replaces_recorded = False
 
     @property
     def changed(self) -> bool:
@@ -61,19 +66,23 @@ class Ledger:
         """Add a file that was detected; return its entry if it is new, None if there is nothing to do."""
         latest = self._entries.latest.get(version.path)
         same = latest is not None and latest.version == version
+        is_news = latest is None or not (latest.is_resumed and stamp == latest.stamp)
         if latest is not None and same and stamp != latest.stamp:
             compare = compare or stamp.differs_from(latest.stamp)
             self._take_stamp(latest, stamp)
         if latest is not None and same and not (compare and latest.state in (State.HELD, State.FAILED)):
             latest.seen_again = True
-            if compare:
-                latest.recheck = True
+            if compare and is_news:
+                latest.recheck, latest.is_resumed = True, False
                 self._entries.changed = True
                 if latest.state is State.PAUSED and latest.attempts <= 1:
                     self._entries.wait(latest)
             return None
         identity = version.identity()
-        digest = None if same else self._known_digest(identity)
+        digest = None
+        is_coming = latest is not None and (same or self._entries.is_coming(version.path))
+        if not is_coming and not self._entries.has_rivals(version.path):  # nothing that replaces it is on its way
+            digest = self._recorded.digest(version, identity)
         if digest is not None and not compare:
             return None
         entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=latest, identity=identity)
@@ -95,15 +104,18 @@ class Ledger:
         return entry
 
     def is_recorded(self, version: FileVersion) -> bool:
-        """Return whether the completed table has this version."""
-        return self._known_digest(version.identity()) is not None
+        """Return whether this version is the last that the completed table has of its path."""
+        return self._recorded.digest(version, version.identity()) is not None
 
-    def unrecorded(self, identities: bytes) -> Iterator[int]:
-        """Yield the positions of the `identities`, 16 bytes each, that are not those of completed versions."""
-        known = self._known_digest
-        for position in range(len(identities) // 16):
-            if known(identities[16 * position : 16 * position + 16]) is None:
-                yield position
+    def unrecorded(self, identities: bytes, folders: bytes) -> list[int]:
+        """Return the positions of the `identities`, 16 bytes each, for which `on_found` may have something to do.
+
+        `folders` are the keys of all folders that the files lie in, 8 bytes each.
+        """
+        open_files, open_folders = self._entries.open_keys()
+        if open_files and any(folders[at : at + 8] in open_files for at in range(0, len(folders), 8)):
+            return list(range(len(identities) // 16))
+        return list(self._recorded.unrecorded(identities, folders, open_files | open_folders))
 
     def resume(self, row: InProgressRow, version: FileVersion, stamp: FileStamp = UNKNOWN_STAMP) -> Entry:
         """Continue a file that an earlier run left unfinished and that still is the `version` of its `row`.
@@ -134,9 +146,14 @@ class Ledger:
                 lane = entry.lane if entry.lane >= 0 else self._entries.loads.pick(small)
                 if lane is None:
                     break
+                if self._entries.is_blocked(entry):
+                    self._entries.wait(entry)
+                    continue
                 if entry.recheck and not entry.mixed:
                     entry = self._renew(entry)
                 self._entries.enter_lane(entry, lane)
+                if not entry.known_digest and self._recorded.is_replaced_by(entry.version, entry.identity):
+                    self.replaces_recorded = True
                 yield lane, entry.task()
 
     def resume_paused(self, now: float) -> None:
@@ -179,7 +196,7 @@ class Ledger:
         latest = self._entries.latest[version.path]
         if latest is not entry:
             # A newer version was reported meanwhile. If that happens at each attempt, there are fewer of them.
-            self._entries.forget(entry)
+            self._forget_unfinished(entry)
             latest.attempts = max(latest.attempts, entry.attempts + 1)
             if latest.state is State.WAITING and latest.attempts > 1:
                 self._entries.pause(latest, latest.attempts - 1, now)
@@ -214,7 +231,8 @@ class Ledger:
             self._entries.pause(entry, entry.attempts, now)  # its folder was moved away and back
             return None
         if self._entries.is_superseded(entry) or (gone and not entry.acked):
-            self._entries.forget(entry)  # a newer version follows, or nothing on the topic needs finishing
+            # A newer version follows, or nothing on the topic needs finishing.
+            self._forget_unfinished(entry)
             return entry
         if gone:
             self._entries.end(entry, State.FAILED, reason)
@@ -250,10 +268,24 @@ class Ledger:
         if entry is None:
             return None
         self._entries.forget(entry)
-        if entry.mixed:
+        if entry.mixed and not entry.is_resumed:
             self._completed_mixed.add(entry.identity)
         self._recheck(entry)
         return entry
+
+    def send_smaller(self, token: int) -> Entry | None:
+        """Begin a file again whose chunks are refused as too large, if they are larger than new ones would be.
+
+        Return its new entry, or None if it has failed.
+        """
+        entry = self._entries.by_token.get(token)
+        if entry is None or entry.state is not State.ACTIVE or entry.chunk_size <= self._chunk_size:
+            return None
+        if self._entries.is_superseded(entry):
+            return None
+        successor = self._renew(entry)
+        self._entries.wait(successor)
+        return successor
 
     def on_undelivered(self, token: int, reason: str) -> Entry | None:
         """Fail a file that the producer could not deliver; return its entry if the user should know."""
@@ -264,12 +296,19 @@ class Ledger:
             self._release(entry)
             return None
         if self._entries.is_superseded(entry):
-            self._entries.forget(entry)
+            self._forget_unfinished(entry)
             return None
+        self._recorded.distrust(entry.version)
         self._entries.end(entry, State.FAILED, reason)
         return entry
 
     # -- ends
+
+    def void_acked(self) -> None:
+        """Count nothing as acknowledged any more: the topic that it was on is gone."""
+        for entry in self._entries:
+            entry.acked = RangeSet()
+        self._entries.changed = True
 
     def on_lane_death(self, lane: int, producer: bool) -> int:
         """Enqueue again what a worker of `lane` had when it died; return the number of files.
@@ -379,8 +418,10 @@ class Ledger:
         entry = self._entries.add(version, stamp, row.chunk_size, row.started, after=None)
         if not stamp.differs_from(stamp_of(row)):
             entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
+        entry.is_resumed = stamp.proves_same(stamp_of(row))
         if twin is not None and twin.version == version and twin.chunk_size == row.chunk_size:
             entry.acked.update(twin.acked)
+            entry.is_resumed &= twin.is_resumed
         return entry
 
     def _renew(self, entry: Entry) -> Entry:
@@ -394,6 +435,12 @@ class Ledger:
         successor.lease_ends = entry.lease_ends
         return successor
 
+    def _forget_unfinished(self, entry: Entry) -> None:
+        """Forget an entry whose producer may have sent all of it, although it has not said so."""
+        if entry.lane >= 0 and not entry.known_digest:
+            self._recorded.distrust(entry.version)
+        self._entries.forget(entry)
+
     def _recheck(self, entry: Entry) -> None:
         """Add a file that was completed or found unchanged once more if it was closed again meanwhile."""
         if entry.recheck and entry.version.path not in self._entries.latest:
@@ -402,6 +449,7 @@ class Ledger:
     def _release(self, entry: Entry) -> None:
         """Fail a file for good that was given up, as its lane has ended it without completing it."""
         if self._entries.is_superseded(entry):
-            self._entries.forget(entry)
+            self._forget_unfinished(entry)
         else:
+            self._recorded.distrust(entry.version)
             self._entries.end(entry, State.FAILED, entry.failure)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
+from collections.abc import Mapping
+from typing import Any
 
 from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.properties import fit_to_topic, message_bytes_needed, producer_properties
-from dfud.kafka.topic import check_topic_access
+from dfud.kafka.properties import fit_to_topic
+from dfud.kafka.topic import UploadTopic
+from dfud.kafka.topic_facts import Severity
+from dfud.kafka.topic_rules import UploadNeeds
 from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
 from dfud.logs.owner import check_owner, record_owner
 from dfud.logs.spelling import check_spelling, record_spelling
-from dfud.processes.child import run_in_child
-from dfud.processes.signals import SignalPipe
 from dfud.uploading.memory import MEGABYTE, Shares, divide
 from dfud.uploading.options import UploadOptions
 
@@ -42,23 +45,20 @@ def check_options(options: UploadOptions) -> None:
         ) from None
 
 
-def check_topic(options: UploadOptions, config: ClientConfig, signals: SignalPipe) -> dict[str, str | int | bool]:
-    """Return librdkafka's properties for a producer to the topic, which is created if need be.
+def topic_needs(options: UploadOptions, properties: Mapping[str, Any]) -> UploadNeeds:
+    """Return what the upload wants of its topic."""
+    acks = str(properties.get("acks", properties.get("request.required.acks")))
+    return UploadNeeds(options.chunk_size, wants_all_acks=acks in ("all", "-1"))
 
-    Raises UsageError if the topic does not take what the user wants to send.
-    """
-    properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
-    limits = run_in_child(signals, check_topic_access, options.topic, properties, config.path)
-    if limits.max_message_bytes is not None:
-        needed = message_bytes_needed(options.chunk_size)
-        if limits.max_message_bytes < needed:
-            raise UsageError(
-                f"topic {options.topic} takes messages of at most max.message.bytes = "
-                f"{limits.max_message_bytes}, too small for --chunk_size {options.chunk_size}; "
-                f"set the topic's max.message.bytes to {needed} or more"
-            )
-        fit_to_topic(properties, config.properties, limits.max_message_bytes)
-    return properties
+
+def check_topic(
+    topic: UploadTopic, properties: dict[str, str | int | bool], config: ClientConfig, log: logging.Logger
+) -> None:
+    """Log what was found about the topic, and fit librdkafka's `properties` to it."""
+    for finding in topic.findings:
+        log.log(logging.WARNING if finding.severity is Severity.WARNING else logging.DEBUG, finding.text)
+    if topic.facts.largest_batch is not None:
+        fit_to_topic(properties, config.properties, topic.facts.largest_batch)
 
 
 def make_logs(directory: str, topic: str, state_dir: str | None = None) -> LogsFolder:

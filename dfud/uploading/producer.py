@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,18 +10,23 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
 
+from dfud.kafka.topic_facts import TopicFacts
+from dfud.kafka.topic_monitor import TopicMonitor
 from dfud.logs.completed.shards import ShardWriter
+from dfud.logs.times import ForwardClock
 from dfud.messages import (
     ChunkerToProducer,
     Drain,
     FileDropped,
     FromProducer,
+    Notice,
     ProducerToChunker,
     RunReady,
     ShardsDisturbed,
     SpaceAbandoned,
     SpaceFreed,
     Stop,
+    TopicHarmed,
     ToProducer,
 )
 from dfud.processes.channel import Channel, PeerGoneError
@@ -28,11 +34,13 @@ from dfud.processes.dispatch import Dispatcher
 from dfud.processes.worker import init_worker, tune_malloc
 from dfud.uploading.completed_writer import CompletedWriter
 from dfud.uploading.files_in_progress import FilesInProgress
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
 from dfud.uploading.outbox import Outbox
 from dfud.uploading.renewable_producer import ProducerFactory
 from dfud.uploading.ring import Ring
 from dfud.uploading.sender import Sender
+from dfud.uploading.topic_doubt import TopicDoubt
 from dfud.uploading.wire import WireFormat
 
 Readable = Sequence[Channel[Any, Any]]
@@ -46,6 +54,10 @@ class ProducerSettings(NamedTuple):
     properties: Mapping[str, Any]  # of librdkafka
     lingers_by_load: bool  # rather than for the time that the user has set
     wire: WireFormat
+    last_ack: LastAck
+    topic_id: str = ""  # of the present topic; "" if the broker does not say
+    monitored: TopicFacts | None = None  # the topic as it is known, for the one producer that monitors it
+    clock: ForwardClock | None = None  # of all producers; None for one of its own
 
 
 def run(
@@ -99,9 +111,9 @@ class ProducerWorker:
         self._chunker = to_chunker
         self._clock = clock
         self._wait = wait
-        self._files = FilesInProgress(
-            settings.wire, CompletedWriter(shards, to_supervisor.send, clock), to_supervisor.send
-        )
+        forward_clock = settings.clock or ForwardClock()
+        completed = CompletedWriter(shards, to_supervisor.send, clock, forward_clock.now_ns)
+        self._files = FilesInProgress(settings.wire, completed, to_supervisor.send)
         self._outbox = Outbox(ring, on_space_needed=lambda: to_chunker.post([SpaceFreed()]))
         self._linger = Linger(settings.lingers_by_load)
         self._sender = Sender(
@@ -113,7 +125,11 @@ class ProducerWorker:
             producer_factory,
             to_supervisor.send,
             clock,
+            settings.last_ack,
+            forward_clock,
+            TopicDoubt(settings.topic, settings.topic_id, settings.properties),
         )
+        self._monitor = settings.monitored and TopicMonitor(settings.monitored, settings.properties, clock())
         self._is_draining = False
         self._is_stopped = False
         self._from_supervisor: Dispatcher[ToProducer] = Dispatcher(
@@ -144,13 +160,23 @@ class ProducerWorker:
         self._sender.produce()
         now = self._clock()
         self._files.write_due(now, self._is_ending)
-        self._sender.check_outage(now)
+        self._sender.check(now)
+        self._check_topic(now)
         return True
+
+    def _check_topic(self, now: float) -> None:
+        """Report what has changed about the topic."""
+        for change in self._monitor.check(now) if self._monitor else ():
+            is_harm = change.level >= logging.ERROR
+            harm = TopicHarmed(change.text, bool(change.new_topic_id), change.new_topic_id)
+            self._supervisor.send([harm if is_harm else Notice(change.level, change.text)])
 
     def _pause_s(self) -> float:
         """Return how long there is nothing to do unless a message arrives."""
         now = self._clock()
         pause_s = self._sender.pause_s(now)
+        if self._monitor:
+            pause_s = max(0.0, min(pause_s, self._monitor.due_at - now))
         due_at = self._files.due_at(self._is_ending)
         return pause_s if due_at is None else max(0.0, min(pause_s, due_at - now))
 

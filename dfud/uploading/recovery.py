@@ -6,16 +6,19 @@ import logging
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dfud.core.tables import InProgressRow
+from dfud.core.tables import InProgressRow, version_of
 from dfud.errors import UsageError
 from dfud.logs.completed.consolidation import consolidate
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
 from dfud.logs.table_files import RejectedRow, save_rejected_rows
 from dfud.logs.takeover import import_openmsistream, read_openmsistream
+from dfud.logs.times import ForwardClock
 from dfud.uploading.ledger import Ledger
+
+_MIN_TOLD_S = 1.0  # by which the clock was set back; less than that is a clock's correction
 
 
 class InProgress(NamedTuple):
@@ -58,8 +61,20 @@ def read_in_progress(folder: LogsFolder, log: logging.Logger) -> InProgress:
     return in_progress
 
 
-def merge_completed(folder: LogsFolder, shards: list[str], log: logging.Logger) -> CompletedIndex:
-    """Merge `shards` into the completed table, and return the index of it; UsageError if it cannot be read."""
+class Recorded(NamedTuple):
+    """What the completed tables of earlier runs say."""
+
+    versions: RecordedVersions
+    latest: float  # when the last of them was completed (s since 1970); minus infinity if there is none
+
+
+def merge_completed(
+    folder: LogsFolder, shards: list[str], in_progress: Iterable[InProgressRow], log: logging.Logger
+) -> Recorded:
+    """Merge `shards` into the completed table, and return what it says; UsageError if it cannot be read.
+
+    What is `in_progress` may be on the topic although no table says so: what it replaces there does not count.
+    """
     try:
         merged = consolidate(folder, shards)
     except OSError as error:
@@ -67,7 +82,22 @@ def merge_completed(folder: LogsFolder, shards: list[str], log: logging.Logger) 
     if merged.error is not None:
         log.error(f"cannot write {folder.completed}: {merged.error}; uploading continues")
     _report_rejected(merged.rejected, log)
-    return merged.completed
+    for row in in_progress:
+        merged.completed.distrust(version_of(row))
+    return Recorded(merged.completed, merged.latest)
+
+
+def go_on_from(latest: float, clock: ForwardClock, log: logging.Logger) -> None:
+    """Let `clock` go on from the time of what was uploaded last (s since 1970), if the machine's was set back."""
+    if latest == float("-inf"):
+        return
+    clock.go_on_from(int(latest * 1e6 + 1) * 1000)
+    ahead_s = clock.ahead_ns / 1e9
+    if ahead_s >= _MIN_TOLD_S:
+        log.warning(
+            f"the clock is {ahead_s:,.0f} s behind the time of the last upload: the messages' timestamps go on "
+            "from there, as readers tell by them what was sent last"
+        )
 
 
 def write_first_table(

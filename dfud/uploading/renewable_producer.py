@@ -29,12 +29,21 @@ class RenewableProducer:
         factory: ProducerFactory,
         properties: Mapping[str, Any],
         on_error: Callable[[KafkaError], None],
+        on_throttled: Callable[[float], None],
         log: Callable[[int, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_error` is called with errors that a producer survives, `log` with a level and a text."""
+        """`on_error` is called with errors that a producer survives, `log` with a level and a text.
+
+        `on_throttled` is called with the seconds that the broker lets this client wait.
+        """
         self._factory = factory
-        self._properties = {**properties, "error_cb": self._on_error, "logger": silent_logger()}
+        self._properties = {
+            **properties,
+            "error_cb": self._on_error,
+            "throttle_cb": lambda event: on_throttled(event.throttle_time),
+            "logger": silent_logger(),
+        }
         self._on_survivable_error = on_error
         self._log = log
         self._clock = clock
@@ -110,6 +119,18 @@ class RenewableProducer:
         self._next_batch_size = limit // 2
         return FailureAction.RENEW
 
+    def wait_longer(self, socket_timeout_ms: int) -> None:
+        """Replace the producer by one that waits so long for an answer."""
+        self._properties["socket.timeout.ms"] = socket_timeout_ms
+        self._log(logging.DEBUG, f"socket.timeout.ms is {socket_timeout_ms} now")
+        self.renew(quietly=True)
+
+    def reduce_batches(self, batch_bytes: int) -> None:
+        """Replace the producer by one that sends batches of at most `batch_bytes`."""
+        if batch_bytes < batch_limit(self._properties):
+            self._next_batch_size = batch_bytes
+        self.renew(quietly=True)
+
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:
             if classify(error) is FailureAction.REFUSED:
@@ -150,7 +171,7 @@ class RenewableProducer:
         self._properties["batch.size"] = self._next_batch_size
         if not self._has_reduced_batches:
             self._has_reduced_batches = True
-            text = "the topic's max.message.bytes was lowered: reducing batches until it accepts them"
+            text = "the broker refuses batches of this size: reducing batches until it accepts them"
             self._log(logging.WARNING, text)
         self._log(logging.DEBUG, f"batches have at most {self._next_batch_size} bytes now")
         self._next_batch_size = 0

@@ -39,10 +39,13 @@ class UploadReporter:
         self._shown = {_ENQUEUED: 0, _COMPLETED: 0}  # lines in the present second
         self._more_files = {_ENQUEUED: 0, _COMPLETED: 0}  # without a line of their own
         self._more_chunks = {_ENQUEUED: 0, _COMPLETED: 0}
-        self._next_progress: float | None = None  # before the first tick
+        self._next_progress = 0.0  # s, monotonic; not before the first tick
         self._acked_bytes = 0
         self._acked_chunks = 0
         self._last_acked = (0.0, 0)  # time and bytes at the last report of progress
+        self._before_last = (0.0, 0)  # the same of the one before
+        self._at_start = (0.0, 0)  # the same of when files were opened, after a time without any
+        self._was_busy = False  # at the last tick
         self._lines: list[str] = []  # written with the next tick, after the files themselves are on their way
 
     def on_enqueued(self, entry: Entry, now: float) -> None:
@@ -88,7 +91,7 @@ class UploadReporter:
         times = []
         if any(self._more_files.values()):
             times.append(self._window_ends)
-        if busy and self._next_progress is not None:
+        if busy and self._was_busy:
             times.append(self._next_progress)
         return min(times, default=None)
 
@@ -98,15 +101,40 @@ class UploadReporter:
         if now >= self._window_ends and any(self._more_files.values()):
             self.flush()
             self._window_ends = now + 1.0
-        if self._next_progress is None or not busy:
+        if not (busy and self._was_busy):
+            self._was_busy = busy
             self._next_progress = now + _PROGRESS_INTERVAL_S
-            self._last_acked = (now, self._acked_bytes)
+            self._at_start = self._before_last = self._last_acked = (now, self._acked_bytes)
         elif now >= self._next_progress:
-            last_time, last_bytes = self._last_acked
-            rate = (self._acked_bytes - last_bytes) / max(now - last_time, 0.001) / 1e6
-            self._log.info(f"{counted(self._acked_chunks, 'chunk')} acknowledged so far, {rate:.1f} MB/s")
-            self._last_acked = (now, self._acked_bytes)
+            self._log.info(
+                f"{counted(self._acked_chunks, 'chunk')} acknowledged so far, {per_second(self.rate(now))}"
+            )
+            self._before_last, self._last_acked = self._last_acked, (now, self._acked_bytes)
             self._next_progress = now + _PROGRESS_INTERVAL_S
+
+    def rate(self, now: float) -> float:
+        """Return how fast chunks have been acknowledged in the last seconds (bytes per second)."""
+        is_recent = now - self._last_acked[0] < _PROGRESS_INTERVAL_S / 2
+        return self._rate_since(self._before_last if is_recent else self._last_acked, now)
+
+    def slow_rate(self, now: float) -> float:
+        """Return how fast a broker is that may pause for seconds: 0 if it has acknowledged nothing yet."""
+        return self.rate(now) or self._rate_since(self._at_start, now)
+
+    def _rate_since(self, since: tuple[float, int], now: float) -> float:
+        time, n_bytes = since
+        return (self._acked_bytes - n_bytes) / max(now - time, 0.001)
+
+
+def per_second(rate: float) -> str:
+    """Return a rate in bytes per second as text.
+
+    >>> per_second(12_340_000), per_second(80_000), per_second(50), per_second(0)
+    ('12.3 MB/s', '80.0 kB/s', '50 B/s', '0.0 MB/s')
+    """
+    if 1 <= rate < 100:
+        return f"{rate:.0f} B/s"
+    return f"{rate / 1e3:.1f} kB/s" if 100 <= rate < 1e6 else f"{rate / 1e6:.1f} MB/s"
 
 
 def summary(progress: Progress) -> str:

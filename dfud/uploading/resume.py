@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -11,6 +14,7 @@ from dfud.core.text import counted, printable
 from dfud.core.version import FileStamp, FileVersion
 from dfud.files.links import LinkPolicy
 from dfud.files.openat import look
+from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.ledger import Ledger
 
 
@@ -24,6 +28,8 @@ class PresentVersion(NamedTuple):
 def present_version(dir_fd: int, links: LinkPolicy, path: bytes) -> PresentVersion:
     """Return the version that `path` below the open directory `dir_fd` has now; OSError if there is none."""
     status = look(dir_fd, path, links)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     version = FileVersion(path, status.st_size, status.st_mtime_ns)
     return PresentVersion(version, FileStamp(status.st_ctime_ns, status.st_ino))
 
@@ -32,16 +38,23 @@ def resume_rows(
     rows: Iterable[InProgressRow],
     ledger: Ledger,
     present: Callable[[bytes], PresentVersion],
+    chunk_limit: ChunkLimit,
     log: logging.Logger,
 ) -> None:
-    """Add the files of `rows` to `ledger`; `present` returns the version of a path, or raises OSError."""
+    """Add the files of `rows` to `ledger`; `present` returns the version of a path, or raises OSError.
+
+    A file whose chunks can no longer be sent begins again, in chunks of the present size.
+    """
     for row in rows:
         version = version_of(row)
         name = printable(version.path)
         try:
             found, stamp = present(version.path)
         except OSError as error:
-            _resume_missing(row, version, ledger, str(error.strerror), log)
+            if isinstance(error, (IsADirectoryError, NotADirectoryError)):
+                log.warning(f"{name} was to be uploaded and is no file any more ({error.strerror}): skipped")
+            else:
+                _resume_missing(row, version, ledger, str(error.strerror), log)
             continue
         if found != version:
             ledger.on_found(found, compare=False, stamp=stamp)
@@ -50,6 +63,12 @@ def resume_rows(
             # The crash came between the completed table and this one; or the file was rewritten and kept its time.
             ledger.on_found(version, compare=True, stamp=stamp)
             log.info(f"{name} is already uploaded: comparing its content with what was sent")
+        elif obstacle := chunk_limit.obstacle(row):
+            ledger.on_found(version, compare=False, stamp=stamp)
+            log.warning(
+                f"{name} was being uploaded in chunks of {row.chunk_size} bytes, which can no longer be sent "
+                f"({obstacle}): uploading all of it again, in smaller ones"
+            )
         elif row.n_chunks_delivered and stamp.differs_from(stamp_of(row)):
             ledger.resume(row, version, stamp)
             log.warning(

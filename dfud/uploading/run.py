@@ -7,69 +7,103 @@ import logging
 import os
 from functools import partial
 
+from dfud.errors import DfudError, UsageError
 from dfud.files.links import LinkPolicy
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.properties import lingers_by_load
+from dfud.kafka.properties import lingers_by_load, message_timeout, producer_properties
+from dfud.kafka.topic import look_at_topic
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import FileInLogs, open_log
-from dfud.logs.session import Session
-from dfud.logs.times import IsoClock
+from dfud.logs.times import ForwardClock, IsoClock
+from dfud.logs.untouched import UntouchedLogs
+from dfud.processes.child import ChildCall
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
 from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
 from dfud.processes.workers import WorkerPool
+from dfud.uploading.beginning import EarlyRun, begin_with_import
+from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
 from dfud.uploading.fleet import Fleet
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.options import UploadOptions
-from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares
+from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares, topic_needs
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.recovery import (
-    import_openmsistream_tables,
+    go_on_from,
     merge_completed,
     read_in_progress,
     write_first_table,
 )
 from dfud.uploading.resume import present_version, resume_rows
-from dfud.uploading.session import begin_session, newest_table_ns
 from dfud.uploading.supervisor import UploadSupervisor
+from dfud.uploading.topic_identity import is_another_topic, log_lost_files, record_topic, without_progress
+from dfud.uploading.waiting import AbsentBroker
 from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS
-from dfud.watch.file_systems import FileSystems, read_mountinfo
-from dfud.watch.watcher import WatchOptions
 
 
 def upload(options: UploadOptions, config: ClientConfig) -> int:
     """Upload until asked to end; return the exit status. Raises DfudError."""
     signals = SignalPipe()
     check_options(options)
-    properties = check_topic(options, config, signals)
-    wire = WIRE_FORMATS[config.wire]
-    producer = ProducerSettings(options.topic, properties, lingers_by_load(config), wire)
-    state_dir = os.path.realpath(options.state_dir) if options.state_dir else None
-    folder = make_logs(os.path.realpath(options.directory), options.topic, state_dir)
-    lock = DirectoryLock.take(folder, folder.lock, _activity(folder))
-    for leftover in folder.leftovers():
-        with contextlib.suppress(OSError):  # a folder of that name, which someone else has made
-            folder.unlink(leftover)
+    properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
+    place = os.path.realpath(options.directory), os.path.realpath(options.state_dir) if options.state_dir else None
+    needs = topic_needs(options, properties)
     output = ConsoleOutput()
-    log = open_log(
+    try:
+        with ChildCall(look_at_topic, options.topic, properties, config.path, needs) as call:
+            early = None
+            reason = call.wait(signals)
+            absent = None
+            if reason is not None:
+                untouched = UntouchedLogs(LogsFolder(place[0], options.topic, place[1]))
+                absent = AbsentBroker(call, reason, untouched, message_timeout(properties))
+            folder = make_logs(place[0], options.topic, place[1])
+            lock = DirectoryLock.take(folder, folder.lock, _activity(folder))
+            if absent is not None:
+                user = RunContext(signals, output, CommandInput(), options.update_seconds)
+                try:
+                    early = absent.wait(options, folder, lock, user)
+                except UsageError:
+                    raise
+                except DfudError as error:
+                    _open_log(options, folder, output).error(str(error))
+                    return error.exit_status
+        for leftover in folder.leftovers():
+            with contextlib.suppress(OSError):  # a folder of that name, which someone else has made
+                folder.unlink(leftover)
+        log = _open_log(options, folder, output)
+        if early is not None:
+            log.warning("broker reachable")
+        for warning in filter(None, (folder.weakness, *config.warnings)):
+            log.warning(warning)
+        check_topic(call.result, properties, config, log)
+        wire = WIRE_FORMATS[config.wire]
+        facts = call.result.facts
+        producer = ProducerSettings(
+            options.topic, properties, lingers_by_load(config), wire, LastAck(), facts.topic_id, facts
+        )
+        chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
+        return _run(options, producer, chunk_limit, folder, lock, signals, output, log, early)
+    finally:
+        output.drain(2.0)
+        output.close()
+
+
+def _open_log(options: UploadOptions, folder: LogsFolder, output: ConsoleOutput) -> logging.Logger:
+    return open_log(
         output.write_line,
         options.logger_stream_level,
         options.logger_file_path,
         FileInLogs(folder, folder.log),
         options.logger_file_level,
+        options.directory,
     )
-    if folder.weakness:
-        log.warning(folder.weakness)
-    try:
-        return _run(options, producer, folder, lock, signals, output, log)
-    finally:
-        output.drain(2.0)
-        output.close()
 
 
 def _activity(folder: LogsFolder) -> str:
@@ -80,57 +114,58 @@ def _activity(folder: LogsFolder) -> str:
 def _run(
     options: UploadOptions,
     producer: ProducerSettings,
+    chunk_limit: ChunkLimit,
     folder: LogsFolder,
     lock: DirectoryLock,
     signals: SignalPipe,
     output: ConsoleOutput,
     log: logging.Logger,
+    early: EarlyRun | None = None,
 ) -> int:
     """Read what is in LOGS, start the workers and supervise them."""
-    session = Session(lock.fileno())
-    newest_table = newest_table_ns(folder)
-    import_openmsistream_tables(folder, options.chunk_size, producer.wire is OPENMSISTREAM, session, log)
-    kind = FileSystems(os.fsencode(folder.directory), read_mountinfo()).kind
-    scope = begin_session(session, options.upload_existing or options.once, log, kind, newest_table)
-    watch = WatchOptions(
-        directory=os.fsencode(folder.directory),
-        named=os.fsencode(os.path.abspath(options.directory)),
-        upload_regex=options.upload_regex,
-        take_all=scope.everything,
-        since_ns=scope.since_ns,
-        missed=scope.missed,
-        compare_since_ns=scope.compare_since_ns,
-        has_recorded=newest_table is not None,
-        once=options.once,
-        polling=options.use_polling_observer,
-        lag_s=options.watchdog_lag_time,
-        follow_links=options.follow_links,
-        logs_path=os.fsencode(folder.path),
-        logs=folder.identity,
-        moved_in=session.moved_in,
-    )
+    beginning = begin_with_import(options, folder, lock, producer.wire is OPENMSISTREAM, log, early)
+    session, watch = beginning
     shards = folder.shards()  # before the producers of this run add theirs
     in_progress = read_in_progress(folder, log)
-    largest_chunk = max([options.chunk_size, *(row.chunk_size for row in in_progress.rows)])
+    topic_id = producer.topic_id
+    is_anew = is_another_topic(folder, topic_id, log)
+    if is_anew:
+        in_progress = in_progress._replace(rows=without_progress(in_progress.rows))
+    largest_chunk = max(options.chunk_size, chunk_limit.largest_sendable(in_progress.rows))
+    if largest_chunk > options.chunk_size:
+        producer = producer._replace(properties=chunk_limit.with_room(producer.properties, largest_chunk))
     tune_gc()
-    pool = WorkerPool(lock)
+    pool = WorkerPool(lock) if early is None else early.pool
     try:
         # The workers come first, so that they start while the tables are merged.
-        watcher = start_watcher(pool, watch)
+        watcher = None if early is None else early.take_watcher(watch)
+        is_early = watcher is not None
+        if watcher is None:
+            watcher = start_watcher(pool, watch)
         dir_fd = os.open(folder.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         links = LinkPolicy(options.follow_links, folder.identity)
         ring_bytes = max(memory_shares(options).ring, 2 * largest_chunk)
-        settings = LaneSettings(folder, dir_fd, links, ring_bytes, producer)
+        clock = ForwardClock()
+        settings = LaneSettings(folder, dir_fd, links, ring_bytes, producer._replace(clock=clock))
         first_shard = folder.next_sequence()
         lanes = [Lane(number, first_shard, pool, settings) for number in range(options.n_threads)]
-        index = merge_completed(folder, shards, log)
-        ledger = Ledger(options.chunk_size, options.n_threads, index.digest, IsoClock())
-        resume_rows(in_progress.rows, ledger, partial(present_version, dir_fd, links), log)
+        recorded = merge_completed(folder, shards, in_progress.rows, log)
+        go_on_from(recorded.latest, clock, log)
+        ledger = Ledger(options.chunk_size, options.n_threads, recorded.versions, IsoClock())
+        resume_rows(in_progress.rows, ledger, partial(present_version, dir_fd, links), chunk_limit, log)
         write_first_table(folder, ledger, in_progress.rejected, log)
+        if is_anew:
+            log_lost_files(folder, len(recorded.versions), log)
+        record_topic(folder, topic_id, log)
         keeper = LogsKeeper(folder, lock, _activity(folder), lambda: session.content)
-        context = UploadContext(options.once, folder, session, scope.since_ns, ledger, index, log, keeper)
+        context = UploadContext(
+            options.once, folder, session, watch.since_ns, ledger, recorded.versions, log, keeper, topic_id
+        )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)
-        return UploadSupervisor(context, fleet, user).run()
+        supervisor = UploadSupervisor(context, fleet, user)
+        if early is not None and is_early:
+            supervisor.on_early(early.messages)
+        return supervisor.run()
     finally:
-        pool.kill_all()  # in case of an exception: they would outlive this process
+        pool.shut_down()  # in case of an exception: they would outlive this process

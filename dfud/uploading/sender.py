@@ -1,4 +1,4 @@
-"""Sending the messages of a lane: librdkafka's queue, delivery reports, retries."""
+"""Sending the messages of a lane: librdkafka's queue and its delivery reports."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from dfud.kafka.properties import message_timeout
-from dfud.kafka.topic import topic_trouble
-from dfud.messages import DeliveryGivenUp, FromProducer, Notice
-from dfud.uploading.delivery import FailureAction, classify, explain
+from dfud.logs.times import ForwardClock
+from dfud.messages import FromProducer, Notice
+from dfud.uploading.checkup import Checkup
+from dfud.uploading.delivery_failures import DeliveryFailures
+from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
 from dfud.uploading.offset_proof import OffsetProof
 from dfud.uploading.outage import OutageReporter
-from dfud.uploading.outbox import Outbox
+from dfud.uploading.outbox import Outbox, Outgoing
 from dfud.uploading.renewable_producer import ProducerFactory, RenewableProducer
-from dfud.uploading.retry_queue import FIRST_RETRY_S, Retry, RetryQueue
+from dfud.uploading.retry_queue import RetryQueue
+from dfud.uploading.send_window import SendWindow, resend_timeout
+from dfud.uploading.timestamps import Timestamps
+from dfud.uploading.topic_doubt import ASK_INTERVAL_S, TopicDoubt
 from dfud.uploading.upload import Upload
 
 _MIN_POLL_S, _MAX_POLL_S = 0.004, 0.1  # s between polls of librdkafka while delivery reports are due
 _IDLE_POLL_S = 60.0  # s; only to take librdkafka's own events off its queue
-_GIVE_UP_FACTOR = 0.9  # of message.timeout.ms without any acknowledgement
 
 
 class Sender:
@@ -43,25 +48,40 @@ class Sender:
         producer_factory: ProducerFactory,
         send: Callable[[Sequence[FromProducer]], None],
         clock: Callable[[], float],
+        all_acks: LastAck,
+        forward_clock: ForwardClock | None = None,
+        doubt: TopicDoubt | None = None,
     ) -> None:
-        """`send` sends messages to the supervisor."""
+        """`send` sends messages to the supervisor; `all_acks` is what all lanes share.
+
+        `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
+        """
         self._topic = topic
         self._outbox = outbox
         self._files = files
         self._linger = linger
         self._send = send
         self._clock = clock
-        self._message_timeout_s = message_timeout(properties)
-        self._client = RenewableProducer(producer_factory, properties, self._on_client_error, self._log, clock)
+        self._timestamps = Timestamps(forward_clock or ForwardClock())
+        self._client = RenewableProducer(
+            producer_factory, properties, self._on_client_error, self._on_throttled, self._log, clock
+        )
         self._retries = RetryQueue()
         self._blocked_until = 0.0  # s, monotonic; after an error of librdkafka's `produce`, else 0
         self._poll_after_s = _MIN_POLL_S
         self._offset_proof = OffsetProof()
+        self._doubt = doubt or TopicDoubt(topic, "", properties)
+        self._window = SendWindow(resend_timeout(properties))
         self._last_ack = clock()
-        self._outages = OutageReporter(send, lambda: topic_trouble(topic, properties))
-        self._is_draining = False
+        self._last_acked: Any = None  # message, since librdkafka was polled
+        self._all_acks = all_acks
+        self._deadline = DrainDeadline(message_timeout(properties), all_acks)
+        checkup = Checkup(topic, properties, self._client, self._window)
+        self._failures = DeliveryFailures(
+            properties, self._client, files, self._retries, self._deadline, checkup, send
+        )
+        self._outages = OutageReporter(send, checkup.find_trouble)
         self._is_closed = False
-        self._has_given_up = False
 
     @property
     def has_backlog(self) -> bool:
@@ -80,11 +100,13 @@ class Sender:
             pauses.append(self._blocked_until - now)
         elif self._retries:
             pauses.append(self._retries.due_at - now)
+        if self._offset_proof.is_in_doubt:
+            pauses.append(ASK_INTERVAL_S)
         return max(0.0, min(pauses))
 
     def drain(self) -> None:
-        """From now on let a message fail that librdkafka gives up on, instead of sending it again."""
-        self._is_draining = True
+        """From now on give up if nothing is acknowledged, instead of sending everything again and again."""
+        self._deadline.drain()
 
     def close(self) -> None:
         """Discard what librdkafka still holds."""
@@ -96,120 +118,135 @@ class Sender:
 
     def produce(self) -> None:
         """Give librdkafka what is to be sent, retries first, until its queue is full."""
-        if self._is_blocked():
+        if self._is_blocked() or self._is_closed:
             return
         self._blocked_until = 0.0
+        self._take_retries()
+        client, outbox = self._client, self._outbox
+        timestamps, failures = self._timestamps, self._failures
+        late = timestamps.late()
+        topic, take, on_report, on_produced = self._topic, outbox.take, self._on_report, self._linger.on_produced
+        window, longest = self._window, failures.max_chunk
+        while (outgoing := take()) is not None:
+            upload, number, (value, key, headers) = outgoing
+            if len(value) > longest:
+                failures.on_untried(upload, len(value))
+                continue
+            if not window.admit(len(value)):
+                self._wait_for_room(outgoing)
+                return
+            try:
+                client.producer.produce(
+                    topic,
+                    value,
+                    key,
+                    on_delivery=partial(on_report, upload, number),
+                    headers=headers,
+                    **late,
+                )
+            except BufferError:
+                window.remove(len(value))
+                if len(client):
+                    self._wait_for_room(outgoing)
+                    return
+                failures.on_queue_too_small(upload, len(value))
+            except KafkaException as raised:
+                window.remove(len(value))
+                outbox.put_back(outgoing)
+                now = self._clock()
+                pause_s = failures.on_not_accepted(upload, raised.args[0], now)
+                if pause_s:
+                    self._blocked_until = now + pause_s
+                    return
+            else:
+                on_produced()
+                if late:
+                    timestamps.n_late += 1
+
+    def _take_retries(self) -> None:
+        """Put the messages that are to be sent again into the outbox; replace a producer that has failed first."""
         client, outbox = self._client, self._outbox
         if client.is_spent and (outbox or self._retries.is_due(self._clock())):
             client.renew()  # which makes what it held retries
         if self._retries:
             outbox.add_retries(self._retries.take_due(self._clock()))
-        topic, take, on_report, on_produced = self._topic, outbox.take, self._on_report, self._linger.on_produced
-        while (outgoing := take()) is not None:
-            upload, number, (value, key, headers) = outgoing
-            try:
-                client.producer.produce(
-                    topic, value, key, on_delivery=partial(on_report, upload, number), headers=headers
-                )
-            except BufferError:
-                outbox.put_back(outgoing)
-                if self._linger.cut():
-                    client.flush()
-                return
-            except KafkaException as raised:
-                outbox.put_back(outgoing)
-                self._on_produce_error(upload, raised.args[0])
-                if self._is_blocked():
-                    return
-            else:
-                on_produced()
+
+    def _wait_for_room(self, outgoing: Outgoing) -> None:
+        """Keep a message that librdkafka cannot take before it has sent some of what it has."""
+        self._outbox.put_back(outgoing)
+        if self._linger.cut():
+            self._client.flush()
 
     def _is_blocked(self) -> bool:
         return self._clock() < self._blocked_until
-
-    def _on_produce_error(self, upload: Upload, error: KafkaError) -> None:
-        client, action = self._client, classify(error)
-        if action is FailureAction.SMALLER:  # librdkafka itself finds the message too large
-            action = FailureAction.REFUSED
-        if client.may_be_stale(error):
-            client.renew(quietly=True)
-        elif self._is_final(action):
-            self._fail(upload, action, error)
-        else:
-            self._blocked_until = self._clock() + (self._retries.pause_s if client.is_failing else FIRST_RETRY_S)
-            if action is FailureAction.RENEW:
-                client.on_failure(error)
 
     # -- from librdkafka
 
     def poll(self, is_idle: bool) -> None:
         """Serve librdkafka's callbacks; if `is_idle`, make it send what it keeps back."""
-        last_ack = self._last_ack
         if is_idle and self._linger.cut():
             self._client.flush()
         else:
             self._client.poll()
-        is_quiet = is_idle and last_ack == self._last_ack
+        acked, self._last_acked = self._last_acked, None
+        if acked is not None:
+            now, latency_s = self._last_ack, acked.latency() or 0.0
+            self._failures.on_acked()
+            self._all_acks.advance(now)
+            self._window.on_acked(latency_s, now)
+            self._outages.on_acked(latency_s, now)
+        is_quiet = is_idle and acked is None
         self._poll_after_s = min(2 * self._poll_after_s, _MAX_POLL_S) if is_quiet else _MIN_POLL_S
 
-    def check_outage(self, now: float) -> None:
-        """Report an outage if nothing has been acknowledged for too long."""
-        self._outages.check(now, self._last_ack, is_waiting=self.has_backlog or len(self._client) > 0)
+    def check(self, now: float) -> None:
+        """Report an outage, or give up, if nothing has been acknowledged for too long."""
+        is_waiting = self.has_backlog or len(self._client) > 0
+        if self._offset_proof.is_in_doubt:
+            self._settle_doubt()
+        self._window.check(now)
+        self._failures.check(is_waiting, now)
+        self._outages.check(now, self._last_ack, is_waiting)
+
+    def _settle_doubt(self) -> None:
+        """Find out whether it is still the same topic; if not, do nothing more until the supervisor ends this."""
+        harm = None if self._is_closed else self._doubt.settle(self._offset_proof)
+        if harm is not None:
+            self._send([harm])
+            self.close()
 
     def _on_report(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
         """Take the delivery report of one message."""
+        self._window.remove(len(message))
         if error is not None:
             self._on_undelivered(upload, number, error, message)
             return
         now = self._last_ack = self._clock()
+        self._last_acked = message
         self._client.on_acked()
-        if self._outages.is_reported:
-            self._outages.on_resumed(now)
-        if not self._offset_proof.check(message.offset()):
+        if not self._offset_proof.check(message.partition(), message.offset()):
             if not upload.failure and not self._is_closed:
-                self._retry(upload, number, message)
+                self._failures.retry(upload, number, message, now, now)
             return
         self._files.on_acked(upload, number, now)
 
     def _on_undelivered(self, upload: Upload, number: int, error: KafkaError, message: Any) -> None:
         if upload.failure or self._is_closed:
             return
-        client, action = self._client, classify(error)
-        if action is FailureAction.SMALLER:
-            action = client.on_batch_too_large(len(message.value() or b"") + len(message.key() or b""))
-        elif action is FailureAction.RENEW and client.refusal:
-            action, error = FailureAction.REFUSED, client.refusal
-        if self._is_final(action):
-            self._fail(upload, action, error)
-            if action is not FailureAction.REFUSED:
-                self._give_up_if_silent(error)
+        now = self._clock()
+        if self._timestamps.on_undelivered(error):
+            self._failures.retry(upload, number, message, now, self._last_ack)
             return
-        if action is FailureAction.RENEW:
-            client.on_failure(error)
-        self._retry(upload, number, message)
-
-    def _retry(self, upload: Upload, number: int, message: Any) -> None:
-        retry = Retry(upload, number, message.value() or b"")
-        self._retries.add(retry, self._clock(), self._last_ack, at_once=self._client.is_next_promising)
-
-    def _is_final(self, action: FailureAction) -> bool:
-        """Return whether a message is not sent again: it is refused, or the run is about to end."""
-        if action is FailureAction.RENEW:
-            return self._is_draining and self._client.is_hopeless
-        return action is FailureAction.REFUSED or self._is_draining
-
-    def _give_up_if_silent(self, error: KafkaError) -> None:
-        is_silent = self._clock() - self._last_ack >= _GIVE_UP_FACTOR * self._message_timeout_s
-        if is_silent and not self._has_given_up:
-            self._has_given_up = True
-            self._send([DeliveryGivenUp(explain(error))])
+        if error.code() == KafkaError._MSG_TIMED_OUT:
+            self._window.on_timed_out(message.latency() or 0.0, now)
+        self._failures.on_undelivered(upload, number, error, message, now, self._last_ack)
 
     def _on_client_error(self, error: KafkaError) -> None:
         self._outages.on_error(error, self._clock())
 
+    def _on_throttled(self, seconds: float) -> None:
+        now = self._clock()
+        self._all_acks.advance(now + seconds)  # until then it says nothing by its own word
+        self._outages.on_throttled(seconds, now)
+
     def _log(self, level: int, text: str) -> None:
         self._send([Notice(level, text)])
-
-    def _fail(self, upload: Upload, action: FailureAction, error: KafkaError) -> None:
-        cause = self._client.failure if action is FailureAction.RENEW else None
-        self._files.fail(upload, explain(cause or error))

@@ -6,10 +6,10 @@ It holds neither file data nor a Kafka handle, and waits for nothing but its eve
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from dfud.core.names import MAX_PATH_BYTES
+from dfud.core.names import MAX_FOLDERS, MAX_PATH_BYTES
 from dfud.core.text import counted, printable
 from dfud.core.version import FileStamp
 from dfud.errors import DfudError, LockedError, WorkerError
@@ -17,6 +17,7 @@ from dfud.logs.keeper import Repairs
 from dfud.messages import (
     Allowance,
     BrokerOutage,
+    BrokerSlow,
     ChunksAcked,
     DeliveryGivenUp,
     DirectoryGone,
@@ -40,6 +41,7 @@ from dfud.messages import (
     RowsRecorded,
     SweepDone,
     ToChunker,
+    TopicHarmed,
     WatchStarted,
 )
 from dfud.processes.dispatch import Dispatcher
@@ -51,8 +53,11 @@ from dfud.uploading.earlier_files import EarlierFiles
 from dfud.uploading.entry import Entry
 from dfud.uploading.fleet import AnyWorker, Fleet
 from dfud.uploading.in_progress_writer import InProgressWriter
+from dfud.uploading.lanes import Lane
 from dfud.uploading.reporter import UploadReporter, summary
 from dfud.uploading.session import record
+from dfud.uploading.slow_lanes import SlowLanes
+from dfud.uploading.topic_identity import log_lost_files, record_topic
 
 # Open at a time; what else is ready stays with the watcher. In each lane 1,000 completed files may wait for their
 # shard to be full.
@@ -60,6 +65,8 @@ _MAX_OPEN_FILES, _MAX_OPEN_FILES_PER_LANE = 2_000, 1_500
 _LOGS_CHECK_S = 5.0  # between checks of LOGS where no event tells of its removal
 # Whoever removes the directory removes LOGS with it: what is made again at once would be in the way.
 _LOGS_SETTLE_S = 0.25  # without an event, before LOGS is made again
+# After the in-progress table was written before files could be dispatched, in proportion to what that took.
+_DISPATCH_COST_FACTOR, _MAX_DISPATCH_PAUSE_S = 20, 0.2
 _MIN_ALLOWANCE = 1_000  # files, unless the watcher has no allowance left
 
 
@@ -86,8 +93,10 @@ class UploadSupervisor:
         self._loop = EventLoop(user, UserCommands(self._quit, self._abandon, self._check), clock)
         self._table = InProgressWriter(context.folder, context.ledger, context.log, clock)
         self._reporter = UploadReporter(context.log)
+        self._slow_lanes = SlowLanes(self._reporter, context.log)
         self._next_logs_check = self._latest_logs_check = clock() + _LOGS_CHECK_S
         self._logs_trouble = ""  # why LOGS cannot be made again; empty if it is in place
+        self._dispatch_at = 0.0  # s, monotonic
         self._is_displaced = False  # another process uploads from here now
         self._max_open = _MAX_OPEN_FILES + _MAX_OPEN_FILES_PER_LANE * len(fleet.lanes)
         self._allowance = 0  # files that the watcher may still report
@@ -101,6 +110,9 @@ class UploadSupervisor:
         self._earlier = EarlierFiles(context.completed, context.ledger)
         self._abandoned = False
         self._outage = ""  # why no broker can be reached; empty if one can
+        self._topic_id = context.topic_id
+        self._is_topic_anew = False  # another one has its place; until the lanes are restarted
+        self._is_topic_harmed = False  # some of what was sent is lost, or will be
         self._unrecorded = 0  # rows of the completed table that are not on disk
         self._from_watcher: Dispatcher[FromWatcher] = Dispatcher(
             FromWatcher,
@@ -135,12 +147,19 @@ class UploadSupervisor:
                 FilesCompleted: self._on_completed,
                 FileUndelivered: self._on_undelivered,
                 BrokerOutage: self._on_outage,
+                BrokerSlow: self._on_slow,
                 DeliveryGivenUp: self._on_given_up,
                 RowsRecorded: self._on_rows_recorded,
+                TopicHarmed: self._on_topic_harmed,
             },
         )
 
     # -- the run
+
+    def on_early(self, messages: Iterable[FromWatcher]) -> None:
+        """Handle what the watcher has reported before there was a supervisor."""
+        for message in messages:
+            self._from_watcher(message)
 
     def run(self) -> int:
         """Upload until asked to end, or until workers die again and again; return the exit status."""
@@ -175,8 +194,17 @@ class UploadSupervisor:
         """Wait for something to happen, handle it, and do what is due."""
         busy = self._ledger.open_files > 0
         self._loop.run_once(
-            (self._ledger.next_resumption, self._reporter.due(busy), self._table.due, self._next_logs_check)
+            (
+                self._ledger.next_resumption,
+                self._reporter.due(busy),
+                self._slow_lanes.due_at,
+                self._table.due,
+                self._next_logs_check,
+                self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
+            )
         )
+        if self._is_topic_anew:
+            self._send_all_again()
         now = self._clock()
         if self._clock_steps.check():
             record(self._log, lambda: self._session.on_set_back(self._clock_steps.set_back_ns))
@@ -191,12 +219,14 @@ class UploadSupervisor:
             self._check_logs()
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
+        self._slow_lanes.tick(now)
 
     def close(self) -> int:
         """Leave LOGS as the next run needs it, log the result, and return the exit status."""
         self._reporter.flush()
         while not self._check_logs():
             pass
+        record_topic(self._context.folder, self._topic_id, self._log)  # LOGS may have been removed meanwhile
         n_left = len(self._left - {entry.version.path for entry in self._ledger.undelivered})
         outcome = Outcome(
             self._abandoned,
@@ -206,6 +236,7 @@ class UploadSupervisor:
             self._is_whole,
             self._directory_gone,
             self._is_displaced,
+            self._is_topic_harmed,
         )
         return close_run(self._context, self._table, outcome)
 
@@ -249,12 +280,15 @@ class UploadSupervisor:
         if len(message.version.path) > MAX_PATH_BYTES:  # no download and no verification would accept it
             self._on_left(FileLeft(message.version.path, f"has a path longer than {MAX_PATH_BYTES:,} bytes"))
             return
+        if message.version.path.count(b"/") > MAX_FOLDERS:
+            self._on_left(FileLeft(message.version.path, f"lies below more than {MAX_FOLDERS:,} folders"))
+            return
         if self._swept:
             late = message.version.path, message.ctime_ns
             self._left_over |= not record(self._log, lambda: self._session.add_late(*late))
             return
         self._left.discard(message.version.path)
-        stamp = FileStamp(message.ctime_ns, message.inode)
+        stamp = FileStamp(message.ctime_ns if message.keeps_ctime else 0, message.inode)
         entry = self._ledger.on_found(message.version, message.compare, stamp)
         if entry is not None and not entry.known_digest:
             self._reporter.on_enqueued(entry, self._clock())
@@ -273,7 +307,7 @@ class UploadSupervisor:
             self._log.info(f"{counted(number, 'file')} {are} left; --upload_existing sends {them}")
 
     def _on_scanned(self, message: FilesScanned) -> None:
-        positions = tuple(self._ledger.unrecorded(message.identities))
+        positions = tuple(self._ledger.unrecorded(message.identities, message.folders))
         self._fleet.watcher.channel.post([FilesUnrecorded(message.number, positions)])
 
     def _on_logs_disturbed(self, _: LogsDisturbed) -> None:
@@ -338,13 +372,20 @@ class UploadSupervisor:
             entry = self._ledger.entry(token)
             if entry is None:
                 continue
-            self._context.completed.add(entry.identity, bytes.fromhex(xxh3_128))
+            self._context.completed.add(entry.version.path, entry.identity, bytes.fromhex(xxh3_128))
             self._ledger.on_completed(token)
             chunks = entry.n_chunks - len(entry.acked)
             self._reporter.on_acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
             self._reporter.on_completed(entry, now)
 
     def _on_undelivered(self, message: FileUndelivered) -> None:
+        smaller = self._ledger.send_smaller(message.token) if message.is_too_large else None
+        if smaller is not None:
+            self._log.warning(
+                f"{printable(smaller.version.path)}: {message.reason}: uploading all of it again, in chunks of "
+                f"{smaller.chunk_size} bytes"
+            )
+            return
         self._log_failure(self._ledger.on_undelivered(message.token, message.reason))
 
     def _on_given_up(self, message: DeliveryGivenUp) -> None:
@@ -363,6 +404,33 @@ class UploadSupervisor:
             self._log.warning(f"broker unreachable ({reason}): retrying; nothing is lost")
         else:
             self._log.warning("broker reachable again: uploading resumed")
+
+    def _on_topic_harmed(self, message: TopicHarmed) -> None:
+        if message.is_anew:
+            if self._is_topic_anew:
+                return  # another lane has noticed it
+            self._is_topic_anew, self._topic_id = True, message.topic_id
+        self._is_topic_harmed = True
+        self._log.error(message.text)
+
+    def _send_all_again(self) -> None:
+        """Begin anew with all that is in progress, as the topic was made anew."""
+        for lane in self._fleet.lanes:  # what they hold is of the topic that is gone
+            lane.kill()
+            for worker in lane.workers:
+                self._loop.unwatch(worker)  # its last messages may report the new topic once more
+        self._is_topic_anew = False
+        self._check_logs()  # the new producers number their shards by what is there
+        self._ledger.void_acked()
+        for lane in self._fleet.lanes:
+            lane.on_new_topic(self._topic_id)
+            self._restart_lane(lane)
+        self._table.write()
+        record_topic(self._context.folder, self._topic_id, self._log)
+        log_lost_files(self._context.folder, len(self._context.completed), self._log)
+
+    def _on_slow(self, message: BrokerSlow) -> None:
+        self._slow_lanes.on_message(message.reason, self._clock())
 
     def _log_failure(self, entry: Entry | None) -> None:
         if entry is not None and entry.failure:
@@ -413,9 +481,17 @@ class UploadSupervisor:
     # -- messages to workers
 
     def _dispatch(self) -> None:
+        began = self._clock()
+        if began < self._dispatch_at:
+            return
         batches: list[list[ToChunker]] = [[] for _ in self._fleet.lanes]
         for number, task in self._ledger.dispatch():
             batches[number].append(task)
+        if self._ledger.replaces_recorded:
+            self._ledger.replaces_recorded = False
+            self._table.write()
+            ended = self._clock()
+            self._dispatch_at = ended + min(_DISPATCH_COST_FACTOR * (ended - began), _MAX_DISPATCH_PAUSE_S)
         for lane, batch in zip(self._fleet.lanes, batches):
             if batch:
                 lane.chunker.channel.post(batch)
@@ -446,15 +522,22 @@ class UploadSupervisor:
             self._watch_worker(self._fleet.replace_watcher(self._session.moved_in, self._clock_steps.set_back_ns))
             return
         lane = self._fleet.lane_of(worker)
-        producer_died = worker is lane.producer
-        if producer_died:
+        if worker is lane.producer:
             self._loop.unwatch(lane.chunker)
             self._check_logs()  # the new producer numbers its shards by what is there
-            self._fleet.replace_lane(lane)
-            self._watch_worker(lane.producer)
-            self._outage = ""  # the new producer finds out for itself
-        else:
-            lane.replace_chunker()
+            self._restart_lane(lane)
+            return
+        lane.replace_chunker()
         self._watch_worker(lane.chunker)
-        files = self._ledger.on_lane_death(lane.number, producer_died)
+        files = self._ledger.on_lane_death(lane.number, producer=False)
+        self._log.debug(f"{files} files are read again")
+
+    def _restart_lane(self, lane: Lane) -> None:
+        """Start both workers of `lane` anew, with all that it had."""
+        self._fleet.replace_lane(lane)
+        self._slow_lanes.on_restart()
+        self._outage = ""  # the new producer finds out for itself
+        for worker in lane.workers:
+            self._watch_worker(worker)
+        files = self._ledger.on_lane_death(lane.number, producer=True)
         self._log.debug(f"{files} files are read again")

@@ -50,7 +50,7 @@ class EventSource:
         self._notices: list[tuple[int, str]] = []
         self._watches = FolderWatches()
         self._limit_error: WatchLimitError | None = None  # not all folders are watched
-        self._waiting: OrderedDict[bytes, None] = OrderedDict()  # paths that events have named
+        self._waiting: OrderedDict[bytes, bool] = OrderedDict()  # paths that events have named; whether closed
         self._scans: OrderedDict[bytes, bool] = OrderedDict()  # folders to be scanned, and their `take_all`
         self._scan: Iterator[tuple[ScannedFile, bool] | None] | None = None  # in progress
         self._must_rescan = False  # scan everything once there is nothing else to do
@@ -108,8 +108,7 @@ class EventSource:
         """
         while self.has_pending:
             while self._waiting:
-                path, _ = self._waiting.popitem(last=False)
-                yield self._inspector.on_event(path)
+                yield self._inspector.on_event(*self._waiting.popitem(last=False))
             if self._inspector.pop_overflow():
                 self._rescan("too many files are being written at once")
             if self._inspector.is_full:
@@ -165,7 +164,7 @@ class EventSource:
         if len(self._waiting) >= _MAX_WAITING:
             self._rescan("files arrive faster than they can be sent")
             return
-        self._waiting[path] = None
+        self._waiting[path] = bool(mask & flags.CLOSE_WRITE)
         self._waiting.move_to_end(path)
 
     def _on_folder_event(self, path: bytes, mask: int) -> None:

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
+from dfud.core.version import folders_above, path_key
 from dfud.files.scan import ScannedFile
 from dfud.messages import FilesScanned, FilesUnrecorded, FromWatcher
 
@@ -40,9 +41,12 @@ class Inquiry:
             return
         self._number += 1
         self._asked[self._number] = self._unasked
-        identities = b"".join([file.version.identity() for file in self._unasked])
+        versions = [file.version for file in self._unasked]
         self._unasked = []
-        self._send([FilesScanned(self._number, identities)])
+        identities = b"".join([version.identity() for version in versions])
+        innermost = {version.path.rpartition(b"/")[0]: version.path for version in versions}
+        folders = {folder for path in innermost.values() for folder in folders_above(path)}
+        self._send([FilesScanned(self._number, identities, b"".join(map(path_key, folders)))])
 
     def on_answer(self, message: FilesUnrecorded) -> None:
         """Take the answer to a question."""

@@ -53,11 +53,13 @@ class Inspector:
         """Forget a file that was moved away."""
         self._readiness.on_gone(path)
 
-    def on_event(self, path: bytes) -> FileFound | None:
-        """Return a file that was closed, moved in or linked in, if it is ready."""
+    def on_event(self, path: bytes, is_closed: bool = True) -> FileFound | None:
+        """Return a file that was closed, or moved in and may be open still, if it is ready."""
         if not self._readiness.on_event(path, self._clock()):
             return None
-        return self._judge(path, self._tree.find_file(path), compare=True, is_closed=True)
+        return self._judge(
+            path, self._tree.find_file(path), compare=True, is_closed=is_closed, is_moved=not is_closed
+        )
 
     def on_scanned(self, file: ScannedFile, compare: bool) -> FileFound | None:
         """Return a file that a scan has found, if it is ready; `compare` if its content may be new."""
@@ -122,16 +124,17 @@ class Inspector:
         compare: bool = False,
         scanned: bool = False,
         is_closed: bool = False,
+        is_moved: bool = False,
     ) -> FileFound | None:
-        look = None
+        look, keeps_ctime = None, True
         if file is not None:
-            asked = self._ask(path, file, is_closed)
+            asked = self._ask(path, file, is_closed, is_moved)
             if asked is not None:
                 writers, version, ctime_ns, inode, device = asked
                 is_local, keeps_ctime = self._traits(path, device)
                 # Most files are ready at the first look, which has to be cheap.
                 if writers is Writers.NONE and is_local and self._readiness.take_at_once(path, self._clock):
-                    return FileFound(version, compare, ctime_ns, inode)
+                    return FileFound(version, compare, ctime_ns, inode, keeps_ctime)
                 if writers is Writers.NONE and not is_local:
                     writers = Writers.UNKNOWN
                 at_rest_s = max(0.0, (self._wall_ns() - ctime_ns) / 1e9) if is_local and keeps_ctime else 0.0
@@ -139,14 +142,14 @@ class Inspector:
         is_ready, compare = self._readiness.judge(path, look, self._clock(), compare, scanned)
         if not is_ready or look is None:
             return None
-        return FileFound(look.version, compare, look.ctime_ns, look.inode)
+        return FileFound(look.version, compare, look.ctime_ns, look.inode, keeps_ctime)
 
     def _ask(
-        self, path: bytes, file: ScannedFile, is_closed: bool
+        self, path: bytes, file: ScannedFile, is_closed: bool, is_moved: bool
     ) -> tuple[Writers, FileVersion, int, int, int] | None:
         """Ask who writes to a file; return that, its version, ctime, inode and device, or None if it is gone."""
         version, ctime_ns, inode, device = file
-        if not (is_closed or self._may_break_leases) and self._write_leases.has(device, inode):
+        if not (is_closed or self._may_break_leases) and self._write_leases.has(device, inode, is_moved):
             return Writers.SOME, version, ctime_ns, inode, device
         try:
             descriptor, status = open_regular_file(path, self._tree.dir_fd, self._tree.links)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 _LOCKS = "/proc/locks"  # proc(5)
 _WRITE_LEASE = re.compile(r"^\d+: +LEASE +\S+ +WRITE +-?\d+ +([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
-# The list may be this old. A file is not looked at before it has been there for longer.
-_MAX_AGE_S = 0.5
+# The list may be this old. A file is not looked at before it has been there for longer, unless it is moved.
+_MAX_AGE_S, _MAX_AGE_MOVED_S = 0.5, 0.01
 
 
 class WriteLeases:
@@ -27,10 +27,13 @@ class WriteLeases:
         self._files: frozenset[tuple[int, int]] = frozenset()
         self._read_at = float("-inf")
 
-    def has(self, device: int, inode: int) -> bool:
-        """Return whether another program has a write lease on a file; False where the kernel has no list."""
+    def has(self, device: int, inode: int, is_moved: bool = False) -> bool:
+        """Return whether another program has a write lease on a file; False where the kernel has no list.
+
+        A file that `is_moved` may have been there for a moment only.
+        """
         now = self._clock()
-        if now - self._read_at > _MAX_AGE_S:
+        if now - self._read_at > (_MAX_AGE_MOVED_S if is_moved else _MAX_AGE_S):
             self._read_at = now
             self._files = frozenset(parse_write_leases(self._read()))
         return (device, inode) in self._files

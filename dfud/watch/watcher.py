@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dfud.core.names import UploadFilter
+from dfud.core.names import UNDECIDED, UploadFilter
 from dfud.core.text import printable
 from dfud.files.lease_break import lease_break_s
 from dfud.files.links import LinkPolicy
@@ -31,6 +31,7 @@ from dfud.messages import (
     ToWatcher,
     WatchStarted,
 )
+from dfud.processes.bounded_pattern import BoundedPattern
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.worker import init_worker
@@ -96,7 +97,8 @@ class Watcher:
         self._supervisor = to_supervisor
         self._options = options
         self._clock = clock
-        path_filter = UploadFilter(options.upload_regex, _logs_below(options))
+        path_filter = UploadFilter(options.upload_regex, _logs_below(options), BoundedPattern)
+        self._pop_undecided = path_filter.pop_undecided
         self._tree = WatchedTree(
             options.directory,
             path_filter,
@@ -214,6 +216,9 @@ class Watcher:
             if self._sweeps:
                 self._start_sweep()
         self._send_notices()
+        self._supervisor.send(
+            [FileLeft(path, f"cannot be matched: --upload_regex {UNDECIDED}") for path in self._pop_undecided()]
+        )
         self._check_directory(mounts_changed)
         self._answer_sweeps()
         return True

@@ -1,0 +1,67 @@
+"""An upload while no broker answers: it watches, holds the lock, and leaves everything else in LOGS as it is."""
+
+from __future__ import annotations
+
+import logging
+
+from dfud.errors import UsageError
+from dfud.kafka.topic import UploadTopic
+from dfud.logs.layout import LogsFolder
+from dfud.logs.lock import DirectoryLock
+from dfud.logs.logfile import LineHandler
+from dfud.logs.untouched import UntouchedLogs
+from dfud.processes.broker_wait import BrokerWait, Patience
+from dfud.processes.child import ChildCall
+from dfud.processes.event_loop import RunContext
+from dfud.processes.workers import WorkerPool
+from dfud.uploading.beginning import EarlyRun, begin
+from dfud.uploading.early_watch import EarlyWatch
+from dfud.uploading.lanes import start_watcher
+from dfud.uploading.options import UploadOptions
+
+
+class AbsentBroker:
+    """Responsible for the time in which an upload waits for an answer to `call`."""
+
+    def __init__(
+        self, call: ChildCall[UploadTopic], reason: str, untouched: UntouchedLogs, message_timeout_s: float
+    ) -> None:
+        """Wait for the given `reason`; `untouched` is LOGS as it was before."""
+        self._call = call
+        self._reason = reason
+        self._untouched = untouched
+        self._message_timeout_s = message_timeout_s
+
+    def wait(self, options: UploadOptions, folder: LogsFolder, lock: DirectoryLock, user: RunContext) -> EarlyRun:
+        """Return the run that has begun meanwhile, once the call has its answer.
+
+        Raises StoppedError if the user ends it, DfudError if --once has waited long enough, and UsageError if the
+        topic is refused: then LOGS is again as it was.
+        """
+        log = logging.Logger("dfud")  # the log file is not opened before the topic is accepted
+        console = LineHandler(user.output.write_line)
+        console.setLevel(options.logger_stream_level)
+        log.addHandler(console)
+        patience = Patience(self._message_timeout_s, "message.timeout.ms") if options.once else Patience()
+        pool = WorkerPool(lock)
+        wait = BrokerWait(self._call, user, patience, log.warning)
+        try:
+            beginning = begin(options, folder, lock, log)
+            if options.once:  # its one scan finds all that is there by then
+                wait.run(self._reason)
+                return EarlyRun(beginning, pool, None, [])
+            session = beginning.session
+            early = EarlyWatch(
+                wait.loop,
+                session,
+                lambda: start_watcher(pool, beginning.watch._replace(moved_in=session.moved_in)),
+            )
+            wait.run(self._reason)
+            return EarlyRun(beginning, pool, early.hand_over(), early.messages)
+        except UsageError:
+            pool.kill_all()
+            self._untouched.restore(lock)
+            raise
+        except BaseException:
+            pool.kill_all()
+            raise
