@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
-from dfud.core.decode import read_chunk
+from dfud.core.decode import NOT_UTF_8, get_headers, read_chunk
+from dfud.core.sent import NO_TIMESTAMP, Sent
+from dfud.core.text import printable
+from dfud.downloading.attempts import Attempts
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk
+from dfud.downloading.incomplete_table import describe_incomplete
+from dfud.downloading.kafka_message import KafkaMessage
 from dfud.downloading.part import Part
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.placement import Placement
-from dfud.downloading.refusals import Refusals
+from dfud.downloading.refusals import LimitedReport, Refusals
 from dfud.files.confined import ConfinedTree
 from dfud.messages import Released
 
 _MAX_EXPECTING_PARTS = 1_000  # whose next chunk is known
-
-
-class KafkaMessage(Protocol):
-    """What is used of a message of confluent_kafka."""
-
-    def key(self) -> Any:
-        """Return the key, or None."""
-
-    def value(self) -> Any:
-        """Return the value, or None."""
-
-    def headers(self) -> Any:
-        """Return the headers as a list of pairs, or None."""
-
-    def partition(self) -> Any:
-        """Return the number of the partition."""
-
-    def offset(self) -> Any:
-        """Return the offset in the partition."""
 
 
 class Assembler:
@@ -53,17 +39,21 @@ class Assembler:
         is_shared: bool,
         accepts: Callable[[bytes], bool],
         report: Callable[[int, str], None],
+        claims: Callable[[Chunk, KafkaMessage], bool] | None = None,
     ) -> None:
         """Write below `tree` as the fetcher with number `fetcher`; `is_shared` says that there are others.
 
         Files whose paths `accepts` returns False for are left out. `report(level, text)` notifies the user.
         """
         self.counts = DownloadCounts()
-        self.store = PartStore(tree, folder, fetcher, disk, self._on_unwritable, report)
-        self._tree = tree
+        self.topic_id = ""  # of Kafka; set by whoever reads the topic, and again if that is made anew
+        self.store = PartStore(tree, folder, fetcher, disk, self._on_unwritable, self._on_dropped, report)
+        self._attempts = Attempts(tree, self.store)
         self._accepts = accepts
+        self._claims = claims
         self._files = self.store.files
         self._refusals = Refusals(self.counts, report)
+        self._report_dropped = LimitedReport(report, "incomplete files that are given up")
         self._placement = Placement(tree, folder, self.store, disk, is_shared, self.counts, report)
         self._expecting: dict[bytes, Part] = {}  # by key of their messages
 
@@ -74,8 +64,8 @@ class Assembler:
 
     def place_earlier(self) -> None:
         """Put in place what earlier runs have left complete."""
-        for part in self.store.load_earlier():
-            self._placement.finish(part)
+        for part in self.store.load_earlier(keeps_incomplete=self._claims is None):
+            self._placement.finish(part, is_earlier=True)
 
     def merge(self, identity: bytes, donors: Iterable[Released]) -> None:
         """Merge what other fetchers have of a version, and put it in place if that makes it complete."""
@@ -89,21 +79,43 @@ class Assembler:
         """Take messages in the order of their partitions; when this returns, their bytes are written."""
         n_messages = n_bytes = 0
         write, expecting = self._files.write, self._expecting
+        fed: Part | None = None  # the part that got the last expected chunk
+        last: KafkaMessage | None = None  # which had that chunk
         for message in messages:
             n_messages += 1
-            key, value, headers = message.key(), message.value(), message.headers()
+            key, value = message.key(), message.value()
+            try:
+                headers = get_headers(message)
+            except NOT_UTF_8:
+                headers = None
             part = expecting.get(key)
             if part is not None:
                 offset = part.expected.accept(value, headers)
                 if offset is not None:
+                    if part is not fed:
+                        self._feed(fed, last)
+                        fed = part
+                    last = message
                     write(part, offset, value)
                     part.assembly.add(offset, value)
                     n_bytes += len(value)
                     continue
+            self._feed(fed, last)
+            fed = None
             n_bytes += self._take(key, value, headers, message)
+        self._feed(fed, last)
         self._files.flush()
         self.counts.messages += n_messages
         self.counts.bytes += n_bytes
+
+    def _feed(self, part: Part | None, message: KafkaMessage | None) -> None:
+        """Note when the message was sent that a part has got last."""
+        if part is not None and message is not None:
+            part.feed(self._sent(message))
+
+    def _sent(self, message: KafkaMessage) -> Sent:
+        kind, timestamp_ms = message.timestamp()
+        return Sent(self.topic_id, message.partition(), message.offset(), timestamp_ms if kind else NO_TIMESTAMP)
 
     def _take(self, key: bytes | None, value: bytes | None, headers: Any, message: KafkaMessage) -> int:
         """Take any message; return the number of bytes of its chunk."""
@@ -115,17 +127,19 @@ class Assembler:
         except BadMessageError as error:
             self._refusals.refuse(key, f"{error} (partition {message.partition()}, offset {message.offset()})")
             return 0
+        if self._claims is not None and not self._claims(chunk, message):
+            return 0
         if not self._accepts(chunk.path):
             self.counts.left_out += 1
         elif chunk.n_chunks == 1:
-            self._take_file(chunk)
+            self._take_file(chunk, self._sent(message))
         else:
-            self._take_chunk(chunk, key or b"")
+            self._take_chunk(chunk, key or b"", self._sent(message))
         return len(chunk.data)
 
     # -- files of one chunk
 
-    def _take_file(self, chunk: Chunk) -> None:
+    def _take_file(self, chunk: Chunk, sent: Sent) -> None:
         """Take the only chunk of a file."""
         if not chunk.digest:
             self._refusals.refuse(chunk.path, "its only chunk lacks the digest of the file")
@@ -136,52 +150,41 @@ class Assembler:
             self._refusals.refuse(chunk.path, "its bytes do not match the digest of the file")
             return
         identity = chunk.identity()
-        part = self.store.find(identity)
-        if part is not None:  # it was sent in several chunks, too, or could not be put in place
-            self.store.remove(part)
-        status = self._tree.stat_file(chunk.path)
-        if status is not None and chunk.mtime_ns is not None:
-            if status.st_mtime_ns > chunk.mtime_ns:
-                self.counts.superseded += 1
-                return
-            if (status.st_mtime_ns, status.st_size) == (chunk.mtime_ns, len(chunk.data)) and self._is_there(chunk):
-                self.counts.duplicates += 1
-                return
-        part = self.store.begin(identity, chunk)
+        other = self.store.find(identity)
+        if other is not None and (other.sent is None or sent.is_after(other.sent)):
+            self.store.remove(other)  # it was sent in several chunks, too, or could not be put in place
+        is_there = self._placement.is_there(chunk, sent)
+        if is_there is None:
+            self.counts.superseded += 1
+            return
+        if is_there:
+            self.counts.duplicates += 1
+            return
+        part = self.store.begin_file(identity, chunk)
+        part.feed(sent)
         part.learn(chunk)
         if chunk.data:
             self._files.write_file(part, chunk.data)
             part.assembly.add(0, chunk.data)
         self._placement.place(part)
 
-    def _is_there(self, chunk: Chunk) -> bool:
-        """Return whether the file in place has the bytes of `chunk`, and no others."""
-        try:
-            descriptor = self._tree.open(chunk.path)
-        except OSError:
-            return False
-        try:
-            return os.pread(descriptor, len(chunk.data) + 1, 0) == chunk.data
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
-
     # -- files of several chunks
 
-    def _take_chunk(self, chunk: Chunk, key: bytes) -> None:
+    def _take_chunk(self, chunk: Chunk, key: bytes, sent: Sent) -> None:
         """Take one chunk of several."""
         identity = chunk.identity()
         if self._refusals.is_refused(identity):
             self.counts.refused += 1
             return
-        part = self.store.find(identity) or self._begin(identity, chunk)
+        part = self._attempts.part_of(identity, chunk, sent)
         if part is None:
             self.counts.superseded += 1
             return
         if not part.is_in_place:
             self._files.open(part)  # now, because a part whose file was removed starts over
+        part.feed(sent)
         part.learn(chunk)
+        self._placement.allow_rechecks(len(chunk.data))
         offset, length = chunk.offset, len(chunk.data)
         if part.is_in_place or part.assembly.has(offset, length):
             if self._files.read(part, length, offset) == chunk.data:
@@ -202,16 +205,6 @@ class Assembler:
             if not part.failure or (part.is_overwritten and is_last):
                 self._placement.finish(part)
 
-    def _begin(self, identity: bytes, chunk: Chunk) -> Part | None:
-        """Return a new part, or None if a newer version is in place."""
-        status = self._tree.stat_file(chunk.path)
-        if status is not None and chunk.mtime_ns is not None:
-            if status.st_mtime_ns > chunk.mtime_ns:
-                return None
-            if status.st_mtime_ns == chunk.mtime_ns and chunk.size in (None, status.st_size):
-                return self.store.begin_in_place(identity, chunk, status.st_size)
-        return self.store.begin(identity, chunk)
-
     def _add(self, part: Part, chunk: Chunk) -> None:
         self._files.write(part, chunk.offset, chunk.data)
         part.assembly.add(chunk.offset, chunk.data)
@@ -227,6 +220,11 @@ class Assembler:
         if len(self._expecting) >= _MAX_EXPECTING_PARTS:
             self._expecting.clear()
         self._expecting[key] = part
+
+    def _on_dropped(self, part: Part, reason: str) -> None:
+        self.counts.dropped += 1
+        text = f"{printable(part.path)} {describe_incomplete(part.metadata())}; it is given up: {reason}"
+        self._report_dropped(logging.ERROR, text)
 
     def _on_unwritable(self, part: Part, error: OSError) -> None:
         reason = f"its chunks cannot be written: {error.strerror or error}"

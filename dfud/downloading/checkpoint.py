@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from dfud.downloading.disk import DiskReporter
+from dfud.downloading.offsets import Position
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.unsaved import Snapshot
@@ -19,11 +20,11 @@ class Checkpoint:
     """A snapshot that a thread of its own puts on disk while more messages are taken."""
 
     def __init__(
-        self, snapshot: Snapshot, positions: dict[int, int], folder: PartsFolder, sync: Callable[[], None]
+        self, snapshot: Snapshot, positions: dict[int, Position], folder: PartsFolder, sync: Callable[[], None]
     ) -> None:
         """Start to put `snapshot` on disk."""
         self.snapshot = snapshot
-        self.positions = positions  # by partition, the offset of the first message that is not in the snapshot
+        self.positions = positions  # by partition, of the first message that is not in the snapshot
         self.error: OSError | None = None
         self.seconds = 0.0  # that it took
         self._folder = folder
@@ -65,39 +66,49 @@ class Checkpoints:
         store: PartStore,
         folder: PartsFolder,
         sync: Callable[[], None],
-        commit: Callable[[dict[int, int]], None],
+        commit: Callable[[dict[int, Position]], None],
         disk_reporter: DiskReporter,
     ) -> None:
-        """`sync` puts all that was written on disk; `commit` is given offsets by partition."""
+        """`sync` puts all that was written on disk; `commit` is given positions by partition."""
         self._store = store
         self._folder = folder
         self._sync = sync
         self._commit = commit
         self._disk_reporter = disk_reporter
         self._running: Checkpoint | None = None
-        self._committed: dict[int, int] = {}
+        self._committed: dict[int, Position] = {}
         self._next = time.monotonic() + _MIN_INTERVAL_S
         self._is_failing = False
 
-    def run_due(self, positions: dict[int, int]) -> None:
+    def on_commit_failed(self) -> None:
+        """Commit everything again with the next checkpoint."""
+        self._committed.clear()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `run_due` may have something to do."""
+        return self._running is not None or time.monotonic() >= self._next
+
+    def run_due(self, positions: dict[int, Position], at_once: bool = False) -> None:
         """Start or end a checkpoint if it is time, without waiting.
 
-        `positions` are the offsets by partition after the messages taken so far.
+        `positions` are those by partition after the messages taken so far. If it is needed `at_once`, it begins
+        before its time.
         """
         if self._running is not None:
             if self._running.is_over:
                 self.end()
-        elif time.monotonic() >= self._next and positions != self._committed:
+        elif (at_once or time.monotonic() >= self._next) and positions != self._committed:
             self.start(positions)
 
-    def finish(self, positions: dict[int, int]) -> bool:
+    def finish(self, positions: dict[int, Position]) -> bool:
         """Put everything on disk and commit; return whether that succeeded."""
         if self._running is not None:
             self.end()
         self.start(positions)
         return self.end()
 
-    def start(self, positions: dict[int, int]) -> None:
+    def start(self, positions: dict[int, Position]) -> None:
         """Start a checkpoint; there must not be one already."""
         self._running = Checkpoint(self._store.snapshot(), dict(positions), self._folder, self._sync)
 
@@ -121,8 +132,8 @@ class Checkpoints:
             self._disk_reporter.on_success()
         self._store.on_saved(checkpoint.snapshot)
         positions = checkpoint.positions.items()
-        changed = {number: offset for number, offset in positions if self._committed.get(number) != offset}
+        changed = {number: each for number, each in positions if self._committed.get(number) != each}
         if changed:
-            self._commit(changed)
             self._committed.update(changed)
+            self._commit(changed)
         return True

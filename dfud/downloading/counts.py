@@ -22,6 +22,8 @@ class DownloadCounts:
     refused: int = 0  # messages that cannot be true, or cannot be written
     wrong: int = 0  # complete files whose digest does not match
     unplaced: int = 0  # complete files that could not be put in place
+    dropped: int = 0  # incomplete files that were given up, because there were too many
+    undecided: int = 0  # files of which it takes too long to find out whether they match --download_regex
 
     def add(self, more: Iterable[int]) -> None:
         """Add counts in the order of the fields."""
@@ -58,4 +60,8 @@ class DownloadCounts:
             parts.append(f"{counted(self.wrong, 'file')} with a wrong digest")
         if self.unplaced:
             parts.append(f"{counted(self.unplaced, 'file')} that could not be put in place")
+        if self.dropped:
+            parts.append(f"{counted(self.dropped, 'incomplete file')} given up")
+        if self.undecided:
+            parts.append(f"{counted(self.undecided, 'file')} on whose name --download_regex backtracks")
         return ", ".join(parts)

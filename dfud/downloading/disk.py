@@ -26,6 +26,7 @@ class Disk:
     def __init__(self, wait: Callable[[OSError], None]) -> None:
         """`wait(error)` returns when it is time to retry, or raises to give up."""
         self._wait = wait
+        self.before_wait: Callable[[OSError], bool] = lambda error: False  # returns whether that has helped
 
     def retry(self, call: Callable[[], T]) -> T:
         """Call until that succeeds; OSError for what waiting does not cure."""
@@ -35,7 +36,8 @@ class Disk:
             except OSError as error:
                 if error.errno not in _TRANSIENT:
                     raise
-                self._wait(error)
+                if not self.before_wait(error):
+                    self._wait(error)
 
     def write(self, descriptor: int, chunks: Sequence[bytes], offset: int) -> None:
         """Write all of `chunks`, one after another; OSError for what waiting does not cure.

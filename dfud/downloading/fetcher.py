@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from dfud.core.names import LOGS, path_filter
+from dfud.core.names import LOGS, UNDECIDED, DownloadFilter
+from dfud.core.text import printable
 from dfud.downloading.assembler import Assembler
-from dfud.downloading.assignment import Assignment
+from dfud.downloading.broker_state import BrokerState
 from dfud.downloading.checkpoint import Checkpoints
 from dfud.downloading.disk import Disk, DiskReporter
-from dfud.downloading.offsets import OffsetCommitter
+from dfud.downloading.group_member import GroupMember
+from dfud.downloading.offsets import OffsetCommitter, Position
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor_link import AbandonedError, SupervisorLink
+from dfud.downloading.topic_reading import CONSUMER_PROPERTIES, TopicReading
 from dfud.files.confined import ConfinedTree
 from dfud.files.sync import FileSystemSync
 from dfud.kafka.logger import silent_logger
-from dfud.kafka.partition_reader import PartitionReader
-from dfud.messages import BrokerOutage, CaughtUp, CommitFailed, Fetched, FromFetcher, Merge, Release, ToFetcher
+from dfud.kafka.topic_watch import TopicWatch, Watch
+from dfud.messages import CaughtUp, CommitFailed, Fetched, FromFetcher, Merge, Release, ToFetcher
+from dfud.processes.bounded_pattern import BoundedPattern
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
 
 ConsumerFactory = Callable[[dict[str, Any]], Consumer]
+WatchFactory = Callable[[dict[str, Any], str], Watch]
 
-_IDLE_TIMEOUT_S = 0.25  # for the next message
-_DONE_TIMEOUT_S = 0.01  # when no more messages are wanted, but the supervisor's orders are
 _REPORT_INTERVAL_S = 0.5
-_PARTITION_CHECK_INTERVAL_S = 60.0  # for partitions that were added to the topic
-_ASSIGN_INTERVAL_S = 1.0  # between attempts while the broker does not answer
 _COMMIT_TIMEOUT_S = 10.0  # at the end
 _DISK_RETRY_INTERVAL_S = 1.0
 
@@ -47,7 +49,7 @@ def run(
     """Run the fetcher with this number until it is asked to stop."""
     init_worker(name, supervisor_pid)
     tune_malloc()
-    fetcher = Fetcher(to_supervisor, number, settings, Consumer)
+    fetcher = Fetcher(to_supervisor, number, settings, Consumer, TopicWatch)
     try:
         fetcher.run()
     except PeerGoneError:
@@ -64,10 +66,11 @@ class Fetcher:
         number: int,
         settings: FetchSettings,
         consumer_factory: ConsumerFactory,
+        watch_factory: WatchFactory,
     ) -> None:
         """Prepare fetcher `number` out of `settings.n_fetchers`; nothing is read before `run`."""
-        self._settings = settings
         self._is_shared = settings.n_fetchers > 1
+        self._is_merging = self._is_shared and not settings.is_shared_group  # what several fetchers have of a file
         self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge)
         self._tree = ConfinedTree(settings.directory)
         logs = self._tree.open_folder(LOGS, logs=True)
@@ -76,40 +79,54 @@ class Fetcher:
         report = self._supervisor.report
         self._disk_reporter = DiskReporter(settings.directory, report)
         self._has_waited = False  # for the disk, since the last messages were taken
+        self._filter = DownloadFilter(settings.download_regex, BoundedPattern)
+        self._member: GroupMember | None = None
+        if settings.is_shared_group:
+            alone = {**settings.properties, **CONSUMER_PROPERTIES}
+            self._member = GroupMember(
+                settings,
+                self._save,
+                lambda: consumer_factory({**alone, "logger": silent_logger()}),
+            )
         self._assembler = Assembler(
             self._tree,
             self._folder,
             number,
             Disk(self._wait_for_disk),
             self._is_shared,
-            path_filter(settings.download_regex),
+            self._filter.accepts,
             report,
+            self._member.claims if self._member else None,
         )
-        self._consumer = consumer_factory(
+        if self._member is not None:
+            self._member.take_part(self._assembler)
+        group = str(settings.properties.get("group.id"))
+        self._broker = BrokerState(group, self._supervisor.add)
+        consumer = consumer_factory(
             {
                 **settings.properties,
-                "enable.partition.eof": settings.ends is not None,
-                "error_cb": self._on_error,
+                **CONSUMER_PROPERTIES,
+                "error_cb": self._broker.on_error,
                 "on_commit": self._on_commit,
                 "logger": silent_logger(),
             }
         )
-        self._reader = PartitionReader(self._consumer, settings.topic, settings.ends)
-        self._assignment = Assignment(self._consumer, self._reader, number, settings)
+        watch = watch_factory(settings.properties, settings.topic)
+        self._reading = TopicReading(
+            consumer, watch, number, settings, self._broker, self._supervisor.add, self._member
+        )
         self._offsets = OffsetCommitter(
-            self._consumer, settings.topic, lambda reason: self._supervisor.add(CommitFailed(reason))
+            consumer, settings.topic, group, self._on_commit_changed, settings.is_shared_group
         )
         self._checkpoints = Checkpoints(
             self._assembler.store,
             self._folder,
             FileSystemSync(self._folder.dir_fd),
-            self._offsets.commit,
+            self._commit,
             self._disk_reporter,
         )
-        self._positions: dict[int, int] = {}  # by partition, the offset of the next message
-        self._outage = ""  # why the broker cannot be reached
         self._is_caught_up = False
-        self._next_report = self._next_assignment = 0.0
+        self._next_report = 0.0
 
     def run(self) -> None:
         """Read until asked to stop; then put everything on disk and commit it, as far as possible."""
@@ -118,12 +135,13 @@ class Fetcher:
             self._assembler.place_earlier()
             while not self._supervisor.is_stopping:
                 self.run_once()
-            if self._checkpoints.finish(self._positions):
+            if self._checkpoints.finish(self._committable()):
                 failure = ""
-            self._assignment.stop()
+            self._reading.stop()
             self._offsets.wait(_COMMIT_TIMEOUT_S)
         except AbandonedError:
             pass
+        self._report_undecided()
         failure = self._offsets.failure or failure
         self._supervisor.add(Fetched(self._assembler.counts.take()))
         if failure:
@@ -138,57 +156,63 @@ class Fetcher:
 
     def run_once(self) -> None:
         """Take one batch of messages, and do what is due."""
-        now = time.monotonic()
-        if now >= self._next_assignment:
-            self._assign(now)
-        messages, next_offsets, errors = self._reader.read(_DONE_TIMEOUT_S if self._is_done else _IDLE_TIMEOUT_S)
-        for error in errors:
-            self._set_outage(error.str())
+        messages, positions = self._reading.read()
+        self._assembler.topic_id = self._reading.topic_id
         if messages:
-            self._take(messages, next_offsets)
-        self._checkpoints.run_due(self._positions)
-        self._report(now)
+            self._take(messages)
+        self._reading.positions.update(positions)
+        # The other members of a group wait until they see that everything was read.
+        at_once = self._member is not None and self._reading.has_read_own
+        if at_once or self._checkpoints.is_due:
+            self._checkpoints.run_due(self._committable(), at_once)
+        if self._member is not None:
+            self._member.run_once()
+        self._report(time.monotonic())
         self._supervisor.send()
         self._supervisor.handle()
 
-    @property
-    def _is_done(self) -> bool:
-        """Whether everything up to the end offsets has been read, and no more is wanted."""
-        return self._assignment.is_complete and self._reader.is_done
-
-    def _assign(self, now: float) -> None:
-        try:
-            self._assignment.update()
-            self._next_assignment = now + _PARTITION_CHECK_INTERVAL_S
-        except KafkaException as error:
-            self._set_outage(error.args[0].str())
-            self._next_assignment = now + _ASSIGN_INTERVAL_S
-
-    def _take(self, messages: Sequence[Any], next_offsets: dict[int, int]) -> None:
-        self._set_outage("")
+    def _take(self, messages: Sequence[Any]) -> None:
         self._tree.close_folders()
         self._assembler.take(messages)
         if self._has_waited:
             self._has_waited = False
             self._disk_reporter.on_success()
-        self._positions.update(next_offsets)
-        if self._is_shared:
+        if self._is_merging:
             self._supervisor.add(*self._assembler.store.reports.take_often())
+
+    def _committable(self) -> dict[int, Position]:
+        """Return by partition the positions before which nothing will have to be read again."""
+        return self._reading.positions if self._member is None else self._member.committable()
+
+    def _save(self) -> None:
+        """Put all that was taken on disk, and commit it; a callback of the consumer may call this."""
+        committable = self._committable()
+        if self._checkpoints.finish(committable):
+            self._offsets.commit_now(committable)
 
     # -- the supervisor
 
     def _report(self, now: float) -> None:
-        is_caught_up = self._is_done and not self._is_caught_up
+        self._report_undecided()
+        is_done = self._reading.is_done and (self._member is None or self._member.is_done)
+        is_caught_up = is_done and not self._is_caught_up
         if is_caught_up or now >= self._next_report:
             self._next_report = now + _REPORT_INTERVAL_S
-            if self._is_shared:
+            if self._is_merging:
                 self._supervisor.add(*self._assembler.store.reports.take_all())
             counts = self._assembler.counts.take()
             if any(counts):
                 self._supervisor.add(Fetched(counts))
         if is_caught_up:
             self._is_caught_up = True
+            if self._member is not None:
+                self._supervisor.add(*self._member.unfinished_elsewhere())
             self._supervisor.add(CaughtUp())
+
+    def _report_undecided(self) -> None:
+        for path in self._filter.pop_undecided():
+            self._assembler.counts.undecided += 1
+            self._supervisor.report(logging.WARNING, f"{printable(path)} left: --download_regex {UNDECIDED}")
 
     def _on_release(self, order: Release) -> None:
         self._supervisor.add(self._assembler.store.release(order.part))
@@ -208,15 +232,17 @@ class Fetcher:
 
     # -- the broker
 
+    def _commit(self, positions: dict[int, Position]) -> None:
+        self._offsets.commit(positions)
+        self._retry_failed_commit()
+
+    def _retry_failed_commit(self) -> None:
+        if self._offsets.failure or self._offsets.was_rebalancing:
+            self._checkpoints.on_commit_failed()
+
+    def _on_commit_changed(self, failure: str) -> None:
+        self._supervisor.add(CommitFailed(failure))
+
     def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         self._offsets.on_commit(error, offsets)
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN or error.fatal():
-            self._set_outage(error.str())
-
-    def _set_outage(self, reason: str) -> None:
-        """Report when the broker becomes unreachable, and when it is reachable again."""
-        if bool(reason) != bool(self._outage):
-            self._supervisor.add(BrokerOutage(reason))
-        self._outage = reason
+        self._retry_failed_commit()

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from dfud.core.assembly import missing_chunks
 from dfud.core.tables import format_rows
+from dfud.downloading.obsolete import ObsoleteParts
 from dfud.downloading.part_metadata import PartMetadata, PartName
 from dfud.downloading.parts_folder import PART_SUFFIX, PartsFolder
+from dfud.files.confined import ConfinedTree
 from dfud.files.open_folder import OpenFolder
 
 _COLUMNS = ("rel_filepath", "size", "mtime_ns", "bytes_there", "chunks_missing", "why", "part")
@@ -27,37 +29,64 @@ class IncompletePart(NamedTuple):
     failure: str  # why a complete one is not in place; "" for one that only lacks chunks
     part: str  # name of its file
     is_complete: bool
-
-    def describe(self) -> str:
-        """Return what is missing, or why a complete one is not in place; the path goes before it."""
-        if self.failure:
-            return f"is complete, but {self.failure}"
-        size = "?" if self.size is None else self.size
-        missing = f"; missing chunks: {self.chunks_missing}" if self.chunks_missing else ""
-        return f"is incomplete: {self.n_bytes} of {size} bytes received{missing}"
+    description: str  # what is missing, or why a complete one is not in place; the path goes before it
 
 
-def list_incomplete(folder: PartsFolder) -> Iterator[IncompletePart]:
-    """Yield what the metadata in `folder` says."""
+def list_incomplete(folder: PartsFolder, tree: ConfinedTree, is_over: bool) -> Iterator[IncompletePart]:
+    """Yield what the metadata in `folder` says, but for parts that nobody needs.
+
+    Those are removed if the run is over, so that no fetcher uses them.
+    """
+    obsolete = ObsoleteParts(tree, folder)
     for name, metadata in folder.list_parts():
-        yield _row(name, metadata)
+        if not (obsolete.remove if is_over else obsolete.includes)(name, metadata):
+            yield _row(name, metadata)
+
+
+def describe_incomplete(metadata: PartMetadata) -> str:
+    """Return what a part lacks, or why a complete one is not in place; the path goes before it."""
+    where = _where(metadata)
+    if metadata.failure:
+        return f"is complete, but {metadata.failure}{where}"
+    size = "?" if metadata.size is None else metadata.size
+    missing = _missing_chunks(metadata)
+    chunks = f"; missing chunks: {missing}" if missing else ""
+    return f"is incomplete: {len(metadata.spans)} of {size} bytes received{chunks}{where}"
+
+
+def _where(metadata: PartMetadata) -> str:
+    """Return where on the topic a part was read, to follow a description; "" if that is not known."""
+    first, last = metadata.first, metadata.sent
+    if first is None or last is None:
+        return ""
+    if first.partition != last.partition:
+        ends = f"partition {first.partition}, offset {first.offset} to partition {last.partition}, offset"
+        return f" (received from {ends} {last.offset})"
+    if first.offset == last.offset:
+        return f" (received from partition {last.partition}, offset {last.offset})"
+    return f" (received from partition {last.partition}, offsets {first.offset} to {last.offset})"
+
+
+def _missing_chunks(metadata: PartMetadata) -> str:
+    if metadata.size is None or not metadata.chunk_size:
+        return ""
+    missing = str(missing_chunks(metadata.spans, metadata.size, metadata.chunk_size))
+    if len(missing) > _MAX_RANGES_CHARS:
+        missing = missing[:_MAX_RANGES_CHARS].rpartition(" ")[0] + " …"
+    return missing
 
 
 def _row(name: PartName, metadata: PartMetadata) -> IncompletePart:
-    missing = ""
-    if metadata.size is not None and metadata.chunk_size:
-        missing = str(missing_chunks(metadata.spans, metadata.size, metadata.chunk_size))
-        if len(missing) > _MAX_RANGES_CHARS:
-            missing = missing[:_MAX_RANGES_CHARS].rpartition(" ")[0] + " …"
     return IncompletePart(
         metadata.path,
         metadata.size,
         metadata.mtime_ns,
         len(metadata.spans),
-        missing,
+        _missing_chunks(metadata),
         metadata.failure,
         f"{name}{PART_SUFFIX}",
         metadata.is_complete,
+        describe_incomplete(metadata),
     )
 
 

@@ -8,6 +8,7 @@ from dfud.core.assembly import Assembly
 from dfud.core.chunk import Chunk
 from dfud.core.expected_chunk import ExpectedChunk
 from dfud.core.ranges import RangeSet
+from dfud.core.sent import Sent
 from dfud.downloading.part_metadata import PartMetadata, PartName
 
 
@@ -20,6 +21,7 @@ class Part:
         "chunk_size",
         "expected",
         "failure",
+        "first",
         "has_metadata",
         "identity",
         "is_in_place",
@@ -29,6 +31,8 @@ class Part:
         "mtime_ns",
         "name",
         "path",
+        "placed",
+        "sent",
     )
 
     def __init__(
@@ -43,9 +47,12 @@ class Part:
         self.assembly.digest = source.digest
         self.chunk_size = 0  # of all chunks but the last; 0 until known
         self.expected = ExpectedChunk()
+        self.first: Sent | None = None  # where the first of its messages was sent
+        self.sent: Sent | None = None  # where the last of them was sent
         self.failure = ""  # why it is complete but not in place
         self.is_in_place = False  # it has no file of its own: chunks are compared with the file that is in place
-        self.is_overwritten = False  # bytes were replaced by others since the digest was last checked
+        self.placed: Sent | None = None  # if it is in place: when that file was sent
+        self.is_overwritten = False  # its bytes or its digest were replaced since it was last checked
         self.is_unwritable = False  # a write failed for good; it is no longer in the store
         self.is_reported = False  # the supervisor knows of it
         self.has_metadata = False  # on disk
@@ -56,6 +63,7 @@ class Part:
         part = cls(name, metadata, metadata.spans)
         part.chunk_size = metadata.chunk_size
         part.failure = metadata.failure
+        part.first, part.sent = metadata.first, metadata.sent
         part.has_metadata = True
         return part
 
@@ -71,11 +79,24 @@ class Part:
             assembly.digest,
             assembly.spans,
             self.failure,
+            self.first,
+            self.sent,
         )
+
+    def feed(self, *times: Sent | None) -> None:
+        """Note when messages of this version were sent."""
+        for sent in times:
+            if sent is None:
+                continue
+            if self.sent is None or sent.is_after(self.sent):
+                self.sent = sent
+            if self.first is None or self.first.is_after(sent):
+                self.first = sent
 
     def learn(self, chunk: Chunk) -> None:
         """Note what `chunk` says about the file as a whole."""
-        if chunk.digest:
+        if chunk.digest and chunk.digest != self.assembly.digest:
+            self.is_overwritten = bool(self.assembly.digest)
             self.assembly.digest = chunk.digest
         if self.assembly.size is None:
             self.assembly.size = chunk.size

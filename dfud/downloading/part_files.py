@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -43,6 +44,7 @@ class PartFiles:
         self._open: dict[Part, int] = {}  # descriptors; the part that has been open for longest comes first
         self._run: list[bytes] = []  # chunks that are not written yet
         self._run_part: Part | None = None  # that they belong to
+        self._being_written: Part | None = None
         self._run_start = self._run_end = 0  # byte offsets
 
     def close_all(self) -> None:
@@ -79,12 +81,15 @@ class PartFiles:
         if part is None:
             return
         run, self._run = self._run, []
+        self._being_written = part
         try:
             self._disk.write(self._open[part], run, self._run_start)
         except OSError as error:
             self._give_up(part, error)
         else:
             self._on_written(part)
+        finally:
+            self._being_written = None
 
     def _give_up(self, part: Part, error: OSError) -> None:
         part.is_unwritable = True
@@ -118,6 +123,10 @@ class PartFiles:
 
     # -- files
 
+    def is_in_use(self, part: Part) -> bool:
+        """Return whether chunks of a part wait to be written, or are just being written."""
+        return part is self._run_part or part is self._being_written
+
     def create(self, part: Part) -> None:
         """Create the file of a new part."""
         self._add(part, self._disk.retry(lambda: self._folder.create(part.name)))
@@ -130,8 +139,15 @@ class PartFiles:
         """
         descriptor = self._open.get(part)
         if descriptor is None:
-            descriptor = self._tree.open(part.path) if part.is_in_place else self._reopen(part)
+            descriptor = self._open_placed(part) if part.is_in_place else self._reopen(part)
             self._add(part, descriptor)
+        return descriptor
+
+    def _open_placed(self, part: Part) -> int:
+        descriptor = self._tree.open(part.path)
+        if os.fstat(descriptor).st_mtime_ns != part.mtime_ns:  # it has become another version
+            os.close(descriptor)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return descriptor
 
     def _reopen(self, part: Part) -> int:
@@ -177,6 +193,7 @@ class PartFiles:
             part.assembly.spans.add(1, part.assembly.size)
         self.close(part)
         part.is_in_place = False
+        part.feed(part.placed)  # most of its bytes were sent then
         self._add(part, target)
         part.assembly.restart_hash()
 

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from dfud.core.chunk import SHA512, XXH3_128
 from dfud.core.names import path_fault
 from dfud.core.ranges import RangeSet
+from dfud.core.sent import Sent
 
+_SENT = ("first", "sent")
 _NAME = re.compile(r"([0-9a-f]{32})\.(\d{1,4})\.([0-9a-f]{8})")
 
 
@@ -47,6 +49,8 @@ class PartMetadata(NamedTuple):
     digest: str  # of the file, hex digits; "" if unknown
     spans: RangeSet  # the bytes that are present, counted from 1
     failure: str = ""  # why the part is complete but not in place
+    first: Sent | None = None  # where the first of its messages was sent; None if an older dfud has written this
+    sent: Sent | None = None  # where the last of them was sent
 
     @property
     def is_complete(self) -> bool:
@@ -59,6 +63,9 @@ class PartMetadata(NamedTuple):
         fields["path"] = os.fsdecode(self.path)
         fields["spans"] = str(self.spans)
         fields["trouble"] = fields.pop("failure")
+        for name in _SENT:
+            if fields.pop(name) is not None:
+                fields[name] = str(getattr(self, name))
         return json.dumps(fields).encode()
 
     @classmethod
@@ -69,6 +76,8 @@ class PartMetadata(NamedTuple):
             fields["path"] = os.fsencode(fields["path"])
             fields["spans"] = RangeSet.parse(fields["spans"])
             fields["failure"] = fields.pop("trouble", "")
+            for name in _SENT:
+                fields[name] = Sent.parse(fields.get(name, ""))
             metadata = cls(**fields)
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(str(error)) from None

@@ -17,6 +17,7 @@ from dfud.files.open_folder import open_regular
 
 PART_SUFFIX, METADATA_SUFFIX = ".part", ".json"
 _NEW_METADATA_SUFFIX = ".new"
+_MAX_METADATA_BYTES = 1 << 28  # somebody may have made a file to fill memory
 
 
 class PartsFolder:
@@ -25,6 +26,11 @@ class PartsFolder:
     def __init__(self, dir_fd: int) -> None:
         """Use the folder that is open as `dir_fd`, which stays the caller's."""
         self.dir_fd = dir_fd
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether somebody has removed the folder, with all that it held."""
+        return os.fstat(self.dir_fd).st_nlink == 0
 
     # -- the bytes of a part
 
@@ -65,7 +71,7 @@ class PartsFolder:
     def read_metadata(self, name: PartName) -> PartMetadata:
         """Return a part's metadata; OSError or ValueError if it cannot be read."""
         with open(self._open(name, METADATA_SUFFIX, os.O_RDONLY), "rb") as file:
-            return PartMetadata.from_json(file.read())
+            return PartMetadata.from_json(file.read(_MAX_METADATA_BYTES))
 
     def remove_metadata(self, name: PartName) -> None:
         """Remove a part's metadata if it exists."""
@@ -110,6 +116,7 @@ class PartsFolder:
                         f"{renamed}{METADATA_SUFFIX}",
                         src_dir_fd=self.dir_fd,
                         dst_dir_fd=self.dir_fd,
+                        follow_symlinks=False,
                     )
                 with contextlib.suppress(FileNotFoundError):
                     self._rename(f"{name}{PART_SUFFIX}", f"{renamed}{PART_SUFFIX}")

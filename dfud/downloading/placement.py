@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from dfud.core.chunk import Chunk
+from dfud.core.sent import Sent
 from dfud.core.text import printable
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk
+from dfud.downloading.obstacles import Obstacles
 from dfud.downloading.part import Part
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PART_SUFFIX, PartsFolder
+from dfud.downloading.placed import placed_sent, read_sent, write_sent
+from dfud.downloading.refusals import LimitedReport
 from dfud.files.confined import ConfinedTree
+from dfud.files.open_folder import open_regular
+from dfud.logs.lock import wait_for_lock
 
+_LOCK_TIMEOUT_S = 30.0  # another fetcher keeps it for microseconds
 _LOCK = ".lock"
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
+_NO_RECHECK = 64 << 20  # bytes that may be read again for digests that have failed before
+_RECHECKED = 8  # bytes more for each byte that is received
 
 
 class Placement:
     """Responsible for checking the digests of complete parts and for moving them to the paths of their files.
 
-    A version that is older than what is in place is dropped. What cannot be moved stays a part, for the next run.
+    A version that was sent before what is in place is dropped. What cannot be moved stays a part for the next run.
     """
 
     def __init__(
@@ -42,18 +55,70 @@ class Placement:
         self._is_shared = is_shared
         self._counts = counts
         self._report = report
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._lock_fd = os.open(_LOCK, flags, 0o644, dir_fd=folder.dir_fd)
+        self._report_failure = LimitedReport(report, "complete files that are not in their place")
+        self._obstacles = Obstacles(tree, folder.dir_fd, report)
+        self._has_attributes = True
+        self._recheck_allowance = _NO_RECHECK
+        self._lock_fd = open_regular(_LOCK, os.O_RDWR | os.O_CREAT, folder.dir_fd)
+        self._n_cleared = self._read_cleared()
 
     def close(self) -> None:
         """Close the lock file."""
         os.close(self._lock_fd)
 
-    def finish(self, part: Part) -> None:
-        """Put a complete part in place if its digest matches; otherwise keep it as it is."""
+    # -- what is in place
+
+    def is_there(self, chunk: Chunk, sent: Sent) -> bool | None:
+        """Return whether a file's only chunk is in place; None if what is there was sent later, or edited since.
+
+        If it is there, it is noted to be sent now: no version that was sent earlier will replace it.
+        """
+        if self._tree.stat_file(chunk.path) is None:
+            return False
+        with self._locked():
+            try:
+                descriptor = self._tree.open(chunk.path)
+            except OSError:
+                return False
+            try:
+                placed = read_sent(descriptor)
+                if placed is not None and placed.is_after(sent):
+                    return None
+                status = os.fstat(descriptor)
+                if placed == sent and _is_edited(status, chunk.mtime_ns):
+                    return None
+                if (status.st_mtime_ns, status.st_size) != (chunk.mtime_ns, len(chunk.data)):
+                    return False
+                if os.pread(descriptor, len(chunk.data) + 1, 0) != chunk.data:
+                    return False
+                if placed != sent and self._has_attributes:
+                    write_sent(descriptor, sent)
+                return True
+            except OSError:
+                return False
+            finally:
+                os.close(descriptor)
+
+    # -- complete parts
+
+    def allow_rechecks(self, n_bytes: int) -> None:
+        """Note that so many bytes were received, which limits what is read for digests that have failed before."""
+        if self._recheck_allowance < _NO_RECHECK:
+            self._recheck_allowance += _RECHECKED * n_bytes
+
+    def finish(self, part: Part, is_earlier: bool = False) -> None:
+        """Put a complete part in place if its digest matches; otherwise keep it as it is.
+
+        `is_earlier` says that an earlier run has left it: it is checked whatever that costs, once in a run.
+        """
         files, assembly = self._store.files, part.assembly
         if not files.finish_writing(part):
             return
+        if part.failure and not is_earlier:
+            cost = (assembly.size or 0) - assembly.hashed
+            if cost > self._recheck_allowance:  # the next run checks it
+                return
+            self._recheck_allowance -= cost
         part.is_overwritten = False
         if assembly.verify(lambda length, offset: files.read(part, length, offset)):
             self.place(part)
@@ -61,46 +126,107 @@ class Placement:
         if not part.failure:
             self._counts.wrong += 1
             text = f"{printable(part.path)}: all chunks received, but the digest does not match; kept in LOGS"
-            self._report(logging.WARNING, text)
+            self._report_failure(logging.WARNING, text)
         part.failure = "its digest does not match"
         self._store.on_changed(part)
 
     def place(self, part: Part) -> None:
-        """Put a part in place whose digest matches, unless what is there is newer."""
+        """Put a part in place whose digest matches, unless what is there was sent later."""
         if not self._store.files.finish_writing(part):
             return
-        if self._is_shared:  # no other fetcher may put a version in place after we have seen which one is there
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
-            is_newest = self._move(part)
+            with self._locked():
+                is_latest = self._move(part)
         except (OSError, OverflowError) as error:
             self._keep(part, getattr(error, "strerror", None) or str(error))
             return
-        finally:
-            if self._is_shared:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
-        if is_newest:
+        if is_latest:
             self._counts.files += 1
             self._report(logging.DEBUG, f"{printable(part.path)} is complete")
             self._store.drop(part)
+            self._counts.superseded += self._store.drop_superseded(part)
         else:
             self._counts.superseded += 1
             self._store.remove(part)
 
     def _move(self, part: Part) -> bool:
-        """Move a part to the path of its file; return False if that is newer than the part."""
-        if part.mtime_ns is not None:
-            status = self._tree.stat_file(part.path)
-            if status is not None and status.st_mtime_ns > part.mtime_ns:
+        """Move a part to the path of its file; return False if what is there was sent later, or edited since."""
+        status = self._tree.stat_file(part.path)
+        if status is not None:
+            placed = placed_sent(self._tree, part.path)
+            if placed is not None and (part.sent is None or placed.is_after(part.sent)):
                 return False
+            if placed is not None and placed == part.sent and _is_edited(status, part.mtime_ns):
+                return False
+        if part.mtime_ns is not None:
             self._store.files.set_mtime(part, part.mtime_ns)
+        self._mark(part, status is not None)
         name = f"{part.name}{PART_SUFFIX}"
-        self._disk.retry(lambda: self._tree.place(name, self._folder.dir_fd, part.path))
+        try:
+            self._disk.retry(lambda: self._tree.place(name, self._folder.dir_fd, part.path))
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY or part.sent is None:
+                raise
+            if not self._obstacles.clear(part.path, part.sent):
+                return False
+            self._count_cleared()
+            self._disk.retry(lambda: self._tree.place(name, self._folder.dir_fd, part.path))
         return True
+
+    def _mark(self, part: Part, is_replacing: bool) -> None:
+        """Note in the file of a part when it was sent."""
+        sent = part.sent
+        if sent is None:
+            return
+        try:
+            self._disk.retry(lambda: write_sent(self._store.files.open(part), sent))
+        except OSError as error:
+            if is_replacing and self._has_attributes:
+                self._has_attributes = False
+                self._report(
+                    logging.WARNING,
+                    f"files cannot have the attribute that says when they were sent ({error.strerror}): of "
+                    "several versions of a file, the one received last counts, even if it is read again",
+                )
 
     def _keep(self, part: Part, reason: str) -> None:
         part.failure = f"cannot be put in place: {reason}"
         self._counts.unplaced += 1
-        self._report(logging.ERROR, f"{printable(part.path)} {part.failure}; kept in LOGS")
+        self._report_failure(logging.ERROR, f"{printable(part.path)} {part.failure}; kept in LOGS")
+        self._store.adopt(part)
         self._store.on_changed(part)
         self._store.files.close(part)
+
+    # -- other fetchers
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let no other fetcher put a version in place after we have seen which one is there."""
+        if not self._is_shared:
+            yield
+            return
+        wait_for_lock(self._lock_fd, _LOCK_TIMEOUT_S)
+        try:
+            cleared = self._read_cleared()
+            if cleared != self._n_cleared:  # a folder that we have open may have been moved away
+                self._tree.close_folders()
+                self._n_cleared = cleared
+            yield
+        finally:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def _read_cleared(self) -> bytes:
+        return os.pread(self._lock_fd, 20, 0)
+
+    def _count_cleared(self) -> None:
+        """Tell other fetchers that the folders that they have open may no longer be in their places."""
+        self._n_cleared = b"%d" % (int(self._n_cleared or b"0") + 1)
+        os.pwrite(self._lock_fd, self._n_cleared, 0)
+
+
+def _is_edited(status: os.stat_result, mtime_ns: int | None) -> bool:
+    """Return whether a file has been changed since its version was put in place.
+
+    Its size does not tell: a power cut may have cut it off, and it is put in place again.
+    """
+    return mtime_ns is not None and status.st_mtime_ns != mtime_ns

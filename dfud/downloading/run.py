@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import NamedTuple
 
+import xxhash
+
 from dfud.core.names import LOGS
-from dfud.downloading.consumer_group import KnownGroups, choose_group
+from dfud.core.text import printable
+from dfud.downloading.consumer_group import GroupRecord, KnownGroups, new_group
+from dfud.downloading.group_assignment import member_properties
 from dfud.downloading.incomplete_table import IncompleteTable
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
+from dfud.downloading.shortfalls import Shortfalls
+from dfud.downloading.start import ask_start
 from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import UsageError
 from dfud.files.open_folder import OpenFolder
+from dfud.files.openat import open_folder
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties, group_id
-from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import FileInLogs, open_log
-from dfud.processes.child import run_in_child
+from dfud.processes.broker_wait import Patience, ask_broker, network_patience
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
 from dfud.processes.signals import SignalPipe
@@ -52,11 +59,22 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         raise UsageError(
             f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its files in LOGS would not fit"
         )
-    group = group_id(config, options.consumer_group_id)
-    properties = consumer_properties(config, group or "dfud")
-    signals = SignalPipe()
-    partitions = run_in_child(signals, query_partitions, topic, properties, config.path, group is not None)
     directory = os.path.realpath(options.directory)
+    requested = group_id(config, options.consumer_group_id)
+    is_own = options.consumer_group_id is None or requested is None
+    parts_name = f"download_from_{topic}" + (
+        "" if is_own else f"~{xxhash.xxh3_64_hexdigest(os.fsencode(str(requested)))}"
+    )
+    known = _known_groups(OpenFolder(directory, os.fsdecode(LOGS)), parts_name)
+    record = known and (known.own(requested) if is_own else known.find(str(requested)))
+    group = record.group if record else new_group(requested) if is_own else str(requested)
+    properties = consumer_properties(config, group)
+    if not is_own:
+        properties = member_properties(properties)
+    signals = SignalPipe()
+    patience = network_patience(properties) if options.once else Patience()
+    question = ask_start, topic, properties, config.path, record is None, not is_own
+    start = ask_broker(signals, 1, patience, *question)
     logs = _make_logs(directory)
     # One lock for all topics: two downloads could compete for a path.
     lock = DirectoryLock.take(logs, logs.file(".download.lock"), f"downloading to {directory}")
@@ -67,36 +85,78 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         options.logger_file_path,
         FileInLogs(logs, logs.file(LOG_FILE)),
         options.logger_file_level,
+        options.directory,
     )
+    for warning in config.warnings:
+        log.warning(warning)
     try:
-        parts_name = f"download_from_{topic}"
         folder = PartsFolder(_open_parts_folder(logs, parts_name))
-        is_explicit = options.consumer_group_id is not None
         try:
             folder.remove_leftovers()
             folder.reassign(options.n_threads)
-            known = KnownGroups(folder.dir_fd)
-            properties["group.id"] = choose_group(known, group, is_explicit, partitions.values(), log)
+            groups = KnownGroups(folder.dir_fd, logs.file(parts_name))
+            groups.add(GroupRecord(group, is_own, start.topic_id))
         except OSError as error:
             path = os.path.join(logs.file(parts_name), error.filename or "")
             raise UsageError(f"cannot use {path}: {error.strerror}") from None
+        if record is None:
+            _explain_group(group, groups.copied_from, log)
         settings = FetchSettings(
             directory,
             parts_name,
             topic,
             properties,
             options.n_threads,
-            {number: each.end for number, each in partitions.items()} if options.once else None,
+            start.ends if options.once else None,
             options.download_regex,
+            start.topic_id,
+            not is_own,
         )
         log.info(f"downloading topic {topic} to {directory}")
+        if not is_own:
+            log.info(f"consumer group {group} shares the topic: each file arrives at one of its downloads")
+        shortfalls = Shortfalls(topic, record.topic_id if record else start.topic_id, log)
+        if shortfalls.topic_id and start.topic_id:
+            shortfalls.add_replaced(start.topic_id)
         table = IncompleteTable(logs, topic)
         context = RunContext(signals, output, CommandInput(), options.update_seconds)
         tune_gc()
-        return DownloadSupervisor(table, settings, folder, WorkerPool(lock), context, log).run()
+        return DownloadSupervisor(
+            table,
+            settings,
+            folder,
+            WorkerPool(lock),
+            context,
+            log,
+            shortfalls,
+            lambda topic_id: groups.add(GroupRecord(group, is_own, topic_id)),
+        ).run()
     finally:
         output.drain(_OUTPUT_TIMEOUT_S)
         output.close()
+
+
+def _known_groups(logs: OpenFolder, parts_name: str) -> KnownGroups | None:
+    """Return the groups that have read into the directory; None if there is no record yet."""
+    try:
+        dir_fd = open_folder(logs.dir_fd, os.fsencode(parts_name), os.O_RDONLY)
+    except OSError:  # if there is something else in its place, that is an error when the run begins
+        return None
+    try:
+        return KnownGroups(dir_fd, logs.file(parts_name))
+    except OSError as error:
+        raise UsageError(f"cannot use {logs.file(parts_name)}/{error.filename}: {error.strerror}") from None
+    finally:
+        os.close(dir_fd)
+
+
+def _explain_group(group: str, copied_from: str, log: logging.Logger) -> None:
+    """Say what the user may not expect of a group that has not read into the directory before."""
+    if copied_from:
+        log.warning(
+            f"this directory is a copy: LOGS belongs to {printable(os.fsencode(copied_from))}; "
+            f"reading all of the topic, as consumer group {group}"
+        )
 
 
 def _make_logs(directory: str) -> OpenFolder:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class FetchSettings(NamedTuple):
-    """Set once, before the fetchers are started."""
+    """Set before the fetchers are started."""
 
     directory: str
     parts_folder: str  # its name in LOGS
     topic: str
     properties: dict[str, Any]  # of librdkafka
     n_fetchers: int
-    ends: dict[int, int] | None  # by partition, the offset to stop at; None to go on forever
+    ends: Mapping[int, int] | None  # by partition, the offset to stop at; None to go on forever; empty to ask
     download_regex: str
+    topic_id: str = ""  # "" if the broker does not say
+    is_shared_group: bool = False  # other downloads read the topic, too, as members of the same group

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import os
 import time
 from collections.abc import Callable
 
+from dfud.core.names import LOGS
 from dfud.core.text import counted, printable
 from dfud.downloading import fetcher
 from dfud.downloading.counts import DownloadCounts
@@ -14,17 +17,25 @@ from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
+from dfud.downloading.shortfalls import Shortfalls
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
+from dfud.files.confined import ConfinedTree
 from dfud.messages import (
     BrokerOutage,
     CaughtUp,
     CommitFailed,
     Fetched,
     FromFetcher,
+    Gap,
+    Hidden,
     Notice,
     PartReport,
+    ReadRefused,
     Released,
     ToFetcher,
+    TopicGone,
+    TopicReplaced,
+    UnfinishedElsewhere,
 )
 from dfud.processes import links
 from dfud.processes.dispatch import Dispatcher
@@ -47,15 +58,19 @@ class DownloadSupervisor:
         workers: WorkerPool,
         context: RunContext,
         log: logging.Logger,
+        shortfalls: Shortfalls,
+        on_topic_replaced: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`table` is the table of incomplete files."""
+        """`table` is that of incomplete files; `on_topic_replaced` gets the id of a topic that was made anew."""
         self._table = table
         self._settings = settings
         self._folder = folder
         self._workers = workers
         self._output = context.output
         self._log = log
+        self._shortfalls = shortfalls
+        self._record_topic = on_topic_replaced
         self._clock = clock
         self._loop = EventLoop(context, UserCommands(self._quit, self._abandon, self._check), clock)
         self._fetchers: list[Worker[ToFetcher, FromFetcher]] = []
@@ -83,10 +98,11 @@ class DownloadSupervisor:
             self._log.error(str(error))
             self._is_abandoned = True
         finally:
-            self._workers.kill_all()
+            self._workers.shut_down()
         return self._finish()
 
     def _run_once(self) -> None:
+        self._check_folder()
         has_news = self._counts != self._logged_counts
         self._loop.run_once([self._next_progress if has_news else None])
         if self._settings.ends is not None and len(self._caught_up) == len(self._fetchers):
@@ -95,6 +111,12 @@ class DownloadSupervisor:
         if now >= self._next_progress and self._counts != self._logged_counts:
             self._log_counts()
             self._next_progress = now + _PROGRESS_INTERVAL_S
+
+    def _check_folder(self) -> None:
+        """Raise WorkerError if the parts are gone: what was read of them must not be committed."""
+        if self._folder.is_removed:
+            name = os.path.join(self._settings.directory, os.fsdecode(LOGS), self._settings.parts_folder)
+            raise WorkerError(f"{name} was removed while it was in use: ending; start the download again")
 
     def _log_counts(self) -> None:
         self._log.info(self._counts.summary())
@@ -128,6 +150,12 @@ class DownloadSupervisor:
                 CaughtUp: lambda _: self._caught_up.add(number),
                 CommitFailed: lambda failed: self._on_commit_failed(number, failed.reason),
                 BrokerOutage: lambda outage: self._on_outage(number, outage.reason),
+                Gap: self._shortfalls.add_gap,
+                Hidden: self._shortfalls.set_hidden,
+                TopicReplaced: lambda replaced: self._on_topic_replaced(replaced.topic_id),
+                TopicGone: lambda gone: self._shortfalls.set_gone(number, gone.is_gone),
+                UnfinishedElsewhere: self._shortfalls.add_unfinished,
+                ReadRefused: lambda refused: self._shortfalls.set_refusal(number, refused.reason),
                 Notice: lambda notice: self._log.log(notice.level, notice.text),
             },
         )
@@ -139,14 +167,25 @@ class DownloadSupervisor:
 
     def _on_commit_failed(self, number: int, reason: str) -> None:
         """Report when a fetcher's commits fail, and when all fetchers' commits succeed again."""
-        before = self._commit_failures.pop(number, "")
+        is_known = reason in self._commit_failures.values()
+        self._commit_failures.pop(number, None)
         if reason:
             self._commit_failures[number] = reason
-            if reason != before:
+            if not is_known:
                 text = f"cannot commit offsets: {reason}; the next run reads again what was not committed"
                 self._log.error(text)
         elif not self._commit_failures:
             self._log.warning("committing offsets works again")
+
+    def _on_topic_replaced(self, topic_id: str) -> None:
+        """Have fetchers that are started later read the topic that is there now, up to where it ends then."""
+        if self._shortfalls.add_replaced(topic_id):
+            ends: dict[int, int] | None = None if self._settings.ends is None else {}
+            self._settings = self._settings._replace(topic_id=topic_id, ends=ends)
+            try:
+                self._record_topic(topic_id)
+            except OSError as error:
+                self._log.error(f"cannot record that the topic was made anew: {error.strerror or error}")
 
     def _on_outage(self, number: int, reason: str) -> None:
         was_away = bool(self._outages)
@@ -168,22 +207,23 @@ class DownloadSupervisor:
     def _on_death(self, dead: Worker[ToFetcher, FromFetcher]) -> None:
         """Restart all fetchers: each finds what is on disk, and continues from what was committed."""
         cause = self._loop.count_death(dead)
+        self._check_folder()
         for worker in self._fetchers:
             self._loop.unwatch(worker)
         self._log.warning(f"{dead.name} {cause}: restarting all fetchers")
         self._workers.kill_all()
         for worker in self._fetchers:
-            self._workers.close(worker.channel)
+            self._workers.discard(worker)
         self._fetchers.clear()
         self._caught_up.clear()
         self._commit_failures.clear()
+        self._shortfalls.on_fetchers_restarted()
         self._merger = PartMerger()
         self._folder.remove_leftovers()
         self._start_fetchers()
 
     def _stop_fetchers(self) -> None:
         """Make the fetchers put on disk and commit what they have read, and exit."""
-        self._commit_failures.clear()
         self._loop.stop_workers(self._fetchers, _STOP_TIMEOUT_S)
         for number, worker in enumerate(self._fetchers):
             if worker.process.exitcode is None:
@@ -200,23 +240,34 @@ class DownloadSupervisor:
         if self._is_abandoned:
             return EXIT_UNDELIVERED
         self._folder.remove_leftovers()
-        n_unplaced = self._list_incomplete(self._log.warning)
+        n_incomplete, n_unplaced = self._list_incomplete(self._log.warning, is_over=True)
         if self._commit_failures:
             self._log.error("some offsets could not be committed: the next run reads those messages again")
         if n_unplaced:
             files = counted(n_unplaced, "complete file")
             self._log.error(f"{files} could not be put in place; see {self._table.path}")
-        return EXIT_UNDELIVERED if n_unplaced or self._commit_failures else EXIT_OK
+        if n_incomplete:
+            files = counted(n_incomplete, "file is", "files are")
+            self._log.error(f"{files} incomplete on the topic; see {self._table.path}")
+        is_short = self._shortfalls.finish()
+        counts = self._counts
+        left = n_incomplete + n_unplaced + counts.dropped + counts.undecided
+        return EXIT_UNDELIVERED if left or self._commit_failures or is_short else EXIT_OK
 
-    def _list_incomplete(self, write_line: Callable[[str], None]) -> int:
-        """List the incomplete files and write their table; return how many are complete but not in place."""
-        rows = list(list_incomplete(self._folder))
+    def _list_incomplete(self, write_line: Callable[[str], None], is_over: bool = False) -> tuple[int, int]:
+        """List the incomplete files and write their table.
+
+        Return how many are incomplete, and how many are complete but not in place.
+        """
+        with contextlib.closing(ConfinedTree(self._settings.directory)) as tree:
+            rows = list(list_incomplete(self._folder, tree, is_over))
         for row in rows[:_MAX_NAMED]:
-            write_line(f"{printable(row.path)} {row.describe()}")
+            write_line(f"{printable(row.path)} {row.description}")
         if len(rows) > _MAX_NAMED:
             write_line(f"{counted(len(rows) - _MAX_NAMED, 'more file')}: see {self._table.path}")
         try:
             self._table.write(rows)
         except OSError as error:
             self._log.error(f"cannot write {self._table.path}: {error.strerror or error}")
-        return sum(row.is_complete for row in rows)
+        n_unplaced = sum(row.is_complete for row in rows)
+        return len(rows) - n_unplaced, n_unplaced
