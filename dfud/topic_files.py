@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import errno
+import logging
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import IO, Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from dfud.api import Path
-from dfud.core.assembly import Assembly
-from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
-from dfud.core.decode import read_chunk
-from dfud.errors import DfudError
+from dfud.core.chunk import BadMessageError, ForeignMessageError
+from dfud.core.decode import headers_of, read_chunk
+from dfud.core.text import printable
+from dfud.errors import DfudError, UsageError
 from dfud.kafka.config import read_config
-from dfud.kafka.partition_reader import PartitionReader
+from dfud.kafka.gaps import gap_text
+from dfud.kafka.open_ends import hidden_gaps, written_ends
 from dfud.kafka.properties import consumer_properties
+from dfud.kafka.read_errors import describe, is_final, is_forbidden
 from dfud.kafka.topic_probe import TopicProbe
-from dfud.kafka.watermarks import ask_partitions
+from dfud.kafka.topic_reader import READER_PROPERTIES, TopicReader
+from dfud.kafka.topic_watch import topic_state
+from dfud.kafka.watermarks import Partition, ask_partitions
+from dfud.messages import Gap
+from dfud.spooled_versions import SpooledVersion, SpooledVersions
 
 _SPOOL_BYTES = 8 << 20  # of a file in memory; larger files go to a temporary file
 _IDLE_TIMEOUT_S = 0.25  # to wait for a message
+_MAX_NAMED = 20  # files that are incomplete
+
+_log = logging.getLogger(__name__)
 
 
 class TopicFile(NamedTuple):
@@ -46,106 +55,102 @@ def read_files(
     """Yield the files of a topic from its start, each as soon as it is complete and its digest is verified.
 
     This ends with what was on the topic when it began; with `follow` it never ends. A file that is on the topic in
-    several versions is yielded once for each. If `consumer_group_id` has committed offsets, reading begins there;
-    nothing is committed here. At most `spool_bytes` of each file are held in memory.
+    several versions is yielded once for each, in the order in which they were completed: the last one counts. If
+    `consumer_group_id` has committed offsets, reading begins there; nothing is committed here, and no right to use
+    a group is needed without it. At most `spool_bytes` of each file are held in memory, and 64 MiB of all that are
+    incomplete.
+
+    Once all files that are complete have been yielded, DfudError names what is missing: files of which the topic
+    has only a part, and messages that are damaged, that an open transaction hides, or that were deleted after the
+    committed offset or while the topic was read. With `follow`, messages that are skipped are logged.
 
     >>> for path, size, mtime_ns, digest, file in read_files("kafka.config", "scans"):  # doctest: +SKIP
     ...     print(path, size, file.read(4))
     """
-    files: dict[bytes, _SpooledFile] = {}  # by identity of their version
+    versions = SpooledVersions(spool_bytes, remembers=not follow)
+    missing: list[str] = []
     try:
-        for message in _messages(config, topic, follow, consumer_group_id):
+        for message in _messages(config, topic, follow, consumer_group_id, missing):
             try:
-                chunk = read_chunk(message.key(), message.value(), message.headers())
+                chunk = read_chunk(message.key(), message.value(), headers_of(message))
             except (ForeignMessageError, BadMessageError):
                 continue
-            identity = chunk.identity()
-            spooled = files.get(identity)
-            if spooled is None:
-                spooled = files[identity] = _SpooledFile(chunk, spool_bytes)
-            try:
-                spooled.add(chunk)
-            except OSError as error:
-                if error.errno not in (errno.EFBIG, errno.EINVAL):
-                    raise
-                files.pop(identity).close()  # the message claims an offset that no file system supports
-                continue
-            if spooled.is_due(chunk) and spooled.verify():
-                del files[identity]
-                yield spooled.result(chunk)
-                spooled.close()
+            version = versions.add(chunk, message)
+            if version is not None:
+                with version.file:
+                    yield _topic_file(version, chunk.algorithm, chunk.mtime_ns)
+        missing += _incomplete(versions.incomplete())
     finally:
-        for spooled in files.values():
-            spooled.close()
+        versions.close()
+    if missing:
+        raise DfudError(f"topic {topic} does not have all that was sent: {'; '.join(missing)}")
 
 
-class _SpooledFile:
-    """The chunks of one version of a file, in memory or in a temporary file."""
-
-    def __init__(self, chunk: Chunk, spool_bytes: int) -> None:
-        """Begin with no chunk of the version that `chunk` is of."""
-        self._file = tempfile.SpooledTemporaryFile(spool_bytes)  # noqa: SIM115 (our owner calls `close`)
-        self._assembly = Assembly(chunk.algorithm, chunk.size)
-        self._is_mixed = False  # all bytes were there, but not of one content: it is being sent again
-
-    def close(self) -> None:
-        """Delete the data."""
-        self._file.close()
-
-    def add(self, chunk: Chunk) -> None:
-        """Add a chunk; OSError if it cannot be stored."""
-        assembly = self._assembly
-        assembly.digest = chunk.digest or assembly.digest
-        if assembly.size is None:
-            assembly.size = chunk.size
-        if chunk.data:
-            self._file.seek(0, os.SEEK_END)  # which returns nothing before Python 3.11
-            if chunk.offset > self._file.tell():
-                self._file.rollover()  # a gap takes memory, but no space on disk
-            self._file.seek(chunk.offset)
-            self._file.write(chunk.data)
-            assembly.add(chunk.offset, chunk.data)
-
-    def is_due(self, chunk: Chunk) -> bool:
-        """Return whether the digest is to be verified, now that `chunk` was added."""
-        return self._assembly.is_whole and (not self._is_mixed or chunk.number == chunk.n_chunks)
-
-    def verify(self) -> bool:
-        """Return whether the bytes have their digest."""
-
-        def read(length: int, offset: int) -> bytes:
-            self._file.seek(offset)
-            return self._file.read(length)
-
-        is_right = self._assembly.verify(read)
-        if not is_right:
-            self._is_mixed = True
-            self._assembly.restart_hash()
-        return is_right
-
-    def result(self, chunk: Chunk) -> TopicFile:
-        """Return the file, open at its start; `chunk` is any chunk of it."""
-        self._file.seek(0)
-        size = self._assembly.size or 0
-        digest = f"{chunk.algorithm}:{self._assembly.digest}"
-        return TopicFile(os.fsdecode(chunk.path), size, chunk.mtime_ns, digest, self._file)
+def _topic_file(version: SpooledVersion, algorithm: str, mtime_ns: int | None) -> TopicFile:
+    version.file.seek(0)
+    assembly = version.assembly
+    digest = f"{algorithm}:{assembly.digest}"
+    return TopicFile(os.fsdecode(version.path), assembly.size or 0, mtime_ns, digest, version.file)
 
 
-def _messages(config: Path, topic: str, follow: bool, group: str | None) -> Iterator[Any]:
-    """Yield the messages of a topic, those of each partition in order."""
+def _incomplete(paths: Iterable[bytes]) -> list[str]:
+    """Return what to say of files that are incomplete."""
+    distinct = iter(dict.fromkeys(paths))
+    texts = [f"{printable(path)} is incomplete" for path in islice(distinct, _MAX_NAMED)]
+    n_more = sum(1 for _ in distinct)
+    return [*texts, f"and {n_more} more"] if n_more else texts
+
+
+def _messages(config: Path, topic: str, follow: bool, group: str | None, missing: list[str]) -> Iterator[Any]:
+    """Yield the messages of a topic, those of each partition in order; tell `missing` what cannot be read."""
     config_path = os.fsdecode(config)
     properties = consumer_properties(read_config(config_path, "consumer"), group or "dfud-read")
-    probe = TopicProbe(Consumer, topic, {**properties, "enable.partition.eof": not follow}, config_path)
+    probe = TopicProbe(Consumer, topic, {**properties, **READER_PROPERTIES}, config_path)
+
+    def on_gap(gap: Gap) -> None:
+        if follow:
+            _log.warning("topic %s, %s", topic, gap_text(gap))
+        else:
+            missing.append(gap_text(gap))
+
     try:
         partitions = ask_partitions(probe, with_committed=group is not None)
-        ends = None if follow else {number: each.end for number, each in partitions.items()}
-        reader = PartitionReader(probe.client, topic, ends)
+        topic_id = _topic_id(probe)
+        ends = None
+        if not follow:
+            written = written_ends(probe.admin, topic, partitions)
+            partitions = ask_partitions(probe, with_committed=group is not None)
+            ends = {number: each.end for number, each in partitions.items()}
+            for gap in hidden_gaps(ends, written):
+                on_gap(gap)
+        for gap in _deleted(partitions):
+            on_gap(gap)
+        reader = TopicReader(probe.client, topic, ends, on_gap)
         reader.assign({number: max(each.start, each.committed) for number, each in partitions.items()})
+        probe.errors.clear()
         while not reader.is_done:
-            batch = reader.read(_IDLE_TIMEOUT_S)
-            yield from batch.messages
-            for error in batch.errors:
-                if not error.retriable():
-                    raise DfudError(f"cannot read topic {topic}: {error.str()}") from KafkaException(error)
+            messages, errors = reader.read(_IDLE_TIMEOUT_S)
+            yield from messages
+            _raise_final(topic, [*errors, *probe.errors])
+            probe.errors.clear()
+        if _topic_id(probe) != topic_id:
+            missing.append("it was deleted, and perhaps made anew, while it was read")
     finally:
         probe.client.close()
+
+
+def _topic_id(probe: TopicProbe[Consumer]) -> str:
+    return probe.ask(lambda _: topic_state(probe.admin, probe.topic)).topic_id
+
+
+def _raise_final(topic: str, errors: Iterable[KafkaError]) -> None:
+    for error in errors:
+        if is_final(error):
+            kind = UsageError if is_forbidden(error) else DfudError
+            raise kind(describe(topic, error)) from KafkaException(error)
+
+
+def _deleted(partitions: dict[int, Partition]) -> Iterator[Gap]:
+    for number, each in partitions.items():
+        if 0 <= each.committed < each.start:
+            yield Gap("", number, each.committed, each.start - 1, "deleted", "")

@@ -10,6 +10,7 @@ import click
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.commands.stop import StopRequested, signals_raise
+from dfud.core.text import escaped
 from dfud.errors import BrokerError
 
 CONFIG_NAME = "dfud.config"
@@ -52,20 +53,24 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
     It listens on 127.0.0.1 only and runs until SIGINT or SIGTERM. The first start downloads Kafka, about 45 MB.
     The configuration file whose path it prints is all that an upload needs.
     """
-    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=click.echo)
+    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=_say)
     with signals_raise():
         try:
             node.start()
             config = client_config.write(node.folder.path / CONFIG_NAME, node.bootstrap)
-            click.echo(f"Kafka listens on {node.bootstrap}; its log is {node.folder.log}")
-            click.echo(f"Configuration file: {config}")
-            click.echo("Stop it with Ctrl-C or SIGTERM.")
+            _say(f"Kafka listens on {node.bootstrap}; its log is {node.folder.log}")
+            _say(f"Configuration file: {config}")
+            _say("Stop it with Ctrl-C or SIGTERM.")
             status = node.wait()
             raise BrokerError(
                 f"the broker exited unexpectedly (status {status}); the end of {node.folder.log}:\n"
                 f"{node.folder.log_tail()}"
             )
         except StopRequested:
-            click.echo("Stopping Kafka")
+            _say("Stopping Kafka")
         finally:
             node.stop()
+
+
+def _say(line: str) -> None:
+    click.echo(escaped(line))

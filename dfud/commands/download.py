@@ -38,8 +38,9 @@ from dfud.processes.console import open_standard_files
 @option(
     "--consumer_group_id",
     metavar="GROUP",
-    help="Consumer group that keeps the position in the topic; by default group.id of [consumer]. Without either, "
-    'or with "create_new", this DIR gets a group of its own.',
+    help="Share the topic with other downloads, on any machine, that name the same consumer group: each file "
+    "arrives at one of them. By default DIR gets all of the topic, with a group of its own, whose name begins "
+    "with group.id of [consumer].",
 )
 @update_option()
 @option("--once", is_flag=True, help="Read what is on the topic at the start, then exit: for cron.")
@@ -49,8 +50,8 @@ def download(directory: str, config: str, topic_name: str, **options: Any) -> in
     """Rebuild the files of a Kafka topic below DIR.
 
     DIR is created if it does not exist. While it runs, type "check" or "c" to see its progress, and "quit" or "q"
-    to end when what was read is on disk. Exit status: 0 all that was read is on disk, and every complete file in
-    its place; 1 some files could not be put in their place; 2 bad usage or configuration; 75 another instance is
+    to end when what was read is on disk. Exit status: 0 everything was read, and every file is complete and in its
+    place; 1 messages or files are missing, each named; 2 bad usage or configuration; 75 another instance is
     downloading to DIR.
     """  # fmt: skip
     client = read_config(config, "consumer")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from types import TracebackType
 
 import click
 
@@ -77,6 +80,10 @@ def download_main(arguments: Sequence[str] | None = None) -> None:
 
 def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
     """Run `command` with `arguments` (by default those of the process) and return the exit status."""
+    sys.excepthook = _print_traceback
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None if it is closed
+            stream.reconfigure(errors="backslashreplace")  # whatever the locale can encode
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # since dfud.__main__ set it so
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,3 +108,8 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
         print(f"{name}: interrupted", file=sys.stderr)
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what Python prints of a bug, less what a terminal would take for a command."""
+    print(escaped("".join(traceback.format_exception(kind, error, trace)), LAYOUT), end="", file=sys.stderr)

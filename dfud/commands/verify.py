@@ -43,11 +43,16 @@ def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Prove that DIR is on a Kafka topic, byte for byte.
 
     Every chunk on the topic is compared with the file in DIR; nothing is written. The files that --print0 lists
-    may be deleted: the topic has them. Exit status: 0 every file that the tables in DIR/LOGS call uploaded
-    (without tables: every file) is on the topic and identical; 1 some are not; 2 bad usage or configuration.
+    may be deleted: a download of the topic gives them back. Exit status: 0 every file that an upload would take,
+    and every one that the tables in DIR/LOGS call uploaded, is on the topic and identical, and nothing of the
+    topic is missing; 1 not so; 2 bad usage or configuration.
     """  # fmt: skip
     if options["json"] and options["print0"]:
         raise UsageError("--json and --print0 exclude each other; give one of them")
+    if options["print0"] and os.isatty(1):
+        raise UsageError(
+            "--print0 writes names as they are, and a terminal may obey them; send them to a pipe or a file"
+        )
     if not os.path.isdir(directory):
         what = "is not a directory" if os.path.exists(directory) else "does not exist"
         raise UsageError(f"{directory} {what}; give the directory to be verified")

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import NamedTuple
 
 import xxhash
@@ -137,12 +138,21 @@ def _is_message(record: KafkaMessage) -> bool:
     return error is None
 
 
+# Unlike `record.headers()`, it fails whenever the client does: for a name that is not UTF-8.
+_get_headers = methodcaller("headers")
+
+
 def _message(record: KafkaMessage) -> Message:
     """Convert a message of the client. Raises NotAsDescribedError."""
-    key, headers = record.key(), list(record.headers() or [])
+    key = record.key()
+    try:
+        headers = list(_get_headers(record) or [])
+    except (UnicodeDecodeError, SystemError):  # a name that is not UTF-8: it is another program's message
+        headers = []
     texts = {str(name): value for name, value in headers if isinstance(value, bytes)}
-    _require(len(texts) == len(headers), f"{key!r}: a header is repeated or null")
-    _require(isinstance(key, bytes), "a message has no key")
+    if _HEADERS & texts.keys():
+        _require(len(texts) == len(headers), f"{key!r}: a header is repeated or null")
+        _require(isinstance(key, bytes), "a message has no key")
     place = _number(record.partition()), _number(record.offset())
     return Message(key or b"", record.value(), texts, *place, record.timestamp()[1])
 
@@ -185,13 +195,20 @@ class _Headers(NamedTuple):
             raise NotAsDescribedError(f"{message.key!r}: headers {message.headers}: {error!r}") from error
 
 
+_HEADERS = frozenset(("upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64", "xxh3_128"))
+
+
 def rebuild(messages: Iterable[Message]) -> dict[bytes, dict[str, File]]:
     """Return the files by key and upload id; check each message against the others and its digests.
+
+    A message that has none of the headers is another program's, and skipped.
 
     Raises NotAsDescribedError, but not for missing chunks: see `File.complete`.
     """
     files: dict[bytes, dict[str, File]] = defaultdict(dict)
     for message in messages:
+        if not _HEADERS & message.headers.keys():
+            continue  # another program's message
         upload_id, number, n_chunks, offset, size, mtime_ns, xxh3_64, xxh3_128 = _Headers.of(message)
         where = f"{message.key!r} chunk {number}/{n_chunks}"
         identity = b"%b\0%d\0%d" % (message.key, size, mtime_ns)
@@ -204,6 +221,8 @@ def rebuild(messages: Iterable[Message]) -> dict[bytes, dict[str, File]]:
             f"{where}: only the last chunk has the digest of the file",
         )
         file = files[message.key].setdefault(upload_id, File(message.key, upload_id, size, mtime_ns, n_chunks))
+        if n_chunks > file.n_chunks:  # it was begun again, in smaller chunks
+            file = files[message.key][upload_id] = File(message.key, upload_id, size, mtime_ns, n_chunks)
         _require(file.n_chunks == n_chunks, f"{where}: earlier chunks say {file.n_chunks} chunks")
         _add(file, number, offset, message, where)
         if xxh3_128 is not None:

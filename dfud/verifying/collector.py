@@ -10,30 +10,47 @@ import msgspec
 
 from dfud.core.assembly import Assembly
 from dfud.core.chunk import SHA512
+from dfud.core.place import is_after
 from dfud.core.ranges import RangeSet
 from dfud.core.text import escaped
 from dfud.core.version import FileVersion
+from dfud.errors import DfudError, UsageError
 from dfud.files.confined import ConfinedTree
 from dfud.files.links import LinkPolicy
 from dfud.files.openat import DEFAULT_LINKS
 from dfud.messages import (
     BrokerOutage,
     FromReader,
+    Gap,
     Notice,
     PartialVersion,
     ReaderDone,
+    ReadFailed,
+    TopicReplaced,
     VersionVerdicts,
 )
 from dfud.processes.dispatch import Dispatcher
-from dfud.verifying.findings import ABSENT, CORRUPT, DIFFERS, SAME, Findings, pack_record
+from dfud.verifying.clash import find_clash
+from dfud.verifying.findings import (
+    ABSENT,
+    CORRUPT,
+    DIFFERS,
+    SAME,
+    Findings,
+    pack_clash,
+    pack_record,
+    path_hash,
+)
 
 
 class TopicContent(NamedTuple):
     """What is on the topic."""
 
     findings: Findings  # of complete versions
-    partials: dict[bytes, PartialVersion]  # by path: versions that are not complete
+    partials: dict[bytes, list[PartialVersion]]  # by path: versions of which chunks are missing
     totals: ReaderDone  # of all readers
+    gaps: list[Gap]  # what could not be read, or was deleted since the start
+    is_replaced: bool  # the topic was made anew meanwhile
 
 
 class Collector:
@@ -42,23 +59,28 @@ class Collector:
     def __init__(self) -> None:
         """Begin with nothing; `handle` takes one message of a reader."""
         self._records: list[bytes] = []
-        self._path_hashes: list[bytes] = []
+        self._clashes: list[bytes] = []
         self._partials: dict[tuple[bytes, int | None, int | None, str], PartialVersion] = {}
         self._totals = ReaderDone(0, 0, 0)
+        self._gaps: list[Gap] = []
+        self._is_replaced = False
         self.handle: Dispatcher[FromReader] = Dispatcher(
             FromReader,
             {
                 VersionVerdicts: self._on_verdicts,
                 PartialVersion: self._on_partial,
                 ReaderDone: self._on_done,
+                ReadFailed: self._on_failed,
                 BrokerOutage: self._on_outage,
                 Notice: self._on_notice,
+                Gap: self._gaps.append,
+                TopicReplaced: self._on_replaced,
             },
         )
 
     def _on_verdicts(self, verdicts: VersionVerdicts) -> None:
         self._records.append(verdicts.records)
-        self._path_hashes.append(verdicts.paths)
+        self._clashes.append(verdicts.clashes)
 
     def _on_partial(self, partial: PartialVersion) -> None:
         """Merge what several readers have found of one version."""
@@ -75,8 +97,15 @@ class Collector:
     def _on_done(self, done: ReaderDone) -> None:
         totals = self._totals
         self._totals = ReaderDone(
-            totals.messages + done.messages, totals.bytes + done.bytes, totals.refused + done.refused
+            totals.messages + done.messages,
+            totals.bytes + done.bytes,
+            totals.refused + done.refused,
+            totals.dropped + done.dropped,
         )
+
+    def _on_failed(self, failed: ReadFailed) -> None:
+        kind = UsageError if failed.is_forbidden else DfudError
+        raise kind(failed.reason)
 
     def _on_outage(self, outage: BrokerOutage) -> None:
         text = (
@@ -85,6 +114,9 @@ class Collector:
             else "broker reachable again: verification resumed"
         )
         print(escaped(text), file=sys.stderr)
+
+    def _on_replaced(self, _: TopicReplaced) -> None:
+        self._is_replaced = True
 
     def _on_notice(self, notice: Notice) -> None:
         print(escaped(notice.text), file=sys.stderr)
@@ -95,17 +127,29 @@ class Collector:
         Versions that are complete only with the chunks of several readers are checked here.
         """
         tree = ConfinedTree(directory, links)
-        incomplete: dict[bytes, PartialVersion] = {}
+        incomplete: list[PartialVersion] = []
         for partial in self._partials.values():
             if partial.size is not None and partial.digest and RangeSet(partial.spans).covers(partial.size):
-                self._records.append(_check_merged(tree, partial, partial.size))
+                self._add_merged(tree, partial, partial.size)
             else:
-                incomplete[partial.path] = partial
+                incomplete.append(partial)
         tree.close()
         self._partials.clear()
-        findings = Findings.from_batches(self._records, self._path_hashes)
-        self._path_hashes.clear()
-        return TopicContent(findings, incomplete, self._totals)
+        asked = {path_hash(partial.path) for partial in incomplete}
+        findings = Findings.from_batches(self._records, self._clashes, asked)
+        self._clashes.clear()
+        partials: dict[bytes, list[PartialVersion]] = {}
+        for partial in incomplete:
+            version = FileVersion(partial.path, partial.size or 0, partial.mtime_ns or 0)
+            if not findings.is_past(version, partial.sent):
+                partials.setdefault(partial.path, []).append(partial)
+        return TopicContent(findings, partials, self._totals, self._gaps, self._is_replaced)
+
+    def _add_merged(self, tree: ConfinedTree, partial: PartialVersion, size: int) -> None:
+        self._records.append(_check_merged(tree, partial, size))
+        clash = b"" if partial.is_here else find_clash(tree, partial.path)
+        if clash:
+            self._clashes.append(pack_clash(clash, partial.sent))
 
 
 def _merge(one: PartialVersion, other: PartialVersion) -> PartialVersion:
@@ -117,8 +161,9 @@ def _merge(one: PartialVersion, other: PartialVersion) -> PartialVersion:
         chunk_size=other.chunk_size or one.chunk_size,
         digest=other.digest or one.digest,
         spans=spans.ranges(),
-        bad=one.bad + other.bad,
+        is_bad=one.is_bad or other.is_bad,
         is_here=one.is_here or other.is_here,
+        sent=one.sent if is_after(one.sent, other.sent) else other.sent,
     )
 
 
@@ -131,9 +176,9 @@ def _check_merged(tree: ConfinedTree, partial: PartialVersion, size: int) -> byt
     if status is not None and status.st_size == size and partial.is_here:
         local = FileVersion(partial.path, status.st_size, status.st_mtime_ns)
         state = DIFFERS
-        if not partial.bad:
+        if not partial.is_bad:
             state = SAME if _has_digest(tree, partial, size) else CORRUPT
-    return pack_record(version, partial.algorithm, partial.digest, local, state)
+    return pack_record(version, partial.sent, partial.algorithm, partial.digest, local, state)
 
 
 def _has_digest(tree: ConfinedTree, partial: PartialVersion, size: int) -> bool:

@@ -46,7 +46,7 @@ def read_topic(settings: ReadSettings, signals: SignalPipe, collector: Collector
                     elif _receive(key.data, collector):
                         selector.unregister(key.fileobj)
     finally:
-        workers.kill_all()
+        workers.shut_down()
 
 
 def _receive(worker: Worker[ToReader, FromReader], collector: Collector) -> bool:

@@ -8,9 +8,13 @@ import sys
 from enum import Enum
 from typing import NamedTuple, TextIO
 
+from dfud.core.names import UNDECIDED
 from dfud.core.text import escaped, printable
 from dfud.core.version import FileVersion
-from dfud.messages import ReaderDone
+from dfud.kafka.gaps import cause_text, gap_text
+from dfud.messages import Gap, PartialVersion, ReaderDone
+
+_JSON_LISTS = ("tables", "gaps", "incomplete_versions")  # after "files", in their order
 
 
 class FileStatus(str, Enum):
@@ -47,8 +51,9 @@ class Report:
         self._json = as_json
         self._print0 = print0
         self._counts = dict.fromkeys(FileStatus, 0)
-        self._rows = self._faults = self._unread = 0
+        self._rows = self._faults = self._unread = self._topic_faults = 0
         self._separator = "\n"  # before the next item of a JSON list
+        self._n_json_lists = 0  # of `_JSON_LISTS`, that have begun
         if as_json:
             output.write('{"files": [')
 
@@ -82,6 +87,11 @@ class Report:
         name = printable(folder) or "the directory itself"
         print(escaped(f"cannot read the folder {name}: its files are not verified"), file=sys.stderr)
 
+    def add_undecided(self, path: bytes) -> None:
+        """Report on standard error that it was not to be found out whether a file is to be verified."""
+        self._unread += 1
+        print(escaped(f"{printable(path)} is not verified: --upload_regex {UNDECIDED}"), file=sys.stderr)
+
     def add_row(self, verdict: RowVerdict) -> None:
         """Count a row of the tables, and print what is wrong with it."""
         self._rows += 1
@@ -89,27 +99,59 @@ class Report:
             return
         self._faults += 1
         if self._json:
-            if self._faults == 1:
-                self._begin_json_tables()
+            self._begin_json_list("tables")
             self._write_json_item({"path": os.fsdecode(verdict.path), "why": verdict.fault})
         else:
             self._write_line(f"{printable(verdict.path)} {verdict.fault}" if verdict.path else verdict.fault)
 
-    def finish(self, totals: ReaderDone, has_tables: bool) -> bool:
-        """Print the sums; return whether everything that should be on the topic is there and intact.
+    def add_gap(self, gap: Gap) -> None:
+        """Report messages that cannot be read; all gaps come after the last row."""
+        self._topic_faults += 1
+        if self._json:
+            self._begin_json_list("gaps")
+            self._write_json_item(
+                {"partition": gap.partition, "first": gap.first, "last": gap.last, "reason": cause_text(gap)}
+            )
+        else:
+            self._write_line(gap_text(gap))
 
-        With tables, that is what they record as uploaded; without, every local file.
+    def add_replaced(self, topic: str) -> None:
+        """Report on standard error that what was read is not all of one topic."""
+        self._topic_faults += 1
+        text = f"topic {topic} was deleted, and perhaps made anew, while it was read: verify again"
+        print(escaped(text), file=sys.stderr)
+
+    def add_incomplete(self, partial: PartialVersion, chunks_missing: str) -> None:
+        """Report a version that is incomplete on the topic, and is not that of a local file; the last to come."""
+        self._topic_faults += 1
+        if self._json:
+            self._begin_json_list("incomplete_versions")
+            self._write_json_item(
+                {"path": os.fsdecode(partial.path), "size": partial.size, "mtime_ns": partial.mtime_ns,
+                 "chunks_missing": chunks_missing}
+            )  # fmt: skip
+        else:
+            which = f"chunks {chunks_missing}" if chunks_missing else "some of its chunks"
+            self._write_line(f"incomplete on the topic: {printable(partial.path)}; {which} are missing")
+
+    def finish(self, totals: ReaderDone, n_corrupt: int = 0) -> bool:
+        """Print the sums; return whether the topic has all files, and all that is recorded, intact.
+
+        `n_corrupt` versions that were sent last do not have their digest; they have been named.
         """
         counts = self._counts
-        is_whole = has_tables or counts[FileStatus.SAME] == sum(counts.values())
-        is_proved = is_whole and not self._faults and not self._unread
+        is_whole = counts[FileStatus.SAME] == sum(counts.values())
+        faults = self._faults + self._unread + self._topic_faults + n_corrupt + totals.dropped
+        is_proved = is_whole and not faults
         if self._json:
-            if not self._faults:
-                self._begin_json_tables()
+            for name in _JSON_LISTS:
+                self._begin_json_list(name)
             sums = {
                 **{status.value: number for status, number in counts.items()},
                 "rows": self._rows, "rows_wrong": self._faults, "messages": totals.messages,
-                "messages_refused": totals.refused, "folders_unread": self._unread, "proved": is_proved,
+                "messages_refused": totals.refused, "folders_unread": self._unread, "versions_corrupt": n_corrupt,
+                "versions_unchecked": totals.dropped,
+                "proved": is_proved,
             }  # fmt: skip
             self._output.write(f'\n], "summary": {json.dumps(sums)}}}\n')
         else:
@@ -123,9 +165,12 @@ class Report:
     def _write_line(self, line: str) -> None:
         print(escaped(line), file=sys.stderr if self._print0 else self._output)
 
-    def _begin_json_tables(self) -> None:
-        self._output.write('\n], "tables": [')
-        self._separator = "\n"
+    def _begin_json_list(self, name: str) -> None:
+        """Begin the list with this name, and the empty ones before it, unless it has begun."""
+        while self._n_json_lists <= _JSON_LISTS.index(name):
+            self._output.write(f'\n], "{_JSON_LISTS[self._n_json_lists]}": [')
+            self._n_json_lists += 1
+            self._separator = "\n"
 
     def _write_json_item(self, fields: dict[str, object]) -> None:
         self._output.write(self._separator + json.dumps(fields))

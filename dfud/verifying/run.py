@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple, TextIO
 
 from dfud.core.names import UploadFilter
+from dfud.core.text import escaped
 from dfud.core.version import FileVersion
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, UsageError
 from dfud.files.links import LinkPolicy
 from dfud.files.scan import Folder, WatchedTree
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties
-from dfud.kafka.watermarks import query_partitions
 from dfud.logs.layout import LogsFolder
 from dfud.logs.owner import check_owner
-from dfud.processes.child import run_in_child
+from dfud.processes.bounded_pattern import BoundedPattern
+from dfud.processes.broker_wait import ask_broker, network_patience
 from dfud.processes.signals import SignalPipe
 from dfud.verifying.collector import Collector
-from dfud.verifying.comparison import compare_file, compare_tables
+from dfud.verifying.comparison import compare_file, compare_tables, missing_ranges
 from dfud.verifying.read_topic import read_topic
 from dfud.verifying.reader import ReadSettings
-from dfud.verifying.report import Report
+from dfud.verifying.report import FileStatus, Report
+from dfud.verifying.survey import survey
 
 
 class VerifyOptions(NamedTuple):
@@ -45,23 +48,40 @@ def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.st
     folder = LogsFolder(directory, options.topic, options.state_dir)
     tables = _completed_tables(folder)
     properties = consumer_properties(config, "dfud-verify")
+    for warning in config.warnings:
+        print(escaped(f"dfud: warning: {warning}"), file=sys.stderr)
     signals = SignalPipe()
-    partitions = run_in_child(signals, query_partitions, options.topic, properties, config.path, False)
-    offsets = {number: (each.start, each.end) for number, each in partitions.items()}
+    topic_id, offsets, gaps = ask_broker(
+        signals, 2, network_patience(properties), survey, options.topic, properties, config.path
+    )
     links = _link_policy(options.follow_links, folder)
     collector = Collector()
-    settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets, links)
+    settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets, links, topic_id)
     read_topic(settings, signals, collector)
     content = collector.finish(directory, links)
     report = Report(output, options.json, options.print0)
-    tree = WatchedTree(os.fsencode(directory), UploadFilter(options.upload_regex), links=links)
+    path_filter = UploadFilter(options.upload_regex, compile_regex=BoundedPattern)
+    tree = WatchedTree(os.fsencode(directory), path_filter, links=links)
+    named: set[bytes] = set()  # files that are incomplete on the topic
     for local in _local_files(tree):
-        report.add_file(compare_file(local, content))
+        file = compare_file(local, content)
+        report.add_file(file)
+        if file.status is FileStatus.INCOMPLETE:
+            named.add(local.path)
+    for path in path_filter.pop_undecided():
+        report.add_undecided(path)
     for unread in tree.unread:
         report.add_unread(unread.path)
-    for verdict in compare_tables(folder, tables, directory, content.findings, links):
+    for verdict in compare_tables(folder, tables, directory, content, links):
         report.add_row(verdict)
-    is_proved = report.finish(content.totals, has_tables=bool(tables))
+    if content.is_replaced:
+        report.add_replaced(options.topic)
+    for gap in (*gaps, *content.gaps):
+        report.add_gap(gap)
+    for partial in chain.from_iterable(content.partials.values()):
+        if partial.path not in named:
+            report.add_incomplete(partial, missing_ranges(partial))
+    is_proved = report.finish(content.totals, content.findings.n_corrupt)
     return EXIT_OK if is_proved else EXIT_UNDELIVERED
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 from array import array
+from typing import Any
 
 from dfud.core.assembly import Assembly
 from dfud.core.chunk import Chunk
 from dfud.core.expected_chunk import ExpectedChunk
+from dfud.core.place import pack, place_of
+from dfud.core.sent import NO_TIMESTAMP, Sent
 from dfud.core.version import FileVersion
 from dfud.messages import PartialVersion
 
-_MAX_BAD_CHUNKS = 100  # that are named
+_MAX_BAD_SPANS = 100  # that are known; if there are more, no later copy of a chunk mends them
+
+
+_NOWHERE = Sent("", 0, 0, NO_TIMESTAMP)
 
 
 class _CompareBuffer:
@@ -28,6 +34,37 @@ class _CompareBuffer:
 
 
 _buffer = _CompareBuffer()
+
+
+class BadBytes:
+    """The bytes of the last copies of chunks that differ from the local file, as spans that do not overlap."""
+
+    __slots__ = ("_has_more", "_spans")
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._spans: list[tuple[int, int]] = []  # each: first byte, and the one after the last
+        self._has_more = False  # than `_spans` has
+
+    def __bool__(self) -> bool:
+        return bool(self._spans) or self._has_more
+
+    def add(self, first: int, end: int) -> None:
+        """Take a chunk that differs: the bytes from `first` to before `end`."""
+        self.remove(first, end)
+        if len(self._spans) < _MAX_BAD_SPANS:
+            self._spans.append((first, end))
+        else:
+            self._has_more = True
+
+    def remove(self, first: int, end: int) -> bool:
+        """Take a chunk that does not differ; return whether an earlier copy of some of it did."""
+        known = self._spans
+        if not known:
+            return False
+        rests = [(a, min(b, first)) for a, b in known] + [(max(a, end), b) for a, b in known]
+        self._spans = [(a, b) for a, b in rests if a < b]
+        return len(self._spans) != len(known) or sum(b - a for a, b in self._spans) != sum(b - a for a, b in known)
 
 
 class LastCopies:
@@ -58,8 +95,8 @@ class VersionCheck:
     """
 
     __slots__ = (
-        "algorithm", "assembly", "bad", "chunk_size", "copies", "expected", "file_fd", "has_other_copies", "local",
-        "mtime_ns", "path",
+        "algorithm", "assembly", "bad", "chunk_size", "copies", "expected", "file_fd", "has_other_copies",
+        "is_in_one_partition", "local", "mtime_ns", "path", "place",
     )  # fmt: skip
 
     def __init__(self, chunk: Chunk, local: FileVersion | None) -> None:
@@ -75,33 +112,44 @@ class VersionCheck:
         # Chunks were sent again and may have had other bytes before: the file was rewritten and kept its mtime.
         self.has_other_copies = False
         self.copies: LastCopies | None = None  # in a further pass, if it has
-        self.bad: dict[int, None] = {}  # numbers of the chunks whose bytes differ from the local file
+        self.bad = BadBytes()
+        self.place = _NOWHERE  # of the message that was sent last, of those that were given to `add`
+        self.is_in_one_partition = True
 
-    def add(self, chunk: Chunk) -> None:
-        """Compare a chunk, and note what it states about the file."""
+    def add(self, chunk: Chunk, message: Any) -> None:
+        """Compare a chunk, and note what it states about the file and where its message lies."""
         assembly = self.assembly
+        place = place_of(message)
+        if self.place is not _NOWHERE and place.partition != self.place.partition:
+            self.is_in_one_partition = False
+        if self.place is _NOWHERE or place.is_after(self.place):
+            self.place = place
         if chunk.digest:
             assembly.digest = chunk.digest
         if assembly.size is None:
             assembly.size = chunk.size
         if not self.chunk_size and chunk.number < chunk.n_chunks:
             self.chunk_size = len(chunk.data)
-        self.compare(chunk.number, chunk.offset, chunk.data)
+        self.compare(chunk.offset, chunk.data)
 
-    def compare(self, number: int, offset: int, data: bytes) -> None:
-        """Compare a chunk with the local file; if one is sent again, the last copy counts."""
+    def compare(self, offset: int, data: bytes) -> None:
+        """Compare a chunk with the local file; if one is sent again, the last copy counts.
+
+        The chunks of a version may be of several sizes, and overlap.
+        """
+        end = offset + len(data)
         is_repeated = bool(data) and self.assembly.has(offset, len(data))
         if self.local is not None:
-            if _buffer.equals(self.file_fd, offset, data):
-                if is_repeated and number not in self.bad:
-                    return
-                self.bad.pop(number, None)
-            elif len(self.bad) < _MAX_BAD_CHUNKS:
-                self.bad[number] = None
-            self.has_other_copies |= is_repeated
+            if not _buffer.equals(self.file_fd, offset, data):
+                self.bad.add(offset, end)
+            elif not self.bad.remove(offset, end) and is_repeated:
+                return
+            self.has_other_copies |= is_repeated or offset < self.assembly.hashed
         elif is_repeated:
             self.has_other_copies = True
             return
+        elif offset < self.assembly.hashed:
+            self.has_other_copies = True
         if data:
             self.assembly.add(offset, data)
 
@@ -118,15 +166,19 @@ class VersionCheck:
     def has_digest(self) -> bool | None:
         """Return whether a complete version has its digest; None if that takes another pass over the topic.
 
-        Chunks that arrived out of order are hashed by reading the local file, if it has the same bytes. What was
-        hashed may be of earlier copies than the digest is.
+        Chunks that arrived out of order are hashed by reading the local file, if it has the same bytes; it may
+        have been written meanwhile. What was hashed may be of earlier copies than the digest is.
         """
         assembly = self.assembly
-        if assembly.hashed != assembly.size and not self.is_same:
+        is_hashed = assembly.hashed == assembly.size
+        if not is_hashed and not self.is_same:
             return None
-        return assembly.verify(self._read_local) or (None if self.has_other_copies else False)
+        if assembly.verify(self._read_local):
+            return True
+        return False if is_hashed and not self.has_other_copies else None
 
     def _read_local(self, length: int, offset: int) -> bytes:
+        length = min(length, (self.assembly.size or 0) - offset)
         return os.pread(self.file_fd, length, offset) if self.file_fd >= 0 and self.is_same else b""
 
     def partial(self) -> PartialVersion:
@@ -140,6 +192,7 @@ class VersionCheck:
             self.algorithm,
             assembly.digest,
             assembly.spans.ranges(),
-            tuple(self.bad),
+            bool(self.bad),
             self.local is not None,
+            pack(self.place),
         )
