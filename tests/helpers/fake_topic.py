@@ -41,8 +41,9 @@ class FakeClient:
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, KafkaException):
             raise answer
-        partitions = {} if answer is not None else dict.fromkeys(self.offsets)
-        return SimpleNamespace(topics={topic: SimpleNamespace(error=answer, partitions=partitions)})
+        partition = SimpleNamespace(leader=1, replicas=[1], isrs=[1])
+        partitions = {} if answer is not None else dict.fromkeys(self.offsets, partition)
+        return SimpleNamespace(brokers={}, topics={topic: SimpleNamespace(error=answer, partitions=partitions)})
 
     def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
         assert timeout > 0

@@ -79,6 +79,9 @@ class FakePool:
     def close(self, channel: Channel[Any, Any]) -> None:
         channel.close()
 
+    def discard(self, worker: FakeWorker) -> None:
+        self.close(worker.channel)
+
     def kill_all(self) -> None:
         for worker in self._workers:
             worker.process.kill()
@@ -98,6 +101,7 @@ class FakeLane:
         self._pool = pool
         self.first_shard = 1
         self.copies: list[ShardCopy] = []
+        self.topic_id = ""
         self._start_producer()
         self._start_chunker()
 
@@ -110,6 +114,13 @@ class FakeLane:
     @property
     def workers(self) -> tuple[FakeWorker, FakeWorker]:
         return self.chunker, self.producer
+
+    def on_new_topic(self, topic_id: str) -> None:
+        self.topic_id = topic_id
+
+    def kill(self) -> None:
+        for worker in self.workers:
+            worker.process.kill()
 
     def replace_chunker(self) -> None:
         self._start_chunker()

@@ -13,15 +13,19 @@ from typing import Any, NamedTuple
 import pytest
 
 from dfud.core.decode import read_chunk
+from dfud.core.text import printable
 from dfud.downloading.assembler import Assembler
 from dfud.downloading.checkpoint import Checkpoints
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk, DiskReporter
+from dfud.downloading.incomplete_table import list_incomplete
+from dfud.downloading.offsets import Position
 from dfud.downloading.parts_folder import METADATA_SUFFIX, PART_SUFFIX, PartsFolder
 from dfud.files.confined import ConfinedTree
 from tests.helpers.downloading import Record, contents, native
 
 NOW = 1_700_000_000_123_456_789  # ns
+SENT_MS = 1_700_000_100_000  # the timestamp of the message at offset 0
 DATA = random.Random(1).randbytes(3500)  # four chunks
 
 
@@ -46,6 +50,9 @@ class Taken(NamedTuple):
     def offset(self) -> Any:
         return self.at
 
+    def timestamp(self) -> Any:
+        return 1, SENT_MS + self.at
+
     def error(self) -> None:
         return None
 
@@ -53,6 +60,11 @@ class Taken(NamedTuple):
 def identity(record: Record) -> bytes:
     """Return the identity of the version that a record has a chunk of."""
     return read_chunk(record.key, record.value, record.headers).identity()
+
+
+def at(offset: int) -> Position:
+    """Return a position of the topic."""
+    return Position("id", offset)
 
 
 F = identity(native(b"f", DATA, NOW)[0])  # of the version that most tests receive
@@ -114,8 +126,8 @@ class Bench:
         if fault is not None:
             raise fault
 
-    def commit(self, positions: dict[int, int]) -> None:
-        self.committed = positions[0]
+    def commit(self, positions: dict[int, Position]) -> None:
+        self.committed = positions[0].offset
 
     # -- what is done
 
@@ -129,6 +141,10 @@ class Bench:
         """Take what was not committed."""
         return self._take(self.committed)
 
+    def take_all_again(self) -> DownloadCounts:
+        """Take everything that was ever taken."""
+        return self._take(0)
+
     def _take(self, first: int) -> DownloadCounts:
         self.tree.close_folders()
         self.assembler.take([Taken(record, at) for at, record in enumerate(self.log[first:], first)])
@@ -137,7 +153,13 @@ class Bench:
 
     def save(self) -> bool:
         """Put everything on disk and commit; return whether that succeeded."""
-        return self.checkpoints.finish({0: len(self.log)})
+        return self.checkpoints.finish({0: at(len(self.log))})
+
+    def end(self) -> list[str]:
+        """End the run; return what is named as incomplete."""
+        assert self.save()
+        rows = list_incomplete(self.folder, self.tree, is_over=True)
+        return [f"{printable(row.path)} {row.description}" for row in rows]
 
     # -- what is there
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import xxhash
 from confluent_kafka import KafkaError, KafkaException
 
@@ -17,6 +18,7 @@ from dfud.logs.layout import LogsFolder
 from dfud.messages import ChunkerToProducer, FileStart, FromProducer, Notice, Ranges, RunReady
 from dfud.processes import links
 from dfud.processes.channel import Channel
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.producer import ProducerSettings, ProducerWorker, wait_readable
 from dfud.uploading.ring import Ring
 from dfud.uploading.upload import Upload
@@ -24,12 +26,21 @@ from dfud.uploading.wire import NATIVE
 
 CHUNK = 10
 RING_BYTES = 1000
+TOPIC_ID = "the topic"
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT, "timed out")
 FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed")
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large")
 FATAL = KafkaError(KafkaError._FATAL, "epoch gone", fatal=True)
 NO_OFFSET = KafkaError(KafkaError.NO_ERROR, "stands for an acknowledgement without an offset")
+REFUSED = KafkaError(KafkaError._TRANSPORT, "host:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused")
 ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+
+
+def answer_without_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a broker that is asked for the cause of its silence answer, and know of none."""
+    for name in ("topic_trouble", "leader_trouble"):
+        monkeypatch.setattr(f"dfud.uploading.checkup.{name}", lambda topic, properties: "")
+    monkeypatch.setattr("dfud.uploading.checkup.request_limit", lambda properties: 100_000)
 
 
 class FakeMessage:
@@ -37,10 +48,21 @@ class FakeMessage:
 
     def __init__(self, value: bytes) -> None:
         self._value = value
+        self.at = 0  # its offset
         self.has_offset = True
+        self.latency_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def latency(self) -> float:
+        return self.latency_s
 
     def offset(self) -> int | None:
-        return 7 if self.has_offset else None
+        return self.at if self.has_offset else None
+
+    def partition(self) -> int:
+        return 0
 
     def value(self) -> bytes | None:
         return self._value or None  # librdkafka's is None for an empty one
@@ -60,6 +82,7 @@ class FakeProducer:
         self.answers: deque[KafkaError | None] = deque()  # of the next reports; None for an acknowledgement
         self.produce_errors: deque[KafkaError] = deque()  # raised by the next calls of `produce`
         self.acknowledges = True  # when there are no more answers
+        self.end = 0  # of the partition: the offset of the next message
         self.flushed: list[int] = []  # messages in the queue at each flush
 
     def __len__(self) -> int:
@@ -84,6 +107,8 @@ class FakeProducer:
             message, report = self.queue.popleft()
             answer = self.answers.popleft() if self.answers else None
             message.has_offset = answer is not NO_OFFSET
+            message.at = self.end
+            self.end += 1
             report(None if answer is NO_OFFSET else answer, message)
             count += 1
         return count
@@ -102,6 +127,7 @@ class ProducerHarness:
 
     def __init__(self, top: Path, lingers_by_load: bool = True, **properties: Any) -> None:
         self.now = 1000.0
+        self.last_ack = LastAck(self.now)  # of all lanes
         self.supervisor, self._to_supervisor = Channel.pair(links.PRODUCER)
         self.chunker, self._to_chunker = Channel.pair(links.LANE)
         self.ring = Ring(RING_BYTES)
@@ -116,7 +142,7 @@ class ProducerHarness:
             self._to_chunker,
             self.ring,
             ShardWriter(self.folder, 0, 1),
-            ProducerSettings("topic", properties, lingers_by_load, NATIVE),
+            ProducerSettings("topic", properties, lingers_by_load, NATIVE, self.last_ack, TOPIC_ID),
             self._make_producer,  # type: ignore[arg-type]
             lambda: self.now,
             self._wait,
@@ -126,6 +152,7 @@ class ProducerHarness:
         made = FakeProducer(properties)
         if self.producers:
             made.room = self.producer.room
+            made.end = self.producer.end
         self.producers.append(made)
         self.producer.answers.extend(self.next_answers)
         return self.producer

@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a broker that stalls, cuts and delays connections."""
+"""A TCP proxy between a client and a broker that stalls, cuts, delays and slows connections."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from types import TracebackType
 from dfud.broker.ports import HOST, free_ports
 
 _BLOCK_SIZE = 256 * 1024  # bytes
+_SLICE_SIZE = 1024  # bytes, that pass a slow line at once
 _MAX_IN_FLIGHT = 64  # blocks, in one direction of a connection
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # for SO_LINGER: the peer gets a reset
 
@@ -26,6 +27,8 @@ class Proxy:
         self.port = free_ports(1)[0]
         self.connections = 0  # accepted so far
         self._delay = 0.0
+        self._rate = 0.0  # bytes per second; 0 for any
+        self._line = threading.Lock()
         self._passing = threading.Event()
         self._passing.set()
         self._refusing = False
@@ -65,9 +68,13 @@ class Proxy:
         """Delay everything by so many seconds, in both directions."""
         self._delay = seconds
 
+    def slow(self, rate: float) -> None:
+        """Forward so many bytes per second, of all connections and both directions together."""
+        self._rate = rate
+
     def heal(self) -> None:
         """Forward everything immediately, beginning with what was held back."""
-        self._delay, self._refusing = 0.0, False
+        self._delay, self._rate, self._refusing = 0.0, 0.0, False
         self._passing.set()
 
     def close(self) -> None:
@@ -130,7 +137,12 @@ class Proxy:
             self._passing.wait()
             time.sleep(max(0.0, due - time.monotonic()))
             with contextlib.suppress(OSError):
-                sink.sendall(block)
+                for at in range(0, len(block), _SLICE_SIZE):
+                    part = block[at : at + _SLICE_SIZE]
+                    if self._rate:
+                        with self._line:
+                            time.sleep(len(part) / self._rate if self._rate else 0.0)
+                    sink.sendall(part)
 
 
 class _Pair:

@@ -36,6 +36,7 @@ class Handle(NamedTuple):
 
     number: bytes
     oplock: int  # that was granted
+    lease_key: bytes  # of the lease that was asked for, if one was
 
 
 class SmbClient:
@@ -74,17 +75,16 @@ class SmbClient:
         """Open a file for reading, writing and renaming. Others may do the same meanwhile."""
         path = name.encode("utf-16-le")
         access = _READ_ACCESS | _WRITE_ACCESS | _DELETE_ACCESS
-        context, at = b"", 0
+        context, at, key = b"", 0, path[:16].ljust(16, b"\0")
         if oplock == LEASE:
             at = 120 + len(path) + -len(path) % 8
-            key = path[:16].ljust(16, b"\0")
             context = struct.pack("<IHHHHI4s4x16sIIQ", 0, 16, 4, 0, 24, 32, b"RqLs", key, 7, 0, 0)
         body = struct.pack(
             "<HBBIQQIIIIIHHII", 57, 0, oplock, 2, 0, 0, access, 0x80, _SHARE_ALL, disposition, 0x40,
             120, len(path), at, len(context),
         )  # fmt: skip
         answer = self._request(_CREATE, body + path + bytes(-len(path) % 8) + context)
-        handle = Handle(answer[64:80], answer[2])
+        handle = Handle(answer[64:80], answer[2], key)
         self._open.add(handle.number)
         return handle
 
@@ -118,11 +118,17 @@ class SmbClient:
 
     # -- oplocks
 
-    def wait_for_break(self, seconds: float) -> bool:
-        """Return whether an oplock is to be given up, waiting for it so long."""
-        while not self.breaks and select.select([self._socket], [], [], seconds)[0]:
+    def wait_for_break(self, file: Handle, seconds: float) -> bool:
+        """Return whether the oplock of an open file is to be given up, waiting for it so long.
+
+        The breaks of others do not count: that of a file that was just closed may arrive late.
+        """
+        deadline = time.monotonic() + seconds
+        while not (is_broken := any(body[8:24] in (file.number, file.lease_key) for body in self.breaks)):
+            if not select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                break
             self._receive()
-        return bool(self.breaks)
+        return is_broken
 
     def give_up_oplocks(self) -> None:
         """Answer the breaks, once what was cached is written."""

@@ -8,16 +8,18 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from dfud.kafka.topic_watch import TopicState
 from tests.helpers.downloading import Record
 from tests.helpers.fetching import Taken
 
 
-class EndOfPartition:
-    """What librdkafka delivers at the end of a partition."""
+class Event:
+    """What librdkafka delivers at the end of a partition, or where it cannot go on."""
 
-    def __init__(self, number: int, offset: int) -> None:
+    def __init__(self, number: int, offset: int, code: int) -> None:
         self._number = number
         self._offset = offset
+        self._code = code
 
     def partition(self) -> int:
         return self._number
@@ -26,7 +28,7 @@ class EndOfPartition:
         return self._offset
 
     def error(self) -> KafkaError:
-        return KafkaError(KafkaError._PARTITION_EOF)
+        return KafkaError(self._code)
 
 
 class TopicConsumer:
@@ -40,6 +42,9 @@ class TopicConsumer:
         for record in records:
             self.logs[record.partition].append(record)
         self.committed_offsets: dict[int, int] = {}
+        self.committed_metadata: dict[int, str] = {}
+        self.topic_id = "id"
+        self.lows: dict[int, int] = {}  # by partition, the first offset that is still there
         self.positions: dict[int, int] = {}
         self.outage: KafkaError | None = None
         self.commit_error: KafkaError | None = None  # the answer to commits
@@ -63,11 +68,19 @@ class TopicConsumer:
         self._ask()
         for each in partitions:
             each.offset = self.committed_offsets.get(each.partition, -1001)
-        return partitions
+        return [
+            TopicPartition(
+                each.topic, each.partition, each.offset, self.committed_metadata.get(each.partition, "")
+            )
+            for each in partitions
+        ]
 
-    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
-        self._ask()
-        return 0, len(self.logs[partition.partition])
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float = -1, cached: bool = False
+    ) -> tuple[int, int]:
+        if not cached:
+            self._ask()
+        return self.lows.get(partition.partition, 0), len(self.logs[partition.partition])
 
     def _ask(self) -> None:
         if self.outage is not None:
@@ -83,16 +96,24 @@ class TopicConsumer:
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         for each in partitions:
             del self.positions[each.partition]
+            self._at_end.discard(each.partition)
 
     def consume(self, num_messages: int, timeout: float) -> list[Any]:
         taken: list[Any] = []
         for number, position in self.positions.items():
             log = self.logs[number]
+            if not self.lows.get(number, 0) <= position <= len(log):
+                if number not in self._at_end:
+                    self._at_end.add(number)
+                    taken.append(Event(number, position, KafkaError._AUTO_OFFSET_RESET))
+                continue
+            if position < len(log):
+                self._at_end.discard(number)
             taken += [Taken(log[at], at) for at in range(position, len(log))]
             self.positions[number] = len(log)
             if number not in self._at_end:
                 self._at_end.add(number)
-                taken.append(EndOfPartition(number, len(log)))
+                taken.append(Event(number, len(log), KafkaError._PARTITION_EOF))
         return taken
 
     def poll(self, timeout: float) -> Any:
@@ -100,6 +121,7 @@ class TopicConsumer:
             for offsets in self._unanswered:
                 if self.commit_error is None:
                     self.committed_offsets.update({each.partition: each.offset for each in offsets})
+                    self.committed_metadata.update({each.partition: str(each.metadata) for each in offsets})
                 self.properties["on_commit"](self.commit_error, offsets)
             self._unanswered.clear()
         return None
@@ -108,3 +130,23 @@ class TopicConsumer:
         assert asynchronous
         self._ask()
         self._unanswered.append(offsets)
+
+
+class TopicConsumerWatch:
+    """Says at once which topic the consumer has."""
+
+    def __init__(self, consumer: TopicConsumer) -> None:
+        self._consumer = consumer
+        self._said: TopicState | None = None
+        self._is_hurried = False
+
+    def poll(self) -> TopicState | None:
+        state = TopicState(self._consumer.topic_id, tuple(self._consumer.logs))
+        if state == self._said and not self._is_hurried:
+            return None
+        self._is_hurried = False
+        self._said = state
+        return state
+
+    def hurry(self) -> None:
+        self._is_hurried = True

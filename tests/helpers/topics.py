@@ -6,7 +6,10 @@ import itertools
 import time
 from collections.abc import Mapping
 
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from dfud.broker.node import KafkaNode
 
 _TIMEOUT_S = 15.0
 _NO_SETTINGS: Mapping[str, object] = {}
@@ -32,3 +35,24 @@ def create_topic(
             return name
         assert time.monotonic() < deadline, f"{name} has no leaders"
         time.sleep(0.02)
+
+
+def delete_before(kafka: KafkaNode, topic: str, offset: int, partition: int = 0) -> None:
+    """Delete the messages of a partition before an offset, as retention does."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    (deleted,) = admin.delete_records([TopicPartition(topic, partition, offset)]).values()
+    assert deleted.result(_TIMEOUT_S).low_watermark == offset
+
+
+def make_anew(admin: AdminClient, topic: str, partitions: int = 4) -> None:
+    """Delete a topic and create another one of its name."""
+    admin.delete_topics([topic])[topic].result(_TIMEOUT_S)
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(_TIMEOUT_S)
+        except KafkaException:  # the deleted one is not removed yet
+            assert time.monotonic() < deadline, f"{topic} is not removed"
+            time.sleep(0.02)
+        else:
+            return

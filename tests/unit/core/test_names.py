@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 import pytest
 
-from dfud.core.names import UploadFilter, path_fault, path_filter
+from dfud.core.names import DownloadFilter, UndecidedError, UploadFilter, path_fault
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_an_expression_that_matches_nothing_is_worth_a_warning(regex: str | None
 
 @pytest.mark.parametrize("path", [b"a", b"d/\xff", b"two\nlines"])
 def test_without_an_expression_every_path_is_downloaded(path: bytes) -> None:
-    assert path_filter("")(path) is True
+    assert DownloadFilter().accepts(path) is True
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_without_an_expression_every_path_is_downloaded(path: bytes) -> None:
     [(b"run/a", True), (b"run\n/a", True), (b"run\xff/a", True), (b"run", False), (b"my/run/a", False)],
 )
 def test_an_expression_is_matched_from_the_start_of_the_path(path: bytes, taken: bool) -> None:
-    assert path_filter("run.*/a")(path) is taken
+    assert DownloadFilter("run.*/a").accepts(path) is taken
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,7 @@ def test_an_expression_is_matched_from_the_start_of_the_path(path: bytes, taken:
         (b"a/.", "it contains the name '.'"),
         (b"../a", "it contains the name '..'"),
         (b"d/" + b"x" * 256, "it contains a name longer than 255 bytes"),
+        (b"y/" * 2049 + b"y", "it leads through more than 2,048 folders"),
         (b"LOGS", "it lies in LOGS"),
         (b"LOGS/a", "it lies in LOGS"),
     ],
@@ -158,7 +160,37 @@ def test_a_path_that_is_not_safe_is_named_with_its_fault(path: bytes, fault: str
 
 
 @pytest.mark.parametrize(
-    "path", [b"y/" * 32767 + b"y", b"d/" + b"x" * 255, b"a/LOGS", b"logs/a", b"a/..b", b"\xff\n"]
+    "path",
+    [
+        b"y/" * 2048 + b"y",
+        (b"y" * 31 + b"/") * 2047 + b"y" * 31,
+        b"d/" + b"x" * 255,
+        b"a/LOGS",
+        b"logs/a",
+        b"a/..b",
+        b"\xff\n",
+    ],
 )
 def test_a_path_may_be_long_and_odd(path: bytes) -> None:
     assert path_fault(path) == ""
+
+
+def test_a_path_that_cannot_be_decided_is_left_named_and_never_tried_again() -> None:
+    tried: list[str] = []
+
+    def compile_regex(regex: str) -> Callable[[str], bool]:
+        def match(text: str) -> bool:
+            tried.append(text)
+            if text.startswith("a"):
+                raise UndecidedError
+            return True
+
+        return match
+
+    for path_filter in (UploadFilter("x", compile_regex=compile_regex), DownloadFilter("x", compile_regex)):
+        tried.clear()
+        assert [path_filter.accepts(path) for path in (b"a", b"b", b"a")] == [False, True, False]
+        assert tried == ["a", "b"]
+        assert path_filter.pop_undecided() == [b"a"]
+        assert path_filter.pop_undecided() == []
+    assert UploadFilter().pop_undecided() == DownloadFilter().pop_undecided() == []

@@ -10,6 +10,7 @@ from dfud.core.native import MESSAGE_OVERHEAD, header_maker, is_native, read_nat
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart
 from dfud.uploading.wire import NativeMessages
+from tests.helpers.downloading import native as native_records
 
 
 def test_the_headers_are_those_of_the_contract() -> None:
@@ -59,3 +60,9 @@ def test_a_header_must_not_be_there_twice() -> None:
     headers: list[tuple[str, bytes | None]] = [("size", b"1"), ("size", b"1")]
     with pytest.raises(BadMessageError, match=r"^it has a header twice$"):
         read_native(b"a", b"x", headers)
+
+
+def test_a_header_of_others_may_be_there_twice() -> None:
+    (record,) = native_records(b"a", b"x", 1)
+    traced: list[tuple[str, bytes | None]] = [*record.headers, ("trace", b"1"), ("trace", b"2")]
+    assert read_native(b"a", b"x", traced).data == b"x"

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dfud.core.chunking import count_chunks
-from dfud.core.plain_rows import HEADER, plain_records
+from dfud.core.plain_rows import HEADER, PlainRows, plain_paths
 from dfud.core.tables import BadRow, CompletedRow, format_rows, read_completed, version_of
 
 NUMBERS = st.integers(-1, 1 << 64)
@@ -36,6 +36,12 @@ ROWS = st.builds(
     st.one_of(st.none(), NUMBERS),
     st.binary(min_size=15, max_size=16),
 )
+
+
+def plain_records(block: bytes) -> list[bytes] | None:
+    rows = PlainRows.parse(block)
+    assert (plain_paths(block) is None) <= (rows is None)
+    return None if rows is None else rows.records
 
 
 def thoroughly(block: bytes) -> list[bytes] | None:

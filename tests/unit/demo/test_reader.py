@@ -69,6 +69,12 @@ def test_different_bytes_of_a_chunk_are_an_error() -> None:
         rebuild([first._replace(value=None), *rest])
 
 
+def test_another_programs_messages_are_skipped() -> None:
+    foreign = [Message(b"", None, {}, 0, 0), Message(KEY, b"x", {"header": b"x"}, 1, 0)]
+    ((file,),) = (versions.values() for versions in rebuild([*foreign, *messages()]).values())
+    assert file.complete
+
+
 def test_a_file_in_two_partitions_is_an_error() -> None:
     first, *rest = messages()
     with pytest.raises(NotAsDescribedError, match=r"in partitions \[1, 2\]"):

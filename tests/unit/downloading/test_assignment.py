@@ -21,7 +21,7 @@ def assignment(
     reset: str = "",
     ends: dict[int, int] | None = None,
 ) -> Assignment:
-    settings = FetchSettings("DIR", "parts", "T", {"auto.offset.reset": reset}, n_fetchers, ends, "")
+    settings = FetchSettings("DIR", "parts", "T", {"auto.offset.reset": reset}, n_fetchers, ends, "", "id")
     reader = PartitionReader(consumer, "T", ends)  # type: ignore[arg-type]
     return Assignment(consumer, reader, fetcher, settings)  # type: ignore[arg-type]
 
@@ -33,14 +33,25 @@ def test_partitions_are_shared_by_their_numbers() -> None:
         assert set(consumer.positions) == numbers
 
 
-@pytest.mark.parametrize(
-    ("reset", "start"), [("earliest", 0), ("smallest", 0), ("", 0), ("latest", 10), ("end", 10)]
-)
-def test_a_partition_is_read_from_where_the_group_has_committed(reset: str, start: int) -> None:
+@pytest.mark.parametrize("reset", ["earliest", "latest", ""])
+def test_a_partition_is_read_from_where_the_group_has_committed(reset: str) -> None:
     consumer = TopicConsumer(RECORDS, 5)
-    consumer.committed_offsets = {1: 0, 2: 7}
-    assignment(consumer, reset=reset).update()
-    assert consumer.positions == {0: start, 1: 0, 2: 7, 3: start, 4: start}
+    consumer.committed_offsets = {1: 0, 2: 7, 3: 7, 4: 7}
+    consumer.committed_metadata = {2: "id", 3: "of an earlier topic"}
+    assert assignment(consumer, reset=reset).update() == consumer.positions
+    assert consumer.positions == {0: 0, 1: 0, 2: 7, 3: 0, 4: 7}
+
+
+def test_another_topic_is_read_up_to_its_own_ends() -> None:
+    consumer = TopicConsumer(RECORDS, 5)
+    own = assignment(consumer, ends=dict.fromkeys(range(5), 3))
+    own.update()
+    own.restart("another")
+    assert consumer.positions == {}
+    consumer.committed_offsets, consumer.committed_metadata = {0: 5, 1: 5}, {0: "id", 1: "another"}
+    own.update()
+    assert own.ends == dict.fromkeys(range(5), 10)
+    assert consumer.positions == {0: 0, 1: 5, 2: 0, 3: 0, 4: 0}
 
 
 def test_partitions_that_are_added_to_the_topic_are_read_unless_there_are_ends() -> None:
@@ -60,7 +71,7 @@ def test_partitions_that_are_added_to_the_topic_are_read_unless_there_are_ends()
 def test_nothing_is_assigned_until_the_broker_has_answered_every_question() -> None:
     consumer = TopicConsumer(RECORDS, 5)
     own = assignment(consumer)
-    for question in ("list_topics", "committed", "get_watermark_offsets"):
+    for question in ("list_topics", "committed"):
         broken = getattr(consumer, question)
         error = KafkaError(KafkaError._TIMED_OUT)
 

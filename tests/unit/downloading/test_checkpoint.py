@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dfud.downloading import checkpoint as module
+from dfud.downloading.offsets import Position
 from dfud.downloading.part_metadata import PartName
 from tests.helpers.downloading import native
-from tests.helpers.fetching import DATA, NOW, Bench, bench
+from tests.helpers.fetching import DATA, NOW, Bench, at, bench
 
 __all__ = ["bench"]
 
@@ -31,7 +32,7 @@ def test_bytes_are_saved_before_metadata_and_metadata_before_offsets(
     monkeypatch.setattr(bench.checkpoints, "_commit", steps.append)
     bench.take(*native(b"f", DATA, NOW)[:2])
     assert bench.save()
-    assert steps == [[".new", ".part"], [".json", ".part"], {0: 2}]
+    assert steps == [[".new", ".part"], [".json", ".part"], {0: at(2)}]
 
 
 @pytest.mark.parametrize("n_good", [0, 1])
@@ -78,15 +79,15 @@ def test_messages_are_taken_during_a_checkpoint(bench: Bench, monkeypatch: pytes
     synced = threading.Event()
     monkeypatch.setattr(bench.checkpoints, "_sync", synced.wait)
     records = native(b"f", DATA, NOW)
-    positions: dict[int, int] = {}
+    positions: dict[int, Position] = {}
     for number in range(1, 4):
         bench.take(records[number - 1])
-        positions[0] = number
+        positions[0] = at(number)
         bench.checkpoints.run_due(positions)
     assert bench.committed == 0
     synced.set()
     bench.checkpoints.wait()
-    bench.checkpoints.run_due({0: 3})
+    bench.checkpoints.run_due({0: at(3)})
     assert bench.committed == 1, "what was taken during the checkpoint is not part of it"
     bench.restart()
     bench.take_again()
@@ -97,15 +98,18 @@ def test_messages_are_taken_during_a_checkpoint(bench: Bench, monkeypatch: pytes
 def test_finishing_waits_for_the_disk_and_commits_everything(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commits: list[dict[int, int]] = []
+    commits: list[dict[int, Position]] = []
     monkeypatch.setattr(bench.checkpoints, "_commit", commits.append)
     bench.checkpoints._next = 0.0
     bench.take(*native(b"f", DATA, NOW))
-    bench.checkpoints.run_due({0: 2, 1: 5})
-    assert bench.checkpoints.finish({0: 4, 1: 5})
-    assert commits == [{0: 2, 1: 5}, {0: 4}]
-    assert bench.checkpoints.finish({0: 4, 1: 5})
+    bench.checkpoints.run_due({0: at(2), 1: at(5)})
+    assert bench.checkpoints.finish({0: at(4), 1: at(5)})
+    assert commits == [{0: at(2), 1: at(5)}, {0: at(4)}]
+    assert bench.checkpoints.finish({0: at(4), 1: at(5)})
     assert len(commits) == 2
+    bench.checkpoints.on_commit_failed()
+    assert bench.checkpoints.finish({0: at(4), 1: at(5)})
+    assert commits[2:] == [{0: at(4), 1: at(5)}]
 
 
 def test_there_is_no_checkpoint_without_news_or_soon_after_a_slow_one(
@@ -115,19 +119,19 @@ def test_there_is_no_checkpoint_without_news_or_soon_after_a_slow_one(
     monkeypatch.setattr(module, "_MIN_INTERVAL_S", 0.0)
     monkeypatch.setattr(bench.checkpoints, "_sync", lambda: syncs.append(None))
 
-    def tick(at: int) -> None:
+    def tick(offset: int) -> None:
         """Start the checkpoint that is due, and end it."""
-        bench.checkpoints.run_due({0: at})
+        bench.checkpoints.run_due({0: at(offset)})
         if bench.checkpoints._running is not None:
             bench.checkpoints._running.wait()
-            bench.checkpoints.wait().seconds = 0.0 if at < 2 else 1000.0  # injected: how long it took
-            bench.checkpoints.run_due({0: at})
+            bench.checkpoints.wait().seconds = 0.0 if offset < 2 else 1000.0  # injected: how long it took
+            bench.checkpoints.run_due({0: at(offset)})
 
     tick(1)
     assert len(syncs) == 0, "the first is started too early"
     bench.checkpoints._next = 0.0
-    for at, n_syncs in ((1, 1), (1, 1), (2, 2), (3, 2)):
-        tick(at)
+    for offset, n_syncs in ((1, 1), (1, 1), (2, 2), (3, 2)):
+        tick(offset)
         assert len(syncs) == n_syncs
 
 
@@ -172,7 +176,7 @@ def test_killed_at_any_step_of_a_checkpoint_it_loses_nothing(
 
 def begin_and_fail_or_not(bench: Bench, is_failing: bool) -> None:
     bench.sync_faults = [None, NO_SPACE if is_failing else None]  # injected: the metadata is there, but not synced
-    bench.checkpoints.start({0: len(bench.log)})
+    bench.checkpoints.start({0: at(len(bench.log))})
     bench.checkpoints.wait()
 
 

@@ -1,61 +1,83 @@
-"""Each directory receives all of the topic, whatever group the configuration names."""
+"""Each directory has a group of its own, whatever group the configuration names, and whatever is copied."""
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
 
-from dfud.downloading.consumer_group import KnownGroups, choose_group
-from dfud.kafka.watermarks import Partition
-
-LOG = logging.getLogger("test_consumer_group")
-UNREAD, READ = [Partition(0, 10, -1), Partition(5, 10, 5)], [Partition(0, 10, -1), Partition(5, 10, 8)]
+from dfud.downloading.consumer_group import GroupRecord, KnownGroups, new_group
 
 
-@pytest.fixture
-def dir_fd(tmp_path: Path) -> Iterator[int]:
-    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    yield descriptor
+def known(folder: Path) -> KnownGroups:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return KnownGroups(descriptor, str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def record(folder: Path, made: GroupRecord) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    KnownGroups(descriptor, str(folder)).add(made)
     os.close(descriptor)
 
 
-def choose(dir_fd: int, requested: str | None, is_explicit: bool = False, read: bool = False) -> str:
-    return choose_group(KnownGroups(dir_fd), requested, is_explicit, READ if read else UNREAD, LOG)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "a folder\nof parts"
+    made.mkdir()
+    return made
 
 
-def test_a_group_that_has_read_nothing_is_used_and_recorded(dir_fd: int, tmp_path: Path) -> None:
-    assert choose(dir_fd, "mine") == "mine"
-    assert (tmp_path / "groups").read_text() == "mine\n"
-    assert choose(dir_fd, "mine", read=True) == "mine"
-    assert (tmp_path / "groups").read_text() == "mine\n"
-
-
-@pytest.mark.parametrize(("requested", "prefix"), [(None, "dfud"), ("theirs", "theirs")])
-def test_a_directory_has_one_group_of_its_own(
-    dir_fd: int, tmp_path: Path, requested: str | None, prefix: str
+@pytest.mark.parametrize(("requested", "prefix"), [(None, "dfud-"), ("the irs", "the irs-")])
+def test_a_group_is_named_after_that_of_the_configuration(
+    requested: str | None, prefix: str, folder: Path
 ) -> None:
-    own = choose(dir_fd, requested, read=True)
-    assert re.fullmatch(prefix + "-[0-9a-f]{16}", own)
-    assert choose(dir_fd, requested, read=True) == own
-    assert (tmp_path / "groups").read_text() == own + "\n"
+    assert known(folder).own(requested) is None
+    first, second = new_group(requested), new_group(requested)
+    assert first != second
+    assert re.fullmatch(re.escape(prefix) + "[0-9a-f]{16}", first)
+    record(folder, GroupRecord(first, True, "id"))
+    assert known(folder).own(requested) == GroupRecord(first, True, "id")
+    assert known(folder).own("others") is None
 
 
-def test_a_group_of_the_command_line_is_used_with_a_warning(dir_fd: int, caplog: pytest.LogCaptureFixture) -> None:
-    assert choose(dir_fd, "theirs", is_explicit=True, read=True) == "theirs"
-    (warning,) = caplog.messages
-    assert warning.startswith("consumer group theirs has read 3 messages of the topic, not into this directory")
-    assert choose(dir_fd, "theirs", is_explicit=True, read=True) == "theirs"
-    assert choose(dir_fd, "fresh", is_explicit=True) == "fresh"
-    assert len(caplog.messages) == 1
+def test_a_group_of_the_command_line_is_no_group_of_its_own(folder: Path) -> None:
+    given = GroupRecord("dfud-0123456789abcdef", False, "")
+    record(folder, given)
+    assert known(folder).find(given.group) == given
+    assert known(folder).own(None) is None
 
 
-def test_a_link_that_is_planted_for_the_record_is_not_followed(dir_fd: int, tmp_path: Path) -> None:
-    (tmp_path / "groups").symlink_to(tmp_path / "outside")
+def test_the_topic_that_was_recorded_last_counts(folder: Path) -> None:
+    group = new_group(None)
+    for topic_id in ("first", "second", "second"):
+        record(folder, GroupRecord(group, True, topic_id))
+    assert known(folder).own(None) == GroupRecord(group, True, "second")
+    assert (folder / "groups").read_text().count("\n") == 2
+
+
+def test_a_copy_is_told_from_a_folder_that_was_moved(folder: Path, tmp_path: Path) -> None:
+    record(folder, GroupRecord(new_group(None), True, ""))
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    assert known(moved).own(None) is not None
+    assert known(moved).copied_from == ""
+    shutil.copytree(moved, folder)
+    assert known(folder).own(None) is None
+    assert known(folder).copied_from == str(folder)
+    # A backup in the same place; its inode may be that of the folder that was removed.
+    shutil.rmtree(moved)
+    shutil.copytree(folder, moved)
+    assert known(moved).own(None) is None
+
+
+def test_a_link_that_is_planted_for_the_record_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    (folder / "groups").symlink_to(tmp_path / "outside")
     with pytest.raises(OSError, match="it is a link"):
-        choose(dir_fd, "mine")
+        known(folder)
     assert not (tmp_path / "outside").exists()

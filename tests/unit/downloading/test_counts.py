@@ -12,12 +12,12 @@ FIELDS = len(dataclasses.fields(DownloadCounts))
 def test_counts_are_taken_once_and_added_up() -> None:
     counts, total = DownloadCounts(), DownloadCounts()
     counts.messages += 3
-    counts.unplaced += 1
+    counts.dropped += 1
     for _ in range(2):
         total.add(counts.take())
-    assert total == DownloadCounts(messages=3, unplaced=1)
+    assert total == DownloadCounts(messages=3, dropped=1)
     total.add(range(FIELDS))
-    assert total.take() == (3, *range(1, FIELDS - 1), FIELDS)
+    assert total.take() == (3, *range(1, FIELDS - 2), FIELDS - 1, FIELDS - 1)
 
 
 def test_the_summary_leaves_out_what_did_not_happen() -> None:
@@ -31,6 +31,8 @@ def test_the_summary_leaves_out_what_did_not_happen() -> None:
         "1 message refused",
         "1 file with a wrong digest",
         "1 file that could not be put in place",
+        "1 incomplete file given up",
+        "1 file on whose name --download_regex backtracks",
     ]
     assert DownloadCounts(*[2] * FIELDS).summary().split(", ")[3:] == [
         "2 chunks received twice",
@@ -40,4 +42,6 @@ def test_the_summary_leaves_out_what_did_not_happen() -> None:
         "2 messages refused",
         "2 files with a wrong digest",
         "2 files that could not be put in place",
+        "2 incomplete files given up",
+        "2 files on whose name --download_regex backtracks",
     ]

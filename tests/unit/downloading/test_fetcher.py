@@ -10,30 +10,36 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError
 
+from dfud.downloading import broker_state, topic_reading
 from dfud.downloading import fetcher as module
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.fetcher import Fetcher
 from dfud.downloading.settings import FetchSettings
+from dfud.kafka.group_errors import explain
 from dfud.messages import (
     BrokerOutage,
     CaughtUp,
     CommitFailed,
     Fetched,
     FromFetcher,
+    Gap,
     Merge,
     Notice,
     PartReport,
+    ReadRefused,
     Release,
     Released,
     Stop,
     ToFetcher,
+    TopicReplaced,
 )
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from tests.helpers.downloading import contents, leftovers, native, openmsi
 from tests.helpers.fetching import DATA, NOW, F, identity
-from tests.helpers.topic_consumer import TopicConsumer
+from tests.helpers.topic_consumer import TopicConsumer, TopicConsumerWatch
 
+REFUSED = explain(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "G")
 DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "all brokers are down")
 AWAY = KafkaError(KafkaError._TRANSPORT, "connection refused")
 
@@ -46,10 +52,9 @@ class Supervisor:
         self.channel: Channel[ToFetcher, FromFetcher]
         self.channel, theirs = Channel.pair(links.FETCHER)
         ends = {partition: len(log) for partition, log in consumer.logs.items()} if once else None
-        settings = FetchSettings(
-            str(top), "download_from_T", "T", {"auto.offset.reset": "earliest"}, n_fetchers, ends, ""
-        )
-        self.fetcher = Fetcher(theirs, number, settings, consumer)  # type: ignore[arg-type]
+        settings = FetchSettings(str(top), "download_from_T", "T", {"group.id": "G"}, n_fetchers, ends, "", "id")
+        self.watch = TopicConsumerWatch(consumer)
+        self.fetcher = Fetcher(theirs, number, settings, consumer, lambda *_: self.watch)  # type: ignore[arg-type]
         self._theirs = theirs
 
     def close(self) -> None:
@@ -80,7 +85,7 @@ Start = Callable[..., Supervisor]
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """A factory of supervisors over one directory: ``start(consumer, number, n_fetchers, once)``."""
     monkeypatch.setattr(module, "_DISK_RETRY_INTERVAL_S", 0.01)
-    monkeypatch.setattr(module, "_ASSIGN_INTERVAL_S", 0.0)
+    monkeypatch.setattr(topic_reading, "_ASSIGN_INTERVAL_S", 0.0)
     monkeypatch.setattr(module, "_COMMIT_TIMEOUT_S", 0.2)
     started: list[Supervisor] = []
 
@@ -109,7 +114,7 @@ def test_what_is_read_is_reported_saved_and_committed(tmp_path: Path, start: Sta
     assert [type(message) for message in messages] == [Notice, Fetched, CaughtUp]
     assert counts(messages) == DownloadCounts(messages=6, bytes=5500, files=1)
     assert consumer.committed_offsets == {}
-    assert supervisor.run_until_stopped() == [Fetched((0,) * 10)]
+    assert supervisor.run_until_stopped() == [Fetched(DownloadCounts().take())]
     assert consumer.committed_offsets == {0: 6}
     assert consumer.positions == {}
     assert contents(tmp_path) == {b"f": DATA}
@@ -163,7 +168,7 @@ def test_what_could_not_be_committed_is_reported(tmp_path: Path, start: Start, a
     consumer = TopicConsumer(native(b"f", DATA, NOW))
     consumer.commit_error = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "not allowed")
     consumer.answers_commits = answers
-    failed = CommitFailed("not allowed" if answers else "the broker did not answer")
+    failed = CommitFailed(REFUSED if answers else "the broker did not answer")
     supervisor = start(consumer)
     supervisor.run_once()
     assert supervisor.run_until_stopped()[-1] == failed
@@ -218,3 +223,58 @@ def test_a_fetcher_can_be_stopped_while_the_disk_is_full(
     writes.left = 0
     consumer.positions.clear()
     assert counts(start(consumer).run_once()).messages == 2
+
+
+def run_until_caught_up(supervisor: Supervisor) -> list[FromFetcher]:
+    messages: list[FromFetcher] = []
+    while CaughtUp() not in messages:
+        messages += supervisor.run_once()
+    return messages
+
+
+def test_offsets_that_are_gone_are_named_and_committed_as_done(start: Start) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW) + native(b"g", DATA, NOW))
+    consumer.lows = {0: 4}
+    consumer.committed_offsets = {0: 1}
+    supervisor = start(consumer)
+    messages = run_until_caught_up(supervisor)
+    assert [message for message in messages if isinstance(message, Gap)] == [Gap("id", 0, 1, 3, "deleted", "")]
+    assert counts(messages).files == 1
+    supervisor.run_until_stopped()
+    assert consumer.committed_offsets == {0: 8}
+
+
+def test_a_log_that_was_cut_is_read_again(tmp_path: Path, start: Start) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW))
+    consumer.committed_offsets = {0: 9}
+    messages = run_until_caught_up(start(consumer))
+    assert [message for message in messages if isinstance(message, Gap)] == [Gap("id", 0, 4, 8, "cut", "")]
+    assert contents(tmp_path) == {b"f": DATA}
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(tmp_path: Path, start: Start, once: bool) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW))
+    supervisor = start(consumer, once=once)
+    supervisor.run_once()
+    consumer.topic_id = "new"
+    consumer.logs[0] = native(b"g", DATA, NOW) + native(b"h", DATA, NOW)
+    messages = supervisor.run_once() + supervisor.run_once()
+    assert TopicReplaced("new") in messages
+    assert set(contents(tmp_path)) == {b"f", b"g", b"h"}
+    supervisor.run_until_stopped()
+    assert (consumer.committed_offsets, consumer.committed_metadata) == ({0: 8}, {0: "new"})
+
+
+def test_a_refusal_is_reported_as_such_and_ends_a_run_that_is_to_end(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = TopicConsumer(native(b"f", DATA, NOW))
+    consumer.outage = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)
+    monkeypatch.setattr(broker_state, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(broker_state, "_MIN_REFUSAL_S", 0.0)
+    assert start(consumer).run_once() == [ReadRefused(REFUSED), CaughtUp()]
+    supervisor = start(consumer, once=False)
+    assert supervisor.run_once() == [ReadRefused(REFUSED)]
+    consumer.outage = None
+    assert ReadRefused("") in supervisor.run_once()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from dfud.core.chunk import XXH3_128
 from dfud.core.ranges import RangeSet
-from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
+from dfud.downloading.incomplete_table import IncompletePart, IncompleteTable, list_incomplete
 from dfud.downloading.part_metadata import PartMetadata, PartName
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.files.confined import ConfinedTree
 from dfud.files.open_folder import OpenFolder
 
 NAME = PartName(bytes(16), 0, "00000001")
@@ -22,6 +24,11 @@ METADATA = PartMetadata(b"d/f", 3500, 12, 1000, XXH3_128, "", RangeSet([(1, 1000
 def folder_with(path: Path, metadata: PartMetadata) -> PartsFolder:
     (path / f"{NAME}.json").write_bytes(metadata.to_json())
     return PartsFolder(os.open(path, os.O_RDONLY | os.O_DIRECTORY))
+
+
+def listed(directory: Path, folder: PartsFolder) -> list[IncompletePart]:
+    with contextlib.closing(ConfinedTree(str(directory))) as tree:
+        return list(list_incomplete(folder, tree, False))
 
 
 @pytest.mark.parametrize(
@@ -56,9 +63,9 @@ def folder_with(path: Path, metadata: PartMetadata) -> PartsFolder:
 def test_a_row_for_each_part(tmp_path: Path, metadata: PartMetadata, cells: list[str], description: str) -> None:
     (tmp_path / "parts").mkdir()
     folder = folder_with(tmp_path / "parts", metadata)
-    rows = list(list_incomplete(folder))
+    rows = listed(tmp_path, folder)
     os.close(folder.dir_fd)
-    assert [row.describe() for row in rows] == [description]
+    assert [row.description for row in rows] == [description]
     assert [row.is_complete for row in rows] == ["complete," in description]
     (tmp_path / "LOGS").mkdir()
     table = IncompleteTable(OpenFolder(str(tmp_path), "LOGS"), "T")
@@ -73,7 +80,7 @@ def test_a_row_for_each_part(tmp_path: Path, metadata: PartMetadata, cells: list
 def test_many_missing_chunks_are_cut_off_between_ranges(tmp_path: Path) -> None:
     spans = RangeSet([(start, start) for start in range(2, 3000, 3)])
     folder = folder_with(tmp_path, METADATA._replace(chunk_size=1, spans=spans))
-    (row,) = list_incomplete(folder)
+    (row,) = listed(tmp_path, folder)
     os.close(folder.dir_fd)
     assert len(row.chunks_missing) <= 1002
     assert row.chunks_missing.startswith("1 3-4 6-7 ")

@@ -124,7 +124,7 @@ def test_a_run_of_another_part_is_not_disturbed_by_a_file_of_one_chunk(bench: Be
 
 def test_a_file_in_place_is_removed_before_it_is_copied(bench: Bench) -> None:
     bench.take(*native(b"f", DATA, NOW))
-    bench.take(native(b"f", DATA, NOW)[0])
+    bench.take_all_again()
     part = bench.store.find(F)
     assert part is not None
     assert part.is_in_place

@@ -87,7 +87,7 @@ def test_invalid_metadata_harms_no_other_file(
     bench: Bench, tmp_path: Path, change: dict[str, object] | None
 ) -> None:
     """The bytes of its part are lost, and are received again only with the whole topic."""
-    (bench.top / "a").write_bytes(b"in the way")
+    (bench.top / "a").symlink_to(tmp_path)
     bench.take(*native(b"a/f", DATA, NOW))
     bench.save()
     (bench.top / "a").unlink()

@@ -13,7 +13,7 @@ from dfud.downloading.parts_folder import METADATA_SUFFIX, PART_SUFFIX
 from dfud.messages import Released
 from tests.helpers.descriptors import count_descriptors
 from tests.helpers.downloading import native, openmsi
-from tests.helpers.fetching import DATA, NOW, Bench, F, bench, identity, pair
+from tests.helpers.fetching import DATA, NOW, Bench, F, at, bench, identity, pair
 
 __all__ = ["bench", "pair"]
 
@@ -97,7 +97,7 @@ def test_a_part_is_evicted_from_memory_only_when_it_is_on_disk(
 
     bench.take(*(each[0] for each in records[:10]))
     assert in_memory() == 10
-    bench.checkpoints.start({0: 10})
+    bench.checkpoints.start({0: at(10)})
     bench.take(*(each[1] for each in records[:10]), *(each[0] for each in records[10:]))
     bench.checkpoints.wait()
     assert bench.checkpoints.end()
@@ -127,7 +127,9 @@ def test_a_file_is_merged_from_what_two_fetchers_have(pair: tuple[Bench, Bench])
     assert part is not None
     digest = xxhash.xxh3_128_hexdigest(DATA)
     released = second.store.release(F)
-    assert released == Released(F, str(part.name), 3500, digest, ((1001, 3500),))
+    assert released == Released(
+        F, str(part.name), 3500, digest, ((1001, 3500),), *["- 0 0 1700000100000", "- 0 2 1700000100002"]
+    )
     before = open_files()
     first.assembler.merge(F, [released])
     assert open_files() < before, "the placed part stays open, or the one that was merged"
@@ -186,7 +188,7 @@ def test_there_is_nothing_to_release(bench: Bench) -> None:
     nothing = Released(F, "", None, "", ())
     assert bench.store.release(F) == nothing
     bench.take(*native(b"f", DATA, NOW))
-    bench.take(native(b"f", DATA, NOW)[0])
+    bench.take_all_again()
     assert F in bench.store
     assert bench.store.release(F) == nothing, "the file in place is released"
 

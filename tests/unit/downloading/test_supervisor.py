@@ -18,6 +18,7 @@ from dfud.downloading.incomplete_table import IncompleteTable
 from dfud.downloading.part_metadata import PartMetadata, PartName
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
+from dfud.downloading.shortfalls import Shortfalls
 from dfud.downloading.supervisor import DownloadSupervisor
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 from dfud.files.open_folder import OpenFolder
@@ -26,16 +27,18 @@ from dfud.messages import (
     CaughtUp,
     CommitFailed,
     Fetched,
+    Gap,
     Merge,
     Notice,
     PartReport,
     Release,
     Released,
     Stop,
+    TopicReplaced,
 )
 from tests.helpers.fake_workers import FakePool, FakeUser, FakeWorker
 
-NOTHING = Fetched((0,) * 10)
+NOTHING = Fetched((0,) * 11)
 PART = b"p" * 16
 
 
@@ -68,9 +71,18 @@ class Bench:
         self.pool = FakePool()
         self.fetchers: list[FakeWorker] = []  # the present ones last
         self.user = FakeUser()
-        settings = FetchSettings("DIR", "parts", "T", {}, 2, {0: 10} if once else None, "")
+        settings = FetchSettings(str(directory), "parts", "T", {}, 2, {0: 10} if once else None, "")
+        self.topics: list[str] = []  # ids that were recorded
         self.supervisor = DownloadSupervisor(
-            table, settings, self.folder, cast("Any", self), self.user.context(), log, lambda: self.now
+            table,
+            settings,
+            self.folder,
+            cast("Any", self),
+            self.user.context(),
+            log,
+            Shortfalls("T", "id", log),
+            self.topics.append,
+            lambda: self.now,
         )
         self.supervisor._start_fetchers()
 
@@ -80,8 +92,11 @@ class Bench:
         self.fetchers.append(self.pool.start(name, link))
         return self.fetchers[-1]
 
-    def close(self, channel: Any) -> None:
-        self.pool.close(channel)
+    def discard(self, worker: FakeWorker) -> None:
+        self.pool.discard(worker)
+
+    def shut_down(self) -> None:
+        self.kill_all()
 
     def kill_all(self) -> None:
         self.pool.kill_all()
@@ -181,7 +196,6 @@ def test_outages_and_failing_commits_are_reported_once_for_all_fetchers(bench: B
         "broker unreachable (refused): retrying; nothing is lost",
         "broker reachable again: downloading resumed",
         failing,
-        failing,
         "committing offsets works again",
     ]
     assert bench.end() == EXIT_OK
@@ -230,8 +244,8 @@ def test_what_is_incomplete_is_listed(bench: Bench) -> None:
         "0 messages read, 0.0 MB, 0 files completed",
         "half is incomplete: 5 of 10 bytes received; missing chunks: 2",
     ]
-    assert bench.end() == EXIT_OK, "an incomplete file is no failure: its chunks may still arrive"
-    assert bench.log[-1] == bench.user.lines[-1]
+    assert bench.end() == EXIT_UNDELIVERED
+    assert bench.log[-2:] == [bench.user.lines[-1], f"1 file is incomplete on the topic; see {bench.table}"]
 
 
 def test_complete_files_that_are_not_in_place_make_the_status_1(bench: Bench) -> None:
@@ -252,3 +266,19 @@ def test_a_table_that_cannot_be_written_is_reported(bench: Bench) -> None:
     bench.table.mkdir()
     assert bench.end() == EXIT_OK
     assert bench.log[-1] == f"cannot write {bench.table}: Is a directory"
+
+
+def test_what_is_missing_is_remembered_over_restarts_and_makes_the_status_1(once: Bench) -> None:
+    gap = Gap("id", 1, 5, 6, "deleted", "")
+    once.fetchers[0].report(gap)
+    once.step()
+    once.fetchers[0].die()
+    once.step()
+    once.fetchers[2].report(gap, TopicReplaced("new"))
+    once.fetchers[3].report(TopicReplaced("new"))
+    once.step()
+    assert once.topics == ["new"]
+    assert (once.supervisor._settings.topic_id, once.supervisor._settings.ends) == ("new", {})
+    assert once.end() == EXIT_UNDELIVERED
+    assert sum("partition 1: offsets 5-6 were deleted" in line for line in once.log) == 1
+    assert sum("was deleted and made anew" in line for line in once.log) == 1

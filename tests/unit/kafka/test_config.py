@@ -70,15 +70,14 @@ def test_files_as_people_write_them(write: Write, content: str | bytes) -> None:
     ],
 )
 def test_values(write: Write, value: str, expected: str) -> None:
-    config = read_config(write(f"{GOOD}x = {value}\n"), "producer", {"PASSWORD": "se$cret%"})
-    assert config.properties["x"] == expected
+    config = read_config(write(f"{GOOD}client.rack = {value}\n"), "producer", {"PASSWORD": "se$cret%"})
+    assert config.properties["client.rack"] == expected
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         pytest.param("", "has no section [broker]", id="empty"),
-        pytest.param("[broker]\nbootstrap.servers = x\n", "has no section [producer]", id="no producer"),
         pytest.param("[producer]\n", "has no section [broker]", id="no broker"),
         pytest.param("[broker]\n[producer]\n", "does not set bootstrap.servers", id="no servers"),
         pytest.param("[broker]\nbootstrap.servers =\n[producer]\n", "bootstrap.servers", id="empty servers"),
@@ -138,7 +137,7 @@ def test_serializers_that_are_not_ours(serializers: dict[str, str]) -> None:
     ("serializers", "wire"), [({}, "native"), ({"key.serializer": ""}, "native"), (OURS, "openmsistream")]
 )
 def test_wire_formats(serializers: dict[str, str], wire: str) -> None:
-    assert take_wire_format(ClientConfig("file", {"a": "b", **serializers})) == ("file", {"a": "b"}, wire)
+    assert take_wire_format(ClientConfig("file", {"a": "b", **serializers}))[:3] == ("file", {"a": "b"}, wire)
 
 
 def test_openmsistreams_own_settings(write: Write) -> None:

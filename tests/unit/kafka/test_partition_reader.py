@@ -74,7 +74,7 @@ def test_a_batch_has_the_next_offset_of_each_partition() -> None:
     reader = reader_of(FakeConsumer({0: [5, 7, 9], 1: [0], 2: []}), {0: 9, 1: 10, 2: 10})
     reader.assign({0: 5, 1: 0, 2: 0})
     batch = reader.read(TIMEOUT_S)
-    assert batch.next_offsets == {0: 8, 1: 1}
+    assert batch.next_offsets == {0: 9, 1: 1, 2: 0}
     assert [message.offset() for message in batch.messages] == [5, 7, 0]
 
 
@@ -93,7 +93,7 @@ def test_an_end_of_partition_before_the_wanted_end_is_ignored() -> None:
 def test_a_last_offset_without_a_message_is_reached_by_the_end_of_the_partition() -> None:
     reader = reader_of(FakeConsumer({0: [0]}, {0: 2}), {0: 2})
     reader.assign({0: 0})
-    assert reader.read(TIMEOUT_S).next_offsets == {0: 1}
+    assert reader.read(TIMEOUT_S).next_offsets == {0: 2}
     assert reader.is_done
 
 
@@ -111,7 +111,7 @@ def test_only_the_first_message_is_waited_for() -> None:
     assert consumer.timeouts == []
     consumer.arriving.append(FakeMessage(0, 2))
     assert [message.offset() for message in reader.read(7.5).messages] == [2]
-    assert reader.read(0.5) == Batch([], {}, [])
+    assert reader.read(0.5) == Batch([], {}, [], [], {})
     assert consumer.timeouts == [7.5, 0.5]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from dfud.kafka.probe import PERMANENT_ERRORS, PROBE_TIMEOUT_S, ProbeError, probe, reason_of
+from dfud.kafka.probe import PERMANENT_ERRORS, PROBE_TIMEOUT_S, OnFailure, ProbeError, probe, reason_of
 
 REFUSED = KafkaError(KafkaError._TRANSPORT, "connection refused")
 ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
@@ -33,8 +33,8 @@ class Broker:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def probe(self) -> str:
-        return probe(self.ask, lambda: self.reported, lambda: self.now, self.sleep)
+    def probe(self, on_failure: OnFailure | None = None) -> str:
+        return probe(self.ask, lambda: self.reported, on_failure, lambda: self.now, self.sleep)
 
 
 def test_an_answer_is_returned_at_once() -> None:
@@ -48,7 +48,8 @@ def test_questions_are_repeated_with_longer_timeouts_until_the_deadline() -> Non
     with pytest.raises(ProbeError, match=r"^no answer$") as raised:
         broker.probe()
     assert raised.value.error is None
-    assert broker.timeouts[:4] == [1.0, 2.0, 4.0, pytest.approx(7.7)]  # the last of them until the deadline
+    assert broker.timeouts[:5] == [0.25, 0.5, 1.0, 2.0, 4.0]
+    assert broker.timeouts[5] == pytest.approx(15.0 - 7.75 - 0.4)  # until the deadline
     assert PROBE_TIMEOUT_S < broker.now - 100.0 < PROBE_TIMEOUT_S + 2.0
 
 
@@ -57,13 +58,22 @@ def test_what_fails_quickly_is_not_asked_without_a_pause() -> None:
     with pytest.raises(ProbeError):
         broker.probe()
     assert 100 < len(broker.timeouts) < 200
-    assert min(broker.timeouts) == 1.0
+    assert min(broker.timeouts) == 0.25
 
 
 def test_errors_that_may_pass_are_waited_out() -> None:
     broker = Broker(answers_at=3)
     broker.reported = [ALL_DOWN, REFUSED]
     assert broker.probe() == "answer"
+
+
+def test_whoever_waits_has_no_deadline_and_hears_of_each_failure() -> None:
+    broker = Broker(answers_at=200)
+    reasons: list[str] = []
+    assert broker.probe(reasons.append) == "answer"
+    assert reasons == ["no answer"] * 199
+    assert broker.now > 100.0 + 60 * PROBE_TIMEOUT_S
+    assert max(broker.timeouts) == 1.0
 
 
 @pytest.mark.parametrize("code", PERMANENT_ERRORS)
@@ -93,7 +103,7 @@ def test_other_errors_are_passed_on() -> None:
     def ask(timeout_s: float) -> None:
         raise ValueError(timeout_s)
 
-    with pytest.raises(ValueError, match=r"1\.0"):
+    with pytest.raises(ValueError, match=r"0\.25"):
         probe(ask, list)
 
 

@@ -1,11 +1,10 @@
-"""Checks of a topic: when it is created, what it accepts, and why it accepts nothing at the moment."""
+"""The topic before an upload: when it is created, what of it is known, and why it accepts nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +16,17 @@ from dfud.broker.ports import HOST, free_ports
 from dfud.errors import UsageError
 from dfud.kafka import probe as probe_module
 from dfud.kafka import topic as topic_module
-from dfud.kafka.topic import TopicLimits, check_topic_access, topic_trouble, trouble_in
+from dfud.kafka import topic_probe
+from dfud.kafka.topic import UploadTopic, look_at_topic, topic_trouble, trouble_in
+from dfud.kafka.topic_facts import ClockReading, Severity
+from dfud.kafka.topic_rules import BROKERS_RECORD, UploadNeeds
 from tests.helpers.fake_topic import TOPIC, UNKNOWN, FakeClient
 
-WRITE = SimpleNamespace(authorized_operations=[AclOperation.DESCRIBE, AclOperation.WRITE])
+ID = "ediF_sxBRxSkhNaCt0w1yQ"
+WRITE = SimpleNamespace(topic_id=ID, authorized_operations=[AclOperation.DESCRIBE, AclOperation.WRITE])
 FORBIDDEN = KafkaException(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "not allowed"))
+SLOW = KafkaException(KafkaError(KafkaError._TIMED_OUT, "too slow"))
+GOOD = {"max.message.bytes": SimpleNamespace(value="1048588"), "cleanup.policy": SimpleNamespace(value="delete")}
 
 
 def future(outcome: object) -> Future[Any]:
@@ -37,46 +42,72 @@ def future(outcome: object) -> Future[Any]:
 class FakeAdmin:
     """Answers each request with the given outcome."""
 
-    def __init__(self, created: object = None, described: object = WRITE, configured: object = None) -> None:
-        self.created, self.described = created, described
-        self.configured = configured or {"max.message.bytes": SimpleNamespace(value="1048588")}
+    def __init__(
+        self, created: object = None, described: object = WRITE, configured: object = None, newest: object = -1
+    ) -> None:
+        self.created, self.described, self.newest = created, described, newest
+        self.configured = configured or GOOD
         self.creations = 0
 
-    def create_topics(self, topics: list[Any], operation_timeout: float) -> dict[str, Future[Any]]:
+    def poll(self, timeout: float) -> None:
+        assert timeout == 0
+
+    def create_topics(self, topics: list[Any], **_: float) -> dict[str, Future[Any]]:
         assert [each.topic for each in topics] == [TOPIC]
-        assert operation_timeout > 0
         self.creations += 1
         return {TOPIC: future(self.created)}
 
-    def describe_topics(self, topics: Any, include_authorized_operations: bool) -> dict[str, Future[Any]]:
-        assert list(topics.topic_names) == [TOPIC]
-        assert include_authorized_operations
-        return {TOPIC: future(self.described)}
+    def describe_topics(self, topics: Any, **_: Any) -> dict[str, Future[Any]]:
+        offsets_topic = SimpleNamespace(partitions=[0])
+        return {name: future(self.described if name == TOPIC else offsets_topic) for name in topics.topic_names}
 
-    def describe_configs(self, resources: list[Any]) -> dict[Any, Future[Any]]:
+    def describe_configs(self, resources: list[Any], **_: float) -> dict[Any, Future[Any]]:
         return {resource: future(self.configured) for resource in resources}
+
+    def list_offsets(self, partitions: dict[Any, Any], **_: float) -> dict[Any, Future[Any]]:
+        newest = self.newest
+        answer = newest if isinstance(newest, Exception) else SimpleNamespace(timestamp=newest)
+        return {partition: future(answer) for partition in partitions}
+
+
+Check = Callable[[FakeClient, FakeAdmin], UploadTopic]
 
 
 @pytest.fixture
-def check(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeClient, FakeAdmin], TopicLimits]:
-    """The check of a topic that a fake client and a fake administrator know."""
+def check(monkeypatch: pytest.MonkeyPatch) -> Check:
+    """The look at a topic that a fake client and a fake administrator know."""
 
-    def check(client: FakeClient, admin: FakeAdmin) -> TopicLimits:
+    def check(client: FakeClient, admin: FakeAdmin) -> UploadTopic:
         monkeypatch.setattr(topic_module, "Producer", client)
-        monkeypatch.setattr(topic_module, "AdminClient", lambda _properties: admin)
-        return check_topic_access(TOPIC, {"bootstrap.servers": "host:9092"}, "file.config")
+        monkeypatch.setattr(topic_probe, "AdminClient", lambda _properties: admin)
+        return look_at_topic(None, TOPIC, {"bootstrap.servers": "host:9092"}, "file.config", UploadNeeds(16384))
 
     return check
 
 
-Check = Callable[[FakeClient, FakeAdmin], TopicLimits]
 TWO_PARTITIONS = {0: (0, 0, 0), 1: (0, 0, 0)}
 
 
-def test_the_limits_of_a_topic(check: Check) -> None:
+def test_what_is_known_of_a_topic(check: Check) -> None:
     admin = FakeAdmin()
-    assert check(FakeClient(TWO_PARTITIONS), admin) == TopicLimits(2, 1048588)
+    facts, findings = check(FakeClient(TWO_PARTITIONS), admin)
+    assert facts.topic_id == ID
+    assert len(facts.partitions) == 2
+    assert facts.largest_batch == 1048588
+    assert facts.operations == frozenset(["DESCRIBE", "WRITE"])
+    assert facts.clocks == ()
+    assert findings == []
     assert admin.creations == 0
+
+
+def test_the_latest_timestamps_are_what_is_known_of_clocks(check: Check) -> None:
+    facts, _ = check(FakeClient(TWO_PARTITIONS), FakeAdmin(newest=77))
+    now = int(time.time() * 1000)
+    assert [each._replace(ours=0) for each in facts.clocks] == [
+        ClockReading(77, 0, False, "the last message on the topic"),
+        ClockReading(77, 0, False, BROKERS_RECORD),
+    ]
+    assert all(now - 10_000 < each.ours <= now for each in facts.clocks)
 
 
 @pytest.mark.parametrize(
@@ -89,42 +120,51 @@ def test_the_limits_of_a_topic(check: Check) -> None:
 def test_a_missing_topic_is_created_once_and_waited_for(check: Check, created: object) -> None:
     admin = FakeAdmin(created)
     client = FakeClient(TWO_PARTITIONS, [UNKNOWN, UNKNOWN, UNKNOWN])
-    assert check(client, admin).partitions == 2
+    assert len(check(client, admin).facts.partitions) == 2
     assert admin.creations == 1
     assert client.polls == 2
 
 
-@pytest.mark.parametrize(
-    ("created", "message"),
-    [
-        pytest.param(FORBIDDEN, "cannot be created: not allowed; create it, or check --topic_name", id="refused"),
-        pytest.param(FutureTimeoutError(), "creating it timed out; try again", id="slow"),
-    ],
-)
-def test_a_topic_that_cannot_be_created(check: Check, created: object, message: str) -> None:
+def test_a_topic_that_cannot_be_created(check: Check) -> None:
     with pytest.raises(UsageError) as raised:
-        check(FakeClient({}, [UNKNOWN]), FakeAdmin(created))
+        check(FakeClient({}, [UNKNOWN]), FakeAdmin(FORBIDDEN))
     assert str(raised.value).startswith(f"cannot access topic {TOPIC} at host:9092 (bootstrap.servers in file")
-    assert str(raised.value).endswith(message)
+    assert str(raised.value).endswith("cannot be created: not allowed; create it, or check --topic_name")
+
+
+def test_creating_a_topic_is_tried_again(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 0.3)
+    admin = FakeAdmin(SLOW)
+    with pytest.raises(UsageError, match="too slow"):
+        check(FakeClient({}, [UNKNOWN] * 9), admin)
+    assert admin.creations > 1
 
 
 def test_a_topic_without_partitions_is_waited_for(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 0.0)
-    with pytest.raises(UsageError, match=r"it has no partitions; check"):
+    with pytest.raises(UsageError, match=r"it has no partitions\); check"):
         check(FakeClient({}), FakeAdmin())
 
 
+def test_leaders_that_nobody_can_reach_are_waited_for(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 0.0)
+    with pytest.raises(UsageError, match=r"too slow\); check"):
+        check(FakeClient(TWO_PARTITIONS), FakeAdmin(newest=SLOW))
+
+
 def test_a_topic_that_this_user_may_not_write_to(check: Check) -> None:
-    admin = FakeAdmin(described=SimpleNamespace(authorized_operations=[AclOperation.DESCRIBE]))
-    with pytest.raises(UsageError, match=r"ACLs do not allow this user to write; grant the operation Write"):
+    admin = FakeAdmin(described=SimpleNamespace(topic_id=ID, authorized_operations=[AclOperation.DESCRIBE]))
+    with pytest.raises(UsageError, match=r"file.config\): .*do not allow this user to write; grant .* Write"):
         check(FakeClient(TWO_PARTITIONS), admin)
 
 
-@pytest.mark.parametrize("unknown", [FORBIDDEN, FutureTimeoutError()])
-def test_what_may_not_be_asked_is_left_to_the_upload(check: Check, unknown: object) -> None:
-    assert check(FakeClient(TWO_PARTITIONS), FakeAdmin(None, unknown, unknown)) == TopicLimits(2, None)
-    no_operations = SimpleNamespace(authorized_operations=None)
-    assert check(FakeClient(TWO_PARTITIONS), FakeAdmin(None, no_operations, {"x": 1})) == TopicLimits(2, None)
+def test_what_may_not_be_asked_is_told_once_and_left_to_the_upload(check: Check) -> None:
+    facts, findings = check(FakeClient(TWO_PARTITIONS), FakeAdmin(None, FORBIDDEN, FORBIDDEN))
+    assert (facts.topic_id, facts.settings, facts.operations) == ("", None, None)
+    (finding,) = findings
+    assert finding.severity is Severity.WARNING
+    assert "cannot be looked at (not allowed)" in finding.text
+    assert "DescribeConfigs" in finding.text
 
 
 def metadata(*partitions: dict[str, Any], error: KafkaError | None = None) -> Any:

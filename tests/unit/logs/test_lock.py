@@ -16,7 +16,7 @@ import pytest
 
 from dfud.errors import LockedError, UsageError
 from dfud.logs import lock as module
-from dfud.logs.lock import is_locked
+from dfud.logs.lock import is_locked, wait_for_lock
 from dfud.logs.session import Session
 from tests.helpers.folders import folder_of
 from tests.helpers.folders import take_lock as take
@@ -44,11 +44,23 @@ while True:
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     first = take(tmp_path / "lock")
-    with pytest.raises(LockedError, match=r"^another dfud is already uploading DIR to topic T$"):
+    with pytest.raises(
+        LockedError, match=rf"^another dfud is already uploading DIR to topic T: process {os.getpid()} has "
+    ):
         take(tmp_path / "lock")
     take(tmp_path / "other").close()
     first.close()
     take(tmp_path / "lock").close()
+
+
+def test_a_lock_that_a_stranger_keeps_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as one, (tmp_path / "lock").open() as stranger:
+        fcntl.flock(stranger, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match=rf"process {os.getpid()} keeps it locked"):
+            wait_for_lock(one.fileno(), 0.01)
+        fcntl.flock(stranger, fcntl.LOCK_UN)
+        wait_for_lock(one.fileno(), 0.01)
+        assert is_locked(stranger.fileno())
 
 
 def test_a_killed_process_leaves_no_lock_but_the_record_of_its_run(tmp_path: Path) -> None:

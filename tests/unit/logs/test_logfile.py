@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dfud.logs.logfile import ChosenFile, make_log
+from dfud.errors import UsageError
+from dfud.files.open_folder import OpenFolder
+from dfud.logs.logfile import ChosenFile, FileInLogs, make_log, open_log
 
 MakeLog = Callable[..., logging.Logger]
 
@@ -64,7 +66,7 @@ def test_a_log_goes_on_where_it_ended(tmp_path: Path, make: MakeLog) -> None:
 
 def test_bytes_that_are_not_utf_8_are_shown(tmp_path: Path, make: MakeLog) -> None:
     make(tmp_path / "log").info("a\udcff")
-    assert (tmp_path / "log").read_text().endswith(" a\\udcff\n")
+    assert (tmp_path / "log").read_text().endswith(" a\\xff\n")
 
 
 def test_a_full_disk_is_reported_once_and_stops_nothing(make: MakeLog, lines: list[str]) -> None:
@@ -79,3 +81,31 @@ def test_a_full_disk_is_reported_once_and_stops_nothing(make: MakeLog, lines: li
 def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path, make: MakeLog) -> None:
     with pytest.raises(FileNotFoundError):
         make(tmp_path / "no" / "log")
+
+
+def open_chosen(directory: Path, chosen: Path, lines: list[str]) -> logging.Logger:
+    logs = OpenFolder(str(directory), "LOGS")
+    logs.make()
+    default = FileInLogs(logs, logs.file("log"))
+    return open_log(lines.append, logging.INFO, str(chosen), default, logging.INFO, str(directory))
+
+
+def test_a_chosen_file_may_be_a_link_but_not_below_the_directory(tmp_path: Path, lines: list[str]) -> None:
+    directory, outside = tmp_path / "data", tmp_path / "outside"
+    (directory / "sub").mkdir(parents=True)
+    outside.write_text("somebody else's\n")
+    (tmp_path / "link").symlink_to("outside")
+    open_chosen(directory, tmp_path / "link", lines).info("followed")
+    content = outside.read_text()
+    assert content.endswith(" followed\n")
+    (directory / "sub" / "log").symlink_to(outside)
+    (directory / "folder").symlink_to(tmp_path)
+    for name in ("sub/log", "folder/outside"):
+        with pytest.raises(UsageError, match=rf"^cannot open {directory}/{name}: .* link"):
+            open_chosen(directory, directory / name, lines)
+    log = open_chosen(directory, directory / "sub" / "log2", lines)
+    (directory / "sub" / "log2").unlink()
+    (directory / "sub" / "log2").symlink_to(outside)
+    log.info("replaced")
+    assert lines[-1].startswith(f"WARNING: cannot write {directory}/sub/log2: it is a link")
+    assert outside.read_text() == content

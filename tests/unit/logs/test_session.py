@@ -357,3 +357,13 @@ def test_reading_the_state_leaves_no_descriptor_open(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
     last_run(folder_of(tmp_path / "lock"), str(tmp_path / "lock"))
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_lock_file_that_was_made_to_fill_memory_is_that_of_an_interrupted_run(tmp_path: Path) -> None:
+    lock = take_lock(tmp_path / "lock")
+    os.truncate(tmp_path / "lock", 1 << 40)
+    session = Session(lock.fileno())
+    assert session.unfinished_since() == EVERYTHING
+    session.begin(5)
+    assert (tmp_path / "lock").stat().st_size < 1000
+    lock.close()

@@ -252,3 +252,17 @@ def test_a_second_import_keeps_the_first_originals(folder: LogsFolder) -> None:
     backups = sorted(Path(folder.path).glob("*.bak*"))
     assert [path.name for path in backups] == ["uploaded_to_T_pff.csv.bak", "uploaded_to_T_pff.csv.bak2"]
     assert [";3;" in path.read_text() for path in backups] == [True, False]
+
+
+def test_nothing_outside_of_the_directory_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "top" / "LOGS").mkdir(parents=True)
+    folder = LogsFolder(str(tmp_path / "top"), "T")
+    (tmp_path / "secret").write_bytes(bytes(8))
+    (tmp_path / "top" / "link").symlink_to("../secret")
+    (tmp_path / "top" / "folder").symlink_to("..")
+    put_table(folder, "uploaded_to_T.csv", COMPLETED, *(
+        f"'{name}';'{name}';2;{when(NOW)};{when(NOW + timedelta(days=9999))}" for name in ("link", "folder/secret")
+    ))  # fmt: skip
+    state = read_openmsistream(folder, folder.directory, CHUNK, keep_chunks=True)
+    assert state is not None
+    assert (state.completed, state.n_changed) == ([], 2)

@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 
 from dfud.errors import DfudError, StoppedError, UsageError
-from dfud.processes.child import run_in_child
+from dfud.processes.child import ChildCall
 from dfud.processes.signals import SignalPipe
 
 
@@ -23,6 +24,24 @@ def _no_child_is_left() -> object:
 
 def raise_error(error: Exception) -> NoReturn:
     raise error
+
+
+def run_in_child(signals: SignalPipe, function: Callable[..., Any], *args: Any) -> Any:
+    """Return what `function(*args)` returns in a child process that waits for nothing."""
+    with ChildCall(lambda on_wait, *given: function(*given), *args) as call:
+        assert call.wait(signals) is None
+        return call.result
+
+
+def test_the_reasons_to_wait_come_before_the_result(signals: SignalPipe) -> None:
+    def wait(on_wait: Callable[[str], None]) -> str:
+        on_wait("no broker")
+        on_wait("no topic")
+        return "there"
+
+    with ChildCall(wait) as call:
+        assert [call.wait(signals) for _ in range(3)] == ["no broker", "no topic", None]
+        assert call.result == "there"
 
 
 def test_the_result_comes_from_another_process(signals: SignalPipe) -> None:

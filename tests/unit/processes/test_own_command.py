@@ -13,7 +13,10 @@ import pytest
 import dfud
 from dfud.processes.own_command import OWN_COMMAND, own_environment
 
-MODULES = ("click", "confluent_kafka", "sitecustomize", "usercustomize", "signal", "errno", "importlib", "xxhash")
+MODULES = (
+    "click", "confluent_kafka", "errno", "importlib", "inotify_simple", "json", "logging", "msgspec", "signal",
+    "sitecustomize", "usercustomize", "xxhash",
+)  # fmt: skip
 PACKAGE = Path(dfud.__file__).parent
 
 

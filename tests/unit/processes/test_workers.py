@@ -17,6 +17,7 @@ from dfud.messages import FromWatcher, Notice, ToWatcher
 from dfud.processes import links
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.workers import WorkerPool
+from tests.helpers.descriptors import count_descriptors
 
 ToSupervisor = Channel[FromWatcher, ToWatcher]
 
@@ -26,9 +27,7 @@ def pool() -> Iterator[WorkerPool]:
     with socket.socket() as lock:
         made = WorkerPool(lock)
         yield made
-        made.kill_all()
-        for item in made._close_in_children:
-            item.close()
+        made.shut_down()
 
 
 def sleep(name: str, supervisor_pid: int, channel: ToSupervisor) -> None:
@@ -76,6 +75,15 @@ def test_a_bug_in_a_worker_is_reported_with_its_place(pool: WorkerPool) -> None:
     assert worker.cause_of_death() == "ended with status 70"
 
 
+def test_what_the_system_refuses_is_not_called_a_bug(pool: WorkerPool) -> None:
+    def open_nothing(name: str, supervisor_pid: int, channel: ToSupervisor) -> None:
+        os.open("/nowhere", os.O_RDONLY)
+
+    line, _ = pool.start("watcher", links.WATCHER, open_nothing, ()).channel.receive()
+    assert isinstance(line, Notice)
+    assert line.text.startswith("watcher cannot go on: No such file or directory: /nowhere (test_workers.py:")
+
+
 def test_a_worker_sees_that_its_channel_is_closed_whatever_was_started_after_it(pool: WorkerPool) -> None:
     """Later workers inherit the supervisor's end, and close it."""
 
@@ -106,6 +114,19 @@ def test_a_child_closes_what_is_not_its_own(pool: WorkerPool) -> None:
     assert other.channel.receive() == [Notice(0, "closed closed open")]
     for end in ends[1:]:
         end.close()
+
+
+def test_nothing_is_left_of_those_that_have_died(pool: WorkerPool) -> None:
+    before = count_descriptors()
+    kept = [pool.start("sleeper", links.WATCHER, sleep, ()) for _ in range(20)]  # so that nothing is collected
+    for worker in kept:
+        worker.process.kill()
+        pool.discard(worker)
+    assert count_descriptors() == before
+    kept = [pool.start("sleeper", links.WATCHER, sleep, ()) for _ in range(3)]
+    pool.shut_down()
+    assert count_descriptors() == before
+    assert pool._close_in_children, "the lock is held until the process ends"
 
 
 def test_all_that_were_started_can_be_killed(pool: WorkerPool) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.producing import ProducerHarness
+from tests.helpers.producing import ProducerHarness, answer_without_trouble
 
 
 @pytest.fixture
 def make_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ProducerHarness]]:
     """A maker of the one lane of a test, with librdkafka's properties as arguments; its topic has no trouble."""
-    monkeypatch.setattr("dfud.uploading.sender.topic_trouble", lambda topic, properties: "")
+    answer_without_trouble(monkeypatch)
     with contextlib.ExitStack() as stack:
 
         def make(lingers_by_load: bool = True, **properties: Any) -> ProducerHarness:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dfud.core.version import FileVersion
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
@@ -33,7 +33,7 @@ class Bench:
         self.keeper = LogsKeeper(self.folder, self.lock, "uploading DIR to topic T", lambda: self.session.content)
         self.session.begin(1234)
         self.session.on_last_sweep()
-        self.ledger = Ledger(10, 1, lambda identity: None, lambda: "then")
+        self.ledger = Ledger(10, 1, RecordedVersions(), lambda: "then")
         self.log = logging.Logger("test")
         self.log.addHandler(caplog.handler)
         self.caplog = caplog
@@ -41,7 +41,7 @@ class Bench:
     def close(self, outcome: Outcome) -> tuple[int, list[str], bool]:
         """Return the exit status, the lines, and whether the end is on record."""
         context = UploadContext(
-            False, self.folder, self.session, 1234, self.ledger, CompletedIndex(), self.log, self.keeper
+            False, self.folder, self.session, 1234, self.ledger, RecordedVersions(), self.log, self.keeper
         )
         status = close_run(context, InProgressWriter(self.folder, self.ledger, self.log), outcome)
         return status, self.caplog.messages, self.session.unfinished_since() is None

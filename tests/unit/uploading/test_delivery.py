@@ -19,6 +19,9 @@ from dfud.uploading.delivery import FailureAction, classify, explain, plain
         (KafkaError.POLICY_VIOLATION, FailureAction.REFUSED),
         (KafkaError.INVALID_RECORD, FailureAction.REFUSED),
         (KafkaError.INVALID_REQUIRED_ACKS, FailureAction.REFUSED),
+        (KafkaError.INVALID_TIMESTAMP, FailureAction.REFUSED),
+        (KafkaError.UNSUPPORTED_COMPRESSION_TYPE, FailureAction.REFUSED),
+        (KafkaError._UNSUPPORTED_FEATURE, FailureAction.REFUSED),
         (KafkaError._FATAL, FailureAction.RENEW),
         (KafkaError._PURGE_QUEUE, FailureAction.RENEW),
         (KafkaError._PURGE_INFLIGHT, FailureAction.RENEW),
@@ -54,6 +57,13 @@ def test_the_reason_comes_with_advice_where_there_is_any() -> None:
     assert explain(KafkaError(KafkaError._TRANSPORT, "broken")) == "broken (_TRANSPORT)"
     for code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
         assert explain(KafkaError(code, "denied")).endswith("; grant the operation Write on the topic")
+
+
+@pytest.mark.parametrize("code", [KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD])
+def test_a_refused_time_names_the_clocks_and_the_setting(code: int) -> None:
+    reason = explain(KafkaError(code))
+    assert "clocks" in reason
+    assert "message.timestamp.after.max.ms" in reason
 
 
 def test_the_time_that_a_connection_took_is_left_out() -> None:

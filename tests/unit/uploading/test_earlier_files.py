@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfud.core.version import FileVersion
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.uploading.earlier_files import EarlierFiles
 from dfud.uploading.ledger import Ledger
 
@@ -13,8 +13,8 @@ RECORDED, IN_PROGRESS, ONE, TWO, THREE = (version.identity() for version in VERS
 
 
 def make() -> EarlierFiles:
-    completed = CompletedIndex([RECORDED + bytes(16)])
-    ledger = Ledger(4, 1, completed.digest, lambda: "then")
+    completed = RecordedVersions([RECORDED + bytes(16)])
+    ledger = Ledger(4, 1, completed, lambda: "then")
     ledger.on_found(VERSIONS[1], compare=False)
     return EarlierFiles(completed, ledger)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfud.core.version import FileVersion
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.layout import LogsFolder
 from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.ledger import Ledger
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> LogsFolder:
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger(10, 1, lambda identity: None, lambda: "then")
+    return Ledger(10, 1, RecordedVersions(), lambda: "then")
 
 
 @pytest.fixture

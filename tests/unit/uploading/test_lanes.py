@@ -13,6 +13,7 @@ from dfud.logs.layout import LogsFolder
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.wire import NATIVE
 from tests.helpers.fake_workers import FakePool, FakeWorker
@@ -58,7 +59,7 @@ def pool() -> Iterator[Pool]:
 @pytest.fixture
 def lane(pool: Pool, tmp_path: Path) -> Lane:
     (tmp_path / "LOGS").mkdir()
-    producer = ProducerSettings("topic", {}, True, NATIVE)
+    producer = ProducerSettings("topic", {}, True, NATIVE, LastAck())
     settings = LaneSettings(LogsFolder(str(tmp_path), "topic"), 17, DEFAULT_LINKS, 4096, producer)
     return Lane(3, 5, cast("Any", pool), settings)
 
@@ -96,6 +97,15 @@ def test_a_lane_whose_producer_died_begins_with_a_ring_a_channel_and_shards_of_i
     assert second[2]._sequence == 8
     assert [copy.is_growing for copy in lane.copies] == [False, True]
     assert len(pool.open) == 6, "what the first has recorded is still known"
+
+
+def test_the_copies_of_dead_producers_are_one(lane: Lane, pool: Pool) -> None:
+    for sequence in range(1, 21):
+        lane.copies[-1].append(sequence, [b"row"])
+        lane.replace_both(sequence + 1)
+    assert [copy.is_growing for copy in lane.copies] == [False, True]
+    assert lane.copies[0].sizes() == dict.fromkeys(range(1, 21), 3)
+    assert len(pool.open) == 6
 
 
 def test_the_watcher_gets_its_options(pool: Pool) -> None:

@@ -8,18 +8,19 @@ import pytest
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import in_progress_row
-from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion, path_key
 from dfud.messages import FileTask
 from dfud.uploading.entry import State
 from dfud.uploading.ledger import Ledger
+from tests.helpers.recorded import record, recorded_versions
 from tests.unit.uploading.test_protocol import check_books
 
 V1, V2, V3 = (FileVersion(b"file", 10, number) for number in (1, 2, 3))
 NOW = 100.0
 
 
-def make(known: dict[bytes, bytes] | None = None, lanes: int = 2) -> Ledger:
-    return Ledger(4, lanes, (known or {}).get, lambda: "then")
+def make(known: dict[FileVersion, bytes] | None = None, lanes: int = 2) -> Ledger:
+    return Ledger(4, lanes, recorded_versions(known), lambda: "then")
 
 
 def sent(ledger: Ledger) -> list[tuple[int, FileTask]]:
@@ -48,8 +49,22 @@ def test_a_file_goes_its_way() -> None:
     check_books(ledger, 2)
 
 
+def test_a_file_whose_chunks_are_refused_begins_again_in_smaller_ones() -> None:
+    ledger = make()
+    ledger.resume(in_progress_row(V1, 5, RangeSet([(1, 1)]), "before"), V1)
+    task = send(ledger)
+    assert (task.chunk_size, task.to_send) == (5, ((2, 2),))
+    assert ledger.send_smaller(task.token) is not None
+    smaller = send(ledger)
+    assert (smaller.chunk_size, smaller.to_send, smaller.started) == (4, ((1, 3),), "before")
+    ledger.on_acked(task.token, ((2, 2),))  # what the lane still had of it counts for nothing
+    assert ledger.rows() == [in_progress_row(V1, 4, RangeSet(), "before")]
+    assert ledger.send_smaller(smaller.token) is None
+    assert ledger.on_undelivered(smaller.token, "too large") is not None
+
+
 def test_a_file_that_is_known_is_taken_by_an_event_alone_and_compared() -> None:
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     assert ledger.on_found(V1, compare=False) is None
     ledger.on_found(V1, compare=True)
     task = send(ledger)
@@ -60,7 +75,7 @@ def test_a_file_that_is_known_is_taken_by_an_event_alone_and_compared() -> None:
 
 
 def test_a_file_that_was_closed_again_while_it_was_compared_is_compared_again() -> None:
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     ledger.on_found(V1, compare=True)
     first = send(ledger)
     ledger.on_found(V1, compare=True)
@@ -128,13 +143,13 @@ def test_a_file_that_was_given_up_and_is_closed_again_is_not_sent_twice_at_a_tim
 
 
 def test_a_file_that_was_given_up_closed_again_and_completed_after_all_is_compared() -> None:
-    known: dict[bytes, bytes] = {}
-    ledger = Ledger(4, 2, known.get, lambda: "then")
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
     ledger.on_found(V1, compare=True)
     token = send(ledger).token
     ledger.give_up("away")
     ledger.on_found(V1, compare=True)
-    known[V1.identity()] = b"\xab" * 16
+    record(known, V1, b"\xab" * 16)
     assert ledger.on_completed(token) is not None
     assert send(ledger).known_digest == "ab" * 16
 
@@ -188,7 +203,7 @@ def test_a_file_that_changed_after_it_was_given_up_is_sent_in_its_new_version() 
 @pytest.mark.parametrize("end", ["unchanged", "rewritten", "changed", "unreadable", "chunker", "producer"])
 def test_a_version_that_is_given_up_behind_one_that_is_only_compared_is_kept(end: str) -> None:
     """Comparing goes on without a broker; whatever comes of it, the row of the newer version stays."""
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert task.known_digest
@@ -231,8 +246,8 @@ def test_what_was_acknowledged_of_a_file_that_is_closed_again_while_it_is_sent_i
 
 def test_a_file_whose_chunker_died_returns_to_its_lane_under_its_token_and_is_sent_anew_if_closed_again() -> None:
     """Its producer may have all of it, and complete it before the second reading does."""
-    known: dict[bytes, bytes] = {}
-    ledger = Ledger(4, 2, known.get, lambda: "then")
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
     ledger.on_found(V1, compare=True)
     ((lane, first),) = sent(ledger)
     ledger.on_found(FileVersion(b"other", 1000, 1), compare=True)
@@ -241,7 +256,7 @@ def test_a_file_whose_chunker_died_returns_to_its_lane_under_its_token_and_is_se
     ledger.on_found(V1, compare=True)
     ((again, second),) = sent(ledger)
     assert (again, second.token) == (lane, first.token)
-    known[V1.identity()] = b"\xab" * 16
+    record(known, V1, b"\xab" * 16)
     ledger.on_completed(first.token)
     third = send(ledger)
     assert (third.known_digest, third.to_send) == ("", ((1, 3),))
@@ -250,14 +265,14 @@ def test_a_file_whose_chunker_died_returns_to_its_lane_under_its_token_and_is_se
 @pytest.mark.parametrize("late", [False, True])
 def test_a_file_that_is_mixed_is_sent_as_a_whole_when_it_is_closed_again(late: bool) -> None:
     """One part stems from an earlier reading: the digest of the present content says nothing about it."""
-    known: dict[bytes, bytes] = {}
-    ledger = Ledger(4, 2, known.get, lambda: "then")
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
     ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before"), V1)
     task = send(ledger)
     assert task.to_send == ((2, 3),)
     if not late:
         ledger.on_found(V1, compare=True)
-    known[V1.identity()] = b"\xab" * 16
+    record(known, V1, b"\xab" * 16)
     ledger.on_completed(task.token)
     if late:
         assert sent(ledger) == []
@@ -268,6 +283,63 @@ def test_a_file_that_is_mixed_is_sent_as_a_whole_when_it_is_closed_again(late: b
     ledger.on_completed(again.token)
     ledger.on_found(V1, compare=True)
     assert send(ledger).known_digest, "it was read as a whole: now the digest is that of all its chunks"
+
+
+@pytest.mark.parametrize("ctime_ns", [5, 10**9], ids=["fine", "whole seconds"])
+@pytest.mark.parametrize("when", ["waiting", "sent", "completed"])
+def test_a_report_of_a_resumed_file_with_its_stamp_is_no_news(ctime_ns: int, when: str) -> None:
+    """It has not been written since chunks of it were sent, unless its file system's clock is a coarse one."""
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
+    stamp = FileStamp(ctime_ns, 1)
+    ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before", stamp), V1, stamp)
+    if when == "waiting":
+        ledger.on_found(V1, True, stamp)
+    ((_, task),) = sent(ledger)
+    if when == "sent":
+        ledger.on_found(V1, True, stamp)
+    record(known, V1, b"\xab" * 16)
+    ledger.on_completed(task.token)
+    if when == "completed":
+        ledger.on_found(V1, True, stamp)
+    again = [task, *(task for _, task in sent(ledger) if not task.known_digest)]
+    is_sent_whole = [task.to_send == ((1, 3),) for task in again]
+    assert any(is_sent_whole) is (ctime_ns == 10**9)
+
+
+@pytest.mark.parametrize("when", ["waiting", "sent", "completed"])
+def test_a_report_of_a_resumed_file_with_another_stamp_is_news(when: str) -> None:
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
+    stamp, later = FileStamp(5, 1), FileStamp(6, 1)
+    ledger.resume(in_progress_row(V1, 4, RangeSet([(1, 1)]), "before", stamp), V1, stamp)
+    if when == "waiting":
+        ledger.on_found(V1, True, later)
+    ((_, task),) = sent(ledger)
+    if when == "sent":
+        ledger.on_found(V1, True, later)
+    record(known, V1, b"\xab" * 16)
+    ledger.on_completed(task.token)
+    if when == "completed":
+        ledger.on_found(V1, True, later)
+        assert send(ledger).known_digest, "all chunks are of one content, whose digest is recorded"
+    elif when == "sent":
+        assert send(ledger).to_send == ((1, 3),)
+    else:
+        assert task.to_send == ((1, 3),)
+
+
+def test_a_version_is_sent_again_that_returns_while_a_lane_has_a_later_one() -> None:
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
+    record(known, V1, b"\xab" * 16)
+    ledger.on_found(V2, compare=True)
+    assert send(ledger).version == V2
+    ledger.on_found(V3, compare=True)
+    ledger.give_up("the broker is away")  # the lane may complete V2 after all
+    entry = ledger.on_found(V1, compare=True)
+    assert entry is not None
+    assert not entry.known_digest, "it would only be compared with what V2 replaces"
 
 
 @pytest.mark.parametrize("lane_dies", [False, True])
@@ -410,7 +482,7 @@ def test_a_dead_workers_files_are_begun_again_in_their_order(producer: bool) -> 
 
 
 def test_a_file_that_is_compared_goes_on_when_the_broker_is_given_up() -> None:
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     ledger.on_found(V1, compare=True)
     task = send(ledger)
     assert ledger.give_up("away") == []
@@ -492,7 +564,7 @@ def test_a_file_that_was_gone_and_is_back_is_tried_again(compare: bool) -> None:
 
 
 def test_whether_a_version_is_recorded_is_asked_of_the_completed_table() -> None:
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     assert ledger.is_recorded(V1)
     assert not ledger.is_recorded(V2)
 
@@ -579,8 +651,8 @@ def test_an_earlier_version_that_is_undelivered_makes_way_for_the_newer_one() ->
 
 @pytest.mark.parametrize("acked", [False, True])
 def test_a_file_whose_producer_died_is_mixed_if_chunks_of_it_are_on_the_topic(acked: bool) -> None:
-    known: dict[bytes, bytes] = {}
-    ledger = Ledger(4, 1, known.get, lambda: "then")
+    known = recorded_versions()
+    ledger = Ledger(4, 1, known, lambda: "then")
     ledger.on_found(V1, compare=True)
     task = send(ledger)
     if acked:
@@ -588,7 +660,7 @@ def test_a_file_whose_producer_died_is_mixed_if_chunks_of_it_are_on_the_topic(ac
     ledger.on_lane_death(0, producer=True)
     again = send(ledger)
     assert again.to_send == (((2, 3),) if acked else ((1, 3),))
-    known[V1.identity()] = b"\xab" * 16
+    record(known, V1, b"\xab" * 16)
     ledger.on_completed(again.token)
     ledger.on_found(V1, compare=True)
     assert send(ledger).known_digest == ("" if acked else "ab" * 16), "the digest is that of the second reading"
@@ -598,7 +670,8 @@ def test_a_file_whose_producer_died_is_mixed_if_chunks_of_it_are_on_the_topic(ac
 def test_a_file_that_is_closed_again_while_it_is_paused_has_a_new_token_and_all_else_of_before(
     compared: bool,
 ) -> None:
-    ledger = Ledger(4, 2, lambda identity: b"\xab" * 16 if compared else None, iter(("then", "later")).__next__)
+    known = recorded_versions({V1: b"\xab" * 16} if compared else {})
+    ledger = Ledger(4, 2, known, iter(("then", "later")).__next__)
     ledger.on_found(V1, compare=True)
     ((lane, first),) = sent(ledger)
     unreadable = ledger.on_read_error(first.token, False, "EIO", NOW)
@@ -615,7 +688,7 @@ def test_a_file_that_is_closed_again_while_it_is_paused_has_a_new_token_and_all_
 
 def test_the_time_of_a_row_is_that_of_its_detection_or_that_of_the_earlier_run() -> None:
     other = FileVersion(b"other", 10, 1)
-    ledger = Ledger(4, 2, lambda identity: None, iter(("first", "second")).__next__)
+    ledger = Ledger(4, 2, recorded_versions(), iter(("first", "second")).__next__)
     ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V2, False, NOW)
     ledger.resume(in_progress_row(other, 4, RangeSet([(1, 1)]), "before"), other)
@@ -648,7 +721,7 @@ def test_a_file_that_changed_while_it_was_read_returns_to_its_lane() -> None:
 def test_a_file_that_changed_is_read_after_a_pause_but_at_once_if_only_its_content_differs(
     compared: bool, version: FileVersion
 ) -> None:
-    ledger = make({V1.identity(): b"\xab" * 16} if compared else None)
+    ledger = make({V1: b"\xab" * 16} if compared else None)
     ledger.on_found(V1, compare=True)
     assert ledger.on_changed(send(ledger).token, version, False, NOW) is not None
     at_once = compared and version == V1
@@ -670,7 +743,7 @@ def test_a_file_that_was_superseded_at_two_attempts_waits_as_long_as_one_that_fa
 
 
 def test_a_file_that_is_held_has_a_row_although_it_was_only_compared() -> None:
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V2, True, NOW)
     (entry,) = ledger.undelivered
@@ -680,7 +753,7 @@ def test_a_file_that_is_held_has_a_row_although_it_was_only_compared() -> None:
 
 def test_a_rewritten_file_that_failed_is_sent_and_not_compared_with_what_it_was_before() -> None:
     """The completed table has its version: it was rewritten within a tick of the file system's clock."""
-    ledger = make({V1.identity(): b"\xab" * 16})
+    ledger = make({V1: b"\xab" * 16})
     ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V1, False, NOW)
     ledger.on_undelivered(send(ledger).token, "refused")
@@ -752,12 +825,12 @@ def test_a_report_of_the_same_stamp_changes_nothing() -> None:
 
 
 def test_a_file_that_is_reported_with_another_stamp_after_it_was_read_is_compared() -> None:
-    known: dict[bytes, bytes] = {}
-    ledger = Ledger(4, 2, known.get, lambda: "then")
+    known = recorded_versions()
+    ledger = Ledger(4, 2, known, lambda: "then")
     ledger.on_found(V1, False, OLD)
     task = send(ledger)
     ledger.on_found(V1, False, NEW)
-    known[V1.identity()] = b"\xab" * 16
+    record(known, V1, b"\xab" * 16)
     ledger.on_completed(task.token)
     again = send(ledger)
     assert (again.known_digest, again.to_send) == ("ab" * 16, ())
@@ -830,3 +903,37 @@ def test_at_the_end_each_file_that_cannot_be_read_is_tried_once_more_and_failed(
         ledger.fail_paused()
     assert n_reads == 2 * 5_100
     assert [entry.failure for entry in ledger.undelivered] == ["EACCES"] * 5_100
+
+
+X, BELOW = FileVersion(b"x", 10, 1), FileVersion(b"x/y/z", 10, 1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(X, BELOW), (BELOW, X)], ids=["file first", "folder first"])
+def test_a_file_and_what_is_below_its_path_are_with_a_lane_one_after_the_other(
+    first: FileVersion, second: FileVersion
+) -> None:
+    known = recorded_versions({second: b"\xab" * 16})
+    ledger = Ledger(4, 2, known, lambda: "then")
+    ledger.on_found(first, compare=True)
+    task = send(ledger)
+    assert ledger.replaces_recorded, "its row must be written before it is read"
+    assert ledger.unrecorded(second.identity(), path_key(b"x") + path_key(b"x/y")) == [0]
+    ledger.on_found(second, compare=False)
+    assert sent(ledger) == []
+    record(known, first)
+    ledger.on_completed(task.token)
+    again = send(ledger)
+    assert (again.version, again.known_digest) == (second, "")
+
+
+def test_an_earlier_version_that_comes_back_while_a_later_one_is_on_its_way_is_sent() -> None:
+    known = recorded_versions({V1: b"\xab" * 16})
+    ledger = Ledger(4, 2, known, lambda: "then")
+    ledger.on_found(V2, compare=True)
+    later = send(ledger)
+    assert ledger.unrecorded(V1.identity(), b"") == [0]
+    ledger.on_found(V1, compare=False)
+    record(known, V2)
+    ledger.on_completed(later.token)
+    task = send(ledger)
+    assert (task.version, task.known_digest) == (V1, "")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 from confluent_kafka import KafkaError
 
-from dfud.messages import BrokerOutage, FromProducer, Notice
+from dfud.messages import BrokerOutage, BrokerSlow, FromProducer, Notice
 from dfud.uploading.outage import OutageDetector, OutageReporter
-from tests.helpers.producing import ALL_DOWN
+from tests.helpers.producing import ALL_DOWN, REFUSED, types
 
 DISCONNECTED = KafkaError(KafkaError._TRANSPORT, "disconnected")
 REJECTED = KafkaError(KafkaError._AUTHENTICATION, "wrong password (after 312ms in state AUTH_REQ)")
@@ -19,7 +19,7 @@ REJECTED = KafkaError(KafkaError._AUTHENTICATION, "wrong password (after 312ms i
 class Rig:
     """An `OutageReporter` with a clock, and messages that wait for acknowledgements."""
 
-    def __init__(self, trouble: str = "") -> None:
+    def __init__(self, trouble: str = "no answer") -> None:
         self.now = 1000.0
         self.last_ack = 1000.0
         self.trouble = trouble
@@ -30,17 +30,17 @@ class Rig:
     def _send(self, messages: Sequence[FromProducer]) -> None:
         self._sent.extend(messages)
 
-    def _find_trouble(self) -> str:
+    def _find_trouble(self, silent_s: float, was_disturbed: bool) -> str:
+        self.asked_with = silent_s, was_disturbed
         self.n_asked += 1
         return self.trouble
 
     def error(self, error: KafkaError) -> None:
         self.reporter.on_error(error, self.now)
 
-    def ack(self) -> None:
+    def ack(self, latency_s: float = 0.1) -> None:
         self.last_ack = self.now
-        if self.reporter.is_reported:
-            self.reporter.on_resumed(self.now)
+        self.reporter.on_acked(latency_s, self.now)
 
     def check(self, seconds: float = 0.0, is_waiting: bool = True) -> list[FromProducer]:
         """Let time pass and check; return what was sent since the last check."""
@@ -58,18 +58,32 @@ def rig() -> Rig:
 def test_a_lost_connection_is_an_outage_after_a_second_and_reported_once(rig: Rig) -> None:
     rig.check()
     rig.error(ALL_DOWN)
+    rig.error(REFUSED)
+    rig.check()
     assert rig.check(0.9) == []  # most are back at once
-    assert rig.check(0.1) == [BrokerOutage("1/1 brokers are down")]
+    assert rig.check(0.1) == [BrokerOutage("cannot connect to 127.0.0.1:1: Connection refused")]
     assert rig.check(60) == []
     rig.ack()
     assert rig.check() == [BrokerOutage("")]
     assert rig.n_asked == 0
 
 
+def test_a_broker_whose_connections_have_ended_is_asked_before_it_is_called_unreachable(rig: Rig) -> None:
+    rig.trouble = ""
+    rig.check()
+    rig.error(ALL_DOWN)
+    assert rig.check(2) == []
+    rig.trouble = "no answer"
+    rig.error(ALL_DOWN)
+    assert rig.check(1.9) == []
+    assert rig.check(0.1) == [BrokerOutage("1/1 brokers are down")]
+    assert rig.n_asked == 2
+
+
 def test_silence_is_an_outage_after_five_seconds(rig: Rig) -> None:
     rig.check()
     assert rig.check(4.9) == []
-    assert rig.check(0.1) == [BrokerOutage("nothing has been acknowledged for 5 s")]
+    assert rig.check(0.1) == [BrokerOutage("nothing has been acknowledged for 5 s: no answer")]
     assert rig.check(60) == []
     assert rig.n_asked == 1
 
@@ -121,8 +135,8 @@ def test_a_slow_network_is_not_reported_again_and_again(rig: Rig) -> None:
         rig.now += 1
         rig.ack()
         outages += rig.check()
-    assert outages == [BrokerOutage("nothing has been acknowledged for 7 s"), BrokerOutage("")]
-    assert rig.check(20) == [BrokerOutage("nothing has been acknowledged for 20 s")]
+    assert outages == [BrokerOutage("nothing has been acknowledged for 7 s: no answer"), BrokerOutage("")]
+    assert rig.check(20) == [BrokerOutage("nothing has been acknowledged for 20 s: no answer")]
 
 
 def test_patience_with_a_slow_network_ends_at_a_minute(rig: Rig) -> None:
@@ -172,6 +186,7 @@ def test_a_cause_that_is_found_during_an_outage_is_reported_too(rig: Rig) -> Non
     rig.check()
     rig.error(ALL_DOWN)
     assert rig.check(1) == [BrokerOutage("1/1 brokers are down")]
+    rig.check()
     rig.error(REJECTED)
     assert rig.check() == [BrokerOutage("it refuses the connection: wrong password", is_cause=True)]
     assert rig.check(1) == []
@@ -191,3 +206,30 @@ def test_an_acknowledgement_clears_what_was_known_of_connections() -> None:
     assert (detector.disconnection, detector.has_new_cause) == ("wrong password", True)
     assert detector.check(12.0, 11.0, is_waiting=True) == ""
     assert (detector.disconnection, detector.has_new_cause) == ("", False)
+
+
+def test_a_broker_that_answers_is_slow_and_is_asked_ever_more_seldom(rig: Rig) -> None:
+    rig.trouble = ""
+    rig.check()
+    sent = [message for _ in range(60) for message in rig.check(1)]
+    assert sent == [BrokerSlow("it answers, but has acknowledged nothing for 5 s")]
+    assert rig.n_asked == 4, "after 5, 10, 20 and 40 s"
+    rig.trouble = "no answer"
+    assert types([message for _ in range(60) for message in rig.check(1)]) == [BrokerOutage]
+
+
+def test_what_is_slow_is_not_an_outage_as_soon(rig: Rig) -> None:
+    rig.check()
+    rig.now += 10
+    rig.ack(latency_s=10)
+    assert types(rig.check()) == [BrokerSlow]
+    assert rig.check(29) == []
+    assert types(rig.check(1)) == [BrokerOutage]
+
+
+def test_silence_is_no_outage_while_the_broker_throttles_this_client(rig: Rig) -> None:
+    rig.check()
+    rig.reporter.on_throttled(20, rig.now)
+    assert types(rig.check(24)) == [BrokerSlow]
+    assert rig.n_asked == 0
+    assert types(rig.check(2)) == [BrokerOutage]

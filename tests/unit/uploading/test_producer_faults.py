@@ -20,6 +20,7 @@ from tests.helpers.producing import (
     TIMED_OUT,
     TOO_LARGE,
     ProducerHarness,
+    answer_without_trouble,
     file_run,
 )
 
@@ -43,7 +44,7 @@ def test_every_file_ends_and_nothing_waits_for_longer_than_a_retry(
     answers: list[KafkaError | None],
     errors: list[KafkaError],
 ) -> None:
-    monkeypatch.setattr("dfud.uploading.sender.topic_trouble", lambda topic, properties: "")
+    answer_without_trouble(monkeypatch)
     with tempfile.TemporaryDirectory() as top, contextlib.closing(ProducerHarness(Path(top))) as harness:
         harness.runs_clock = True
         harness.producer.room = room

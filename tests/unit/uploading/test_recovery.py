@@ -12,9 +12,11 @@ from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
 from dfud.errors import UsageError
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.layout import LogsFolder
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.recovery import merge_completed, read_in_progress, write_first_table
+from tests.helpers.recorded import digest_of
 
 VERSION = FileVersion(b"file", 10, 1)
 ROW = in_progress_row(VERSION, 4, RangeSet(), "then")
@@ -42,7 +44,7 @@ def test_rows_that_are_malformed_are_named_and_saved_before_the_table_is_replace
     assert in_progress.rows == [ROW]
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(f"row 3 of {folder.in_progress} is malformed: ")
-    ledger = Ledger(4, 1, lambda identity: None, lambda: "then")
+    ledger = Ledger(4, 1, RecordedVersions(), lambda: "then")
     ledger.resume(ROW, VERSION)
     write_first_table(folder, ledger, in_progress.rejected, log)
     assert "nonsense" in Path(f"{folder.in_progress}.bad").read_text()
@@ -55,21 +57,21 @@ def test_a_table_that_cannot_be_read_is_a_usage_error(folder: LogsFolder, log: l
         read_in_progress(folder, log)
     os.mkdir(folder.completed)
     with pytest.raises(UsageError, match="cannot read the completed tables"):
-        merge_completed(folder, [], log)
+        merge_completed(folder, [], [], log)
 
 
 def test_a_table_that_cannot_be_written_stops_nothing(
     folder: LogsFolder, log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.mkdir(folder.in_progress)
-    write_first_table(folder, Ledger(4, 1, lambda identity: None, lambda: "then"), [], log)
+    write_first_table(folder, Ledger(4, 1, RecordedVersions(), lambda: "then"), [], log)
     assert caplog.messages[0].startswith(f"cannot write {folder.in_progress}: ")
 
 
 def test_shards_are_merged_and_known(folder: LogsFolder, log: logging.Logger) -> None:
     row = CompletedRow("file", 10, 1, 3, 4, "ab" * 16, "then", "now")
     Path(folder.shard(0, 1)).write_bytes(format_table(CompletedRow, [row]).encode())
-    index = merge_completed(folder, folder.shards(), log)
-    assert index.digest(VERSION.identity()) == b"\xab" * 16
+    recorded = merge_completed(folder, folder.shards(), [], log)
+    assert digest_of(recorded.versions, VERSION) == b"\xab" * 16
     assert folder.shards() == []
     assert "file" in Path(folder.completed).read_text()

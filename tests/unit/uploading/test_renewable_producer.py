@@ -23,11 +23,13 @@ class Rig:
         self.now = 1000.0
         self.made: list[FakeProducer] = []
         self.errors: list[KafkaError] = []
+        self.throttled: list[float] = []  # s
         self.logged: list[tuple[int, str]] = []
         self.client = RenewableProducer(
             self._make,  # type: ignore[arg-type]
             properties,
             self.errors.append,
+            self.throttled.append,
             lambda level, text: self.logged.append((level, text)),
             lambda: self.now,
         )
@@ -179,5 +181,5 @@ def test_batches_are_halved_until_a_message_is_alone() -> None:
         sizes.append(rig.made[-1].properties["batch.size"])
     assert sizes == [40, 20, 10]
     assert rig.client.on_batch_too_large(TOO_LARGE_FOR) is FailureAction.REFUSED
-    assert rig.warnings() == ["the topic's max.message.bytes was lowered: reducing batches until it accepts them"]
+    assert rig.warnings() == ["the broker refuses batches of this size: reducing batches until it accepts them"]
     assert not rig.client.is_failing

@@ -87,6 +87,19 @@ def test_progress_is_reported_every_few_seconds_of_work(reporter: UploadReporter
     assert len(lines.lines) == 1
 
 
+def test_the_rate_of_a_slow_broker(reporter: UploadReporter) -> None:
+    """It is known from the first acknowledgement on, over the time since there was something to wait for."""
+    reporter.tick(100.0, busy=False)
+    reporter.tick(200.0, busy=True)
+    assert reporter.slow_rate(203.0) == 0
+    reporter.on_acked(1, 30_000)
+    assert reporter.slow_rate(203.0) == 10_000
+    for second in range(204, 221):
+        reporter.tick(float(second), busy=True)
+    assert reporter.rate(220.0) == 0
+    assert reporter.slow_rate(220.0) == 1_500
+
+
 def test_the_answer_to_check() -> None:
     assert summary(Progress(2, 0, 30, 4)) == ("2 files enqueued or in progress: 4 of 30 chunks acknowledged")
     assert summary(Progress(0, 1, 0, 0)).endswith("; 1 file could not be delivered")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ import pytest
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import InProgressRow, in_progress_row
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
+from dfud.files.links import LinkPolicy
 from dfud.files.openat import DEFAULT_LINKS
+from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.resume import PresentVersion, present_version, resume_rows
+from tests.helpers.recorded import recorded_versions
 
 V1, V2 = FileVersion(b"file", 10, 1), FileVersion(b"file", 10, 2)
 STAMP = FileStamp(7, 42)
@@ -28,10 +32,11 @@ def resume(
     caplog: pytest.LogCaptureFixture,
     recorded: bool = False,
     stamp: FileStamp = STAMP,
+    max_message_bytes: int | None = None,
 ) -> Ledger:
     """Return the ledger after `row` was resumed; the file is recorded, is `present`, or does not exist."""
-    known = {V1.identity(): b"\xab" * 16} if recorded else {}
-    ledger = Ledger(4, 1, known.get, lambda: "then")
+    known = {V1: b"\xab" * 16} if recorded else {}
+    ledger = Ledger(4, 1, recorded_versions(known), lambda: "then")
     log = logging.Logger("test")
     log.addHandler(caplog.handler)
 
@@ -41,7 +46,7 @@ def resume(
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return PresentVersion(present, stamp)
 
-    resume_rows([row], ledger, find, log)
+    resume_rows([row], ledger, find, ChunkLimit("topic", max_message_bytes, {}), log)
     return ledger
 
 
@@ -50,6 +55,17 @@ def test_what_is_left_of_an_unchanged_file_is_sent(caplog: pytest.LogCaptureFixt
     ((_, task),) = ledger.dispatch()
     assert (task.to_send, task.started) == (((2, 3),), "before")
     assert caplog.messages == ["file: 2 of 3 chunks still to send"]
+
+
+def test_a_file_whose_chunks_can_no_longer_be_sent_begins_again(caplog: pytest.LogCaptureFixture) -> None:
+    row = in_progress_row(V1, 8, RangeSet([(1, 1)]), "before", STAMP)
+    ledger = resume(row, V1, caplog, max_message_bytes=1000)
+    ((_, task),) = ledger.dispatch()
+    assert (task.chunk_size, task.to_send) == (4, ((1, 3),))
+    assert caplog.messages == [
+        "file was being uploaded in chunks of 8 bytes, which can no longer be sent (topic topic takes messages of "
+        "at most max.message.bytes = 1000): uploading all of it again, in smaller ones"
+    ]
 
 
 def test_a_file_that_changed_is_sent_as_a_whole(caplog: pytest.LogCaptureFixture) -> None:
@@ -151,3 +167,17 @@ def test_the_present_version_is_that_of_the_file_below_the_directory(tmp_path: P
             present_version(dir_fd, DEFAULT_LINKS, b"folder/other")
     finally:
         os.close(dir_fd)
+
+
+def test_a_file_that_is_a_folder_now_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").mkdir()
+    dir_fd = os.open(tmp_path, os.O_RDONLY)
+    ledger = Ledger(4, 1, recorded_versions(), lambda: "then")
+    log = logging.Logger("test")
+    log.addHandler(caplog.handler)
+    resume_rows(
+        [PARTLY], ledger, partial(present_version, dir_fd, LinkPolicy()), ChunkLimit("topic", None, {}), log
+    )
+    os.close(dir_fd)
+    assert (ledger.open_files, ledger.rows()) == (0, [])
+    assert caplog.messages == ["file was to be uploaded and is no file any more (Is a directory): skipped"]

@@ -16,13 +16,16 @@ from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.uploading import run
+from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
 from dfud.uploading.lanes import LaneSettings
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.wire import NATIVE
 from dfud.watch.watcher import WatchOptions
 from tests.helpers.folders import take_lock
+from tests.helpers.recorded import digest_of
 
 OTHER = CompletedRow("other", 1, 1, 1, 4, "ab" * 16, "then", "now")
 
@@ -41,7 +44,7 @@ class Bench:
     def pool(self, _: DirectoryLock) -> Bench:
         return self
 
-    def kill_all(self) -> None:
+    def shut_down(self) -> None:
         self.steps.append("kill")
 
     def start_watcher(self, _: Any, options: WatchOptions) -> None:
@@ -85,7 +88,8 @@ class Bench:
         try:
             return run._run(
                 options,
-                ProducerSettings("topic", {}, True, NATIVE),
+                ProducerSettings("topic", {}, True, NATIVE, LastAck()),
+                ChunkLimit("topic", None, {}),
                 self.folder,
                 lock,
                 cast("Any", None),
@@ -120,8 +124,8 @@ def test_only_the_shards_of_earlier_runs_are_merged(bench: Bench) -> None:
     bench.start()
     assert bench.folder.shards() == [bench.folder.shard(0, 8), bench.folder.shard(1, 8)]
     assert bench.context is not None
-    assert bench.context.completed.digest(FileVersion(b"file", 10, 1).identity()) is not None
-    assert bench.context.completed.digest(FileVersion(b"other", 1, 1).identity()) is None
+    assert digest_of(bench.context.completed, FileVersion(b"file", 10, 1)) is not None
+    assert digest_of(bench.context.completed, FileVersion(b"other", 1, 1)) is None
 
 
 def test_no_worker_outlives_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +145,7 @@ def test_the_rings_have_room_for_the_chunks_of_earlier_runs(bench: Bench) -> Non
     Path(bench.folder.in_progress).write_text(format_table(InProgressRow, [row]))
     bench.start()
     assert [settings.ring_bytes for settings in bench.lanes] == [2 * size] * 2
+    assert all(settings.producer.properties["message.max.bytes"] > size for settings in bench.lanes)
 
 
 def test_a_file_of_an_earlier_run_is_resumed_and_its_row_kept(bench: Bench) -> None:

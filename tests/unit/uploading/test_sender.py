@@ -8,15 +8,28 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from dfud.messages import BrokerOutage, ChunksAcked, DeliveryGivenUp, Drain, FilesCompleted, FileUndelivered
+from dfud.core.native import MESSAGE_OVERHEAD
+from dfud.kafka.topic_watch import TopicState
+from dfud.messages import (
+    BrokerOutage,
+    BrokerSlow,
+    ChunksAcked,
+    DeliveryGivenUp,
+    Drain,
+    FilesCompleted,
+    FileUndelivered,
+    TopicHarmed,
+)
 from dfud.uploading.offset_proof import TRUSTED_AFTER
 from tests.helpers.producing import (
     ALL_DOWN,
     FATAL,
     FORBIDDEN,
     NO_OFFSET,
+    REFUSED,
     TIMED_OUT,
     TOO_LARGE,
+    TOPIC_ID,
     ProducerHarness,
     digest,
     events,
@@ -71,12 +84,12 @@ def test_retries_go_before_chunks_that_wait(harness: ProducerHarness) -> None:
     harness.producer.acknowledges = False
     harness.step(*harness.file(1, data))
     assert harness.producer.chunks == ["1/5", "2/5", "3/5"]
-    harness.producer.room = 0  # for all but the one in hand
-    harness.producer.answers.extend([TIMED_OUT] * 3)
+    harness.producer.room = 1  # for none but the one that is left
+    harness.producer.answers.extend([TIMED_OUT] * 2)
     harness.step()
     harness.producer.room = 1000
     harness.step(seconds=0.3)
-    assert harness.producer.chunks[3:] == ["4/5", "1/5", "2/5", "3/5", "5/5"]
+    assert harness.producer.chunks[3:] == ["4/5", "1/5", "2/5", "5/5"]
 
 
 def test_an_empty_message_is_sent_again_as_one(harness: ProducerHarness) -> None:
@@ -96,6 +109,39 @@ def test_a_message_that_produce_does_not_take_yet_is_tried_again_after_a_pause(h
     assert harness.producer.sent == []
     harness.step(seconds=0.2)
     assert harness.producer.chunks == ["1/2", "2/2"]
+
+
+def test_chunks_that_are_too_large_for_a_request_fail_their_file_and_no_other(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker closes the connection on which it receives one, says nothing, and answers all else."""
+    harness = make_harness()
+    monkeypatch.setattr("dfud.uploading.checkup.request_limit", lambda properties: MESSAGE_OVERHEAD + 8)
+    harness.producer.acknowledges = False
+    harness.step(*harness.file(1, bytes(10)), *harness.file(2, b"s"))
+    harness.on_error(ALL_DOWN)
+    harness.step(seconds=1.1)
+    assert len(harness.producers) == 2
+    harness.producer.acknowledges = True
+    messages = harness.steps(3, seconds=0.3) + harness.step(seconds=1.1)
+    (undelivered,) = (message for message in messages if isinstance(message, FileUndelivered))
+    assert (undelivered.token, undelivered.is_too_large) == (1, True)
+    assert f"socket.request.max.bytes = {MESSAGE_OVERHEAD + 8}" in undelivered.reason
+    assert FilesCompleted(((2, digest(b"s")),), True) in messages
+    assert BrokerOutage not in types(messages)
+
+
+def test_a_message_that_takes_a_slow_line_longer_than_librdkafka_waits_is_waited_for(
+    harness: ProducerHarness,
+) -> None:
+    harness.producer.acknowledges = False
+    harness.step(*harness.file(1, bytes(5)))
+    for _ in range(20):
+        harness.on_error(ALL_DOWN)
+        harness.step(seconds=10)
+        harness.producer.acknowledges = False
+    assert len(harness.producers) == 3
+    assert harness.producer.properties["socket.timeout.ms"] == 240_000
 
 
 # Which acknowledgements count
@@ -120,6 +166,49 @@ def test_a_broker_that_never_reports_offsets_is_trusted_in_the_end(harness: Prod
     messages = harness.steps(24, seconds=0.3) + harness.step(seconds=1.1)
     assert len(harness.producer.sent) == TRUSTED_AFTER + 100
     assert FilesCompleted(((1, digest(data)),), True) in messages
+
+
+class Watch:
+    """Says once asked that the topic has a certain id."""
+
+    topic_id = ""
+
+    def __init__(self, properties: object, topic: str) -> None:
+        assert topic == "topic"
+
+    def poll(self) -> TopicState | None:
+        return TopicState(self.topic_id, (0,)) if self.topic_id else None
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> type[Watch]:
+    """The broker's answer to the question which topic it is: none at first."""
+    monkeypatch.setattr("dfud.uploading.topic_doubt.TopicWatch", Watch)
+    monkeypatch.setattr(Watch, "topic_id", "")
+    return Watch
+
+
+def test_no_file_is_complete_once_another_topic_acknowledges(harness: ProducerHarness, watch: type[Watch]) -> None:
+    harness.producer.acknowledges = False
+    harness.producer.answers.append(None)
+    harness.step(*harness.file(1, bytes(15)), *harness.file(2, b""))
+    harness.step()
+    harness.producer.end = 0  # the partition is a new one
+    harness.producer.acknowledges = True
+    assert FilesCompleted not in types(harness.steps(20, seconds=0.3))
+    watch.topic_id = "another"
+    (harm,) = events(harness.steps(2))
+    assert isinstance(harm, TopicHarmed)
+    assert (harm.is_anew, harm.topic_id) == (True, "another")
+    assert "made anew" in harm.text
+
+
+def test_the_same_topic_may_acknowledge_in_another_order(harness: ProducerHarness, watch: type[Watch]) -> None:
+    harness.step(*harness.file(1, bytes(15)), *harness.file(2, b""))
+    harness.producer.end = 0  # as two brokers that led it one after the other may answer
+    watch.topic_id = TOPIC_ID
+    assert len([each for each in harness.steps(20, seconds=0.3) if isinstance(each, FilesCompleted)]) == 1
+    assert TopicHarmed not in types(harness.steps(5, seconds=0.3))
 
 
 # Producers that fail permanently
@@ -187,7 +276,7 @@ def test_producers_that_fail_one_after_another_are_made_ever_more_slowly(harness
     messages = harness.steps(400, seconds=0.05)
     assert 5 <= len(harness.producers) <= 12
     assert len(texts(messages)) == 1
-    assert types(messages) == [BrokerOutage]
+    assert types(messages) == [BrokerSlow]
 
 
 def test_producers_that_fail_one_after_another_end_a_drain(harness: ProducerHarness) -> None:
@@ -264,17 +353,35 @@ def test_a_cached_refusal_is_believed_for_a_second(harness: ProducerHarness) -> 
 # Draining
 
 
-def test_during_a_drain_a_message_that_timed_out_is_undelivered(harness: ProducerHarness) -> None:
-    harness.producer.answers.extend([None, TIMED_OUT, TIMED_OUT])
+def test_during_a_drain_what_times_out_is_sent_again_while_acknowledgements_come(
+    make_harness: MakeHarness,
+) -> None:
+    """It has only waited for its turn: the broker is slow, or a quota holds it back."""
+    harness = make_harness(**{"message.timeout.ms": "10000"})
+    data = bytes(25)
+    harness.producer.acknowledges = False
     harness.supervisor.post([Drain()])
-    harness.step(*harness.file(1, bytes(25)))
-    assert events(harness.step(seconds=10)) == [
-        ChunksAcked(1, ((1, 1),)),
-        FileUndelivered(
-            1,
-            "timed out (_MSG_TIMED_OUT); the broker did not acknowledge it within message.timeout.ms",
-        ),
-    ]
+    harness.step(*harness.file(1, data))
+    messages = []
+    for answers in ([TIMED_OUT, TIMED_OUT, None], [TIMED_OUT, None]):
+        harness.producer.answers.extend(answers)
+        messages += harness.steps(2, seconds=4)
+    harness.producer.acknowledges = True
+    messages += harness.steps(3, seconds=4)
+    assert FilesCompleted(((1, digest(data)),), True) in messages
+    assert FileUndelivered not in types(messages)
+
+
+def test_an_acknowledgement_in_another_lane_counts(make_harness: MakeHarness) -> None:
+    harness = make_harness(**{"message.timeout.ms": "10000"})
+    harness.producer.acknowledges = False
+    harness.supervisor.post([Drain()])
+    harness.step(*harness.file(1, bytes(5)))
+    harness.last_ack.advance(harness.now + 9)
+    harness.producer.answers.append(TIMED_OUT)
+    assert FileUndelivered not in types(harness.step(seconds=10))
+    assert DeliveryGivenUp not in types(harness.step(seconds=8))
+    assert DeliveryGivenUp in types(harness.step(seconds=1))
 
 
 @pytest.mark.parametrize("name", ["message.timeout.ms", "delivery.timeout.ms"])
@@ -286,15 +393,37 @@ def test_everything_is_given_up_after_a_timeout_without_any_acknowledgement(
     harness.supervisor.post([Drain()])
     harness.step(*harness.file(1, bytes(5)), *harness.file(2, bytes(5)))
     harness.producer.answers.extend([TIMED_OUT, TIMED_OUT])
-    assert types(harness.step(seconds=20)) == [FileUndelivered, DeliveryGivenUp, FileUndelivered]
+    first, given_up, second = events(harness.step(seconds=20))
+    assert first == FileUndelivered(
+        1, "timed out (_MSG_TIMED_OUT); the broker did not acknowledge it within message.timeout.ms"
+    )
+    assert isinstance(second, FileUndelivered)
+    assert isinstance(given_up, DeliveryGivenUp)
+    assert FileUndelivered in types(harness.step(*harness.file(3, bytes(5)))), "found after that"
 
 
-def test_without_a_timeout_nothing_else_is_given_up(make_harness: MakeHarness) -> None:
+def test_without_a_timeout_everything_is_given_up_after_five_minutes(make_harness: MakeHarness) -> None:
     harness = make_harness(**{"message.timeout.ms": 0})
+    harness.producer.acknowledges = False
     harness.producer.answers.append(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS))
     harness.supervisor.post([Drain()])
     harness.step(*harness.file(1, bytes(5)))
-    assert types(harness.step(seconds=1000)) == [FileUndelivered]
+    messages = harness.steps(25, seconds=10)
+    assert types(messages) == [BrokerSlow]
+    (given_up,) = (message for message in harness.steps(10, seconds=10) if isinstance(message, DeliveryGivenUp))
+    assert given_up.reason
+
+
+def test_a_chunk_that_never_fits_into_the_queue_fails_its_file_and_no_other(make_harness: MakeHarness) -> None:
+    harness = make_harness(**{"queue.buffering.max.kbytes": 1})
+    harness.producer.room = 0
+    (undelivered,) = events(harness.step(*harness.file(1, bytes(25))))
+    assert isinstance(undelivered, FileUndelivered)
+    assert undelivered.is_too_large
+    assert "queue.buffering.max.kbytes = 1" in undelivered.reason
+    harness.producer.room = 1000
+    messages = harness.step(*harness.file(2, b"s")) + harness.step() + harness.step(seconds=1.1)
+    assert FilesCompleted(((2, digest(b"s")),), True) in messages
 
 
 # Batches that are too large
@@ -346,7 +475,8 @@ def test_an_outage_and_its_end_are_reported(harness: ProducerHarness) -> None:
     harness.producer.acknowledges = False
     harness.step(*harness.file(1, bytes(5)))
     harness.on_error(ALL_DOWN)
-    assert events(harness.step(seconds=1.1)) == [BrokerOutage("1/1 brokers are down")]
+    harness.on_error(REFUSED)
+    assert events(harness.step(seconds=1.1)) == [BrokerOutage("cannot connect to 127.0.0.1:1: Connection refused")]
     harness.producer.answers.append(None)
     assert events(harness.step()) == [BrokerOutage("")]
 
@@ -354,7 +484,7 @@ def test_an_outage_and_its_end_are_reported(harness: ProducerHarness) -> None:
 def test_the_topic_is_asked_why_nothing_is_acknowledged(
     harness: ProducerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dfud.uploading.sender.topic_trouble", lambda topic, properties: f"{topic} has no leader")
+    monkeypatch.setattr("dfud.uploading.checkup.topic_trouble", lambda topic, properties: f"{topic} has no leader")
     harness.producer.acknowledges = False
     harness.step(*harness.file(1, bytes(5)))
     (outage,) = harness.step(seconds=6)
@@ -366,8 +496,9 @@ def test_messages_that_wait_to_be_sent_again_count_as_unacknowledged(harness: Pr
     harness.step(*harness.file(1, bytes(5)))
     harness.step()
     harness.on_error(ALL_DOWN)
+    harness.on_error(REFUSED)
     harness.now += 0.1
     harness.step()
     assert len(harness.producer) == 0
     harness.producer.acknowledges = False
-    assert BrokerOutage("1/1 brokers are down") in harness.steps(2, seconds=1.1)
+    assert BrokerOutage("cannot connect to 127.0.0.1:1: Connection refused") in harness.steps(2, seconds=1.1)

@@ -13,9 +13,11 @@ from typing import Any, cast
 
 import pytest
 
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import in_progress_row
 from dfud.core.version import FileVersion
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.keeper import LogsKeeper
@@ -24,6 +26,7 @@ from dfud.logs.session import Session
 from dfud.messages import (
     Allowance,
     BrokerOutage,
+    BrokerSlow,
     ChunksAcked,
     DeliveryGivenUp,
     DirectoryGone,
@@ -47,6 +50,7 @@ from dfud.messages import (
     ShardsDisturbed,
     Sweep,
     SweepDone,
+    TopicHarmed,
     WatchStarted,
 )
 from dfud.uploading.clock_steps import ClockSteps
@@ -56,6 +60,7 @@ from dfud.uploading.ledger import Ledger
 from dfud.uploading.supervisor import UploadSupervisor
 from tests.helpers.fake_workers import FakeLane, FakePool, FakeUser, FakeWorker
 from tests.helpers.folders import take_lock
+from tests.helpers.recorded import digest_of, record
 from tests.helpers.watching import watch_options
 
 SINCE_NS = 1234
@@ -82,8 +87,8 @@ class Bench:
         self.session = Session(self.lock.fileno())
         self.keeper = LogsKeeper(self.folder, self.lock, "uploading DIR to topic T", lambda: self.session.content)
         self.session.begin(SINCE_NS)
-        self.completed = CompletedIndex()
-        self.ledger = Ledger(10, 2, self.completed.digest, lambda: "2026-01-01T00:00:00+00:00")
+        self.completed = RecordedVersions()
+        self.ledger = Ledger(10, 2, self.completed, lambda: "2026-01-01T00:00:00+00:00")
         log = logging.Logger("test")
         lines = Lines()
         log.addHandler(lines)
@@ -177,7 +182,7 @@ def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
     bench.step()
     assert Path(bench.folder.in_progress).read_text().splitlines()[1].split(",")[5:8] == ["2", "1", "3"]
     bench.complete(task)
-    assert bench.completed.digest(task.version.identity()) == bytes.fromhex(DIGEST)
+    assert digest_of(bench.completed, task.version) == bytes.fromhex(DIGEST)
     assert not bench.supervisor.is_over
     bench.user.send(signal.SIGTERM)
     bench.step()
@@ -192,7 +197,7 @@ def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
         f"uploading {bench.folder.directory} to topic topic",
         "watching 1 folder",
         "file: broken into 3 chunks",
-        "2 chunks acknowledged so far, 0.0 MB/s",
+        "2 chunks acknowledged so far, 2 B/s",
         "file: all 3 chunks acknowledged",
         "SIGTERM: finishing what is enqueued",
         "all files detected are on the topic and recorded",
@@ -273,7 +278,10 @@ def test_the_time_that_the_next_run_looks_at_begins_with_the_last_sweep(bench: B
     assert next_session.moved_in == (), "it was moved in before the last sweep"
 
 
-@pytest.mark.parametrize("path", [b"y/" * 32768, b"y/" * 32767 + b"y"])
+LONGEST_PATH = (b"y" * 127 + b"/") * 511 + b"y" * 127  # bytes
+
+
+@pytest.mark.parametrize("path", [LONGEST_PATH + b"y", LONGEST_PATH])
 def test_a_file_that_no_download_would_accept_is_left(bench: Bench, path: bytes) -> None:
     bench.watcher.report(FileFound(FileVersion(path, 30, 1), True, 1, 1))
     bench.step()
@@ -321,9 +329,9 @@ def test_a_file_that_was_left_and_is_sent_after_all_does_not_count(bench: Bench)
     ],
 )
 def test_files_that_were_there_before_are_said_once(bench: Bench, number: int, line: str | None) -> None:
-    recorded = FileVersion(b"recorded", 1, 1).identity()
-    bench.completed.add(recorded, bytes(16))
-    identities = [recorded, *(FileVersion(b"%d" % each, 1, 1).identity() for each in range(number))]
+    recorded = FileVersion(b"recorded", 1, 1)
+    record(bench.completed, recorded)
+    identities = [recorded.identity(), *(FileVersion(b"%d" % each, 1, 1).identity() for each in range(number))]
     bench.watcher.report(FilesBefore(b"".join(identities[:2]), False))
     bench.watcher.report(FilesBefore(b"".join(identities[2:]), True))
     bench.step()
@@ -331,10 +339,10 @@ def test_files_that_were_there_before_are_said_once(bench: Bench, number: int, l
 
 
 def test_the_watcher_is_told_which_scanned_files_are_not_recorded(bench: Bench) -> None:
-    identities = [FileVersion(b"%d" % each, 1, 1).identity() for each in range(5)]
-    for recorded in (identities[0], identities[3]):
-        bench.completed.add(recorded, bytes(16))
-    bench.watcher.report(FilesScanned(7, b"".join(identities)))
+    versions = [FileVersion(b"%d" % each, 1, 1) for each in range(5)]
+    for recorded in (versions[0], versions[3]):
+        record(bench.completed, recorded)
+    bench.watcher.report(FilesScanned(7, b"".join(each.identity() for each in versions), b""))
     bench.step()
     assert FilesUnrecorded(7, (1, 2, 4)) in bench.watcher.received()
 
@@ -435,6 +443,38 @@ def test_files_that_could_not_be_delivered_are_named_at_once_and_at_the_end(benc
     assert bench.session.unfinished_since() is None, "the table names what is left"
 
 
+def test_a_file_whose_chunks_are_too_large_is_sent_again_in_smaller_ones(bench: Bench) -> None:
+    version = FileVersion(b"file", 30, 1)
+    entry = bench.ledger.resume(in_progress_row(version, 20, RangeSet(), "then"), version)
+    bench.step()
+    bench.lanes[entry.lane].producer.report(FileUndelivered(entry.token, "too large", True))
+    bench.step()
+    assert bench.log[-1] == "file: too large: uploading all of it again, in chunks of 10 bytes"
+    assert bench.ledger.open_files == 1
+
+
+def test_that_the_broker_is_slow_is_logged_once_for_all_lanes(bench: Bench) -> None:
+    for lane, reason in ((0, "a quota"), (1, "a quota"), (0, ""), (1, ""), (1, "a quota")):
+        bench.lanes[lane].producer.report(BrokerSlow(reason))
+        bench.step()
+        bench.now += 2
+        bench.step()
+    slow = "broker slow (nothing has been acknowledged yet): a quota; nothing is lost"
+    assert bench.log == [slow, "broker no longer slow: 0.0 MB/s", slow]
+
+
+def test_the_rate_of_a_slow_broker_includes_what_was_acknowledged_before_it_was_called_slow(bench: Bench) -> None:
+    task = bench.find()
+    bench.now += 3
+    bench.lane.producer.report(BrokerSlow("a quota"))
+    bench.step()
+    bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)))
+    bench.now += 2
+    bench.step()
+    bench.step()
+    assert bench.log[-1] == "broker slow at 4 B/s: a quota; nothing is lost"
+
+
 def test_all_is_failed_when_delivery_is_given_up(bench: Bench) -> None:
     bench.find()
     bench.quit()
@@ -480,7 +520,7 @@ def test_what_a_dead_worker_has_reported_last_counts(bench: Bench) -> None:
     bench.lane.producer.die()
     bench.step()
     assert bench.ledger.open_files == 0
-    assert bench.completed.digest(task.version.identity()) is not None
+    assert digest_of(bench.completed, task.version) is not None
 
 
 def test_a_dead_producer_is_replaced_with_its_chunker_and_does_not_reuse_shards(bench: Bench) -> None:
@@ -493,6 +533,24 @@ def test_a_dead_producer_is_replaced_with_its_chunker_and_does_not_reuse_shards(
     assert bench.lane.first_shard == 8
     assert bench.task() == task
     assert bench.lane.producer.received() == [], "it need not drain yet"
+
+
+@pytest.mark.parametrize("topic_id", ["new", ""])
+def test_all_lanes_begin_anew_with_a_topic_that_was_made_anew(bench: Bench, topic_id: str) -> None:
+    task = bench.find()
+    bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)))
+    bench.step()
+    old = [lane.producer for lane in bench.lanes]
+    for producer in old:
+        producer.report(TopicHarmed("made anew", True, topic_id))
+    bench.step()
+    assert all(producer.process.exitcode is not None for producer in old)
+    assert bench.task().to_send == ((1, 3),)
+    assert bench.log.count("made anew") == 1
+    assert {lane.topic_id for lane in bench.lanes} == {topic_id}
+    bench.quit()
+    bench.complete(task)
+    assert bench.close() == EXIT_UNDELIVERED
 
 
 def test_a_replacement_producer_learns_that_all_is_to_end(bench: Bench) -> None:
@@ -698,7 +756,8 @@ def test_an_upload_whose_lock_another_has_taken_sends_what_it_has_and_leaves_the
     bench.now += 0.25
     bench.step()
     assert bench.log[-2:] == [
-        f"{bench.folder.path} was removed, and meanwhile another dfud is already uploading DIR to topic T",
+        f"{bench.folder.path} was removed, and meanwhile another dfud is already uploading DIR to topic T: "
+        f"process {os.getpid()} has locked {bench.folder.lock}",
         "ending: finishing what is enqueued",
     ]
     bench.watcher.report(SweepDone(1, True))

@@ -47,7 +47,8 @@ class Walk:
         choose = self._random
         protocol = Protocol()
         changes, faults, paths = (self._some(each) for each in (CHANGES, FAULTS, PATHS))
-        rules = (self._go_on, self._change(changes, paths), self._fail(faults))
+        changes += ["write"] * choose.randint(1, 4)  # without files nothing happens
+        rules = (self._go_on, self._change(changes, paths), self._fail(faults), self._settle)
         weights = [choose.random() + 0.1 for _ in rules]
         for _ in range(choose.randint(5, _MAX_STEPS)):
             choose.choices(rules, weights)[0](protocol)
@@ -65,6 +66,10 @@ class Walk:
         arguments = {"lane": choose.randrange(LANES), "far": choose.randint(0, 8), "times": choose.randint(1, 5)}
         self.steps.append(f"go_on {arguments} {steps}")
         protocol.go_on(steps=steps, **arguments)
+
+    def _settle(self, protocol: Protocol) -> None:
+        self.steps.append("settle")
+        protocol.settle()
 
     def _change(self, changes: list[str], paths: list[bytes]) -> Any:
         def change(protocol: Protocol) -> None:

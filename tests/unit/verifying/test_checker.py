@@ -12,7 +12,7 @@ import pytest
 from dfud.core.version import FileVersion
 from dfud.verifying import checker as checker_module
 from dfud.verifying.checker import TopicChecker
-from dfud.verifying.findings import Findings
+from dfud.verifying.findings import Findings, path_hash
 from tests.helpers.descriptors import count_descriptors
 from tests.helpers.downloading import Record, native, openmsi
 
@@ -29,6 +29,12 @@ class FakeMessage(NamedTuple):
 
     def offset(self) -> int:
         return self.place
+
+    def partition(self) -> int:
+        return self.record.partition
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1_000_000 + self.place
 
     def key(self) -> bytes | None:
         return self.record.key
@@ -55,6 +61,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 LOCAL = FileVersion(b"folder/file", len(DATA), NOW)
+FILE = native(b"folder/file", DATA, NOW)
 
 
 def check(directory: Path, records: Iterable[Record], batch: int = 3) -> TopicChecker:
@@ -68,7 +75,7 @@ def check(directory: Path, records: Iterable[Record], batch: int = 3) -> TopicCh
 def findings_of(checker: TopicChecker) -> Findings:
     verdicts = checker.pop_verdicts()
     assert verdicts is not None
-    return Findings.from_batches([verdicts.records], [verdicts.paths])
+    return Findings.from_batches([verdicts.records], [verdicts.clashes])
 
 
 def digest_of(records: list[Record]) -> bytes:
@@ -188,12 +195,62 @@ def test_a_folder_that_is_replaced_is_noticed(directory: Path) -> None:
     assert not findings_of(checker).is_same(LOCAL)
 
 
-def test_versions_with_one_key_are_told_apart(directory: Path) -> None:
+@pytest.mark.parametrize(("order", "same"), [("AB", "B"), ("BA", "A"), ("ABA", "A"), ("BAB", "B")])
+def test_of_several_versions_the_last_one_counts(directory: Path, order: str, same: str) -> None:
+    """Both have the bytes of the local file; only A has its mtime, too."""
+    versions = {"A": native(b"folder/file", DATA, NOW), "B": native(b"folder/file", DATA, NOW + 1)}
+    checker = check(directory, [record for each in order for record in versions[each]])
+    assert checker.partials() == []
+    verdicts = checker.pop_verdicts()
+    assert verdicts is not None
+    asked = path_hash(b"folder/file")
+    findings = Findings.from_batches([verdicts.records], [verdicts.clashes], {asked})
+    assert findings.last[asked].identity == LOCAL._replace(mtime_ns=NOW + "AB".index(same)).identity()
+    assert findings.has_complete(LOCAL, digest_of(versions["A"]))
+    assert findings.has_complete(LOCAL._replace(mtime_ns=NOW + 1), digest_of(versions["B"]))
+
+
+@pytest.mark.parametrize("last", [OTHER, DATA[:-1]], ids=["other bytes", "another size"])
+def test_a_file_of_which_another_version_was_sent_last_is_outdated(directory: Path, last: bytes) -> None:
+    records = native(b"folder/file", DATA, NOW) + native(b"folder/file", last, NOW - 1)
+    findings = findings_of(check(directory, records))
+    assert not findings.is_same(LOCAL)
+    assert findings.is_outdated(LOCAL)
+
+
+def test_what_was_sent_before_a_complete_version_is_dropped(directory: Path) -> None:
     one, other = native(b"folder/file", DATA, NOW), native(b"folder/file", OTHER, NOW + 1)
-    mixed = [record for pair in zip(one, other) for record in pair]
-    findings = findings_of(check(directory, mixed))
-    assert findings.has_complete(LOCAL, digest_of(one))
-    assert findings.has_complete(LOCAL._replace(mtime_ns=NOW + 1), digest_of(other))
+    before = count_descriptors()
+    checker = check(directory, [*other[:4], *one, other[4]])
+    (partial,) = checker.partials()
+    assert partial.spans == ((4001, 4500),), "what came before does not count"
+    assert count_descriptors() <= before + 3  # the directory, the folder and the file
+    # Between partitions, it is not known what came before.
+    other = [record._replace(partition=1) for record in other]
+    assert check(directory, [*other[:4], *one, other[4]]).partials() == []
+
+
+def test_versions_without_end_are_bounded(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checker_module, "MAX_INCOMPLETE", 5)
+    begun = [native(b"file%d" % number, DATA, NOW)[0] for number in range(20)]
+    checker = check(directory, [FILE[0], *begun, *FILE[1:]])
+    assert len(checker.partials()) == 5
+    assert checker.dropped == 17, "the file was dropped, too, and begun again"
+    assert check(directory, [*begun, *FILE]).n_verdicts == 1
+
+
+def test_a_file_in_the_place_of_a_folder_and_the_reverse(directory: Path) -> None:
+    clashes = {
+        b"folder": native(b"folder", DATA, NOW),
+        b"folder/file": native(b"folder/file/below/it", DATA, NOW),
+        b"": native(b"folder/other", DATA, NOW) + native(b"none/other", DATA, NOW),
+    }
+    for path, records in clashes.items():
+        for order in ([*records, *FILE], [*FILE, *records]):
+            findings = findings_of(check(directory, order))
+            assert list(findings.clashes) == ([path_hash(path)] if path else [])
+            assert findings.is_same(LOCAL) == (not path or order[-1] is FILE[-1]), path
+            assert findings.is_outdated(LOCAL)
 
 
 def test_what_is_incomplete_is_reported_at_the_end(directory: Path) -> None:

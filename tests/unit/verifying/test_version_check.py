@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -35,9 +36,25 @@ def local(tmp_path: Path) -> Iterator[VersionCheck]:
     os.close(check.file_fd)
 
 
+class Message(NamedTuple):
+    """A message, as far as its place goes."""
+
+    at: int
+    number: int = 0
+
+    def partition(self) -> int:
+        return self.number
+
+    def offset(self) -> int:
+        return self.at
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.at
+
+
 def add_all(check: VersionCheck, added: list[Chunk]) -> VersionCheck:
-    for chunk in added:
-        check.add(chunk)
+    for at, chunk in enumerate(added):
+        check.add(chunk, Message(at))
     return check
 
 
@@ -59,21 +76,21 @@ def test_one_flipped_byte_in_the_local_file(local: VersionCheck, position: int) 
     os.pwrite(local.file_fd, bytes([DATA[position] ^ 1]), position)
     add_all(local, chunks())
     assert not local.is_same
-    assert local.partial().bad == (position // 1000 + 1,)
     assert local.has_digest() is True  # of what is on the topic
 
 
 def test_a_local_file_that_ends_too_early(local: VersionCheck) -> None:
     os.ftruncate(local.file_fd, 4400)
     add_all(local, chunks())
-    assert local.partial().bad == (N_CHUNKS,)
+    assert not local.is_same
+    assert local.partial().is_bad
 
 
 def test_a_chunk_beyond_the_local_file_is_not_compared_with_the_chunk_before(local: VersionCheck) -> None:
     os.ftruncate(local.file_fd, 0)
     os.pwrite(local.file_fd, b"x" * 1000, 0)
     add_all(local, chunks(b"x" * 4500)[:2])
-    assert local.partial().bad == (2,)
+    assert not local.is_same
 
 
 def test_bytes_on_the_topic_that_do_not_have_their_digest(local: VersionCheck) -> None:
@@ -127,11 +144,43 @@ def test_the_digest_of_an_empty_file_is_enough() -> None:
     assert check.has_digest() is True
 
 
-def test_only_so_many_bad_chunks_are_named(local: VersionCheck) -> None:
-    other = chunks(bytes(len(DATA)), 20)
-    add_all(local, other)
-    assert len(local.partial().bad) == 100
+def test_copies_of_chunks_mend_only_as_many_as_are_known(local: VersionCheck) -> None:
+    add_all(local, chunks(bytes(len(DATA)), 20))
+    add_all(local, chunks(DATA, 20)[:101])
     assert not local.is_same
+    add_all(local, chunks(DATA, 20))
+    assert not local.is_same, "there were more than 100 that differ"
+
+
+@pytest.mark.parametrize(("first", "again"), [(500, 1000), (1000, 500), (1000, 4000)])
+def test_chunks_of_two_sizes(local: VersionCheck, first: int, again: int) -> None:
+    """A restart with another --chunk_size sends what is missing, or all, in other chunks."""
+    other = DATA[:2000] + b"x" * 1000 + DATA[3000:]
+    wrong = [chunk._replace(digest="") for chunk in chunks(other, first)]
+    assert not add_all(local, wrong).is_same
+    right = chunks(DATA, again)
+    numbers = [chunk.number for chunk in right if chunk.offset < 3000 and chunk.offset + len(chunk.data) > 2000]
+    add_all(local, [chunk for chunk in right if chunk.number not in numbers])
+    assert not local.is_same, "what differs was not sent again"
+    add_all(local, [chunk for chunk in right if chunk.number in numbers])
+    assert local.is_same
+    assert local.is_complete
+    assert local.has_digest() is True
+    resumed = add_all(absent(), chunks(DATA, first)[:2])
+    add_all(resumed, [chunk for chunk in right if chunk.offset + len(chunk.data) > 2 * first])
+    assert resumed.is_complete
+
+
+def test_the_place_of_a_version_is_that_of_the_message_that_was_sent_last() -> None:
+    check = absent()
+    first, *_, last = chunks()
+    check.add(first, Message(7))
+    assert check.is_in_one_partition
+    check.add(first, Message(3))
+    assert check.place.offset == 7
+    check.add(last, Message(9, 1))
+    assert (check.place.partition, check.place.offset) == (1, 9)
+    assert not check.is_in_one_partition
 
 
 def test_what_is_reported_of_an_incomplete_version(local: VersionCheck) -> None:

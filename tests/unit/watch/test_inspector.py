@@ -357,6 +357,9 @@ def test_a_lease_for_writing_is_left_to_a_program_that_has_not_closed_the_file(
         parts.now += 1.0
         assert list(parts.inspector.ready_files()) == [None]
         assert parts.inspector.on_scanned(scanned(file), compare=True) is None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr(inspector, "open_regular_file")
+            assert parts.inspector.on_event(b"file", is_closed=False) is None, "renamed while it is open"
         status = file.stat()
         assert WriteLeases().has(status.st_dev, status.st_ino)
         parts.inspector.start_end(takes_closed=True)

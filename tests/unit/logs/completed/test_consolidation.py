@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from dfud.core.tables import BadRow, CompletedRow, format_table, read_completed, version_of
-from dfud.logs.completed.consolidation import Consolidated, consolidate
+from dfud.core.version import FileVersion
+from dfud.logs.completed.consolidation import Consolidated, append_shards, consolidate
+from dfud.logs.completed.merging import parse_time
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import read_lines
 from tests.helpers.folders import folder_of
 from tests.helpers.full_disk import full_disk
+from tests.helpers.recorded import digest_of
 
 TIME = "2026-11-24T18:00:00.000+01:00"
 
@@ -26,6 +29,17 @@ def logs(tmp_path: Path) -> LogsFolder:
     folder = LogsFolder(str(tmp_path), "T")
     os.mkdir(folder.path)
     return folder
+
+
+def lines(*rows: tuple[str, int, str]) -> bytes:
+    """Return a table of rows, each of a path, a size and a minute in which it was completed."""
+    return format_table(
+        CompletedRow,
+        [
+            CompletedRow(name, size, 7, 1, 16384, "0" * 32, TIME, f"2026-11-24T18:{minute}:00.000001+01:00")
+            for name, size, minute in rows
+        ],
+    ).encode()
 
 
 def write(path: str, *names: str, more: str = "") -> None:
@@ -44,7 +58,7 @@ def run(logs: LogsFolder) -> Consolidated:
 
 
 def knows(done: Consolidated, *names: str) -> bool:
-    return all(done.completed.digest(version_of(row(name)).identity()) == bytes(16) for name in names)
+    return all(digest_of(done.completed, version_of(row(name))) == bytes(16) for name in names)
 
 
 def test_shards_become_one_table_in_their_order(logs: LogsFolder) -> None:
@@ -190,7 +204,7 @@ def test_of_a_version_that_was_recorded_twice_the_last_digest_counts(logs: LogsF
             run(logs)
         done = run(logs)
         assert len(names(logs.completed)) == 2
-        assert done.completed.digest(version_of(row("one")).identity()) == bytes.fromhex(last * 32)
+        assert digest_of(done.completed, version_of(row("one"))) == bytes.fromhex(last * 32)
 
 
 def test_a_full_disk_changes_nothing_and_the_index_is_complete(logs: LogsFolder) -> None:
@@ -224,3 +238,37 @@ def test_a_table_that_cannot_be_read_is_an_error(logs: LogsFolder) -> None:
     os.mkdir(logs.completed)
     with pytest.raises(IsADirectoryError):
         run(logs)
+
+
+def has_last(done: Consolidated, name: str, size: int) -> bool:
+    return digest_of(done.completed, FileVersion(name.encode(), size, 7)) is not None
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_the_rows_of_a_path_that_changed_its_lane_keep_their_order(logs: LogsFolder, at_the_end: bool) -> None:
+    Path(logs.shard(0, 1)).write_bytes(lines(("f", 2, "02"), ("g", 1, "04")))
+    Path(logs.shard(0, 2)).write_bytes(lines(("f", 4, "06")))
+    Path(logs.shard(1, 1)).write_bytes(lines(("f", 1, "01"), ("f", 3, "03"), ('x/"y"', 1, "05"), ("x", 1, "06")))
+    if at_the_end:
+        assert append_shards(logs, logs.shards()) is None
+    done = run(logs)
+    assert names(logs.completed) == ["f", "f", "f", "g", 'x/"y"', "f", "x"]
+    assert [has_last(done, "f", size) for size in range(1, 5)] == [False, False, False, True]
+    assert [has_last(done, "x", 1), has_last(done, 'x/"y"', 1)] == [True, False]
+    assert done.latest == parse_time("2026-11-24T18:06:00.000001+01:00")
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_crash_before_one_of_the_shards_is_removed_brings_no_earlier_version_back(
+    logs: LogsFolder, left: int
+) -> None:
+    shards = [lines(("f", 1, "01"), ("x/y", 1, "01")), lines(("f", 2, "02"), ("x", 1, "02"))]
+    for lane, content in enumerate(shards):
+        Path(logs.shard(lane, 1)).write_bytes(content)
+    run(logs)
+    Path(logs.shard(left, 1)).write_bytes(shards[left])
+    done = run(logs)
+    assert names(logs.completed) == ["f", "x/y", "f", "x"]
+    assert [has_last(done, "f", 1), has_last(done, "f", 2)] == [False, True]
+    assert [has_last(done, "x/y", 1), has_last(done, "x", 1)] == [False, True]
+    assert not logs.shards()

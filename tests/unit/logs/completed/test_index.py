@@ -36,21 +36,3 @@ def test_a_million_versions_take_little_more_than_their_bytes() -> None:
     assert len(index) == 3 * count
     assert len(index._sorted) >= 32 * 2 * count
     assert len(index._fresh) <= 50_000
-
-
-IDENTITIES = st.lists(st.binary(min_size=16, max_size=16), max_size=60)
-
-
-@pytest.mark.parametrize("n_sorted", [0, 1, 40, 5_000])
-@given(st.data())
-def test_what_is_unknown_is_counted(n_sorted: int, data: st.DataObject) -> None:
-    """With few questions for a large index, and with many."""
-    known = [number.to_bytes(2, "big") * 8 for number in range(0, n_sorted * 13, 13)]
-    index = CompletedIndex(identity + bytes(16) for identity in known)
-    fresh, others = data.draw(IDENTITIES), data.draw(IDENTITIES)
-    for identity in fresh:
-        index.add(identity, bytes(16))
-    sources = st.sampled_from([*known, *fresh, *others] or [bytes(16)])
-    asked = data.draw(st.lists(st.one_of(sources, st.binary(min_size=16, max_size=16)), max_size=400))
-    expected = sum(identity not in {*known, *fresh, *others} for identity in asked)
-    assert index.count_unknown(b"".join(asked), set(others)) == expected

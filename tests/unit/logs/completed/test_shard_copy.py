@@ -40,6 +40,29 @@ def test_what_a_dead_producer_has_written_is_known(logs: LogsFolder) -> None:
     copy.close()
 
 
+def test_what_several_dead_producers_have_written_fits_into_one(logs: LogsFolder) -> None:
+    first, second = ShardCopy(logs, 0), ShardCopy(logs, 0)
+    first.append(1, [b"one"])
+    os.write(first._descriptor, b"x" * 20)  # it was killed while it wrote
+    second.append(2, [b"two", b"three"])
+    with full_disk(40):
+        assert not first.absorb(second)
+    assert (first.sizes(), second.sizes()) == ({1: 3}, {2: 8})
+    assert first.absorb(second)
+    assert first.sizes() == {1: 3, 2: 8}
+    assert [b"".join(first.rows(number)) for number in (1, 2)] == [b"one", b"twothree"]
+    second.close()
+    first.close()
+
+
+def test_a_copy_that_could_not_be_made_absorbs_nothing(logs: LogsFolder) -> None:
+    full, empty = ShardCopy(logs, 0), ShardCopy(logs, 0)
+    full.append(1, [b"one"])
+    empty.close()
+    assert not empty.absorb(full)
+    full.close()
+
+
 def test_it_leaves_nothing_in_the_folder(logs: LogsFolder) -> None:
     copy = ShardCopy(logs, 0)
     copy.append(1, [b"x"])
