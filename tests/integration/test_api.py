@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 import dfud
 from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import Record, contents, native, openmsi, produce
+from tests.helpers.topics import delete_before
 
 NOW = 1_700_000_000_123_456_789
 
@@ -34,11 +37,41 @@ def test_files_are_read_from_a_mixture_of_messages(config_file: Path, kafka: Kaf
     records += [*native(b"part", data, NOW)[1:], Record(b"foreign", b"x", [])]
     huge = native(b"huge", data, NOW)[0]
     produce(kafka.bootstrap, topic, [*records, huge])
-    files = {each.path: each for each in dfud.read_files(config_file, topic, spool_bytes=1000)}
+    iterator = dfud.read_files(config_file, topic, spool_bytes=1000)
+    files = {each.path: each for each in (next(iterator), next(iterator))}
+    with pytest.raises(dfud.DfudError, match=r"(part|huge) is incomplete; (part|huge) is"):
+        next(iterator)
     assert set(files) == {"reversed", "d/msi"}
     assert files["d/msi"].mtime_ns == 1_500_000_000
     assert files["d/msi"].digest.startswith("sha512:")
     assert files["reversed"].size == 30_000
+
+
+def test_of_several_versions_the_last_one_comes_last(
+    config_file: Path, kafka: KafkaNode, make_topic: Callable[..., str]
+) -> None:
+    topic = make_topic(1)
+    a, b = native(b"file", b"a" * 2500, NOW), native(b"file", b"b" * 2500, NOW - 1)
+    produce(kafka.bootstrap, topic, [*a[:2], *b, *a, *b[:2], *a, *a[:2]])
+    contents = [each.file.read(1) for each in dfud.read_files(config_file, topic)]
+    assert contents == [b"b", b"a", b"a"]
+
+
+def test_what_a_committed_offset_says_and_is_gone_is_named(
+    config_file: Path, kafka: KafkaNode, make_topic: Callable[..., str]
+) -> None:
+    topic = make_topic(1)
+    produce(kafka.bootstrap, topic, native(b"file", b"a" * 2500, NOW) + native(b"last", b"", NOW))
+    group = {"bootstrap.servers": kafka.bootstrap, "group.id": "reads files"}
+    consumer = Consumer(group)
+    consumer.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
+    consumer.close()
+    delete_before(kafka, topic, 3)
+    assert [each.path for each in dfud.read_files(config_file, topic)] == ["last"]
+    files = dfud.read_files(config_file, topic, consumer_group_id="reads files")
+    assert next(files).path == "last"
+    with pytest.raises(dfud.DfudError, match="partition 0: offsets 1-2 were deleted"):
+        next(files)
 
 
 def test_errors_are_raised(tmp_path: Path, config_file: Path) -> None:

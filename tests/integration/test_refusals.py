@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
-from dfud.broker.ports import HOST, free_ports
 from tests.helpers.reader import read_topic
 from tests.helpers.uploading import WAIT_S, command, upload_once
 
@@ -68,7 +66,6 @@ def test_a_bad_option_is_refused(
     ("text", "words"),
     [
         pytest.param("", ["[broker]"], id="empty"),
-        pytest.param("[broker]\nbootstrap.servers = x:1\n", ["[producer]"], id="no-producer"),
         pytest.param("[broker]\n[producer]\n", ["bootstrap.servers"], id="no-servers"),
         pytest.param("bootstrap.servers = x:1\n", ["INI"], id="no-section"),
         pytest.param(
@@ -87,7 +84,7 @@ def test_a_bad_option_is_refused(
         ),
         pytest.param(
             "[broker]\nbootstrap.servers = x:1\n[producer]\nlinger.ms = soon\n",
-            ["queue.buffering.max.ms"],
+            ["linger.ms"],
             id="bad-value",
         ),
     ],
@@ -119,13 +116,6 @@ def test_a_chunk_size_that_the_topic_does_not_accept_is_refused(
 def test_a_missing_topic_is_created(directory: Path, config_file: Path, kafka: KafkaNode) -> None:
     upload_once(directory, config_file, "made_by_upload")
     assert len(read_topic(kafka.bootstrap, "made_by_upload")) == 1
-
-
-def test_an_unreachable_broker_is_named(directory: Path, tmp_path: Path) -> None:
-    address = f"{HOST}:{free_ports(1)[0]}"
-    config = client_config.write(tmp_path / "config", address)
-    line = refused(directory, config, "topic")
-    assert f"cannot access topic topic at {address} (bootstrap.servers in {config}): " in line
 
 
 def test_large_chunks_are_sent_if_the_topic_accepts_them(
