@@ -22,6 +22,7 @@ from dfud.core.names import UploadFilter
 from dfud.core.version import FileStamp
 from dfud.files.scan import WatchedTree
 from dfud.logs.completed.index import CompletedIndex
+from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
 from dfud.logs.times import IsoClock
@@ -29,6 +30,7 @@ from dfud.messages import FileFound, FilesCompleted, FilesRead, FileTask, Messag
 from dfud.processes import links
 from dfud.processes.packing import pack
 from dfud.uploading.chunker import Chunker
+from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.producer import ProducerSettings, ProducerWorker
 from dfud.uploading.reporter import UploadReporter
@@ -68,15 +70,24 @@ class _Sink:
 class _Delivered:
     """A message that was delivered."""
 
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
     def offset(self) -> int:
         return 0
+
+    def latency(self) -> float:
+        return 0.001
 
 
 class _Acknowledger:
     """A producer that accepts every message, and acknowledges all of them at the next poll."""
 
     def __init__(self) -> None:
-        self._reports: list[Callable[..., None]] = []
+        self._reports: list[tuple[Callable[..., None], int]] = []
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -84,12 +95,12 @@ class _Acknowledger:
     def produce(
         self, topic: str, value: bytes, key: bytes, on_delivery: Callable[..., None], headers: Any
     ) -> None:
-        self._reports.append(on_delivery)
+        self._reports.append((on_delivery, len(value)))
 
     def poll(self, seconds: float) -> int:
         reports, self._reports = self._reports, []
-        for report in reports:
-            report(None, _Delivered())
+        for report, length in reports:
+            report(None, _Delivered(length))
         return len(reports)
 
 
@@ -178,14 +189,14 @@ def main() -> None:
         logs = LogsFolder(work, "topic")
         os.makedirs(logs.path)
         tree = WatchedTree(os.fsencode(folder), UploadFilter())
-        ledger = Ledger(_CHUNK, 1, CompletedIndex().digest, IsoClock())
+        ledger = Ledger(_CHUNK, 1, RecordedVersions(), IsoClock())
         reporter = UploadReporter(logging.getLogger("benchmark"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.dir_fd, NATIVE)  # type: ignore[arg-type]
         lane = ProducerWorker(
             from_producer, _Sink(), ring, ShardWriter(logs, 0, 1),  # type: ignore[arg-type]
-            ProducerSettings("topic", {}, True, NATIVE),
+            ProducerSettings("topic", {}, True, NATIVE, LastAck()),
             lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from benchmarks.suite import (
     partitions,
     reading,
     scaling,
+    sharing,
     small,
     start,
     threads,
@@ -24,7 +25,7 @@ from benchmarks.suite import (
 
 _MODULES = (
     large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, latency, start, idle, memory, scaling, versions,
+    openmsi, reading, sharing, latency, start, idle, memory, scaling, versions,
 )  # fmt: skip
 
 ALL: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

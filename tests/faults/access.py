@@ -176,8 +176,8 @@ def refused_at_start(scene: Scene, tally: Tally, times: int) -> None:
             (fortress.config(), secret_topic, ("authorization failed", secret_topic)),
             (fortress.config(), readable, ("ACLs", readable)),
             (fortress.config(), "there_is_none", ("there_is_none",)),
-            (fortress.config(security_protocol="PLAINTEXT"), topic, ("closes them", "security.protocol")),
-            (fortress.config(security_protocol="SSL"), topic, ("closes them", "security.protocol")),
+            (fortress.config(security_protocol="PLAINTEXT"), topic, ("SASL_SSL", "security.protocol")),
+            (fortress.config(security_protocol="SSL"), topic, ("SASL_SSL", "security.protocol")),
             (fortress.config(sasl_mechanism="PLAIN"), topic, ("sasl.mechanism",)),
         ]
         for config, name, words in cases[: 99 if times > 1 else 5]:

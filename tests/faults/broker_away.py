@@ -123,8 +123,7 @@ def give_up(scene: Scene, tally: Tally, times: int) -> None:
             tally.check_recorded(directory, topic, before)
             tally.require(left | whole == tree(directory).keys(), f"only {left} are left for the next run")
             with tally.recovering():
-                # Not with the short timeout: on a busy machine messages can wait longer than that to be sent.
-                upload_once(directory, scene.config(node.bootstrap), topic)
+                upload_once(directory, config, topic)
             tally.require(not in_progress(directory, topic), "the next run has left rows in progress")
             scene.check(tally, directory, topic, node.bootstrap)
 

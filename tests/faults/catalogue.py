@@ -22,8 +22,12 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
-    Section("Kafka", ("broker_away", "network", "topic_changes", "access", "cluster_nodes")),
-    Section("Files", ("changing", "storms", "odd_files", "vanishing", "many_users")),
+    Section(
+        "Kafka", ("broker_away", "slow_lines", "network", "topic_changes", "access", "cluster_nodes", "sharing")
+    ),
+    Section(
+        "Files", ("changing", "storms", "odd_files", "vanishing", "many_users", "hostile_owner", "hostile_steps")
+    ),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),
     Section("File servers and other file systems", ("file_server", "file_systems")),

@@ -150,7 +150,7 @@ def _save(scene: Scene, client: SmbClient, name: str, oplock: int) -> bool:
     client.set_size(file, len(content))
     for offset in range(0, len(content), _PIECE):
         client.write(file, content[offset : offset + _PIECE], offset)
-    was_taken = client.wait_for_break(_PAUSE_S)
+    was_taken = client.wait_for_break(file, _PAUSE_S)
     client.give_up_oplocks()
     client.rename(file, f"{name}.dat")
     client.set_times(file, _OLD_S)
@@ -192,7 +192,7 @@ def cache_beyond_the_start(scene: Scene, tally: Tally, times: int) -> None:
                 upload = Upload(command(share.directory, config, topic, "--once"))
                 try:
                     tally.times += 1
-                    client.wait_for_break(10.0)
+                    client.wait_for_break(file, 10.0)
                     time.sleep(1.0)  # the client writes what it has cached before it answers
                     client.write(file, content[_PIECE:], _PIECE)
                     client.give_up_oplocks()

@@ -65,7 +65,9 @@ def delete_topic(scene: Scene, tally: Tally, times: int) -> None:
             with tally.recovering():
                 wait_until_recorded(directory, topic)
             scene.fill(directory, 5, 100_000, "after")
-            text = upload.quit()
+            upload.say("quit")
+            status, text = upload.end()
+        tally.require(status == ("made anew" in text), f"it exited with {status}: {text}")
         tally.require("not delivered" not in text, text)
         expected = {
             path: data for path, data in tree(directory).items() if path.startswith((b"meanwhile", b"after"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
+from pathlib import Path
 
 from tests.faults.mounting import tmpfs, unmount
 from tests.faults.scene import Fault, Scene
@@ -92,10 +94,21 @@ def remove_directory(scene: Scene, tally: Tally, times: int) -> None:
             for _ in range(5):
                 upload.wait_for(": all . chunks")
             delivered = tree(directory)
-            shutil.rmtree(directory)
+            _remove(directory)
             tally.times += 1
             _check_reported(tally, upload)
         tally.check(delivered, scene.on_topic(topic))
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory, again if a file was made in it meanwhile."""
+    while True:
+        try:
+            shutil.rmtree(directory)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
 
 
 def unmount_directory(scene: Scene, tally: Tally, times: int) -> None:
