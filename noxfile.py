@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ import nox
 from nox.command import CommandFailed
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
+# The tests start dfud many hundred times: without bytecode each start compiles all of it, in half of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from environments import dev_environment, find_pythons, name_of
 
@@ -26,7 +29,9 @@ NEWEST = list(PYTHONS)[-1]
 
 # What an old Python is tried with, besides the unit tests: each command once. The faults and the other tests that
 # start processes take minutes, and what they cause does not depend on Python's version.
-ON_OLD_PYTHONS = ("test_api.py", "test_download.py", "test_upload.py", "test_verify.py")
+ON_OLD_PYTHONS = ("test_api.py", "test_upload.py")
+
+_SHARES = 3  # of the integration tests, which run at the same time
 
 _PASSED, _FAILED, _NO_TESTS = 0, 1, 5  # exit statuses of pytest; the arguments may select no test of a run
 
@@ -70,8 +75,20 @@ def types(session: nox.Session) -> None:
 @nox.session
 def jars(session: nox.Session) -> None:
     """Download Kafka, so that a slow network does not count as the time of a test."""
-    resolve = "from dfud.broker import jars; jars.resolve(*jars.KAFKA, announce=print)"
+    resolve = "from dfud.broker import jars; jars.resolve_kafka(print)"
     session.run(tool("python"), "-c", resolve, external=True)
+
+
+@nox.session
+def pin_jars(session: nox.Session) -> None:
+    """Download Kafka anew, and write the digests of its jars into the package: for a new KAFKA_VERSION."""
+    pin = (
+        "from dfud.broker import digests, jars; resolved = jars.resolve(*jars.KAFKA, announce=print); "
+        "folder = jars.cache_dir() / jars.folder_name(jars.KAFKA); "
+        "digests.DIGESTS.write_text(digests.format_digests(folder, resolved))"
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        session.run(tool("python"), "-c", pin, env={"XDG_CACHE_HOME": cache}, external=True)
 
 
 @nox.session
@@ -84,12 +101,18 @@ def openmsistream(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, with the arguments after ``--``; on old Pythons not those that take minutes.
 
-    The faults and the old Pythons run beside the other tests. All of them mostly wait for processes, so that three
-    runs at the same time take little longer than one.
+    The integration tests are dealt out to three runs, of which the first has the unit tests, too; the faults and
+    the old Pythons have runs of their own. All of them mostly wait for processes, so that several at the same time
+    take little longer than one.
     """
-    others = [path for path in Path("tests/integration").glob("test_*.py") if path.name not in ON_OLD_PYTHONS]
-    quick = ["tests/faults", *map(str, others)]
-    runs = [(f"the faults on {NEWEST}", NEWEST, ["tests/unit", "tests/integration"])]
+    paths = sorted(map(str, Path("tests/integration").glob("test_*.py")))
+    shares = [[path for path in paths if path not in paths[n::_SHARES]] for n in range(_SHARES)]  # to be ignored
+    quick = ["tests/faults", *(path for path in paths if Path(path).name not in ON_OLD_PYTHONS)]
+    runs = [
+        (f"share {n} on {NEWEST}", NEWEST, ["tests/unit", "tests/faults", *share])
+        for n, share in enumerate(shares[1:], 2)
+    ]
+    runs.append((f"the faults on {NEWEST}", NEWEST, ["tests/unit", "tests/integration"]))
     runs += [(python, python, quick) for python in PYTHONS if python != NEWEST]
     with contextlib.ExitStack() as stack:
         beside = []
@@ -102,7 +125,9 @@ def tests(session: nox.Session) -> None:
         results = {NEWEST: _PASSED}
         try:
             session.run(
-                *_pytest(session, NEWEST, ["tests/faults"]), external=True, success_codes=[_PASSED, _NO_TESTS]
+                *_pytest(session, NEWEST, ["tests/faults", *shares[0]]),
+                external=True,
+                success_codes=[_PASSED, _NO_TESTS],
             )
         except CommandFailed:
             results[NEWEST] = _FAILED
