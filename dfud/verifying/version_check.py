@@ -52,7 +52,9 @@ class BadBytes:
     def add(self, first: int, end: int) -> None:
         """Take a chunk that differs: the bytes from `first` to before `end`."""
         self.remove(first, end)
-        if len(self._spans) < _MAX_BAD_SPANS:
+        if self._spans and self._spans[-1][1] == first:  # chunks follow one another
+            self._spans[-1] = (self._spans[-1][0], end)
+        elif len(self._spans) < _MAX_BAD_SPANS:
             self._spans.append((first, end))
         else:
             self._has_more = True
