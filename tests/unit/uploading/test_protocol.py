@@ -854,6 +854,7 @@ def check_books(ledger: Ledger, n_lanes: int) -> None:
 TestProtocol = Protocol.TestCase
 TestProtocol.settings = settings(
     max_examples=int(os.environ.get("DFUD_MODEL_EXAMPLES", "260")),
+    derandomize="DFUD_MODEL_EXAMPLES" not in os.environ,  # `walk_protocol` searches; the suite repeats
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
