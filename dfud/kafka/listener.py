@@ -86,6 +86,8 @@ def _ask(address: str, tls: bool) -> Listener | None:
             except (OSError, ValueError):
                 return None
         with contextlib.closing(connection):
+            if tls and not connection.version():  # type: ignore[attr-defined]
+                return None  # it was reset before: Python then leaves out the handshake, and says nothing
             try:
                 connection.settimeout(_TIMEOUT_S)
                 connection.sendall(_request())

@@ -171,7 +171,7 @@ def test_once_waits_for_as_long_as_a_message_would(directory: Path, tmp_path: Pa
     assert "gave up after 2 s" in text
 
 
-@pytest.mark.parametrize("existed", [False])
+@pytest.mark.parametrize("existed", [False, True])
 def test_logs_is_as_it_was_if_the_topic_is_refused_after_the_wait(
     directory: Path, tmp_path: Path, config_file: Path, kafka: KafkaNode, topic: str, existed: bool
 ) -> None:
