@@ -54,6 +54,15 @@ def plain_paths(block: bytes) -> list[bytes] | None:
     return None if rows is None else [row[1] for row in rows]
 
 
+def plain_times(block: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Return path and time of completion of each row in `block`; None if any row is not clearly plain."""
+    if _find_rows(block) is None:
+        return None
+    header = HEADER.rstrip(b"\r\n")
+    lines = (line for line in block.splitlines() if line != header)
+    return [(line[: line.index(b",")], line[line.rindex(b",") + 1 :]) for line in lines]
+
+
 def _find_rows(block: bytes) -> list[tuple[bytes, ...]] | None:
     if b'"' in block or b".." in block:  # a quoted path may contain line breaks, and text that looks like rows
         return None

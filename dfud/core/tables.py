@@ -53,6 +53,15 @@ class CompletedRow(NamedTuple):
     completed: str  # ISO 8601 with the UTC offset
 
 
+class UnprovenRow(NamedTuple):
+    """A version that may be the last of its path on the topic, although no other table says so any more."""
+
+    rel_filepath: str
+    size: int  # bytes
+    mtime_ns: int
+    since: str  # ISO 8601 with the UTC offset; what was completed later is later on the topic
+
+
 class BadRow(NamedTuple):
     """A row that cannot be understood."""
 
@@ -66,8 +75,8 @@ _BOM = "\ufeff"  # some programs write it at the start of a table, which may the
 _DIGEST = re.compile("[0-9a-f]{32}")
 csv.field_size_limit(1 << 30)  # chunks_to_send may be of any length
 
-Row = TypeVar("Row", InProgressRow, CompletedRow)
-AnyRow = Union[InProgressRow, CompletedRow]
+Row = TypeVar("Row", InProgressRow, CompletedRow, UnprovenRow)
+AnyRow = Union[InProgressRow, CompletedRow, UnprovenRow]
 
 
 def version_of(row: AnyRow) -> FileVersion:
@@ -128,6 +137,11 @@ def read_in_progress(lines: Iterable[str]) -> Iterator[InProgressRow | BadRow]:
 def read_completed(lines: Iterable[str], first: int = 1) -> Iterator[CompletedRow | BadRow]:
     """Read a completed table, or several concatenated ones; `first` is the number of the first row."""
     return _read(lines, CompletedRow, _completed, first)
+
+
+def read_unproven(lines: Iterable[str]) -> Iterator[UnprovenRow | BadRow]:
+    """Read a table of unproven versions from its lines, each with its line end."""
+    return _read(lines, UnprovenRow, _unproven)
 
 
 def _read(
@@ -256,7 +270,12 @@ def _completed(cells: Sequence[str]) -> CompletedRow:
     return row
 
 
-def _check_chunks(row: AnyRow) -> None:
+def _unproven(cells: Sequence[str]) -> UnprovenRow:
+    path, size, mtime_ns, since = cells
+    return UnprovenRow(checked_path(path), _count("size", size), _integer("mtime_ns", mtime_ns), since)
+
+
+def _check_chunks(row: InProgressRow | CompletedRow) -> None:
     if row.chunk_size < 1 or row.n_chunks != count_chunks(row.size, row.chunk_size):
         raise ValueError("n_chunks does not follow from size and chunk_size")
 

@@ -51,6 +51,11 @@ class LogsFolder(OpenFolder):
         return self.file(f".upload_to_{self.topic}.topic_id")
 
     @property
+    def unproven(self) -> str:
+        """The table of versions that may be the last of their paths on the topic, although none was completed."""
+        return self.file(f".upload_to_{self.topic}.unproven")
+
+    @property
     def log(self) -> str:
         """The log file, which all topics share."""
         return self.file(LOG_FILE)
@@ -115,7 +120,7 @@ class LogsFolder(OpenFolder):
         """List the temporary files that a crash left beside the tables of this topic."""
         topic = re.escape(self.topic)
         pattern = re.compile(
-            rf"\.(?:\.upload_to_{topic}\.lock|upload_to_{topic}_in_progress\.csv"
+            rf"\.(?:\.upload_to_{topic}\.(?:lock|topic|topic_id|unproven)|upload_to_{topic}_in_progress\.csv"
             rf"|uploaded_to_({topic}(?:[~_]p[0-9]+(?:_[0-9]+)?)?)\.csv)\.[0-9]+\.tmp"
         )
         return [

@@ -33,8 +33,8 @@ class Entry:
 
     __slots__ = (
         "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "is_resumed", "known_digest",
-        "lane", "lease_ends", "mixed", "n_chunks", "named", "recheck", "seen_again", "stamp", "started", "state",
-        "token", "tried_last", "version",
+        "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck", "seen_again", "stamp",
+        "started", "state", "token", "tried_last", "version",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Entry:
         # Its chunks stem from more than one reading. If it was rewritten within a tick of the file system's clock,
         # which its close will report, its digest is not that of its chunks: only sending it anew helps.
         self.mixed = False
+        self.may_be_sent = False  # the topic may have all of it, although nobody has said so
         # It has had its stamp since an earlier run, and so all of its chunks are of one content: whoever reports
         # it with the same stamp reports nothing new.
         self.is_resumed = False

@@ -10,11 +10,24 @@ from collections.abc import Callable
 from dfud.files.open_folder import is_same_file
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
+from dfud.logs.unproven_table import write_unproven_table
 from dfud.uploading.ledger import Ledger
 
 # With what a producer waits before it reports an acknowledgement, together well under 5 s.
 _MIN_INTERVAL_S, _MAX_INTERVAL_S = 2.0, 3.0  # between writes
 _COST_FACTOR = 25  # times what a write takes, within these limits: 4 % of a core
+
+
+def write_tables(folder: LogsFolder, ledger: Ledger) -> None:
+    """Replace the table; OSError if that fails.
+
+    The table of unproven versions comes first, as nothing else remembers what has left this one.
+    """
+    recorded = ledger.recorded
+    if recorded.unproven_changed:
+        write_unproven_table(folder, recorded.unproven())
+        recorded.unproven_changed = False
+    write_in_progress_table(folder, ledger.rows())
 
 
 class InProgressWriter:
@@ -49,6 +62,7 @@ class InProgressWriter:
         except OSError:  # LOGS is missing
             status = None
         if status is None or self._present is None or not is_same_file(status, self._present):
+            self._ledger.recorded.unproven_changed = True  # it may be missing, too
             self.write()
 
     def stop(self) -> None:
@@ -68,7 +82,7 @@ class InProgressWriter:
             return
         path = self._folder.in_progress
         try:
-            write_in_progress_table(self._folder, self._ledger.rows())
+            write_tables(self._folder, self._ledger)
             self._present = self._folder.stat(path)
         except OSError as error:
             self._ledger.changed = True

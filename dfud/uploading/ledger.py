@@ -39,11 +39,16 @@ class Ledger:
         n_lanes: int,
         recorded: RecordedVersions,
         now: Callable[[], str],
+        exactly: Callable[[], str] | None = None,
     ) -> None:
-        """Begin with what is `recorded` in the completed table; `now` returns the time for a row."""
+        """Begin with what is `recorded` in the completed table.
+
+        `now` returns the time for a row, and `exactly` does by the clock of the completed rows.
+        """
         self._chunk_size = chunk_size
-        self._recorded = recorded
+        self.recorded = recorded
         self._now = now
+        self._exactly = exactly or now
         self._entries = Entries(n_lanes)
         self._completed_mixed: set[bytes] = set()  # identities of versions whose digest may not be their chunks'
         # Whether something was dispatched, since this was last set to False, that replaces what is recorded: its
@@ -78,11 +83,13 @@ class Ledger:
                 if latest.state is State.PAUSED and latest.attempts <= 1:
                     self._entries.wait(latest)
             return None
+        if latest is not None and not same and latest.state is not State.ACTIVE:
+            self._distrust(latest)  # nothing in the table remembers it any more
         identity = version.identity()
         digest = None
         is_coming = latest is not None and (same or self._entries.is_coming(version.path))
         if not is_coming and not self._entries.has_rivals(version.path):  # nothing that replaces it is on its way
-            digest = self._recorded.digest(version, identity)
+            digest = self.recorded.digest(version, identity)
         if digest is not None and not compare:
             return None
         entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=latest, identity=identity)
@@ -95,6 +102,7 @@ class Ledger:
             return entry
         entry.attempts = latest.attempts
         entry.named = latest.named
+        entry.may_be_sent = same and latest.may_be_sent
         retry_at = self._entries.retries.time_of(latest.token) if latest.state is State.PAUSED else None
         self._entries.forget(latest)
         if retry_at is not None and entry.attempts > 1:  # it keeps changing, and each change is reported
@@ -105,7 +113,7 @@ class Ledger:
 
     def is_recorded(self, version: FileVersion) -> bool:
         """Return whether this version is the last that the completed table has of its path."""
-        return self._recorded.digest(version, version.identity()) is not None
+        return self.recorded.digest(version, version.identity()) is not None
 
     def unrecorded(self, identities: bytes, folders: bytes) -> list[int]:
         """Return the positions of the `identities`, 16 bytes each, for which `on_found` may have something to do.
@@ -115,7 +123,7 @@ class Ledger:
         open_files, open_folders = self._entries.open_keys()
         if open_files and any(folders[at : at + 8] in open_files for at in range(0, len(folders), 8)):
             return list(range(len(identities) // 16))
-        return list(self._recorded.unrecorded(identities, folders, open_files | open_folders))
+        return list(self.recorded.unrecorded(identities, folders, open_files | open_folders))
 
     def resume(self, row: InProgressRow, version: FileVersion, stamp: FileStamp = UNKNOWN_STAMP) -> Entry:
         """Continue a file that an earlier run left unfinished and that still is the `version` of its `row`.
@@ -152,8 +160,10 @@ class Ledger:
                 if entry.recheck and not entry.mixed:
                     entry = self._renew(entry)
                 self._entries.enter_lane(entry, lane)
-                if not entry.known_digest and self._recorded.is_replaced_by(entry.version, entry.identity):
-                    self.replaces_recorded = True
+                if not entry.known_digest:
+                    entry.may_be_sent = True
+                    if self.recorded.is_replaced_by(entry.version, entry.identity):
+                        self.replaces_recorded = True
                 yield lane, entry.task()
 
     def resume_paused(self, now: float) -> None:
@@ -196,7 +206,7 @@ class Ledger:
         latest = self._entries.latest[version.path]
         if latest is not entry:
             # A newer version was reported meanwhile. If that happens at each attempt, there are fewer of them.
-            self._forget_unfinished(entry)
+            self._drop(entry)
             latest.attempts = max(latest.attempts, entry.attempts + 1)
             if latest.state is State.WAITING and latest.attempts > 1:
                 self._entries.pause(latest, latest.attempts - 1, now)
@@ -205,10 +215,13 @@ class Ledger:
             entry.known_digest = ""  # from now on it has a row
             self._entries.end(entry, State.HELD, "it is still being written")
             return None
-        self._entries.forget(entry)
         if being_written:  # closed since: `version` was an intermediate state of what was reported
             version, stamp = entry.version, entry.stamp
+        if version != entry.version:
+            self._distrust(entry)
+        self._entries.forget(entry)
         successor = self._entries.add(version, stamp, self._chunk_size, self._now(), after=entry)
+        successor.may_be_sent = entry.may_be_sent and version == entry.version
         successor.tried_last = entry.tried_last
         if entry.known_digest and version == entry.version:  # its content differs at the same size and mtime
             self._entries.wait(successor)
@@ -232,7 +245,7 @@ class Ledger:
             return None
         if self._entries.is_superseded(entry) or (gone and not entry.acked):
             # A newer version follows, or nothing on the topic needs finishing.
-            self._forget_unfinished(entry)
+            self._drop(entry)
             return entry
         if gone:
             self._entries.end(entry, State.FAILED, reason)
@@ -296,9 +309,9 @@ class Ledger:
             self._release(entry)
             return None
         if self._entries.is_superseded(entry):
-            self._forget_unfinished(entry)
+            self._drop(entry)
             return None
-        self._recorded.distrust(entry.version)
+        self._distrust(entry)
         self._entries.end(entry, State.FAILED, reason)
         return entry
 
@@ -325,7 +338,7 @@ class Ledger:
             if entry.state is State.GIVEN_UP:
                 self._release(entry)
             elif self._entries.is_superseded(entry):
-                self._entries.forget(entry)  # a newer version is read in its place
+                self._drop(entry)  # a newer version is read in its place
             else:
                 self._entries.wait(entry, first=True)
         if producer:
@@ -343,7 +356,9 @@ class Ledger:
         """
         given_up = [entry for entry in self._entries if entry.state not in ENDED and not entry.known_digest]
         for entry in given_up:
-            if not self._entries.is_superseded(entry):
+            if self._entries.is_superseded(entry):
+                self._distrust(entry)  # it has no row from now on
+            else:
                 entry.failure = entry.failure or reason
             if entry.state is State.ACTIVE:
                 self._entries.give_up(entry)
@@ -418,6 +433,7 @@ class Ledger:
         entry = self._entries.add(version, stamp, row.chunk_size, row.started, after=None)
         if not stamp.differs_from(stamp_of(row)):
             entry.acked = RangeSet.parse(row.chunks_to_send).missing(row.n_chunks)
+        entry.may_be_sent = True
         entry.is_resumed = stamp.proves_same(stamp_of(row))
         if twin is not None and twin.version == version and twin.chunk_size == row.chunk_size:
             entry.acked.update(twin.acked)
@@ -429,17 +445,22 @@ class Ledger:
         self._entries.forget(entry)
         successor = self._entries.add(entry.version, entry.stamp, self._chunk_size, entry.started, after=entry)
         successor.known_digest = entry.known_digest
+        successor.may_be_sent = entry.may_be_sent
         successor.attempts = entry.attempts
         successor.named = entry.named
         successor.tried_last = entry.tried_last
         successor.lease_ends = entry.lease_ends
         return successor
 
-    def _forget_unfinished(self, entry: Entry) -> None:
-        """Forget an entry whose producer may have sent all of it, although it has not said so."""
-        if entry.lane >= 0 and not entry.known_digest:
-            self._recorded.distrust(entry.version)
+    def _drop(self, entry: Entry) -> None:
+        """Forget an entry that is not completed."""
+        self._distrust(entry)
         self._entries.forget(entry)
+
+    def _distrust(self, entry: Entry) -> None:
+        """Forget what an entry replaces if a producer may have sent all of it, and not have said so."""
+        if entry.may_be_sent:
+            self.recorded.distrust(entry.version, self._exactly())
 
     def _recheck(self, entry: Entry) -> None:
         """Add a file that was completed or found unchanged once more if it was closed again meanwhile."""
@@ -449,7 +470,7 @@ class Ledger:
     def _release(self, entry: Entry) -> None:
         """Fail a file for good that was given up, as its lane has ended it without completing it."""
         if self._entries.is_superseded(entry):
-            self._forget_unfinished(entry)
+            self._drop(entry)
         else:
-            self._recorded.distrust(entry.version)
+            self._distrust(entry)
             self._entries.end(entry, State.FAILED, entry.failure)

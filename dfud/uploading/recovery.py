@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dfud.core.tables import InProgressRow, version_of
+from dfud.core.version import FileVersion
 from dfud.errors import UsageError
 from dfud.logs.completed.consolidation import consolidate
+from dfud.logs.completed.merging import parse_time
 from dfud.logs.completed.recorded import RecordedVersions
-from dfud.logs.in_progress_table import read_in_progress_table, write_in_progress_table
+from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
 from dfud.logs.table_files import RejectedRow, save_rejected_rows
 from dfud.logs.takeover import import_openmsistream, read_openmsistream
 from dfud.logs.times import ForwardClock
+from dfud.logs.unproven_table import read_unproven_table
+from dfud.uploading.in_progress_writer import write_tables
 from dfud.uploading.ledger import Ledger
 
 _MIN_TOLD_S = 1.0  # by which the clock was set back; less than that is a clock's correction
 
 
 class InProgress(NamedTuple):
-    """What the in-progress table of an earlier run says."""
+    """What the in-progress table of an earlier run says, and that of unproven versions."""
 
     rows: list[InProgressRow]
+    unproven: list[tuple[FileVersion, str]]
     rejected: list[RejectedRow]
 
 
@@ -52,39 +57,47 @@ def import_openmsistream_tables(
 
 
 def read_in_progress(folder: LogsFolder, log: logging.Logger) -> InProgress:
-    """Read the in-progress table; UsageError if that is not possible."""
+    """Read the in-progress table, and that of unproven versions; UsageError if that is not possible."""
+    path = folder.in_progress
     try:
-        in_progress = InProgress(*read_in_progress_table(folder))
+        rows, rejected = read_in_progress_table(folder)
+        path = folder.unproven
+        unproven = read_unproven_table(folder, rejected)
     except OSError as error:
-        raise UsageError(f"cannot read {folder.in_progress}: {error.strerror}") from None
-    _report_rejected(in_progress.rejected, log)
-    return in_progress
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    _report_rejected(rejected, log)
+    return InProgress(rows, unproven, rejected)
 
 
 class Recorded(NamedTuple):
     """What the completed tables of earlier runs say."""
 
     versions: RecordedVersions
-    latest: float  # when the last of them was completed (s since 1970); minus infinity if there is none
+    latest: float  # the latest time in them (s since 1970); minus infinity if there is none
 
 
 def merge_completed(
-    folder: LogsFolder, shards: list[str], in_progress: Iterable[InProgressRow], log: logging.Logger
+    folder: LogsFolder, shards: list[str], unproven: list[tuple[FileVersion, str]], log: logging.Logger
 ) -> Recorded:
     """Merge `shards` into the completed table, and return what it says; UsageError if it cannot be read.
 
-    What is `in_progress` may be on the topic although no table says so: what it replaces there does not count.
+    What `unproven` versions of earlier runs may have replaced on the topic does not count.
     """
     try:
-        merged = consolidate(folder, shards)
+        merged = consolidate(folder, shards, unproven)
     except OSError as error:
         raise UsageError(f"cannot read the completed tables in {folder.path}: {error}") from None
     if merged.error is not None:
         log.error(f"cannot write {folder.completed}: {merged.error}; uploading continues")
     _report_rejected(merged.rejected, log)
+    latest = max((parse_time(since) for _, since in unproven), default=merged.latest)
+    return Recorded(merged.completed, max(latest, merged.latest))
+
+
+def distrust(recorded: RecordedVersions, in_progress: Iterable[InProgressRow], now: Callable[[], str]) -> None:
+    """Forget what is replaced by what is `in_progress`: it may be on the topic although no table says so."""
     for row in in_progress:
-        merged.completed.distrust(version_of(row))
-    return Recorded(merged.completed, merged.latest)
+        recorded.distrust(version_of(row), now())
 
 
 def go_on_from(latest: float, clock: ForwardClock, log: logging.Logger) -> None:
@@ -106,7 +119,7 @@ def write_first_table(
     """Save the `rejected` rows elsewhere, then replace the in-progress table for the first time."""
     try:
         save_rejected_rows(folder, rejected)
-        write_in_progress_table(folder, ledger.rows())
+        write_tables(folder, ledger)
     except OSError as error:
         log.error(f"cannot write {folder.in_progress}: {error}; uploading continues")
 

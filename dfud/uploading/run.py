@@ -16,7 +16,7 @@ from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import FileInLogs, open_log
-from dfud.logs.times import ForwardClock, IsoClock
+from dfud.logs.times import MICROSECONDS, ForwardClock, IsoClock
 from dfud.logs.untouched import UntouchedLogs
 from dfud.processes.child import ChildCall
 from dfud.processes.console import CommandInput, ConsoleOutput
@@ -35,6 +35,7 @@ from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares, topic_needs
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.recovery import (
+    distrust,
     go_on_from,
     merge_completed,
     read_in_progress,
@@ -149,9 +150,11 @@ def _run(
         settings = LaneSettings(folder, dir_fd, links, ring_bytes, producer._replace(clock=clock))
         first_shard = folder.next_sequence()
         lanes = [Lane(number, first_shard, pool, settings) for number in range(options.n_threads)]
-        recorded = merge_completed(folder, shards, in_progress.rows, log)
+        recorded = merge_completed(folder, shards, in_progress.unproven, log)
         go_on_from(recorded.latest, clock, log)
-        ledger = Ledger(options.chunk_size, options.n_threads, recorded.versions, IsoClock())
+        row_time = IsoClock(clock.now_ns, MICROSECONDS)
+        distrust(recorded.versions, in_progress.rows, row_time)
+        ledger = Ledger(options.chunk_size, options.n_threads, recorded.versions, IsoClock(), row_time)
         resume_rows(in_progress.rows, ledger, partial(present_version, dir_fd, links), chunk_limit, log)
         write_first_table(folder, ledger, in_progress.rejected, log)
         if is_anew:

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from dfud.broker.node import KafkaNode
+from dfud.core.ranges import RangeSet
+from dfud.core.tables import InProgressRow, format_table, in_progress_row
+from dfud.core.version import FileVersion
 from tests.helpers.last_versions import assert_topic_has_what_is_there
 from tests.helpers.reader import read_topic
 from tests.helpers.uploading import completed, upload_once, uploading, wait_until
@@ -88,6 +91,30 @@ def test_a_version_that_comes_back_across_a_kill_is_sent_again(
     put(versions, "A", directory / "file")
     upload_once(directory, config_file, topic)
     assert_topic_has_what_is_there(directory, kafka.bootstrap, topic)
+
+
+def test_a_version_that_comes_back_after_the_run_that_noticed_the_kill_is_sent_again(
+    directory: Path, versions: Path, config_file: Path, kafka: KafkaNode, topic: str
+) -> None:
+    put(versions, "A", directory / "file")
+    upload_once(directory, config_file, topic)
+    os.rename(directory / "file", versions / "A again")
+    table = directory / "LOGS" / f"upload_to_{topic}_in_progress.csv"
+    before = (directory / "LOGS" / f"uploaded_to_{topic}.csv").read_bytes()
+    put(versions, "B", directory / "file")
+    upload_once(directory, config_file, topic)
+    # As a kill leaves it after the last acknowledgement: with B on the topic, and nobody who knows.
+    (directory / "LOGS" / f"uploaded_to_{topic}.csv").write_bytes(before)
+    status = os.stat(directory / "file")
+    row = in_progress_row(FileVersion(b"file", status.st_size, status.st_mtime_ns), 1 << 20, RangeSet(), "then")
+    table.write_text(format_table(InProgressRow, [row]))
+    os.unlink(directory / "file")
+    upload_once(directory, config_file, topic)
+    os.rename(versions / "A again", directory / "file")
+    for _ in range(2):
+        upload_once(directory, config_file, topic)
+        assert_topic_has_what_is_there(directory, kafka.bootstrap, topic)
+    assert [row["size"] for row in completed(directory, topic)] == ["40000", "40000"]
 
 
 @pytest.mark.parametrize("is_running", [False, True], ids=["once", "running"])

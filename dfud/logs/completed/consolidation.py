@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
 from dfud.core.plain_rows import HEADER
 from dfud.core.tables import CompletedRow, format_row, format_rows, version_of
+from dfud.core.version import FileVersion
 from dfud.files.open_folder import OpenFolder
 from dfud.logs.completed.merging import LaneTimes, Timed, by_lane, merge_lanes, parse_time
-from dfud.logs.completed.reading import load_table, read_rows, whole_lines
+from dfud.logs.completed.reading import load_table, read_rows, read_times, whole_lines
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import RejectedRow, save_rejected_rows
@@ -32,8 +33,12 @@ class Consolidated(NamedTuple):
     latest: float  # when the last of the rows was completed (s since 1970); minus infinity if there is none
 
 
-def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
+def consolidate(
+    folder: LogsFolder, shards: list[str], unproven: Sequence[tuple[FileVersion, str]] = ()
+) -> Consolidated:
     """Read the completed table and `shards`, merge them into one table, and return what they say.
+
+    What `unproven` versions may have replaced on the topic, each at its time, does not count.
 
     A shard of which the table has the rows already (after a crash between writing the table and removing the
     shard) is only removed. Rows that cannot be understood are saved in a file beside the table, and returned.
@@ -43,6 +48,8 @@ def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
     recorded = RecordedVersions()
     if folder.exists(folder.completed):
         recorded = load_table(folder, folder.completed, rejected)
+        if unproven:  # what was sent once more since then is in the shards, and new
+            recorded.distrust_again(unproven, read_times(folder, [folder.completed]))
     latest = _Latest(_latest_in_table(folder))
     if not shards and not rejected:
         return Consolidated(recorded, rejected, None, latest.time)
@@ -51,6 +58,9 @@ def consolidate(folder: LogsFolder, shards: list[str]) -> Consolidated:
     error = _merge(folder, shards, _encoded(new, header=False), rejected)
     for _ in new:
         pass  # after an error, too, all of the shards must be known
+    if unproven:
+        tables = [path for path in (folder.completed, *shards) if folder.exists(path)]
+        recorded.distrust_again(unproven, read_times(folder, tables))
     return Consolidated(recorded, rejected, error, latest.time)
 
 

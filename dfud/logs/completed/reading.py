@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, TypeVar
 
-from dfud.core.plain_rows import PlainRows, plain_paths
+from dfud.core.plain_rows import PlainRows, plain_paths, plain_times
 from dfud.core.tables import CompletedRow, read_completed, version_of
 from dfud.core.version import folders_above, path_key
 from dfud.files.open_folder import OpenFolder
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.table_files import RejectedRow, accepted_rows, bounded_lines, read_lines
 
+Columns = TypeVar("Columns")
 _BLOCK_BYTES = 1 << 20
 
 
@@ -68,16 +69,34 @@ def _add_folder(path: bytes, keys: set[bytes]) -> None:
 
 def _paths(folder: OpenFolder, path: str) -> Iterator[bytes]:
     """Yield the path of each row of a table."""
+    return _columns(folder, path, plain_paths, lambda row: version_of(row).path)
+
+
+def read_times(folder: OpenFolder, paths: Iterable[str]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the path and the time of completion of each row of tables."""
+    for path in paths:
+        yield from _columns(
+            folder, path, plain_times, lambda row: (version_of(row).path, os.fsencode(row.completed))
+        )
+
+
+def _columns(
+    folder: OpenFolder,
+    path: str,
+    plain: Callable[[bytes], list[Columns] | None],
+    thorough: Callable[[CompletedRow], Columns],
+) -> Iterator[Columns]:
+    """Yield some columns of a table, by the `plain` way as far as possible."""
     with folder.open_to_read(path) as file:
         while block := whole_lines(file, path):
-            paths = plain_paths(block)
-            if paths is None:
+            columns = plain(block)
+            if columns is None:
                 file.seek(-len(block), os.SEEK_CUR)
                 break
-            yield from paths
+            yield from columns
         with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             for row in accepted_rows(read_completed(bounded_lines(lines, path)), path, []):
-                yield version_of(row).path
+                yield thorough(row)
 
 
 def read_rows(folder: OpenFolder, paths: Iterable[str], rejected: list[RejectedRow]) -> Iterator[CompletedRow]:

@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 from dfud.core.version import PATH_KEY_BYTES, FileVersion, folders_above, path_key
 from dfud.logs.completed.index import IDENTITY_BYTES, N_PARTS, RecordIndex, words_of
+from dfud.logs.completed.merging import parse_time
 
 _RECORD_BYTES = 32  # an identity and a digest
+_NEVER = float("-inf")
 
 
 class RecordedVersions:
@@ -29,6 +31,10 @@ class RecordedVersions:
         # it since.
         self._since: dict[bytes, set[bytes]] = {}
         self._last_folder = b""  # of the version that was added last
+        # Versions that may have replaced on the topic what is recorded, by path, each with the time of that: what
+        # is completed later counts. They must outlive the run, as nothing else remembers them.
+        self._unproven: dict[bytes, dict[FileVersion, str]] = {}
+        self.unproven_changed = False  # since this was last set to False
 
     def __len__(self) -> int:
         """Return the number of paths; one that was recorded again lately may count twice."""
@@ -110,6 +116,8 @@ class RecordedVersions:
         """Take a version that was recorded just now; what it replaces counts no more."""
         key = identity[:PATH_KEY_BYTES]
         folder = path.rpartition(b"/")[0]
+        if self._unproven and self._unproven.pop(path, {}):
+            self.unproven_changed = True
         if folder != self._last_folder or self._since:
             self._last_folder = folder
             self._enter_folders(path, key)
@@ -131,16 +139,20 @@ class RecordedVersions:
                 self._folders.put(folder)
             self._latest.remove(folder)
 
-    def distrust(self, version: FileVersion) -> None:
-        """Forget what `version`, of which an earlier run may have sent everything, replaces on the topic."""
+    def distrust(self, version: FileVersion, since: str) -> None:
+        """Forget what `version`, of which everything may have been sent, replaces on the topic.
+
+        `since` is the present time (ISO 8601), by the clock of the completed rows.
+        """
         identity = version.identity()
-        key = identity[:PATH_KEY_BYTES]
-        if not self._has(identity):
-            self._latest.remove(key)
-        for folder in map(path_key, folders_above(version.path)):
-            self._latest.remove(folder)
-        if self._folders.find(key) is not None:
-            self._since[key] = set()
+        if self.is_replaced_by(version, identity):
+            self._unproven.setdefault(version.path, {})[version] = since
+            self.unproven_changed = True
+        self._forget_replaced(version, _NEVER, {}, {})
+
+    def unproven(self) -> list[tuple[FileVersion, str]]:
+        """Return the versions that were distrusted and whose paths were not recorded since, with the times."""
+        return [(version, since) for versions in self._unproven.values() for version, since in versions.items()]
 
     # -- loading
 
@@ -177,6 +189,54 @@ class RecordedVersions:
         for key in void:
             self._latest.remove(key)
         self._since.update({key: set() for key in ambiguous - void})
+
+    def distrust_again(
+        self, unproven: Iterable[tuple[FileVersion, str]], rows: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        """Forget what `unproven` versions of earlier runs have replaced.
+
+        `rows` are the path and the time of each completed row: what is later than an unproven version counts.
+        """
+        times: dict[bytes, float] = {}  # when the last version of each path of interest was completed
+        below: dict[bytes, dict[bytes, float]] = {}  # the same of what lies below each path of `unproven`, by key
+        by_path: dict[bytes, list[tuple[FileVersion, str]]] = {}
+        for version, since in unproven:
+            by_path.setdefault(version.path, []).append((version, since))
+            times.update(dict.fromkeys((version.path, *folders_above(version.path)), _NEVER))
+            below[version.path] = {}
+        last_folder, above = b"", list[bytes]()
+        for path, completed in rows:
+            folder = path.rpartition(b"/")[0]
+            if folder != last_folder:
+                last_folder = folder
+                above = [each for each in folders_above(path) if each in below]
+            if path in times or above:
+                time = parse_time(completed.decode("ascii", "replace"))
+                if path in times:
+                    times[path] = max(times[path], time)
+                for each in above:
+                    later = below[each]
+                    later[path_key(path)] = max(later.get(path_key(path), _NEVER), time)
+        for path, versions in by_path.items():
+            for version, since in versions:
+                if times[path] <= parse_time(since):
+                    self._unproven.setdefault(path, {})[version] = since
+                    self._forget_replaced(version, parse_time(since), times, below[path])
+
+    def _forget_replaced(
+        self, version: FileVersion, since: float, times: dict[bytes, float], below: dict[bytes, float]
+    ) -> None:
+        """Forget what `version` replaces that was completed no later than `since`."""
+        identity = version.identity()
+        key = identity[:PATH_KEY_BYTES]
+        if not self._has(identity):
+            self._latest.remove(key)
+        for folder in folders_above(version.path):
+            if times.get(folder, _NEVER) <= since:
+                self._latest.remove(path_key(folder))
+        if self._folders.find(key) is not None:
+            later = {each for each, time in below.items() if time > since}
+            self._since[key] = later & self._since.get(key, later)
 
 
 def _split(items: bytes | bytearray, item_bytes: int) -> Iterator[bytes]:

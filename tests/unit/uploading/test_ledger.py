@@ -688,7 +688,7 @@ def test_a_file_that_is_closed_again_while_it_is_paused_has_a_new_token_and_all_
 
 def test_the_time_of_a_row_is_that_of_its_detection_or_that_of_the_earlier_run() -> None:
     other = FileVersion(b"other", 10, 1)
-    ledger = Ledger(4, 2, recorded_versions(), iter(("first", "second")).__next__)
+    ledger = Ledger(4, 2, recorded_versions(), iter(("first", "second")).__next__, lambda: "then")
     ledger.on_found(V1, compare=True)
     ledger.on_changed(send(ledger).token, V2, False, NOW)
     ledger.resume(in_progress_row(other, 4, RangeSet([(1, 1)]), "before"), other)

@@ -147,6 +147,8 @@ class Protocol(RuleBasedStateMachine):
         self.remembered: set[bytes] = set()  # rewritten, which the ledger knew when the table was last written
         self.silent: set[bytes] = set()  # rewritten since the present run began, without an event
         self.began_ns = 0  # when the present run began
+        self.time_us = 0  # the clock of the rows
+        self.unproven: list[tuple[FileVersion, str]] = []  # as written last
         self.kept: dict[bytes, set[int]] = {}  # chunks recorded when it began, of unchanged files
         self.start()
 
@@ -156,15 +158,16 @@ class Protocol(RuleBasedStateMachine):
         """Begin a run as `dfud.uploading.run` does, with --upload_existing."""
         self.lanes = [ModelLane() for _ in range(LANES)]
         self.index = recorded_versions()
-        for completed in read_completed(io.StringIO(self.shards, newline="")):
-            assert not isinstance(completed, BadRow)
+        for completed in self.completed_rows():
             record(self.index, version_of(completed), bytes.fromhex(completed.xxh3_128))
-        self.ledger = Ledger(CHUNK, LANES, self.index, lambda: "then")
+        timed = ((version_of(row).path, row.completed.encode()) for row in self.completed_rows())
+        self.index.distrust_again(self.unproven, timed)
+        self.ledger = Ledger(CHUNK, LANES, self.index, lambda: "then", self.row_time)
         rows = []
         for row in read_in_progress(io.StringIO(self.table, newline="")):
             assert not isinstance(row, BadRow)
             rows.append(row)
-            self.index.distrust(version_of(row))
+            self.index.distrust(version_of(row), self.row_time())
         no_limit = ChunkLimit("topic", None, {})
         nobody = logging.Logger("nobody", logging.CRITICAL + 1)
         self.keep(rows)
@@ -176,6 +179,15 @@ class Protocol(RuleBasedStateMachine):
         self.silent.clear()
         self.began_ns = self.clock_ns
         self.write_table()
+
+    def completed_rows(self) -> Iterator[CompletedRow]:
+        for row in read_completed(io.StringIO(self.shards, newline="")):
+            assert not isinstance(row, BadRow)
+            yield row
+
+    def row_time(self) -> str:
+        self.time_us += 1
+        return f"2026-01-01T00:{self.time_us // 1_000_000:02}:00.{self.time_us % 1_000_000:06}+00:00"
 
     def keep(self, rows: list[InProgressRow]) -> None:
         """Note which chunks are not to be sent again: those that `rows` record of files that are as they were."""
@@ -233,6 +245,7 @@ class Protocol(RuleBasedStateMachine):
             self.write_table()
 
     def write_table(self) -> None:
+        self.unproven = self.index.unproven()
         self.table = format_table(InProgressRow, self.ledger.rows())
         self.remembered = {path for path in self.rewritten if self.is_remembered(path)}
 
@@ -545,7 +558,7 @@ class Protocol(RuleBasedStateMachine):
         del here.uploads[token]
         if upload in here.unreported:
             here.unreported.remove(upload)
-        here.rows.append(upload.row("now"))
+        here.rows.append(upload.row(self.row_time()))
         here.done.append(FilesCompleted(((token, upload.xxh3_128),), True))
 
     def report(self, lane: int) -> None:

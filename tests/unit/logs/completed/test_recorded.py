@@ -71,10 +71,43 @@ def test_all_that_is_recorded_needs_no_look() -> None:
 def test_what_may_have_been_sent_is_not_trusted() -> None:
     recorded = loaded([FileVersion(b"a", 1, 1), FileVersion(b"x/y", 1, 1), FileVersion(b"f", 1, 1)])
     for unfinished in (FileVersion(b"a", 1, 1), FileVersion(b"x", 1, 1), FileVersion(b"f/g", 1, 1)):
-        recorded.distrust(unfinished)
+        recorded.distrust(unfinished, "2026-01-01T00:00:00+00:00")
     assert digest_of(recorded, FileVersion(b"a", 1, 1)) is not None, "it is the same version"
     assert digest_of(recorded, FileVersion(b"x/y", 1, 1)) is None
     assert digest_of(recorded, FileVersion(b"f", 1, 1)) is None
+
+
+def time_of(row: int) -> str:
+    return f"2026-01-01T00:00:00.{row:06}+00:00"
+
+
+@given(st.lists(st.tuples(VERSIONS, st.booleans()), max_size=14))
+def test_an_unproven_version_replaces_what_was_recorded_before_it_in_this_run_and_the_next(
+    history: list[tuple[FileVersion, bool]],
+) -> None:
+    """Each version is recorded, or only perhaps on the topic; the next run knows no more than it has to."""
+    recorded = RecordedVersions()
+    rows = [(version.path, time_of(number).encode()) for number, (version, proven) in enumerate(history) if proven]
+    for number, (version, proven) in enumerate(history):
+        if proven:
+            record(recorded, version)
+        else:
+            recorded.distrust(version, time_of(number))
+    again = loaded([version for version, proven in history if proven])
+    again.distrust_again(recorded.unproven(), rows)
+    for version in every_version():
+        proven_rows = [each for each, proven in history if proven]
+        last = max((number for number, each in enumerate(history) if each == (version, True)), default=-1)
+        replaced = any(
+            are_rivals(each.path, version.path) and each != version
+            for each, proven in history[last + 1 :]
+            if not proven
+        )
+        expected = is_last(proven_rows, version) and not replaced
+        for index in (recorded, again):
+            assert (digest_of(index, version) is not None) <= expected, "it may not be the last on the topic"
+        if not any(are_rivals(each.path, version.path) and each.path != version.path for each, _ in history):
+            assert (digest_of(again, version) is not None) == expected, "it would be sent twice"
 
 
 IDENTITIES = st.lists(st.binary(min_size=16, max_size=16), max_size=60)
