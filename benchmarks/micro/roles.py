@@ -21,7 +21,6 @@ from benchmarks.micro.timing import show
 from dfud.core.names import UploadFilter
 from dfud.core.version import FileStamp
 from dfud.files.scan import WatchedTree
-from dfud.logs.completed.index import CompletedIndex
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
@@ -70,14 +69,18 @@ class _Sink:
 class _Delivered:
     """A message that was delivered."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, offset: int) -> None:
         self._length = length
+        self._offset = offset
 
     def __len__(self) -> int:
         return self._length
 
-    def offset(self) -> int:
+    def partition(self) -> int:
         return 0
+
+    def offset(self) -> int:
+        return self._offset
 
     def latency(self) -> float:
         return 0.001
@@ -88,6 +91,7 @@ class _Acknowledger:
 
     def __init__(self) -> None:
         self._reports: list[tuple[Callable[..., None], int]] = []
+        self._offset = 0  # of the next message
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -100,7 +104,8 @@ class _Acknowledger:
     def poll(self, seconds: float) -> int:
         reports, self._reports = self._reports, []
         for report, length in reports:
-            report(None, _Delivered(length))
+            report(None, _Delivered(length, self._offset))
+            self._offset += 1
         return len(reports)
 
 
@@ -161,8 +166,10 @@ def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     lane._files.write_all(time.monotonic())
 
 
-def _complete(ledger: Ledger, reporter: UploadReporter, read: list[bytes], completed: list[bytes]) -> int:
-    index, count = CompletedIndex(), 0
+def _complete(
+    ledger: Ledger, recorded: RecordedVersions, reporter: UploadReporter, read: list[bytes], completed: list[bytes]
+) -> int:
+    count = 0
     for packet in read:
         for report in links.CHUNKER.decode_up(packet):
             assert isinstance(report, FilesRead)
@@ -174,7 +181,7 @@ def _complete(ledger: Ledger, reporter: UploadReporter, read: list[bytes], compl
                 for token, xxh3_128 in message.files:
                     entry = ledger.entry(token)
                     assert entry is not None
-                    index.add(entry.identity, bytes.fromhex(xxh3_128))
+                    recorded.add(entry.version.path, entry.identity, bytes.fromhex(xxh3_128))
                     ledger.on_completed(token)
                     reporter.on_completed(entry, time.monotonic())
                     count += 1
@@ -189,7 +196,8 @@ def main() -> None:
         logs = LogsFolder(work, "topic")
         os.makedirs(logs.path)
         tree = WatchedTree(os.fsencode(folder), UploadFilter())
-        ledger = Ledger(_CHUNK, 1, RecordedVersions(), IsoClock())
+        recorded = RecordedVersions()
+        ledger = Ledger(_CHUNK, 1, recorded, IsoClock())
         reporter = UploadReporter(logging.getLogger("benchmark"))
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
@@ -205,7 +213,7 @@ def main() -> None:
         _timed("chunker: open, read, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
-        done = _timed("supervisor: read, complete", lambda: _complete(ledger, reporter, read, completed))
+        done = _timed("supervisor: read, complete", lambda: _complete(ledger, recorded, reporter, read, completed))
         assert done == _FILES, done
 
 

@@ -33,6 +33,7 @@ class CompletedWriter:
         self._clock = clock
         # Fine enough to tell the order of the rows of different producers.
         self._iso_now = IsoClock(row_clock_ns, MICROSECONDS)
+        self._row_time = ""  # of the rows that are added until the next `write_due`
         self._unreported: list[tuple[int, str]] = []  # token and xxh3_128, in the order of their rows
         self._write_at = 0.0
         self._hurry_at = 0.0
@@ -43,7 +44,8 @@ class CompletedWriter:
         """Add the row of a file of which every chunk is acknowledged."""
         if not self._shards.waiting:
             self._write_at = self._clock() + _WRITE_DELAY_S
-        self._shards.add(upload.row(self._iso_now()))
+        self._row_time = self._row_time or self._iso_now()
+        self._shards.add(upload.row(self._row_time))
         self._unreported.append((upload.start.token, upload.xxh3_128))
 
     def due_at(self, hurry: bool) -> float | None:
@@ -53,7 +55,8 @@ class CompletedWriter:
         return min(self._write_at, self._hurry_at) if hurry and not self._has_failed else self._write_at
 
     def write_due(self, now: float, hurry: bool) -> None:
-        """Write the rows that are due or fill a shard."""
+        """Write the rows that are due or fill a shard; those that are added from now on have a later time."""
+        self._row_time = ""
         due_at = self.due_at(hurry)
         if due_at is None:
             return

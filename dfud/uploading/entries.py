@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, folders_above, path_key
+from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, path_key
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.lane_loads import LaneLoads
@@ -53,7 +53,12 @@ class Entries:
 
     def has_rivals(self, path: bytes) -> bool:
         """Return whether an open entry is of a file below `path`, or of a file that is a folder above it."""
-        return path in self._folders or any(map(self.is_coming, folders_above(path)))
+        if path in self._folders:
+            return True
+        while path := path.rpartition(b"/")[0]:
+            if path in self.latest and self.is_coming(path):
+                return True
+        return False
 
     def is_coming(self, path: bytes) -> bool:
         """Return whether an open entry is of this path: its latest version, or an earlier one that a lane has."""
@@ -67,9 +72,12 @@ class Entries:
 
     def _file_above(self, path: bytes) -> bytes | None:
         """Return the path of a file that is with a lane and a folder of `path` now, None if there is none."""
-        if path.rpartition(b"/")[0] in self._lane_folders:
+        folder = path.rpartition(b"/")[0]
+        if folder in self._lane_folders:
             return None  # another file of that folder is with a lane, which had to wait as well
-        return next((folder for folder in folders_above(path) if folder in self.with_lane), None)
+        while folder and folder not in self.with_lane:
+            folder = folder.rpartition(b"/")[0]
+        return folder or None
 
     def open_keys(self) -> tuple[set[bytes], set[bytes]]:
         """Return the keys of the paths of open entries, and of the folders that they lie in."""

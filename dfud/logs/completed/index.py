@@ -41,6 +41,8 @@ class RecordIndex:
         fresh = self._fresh.get(key)
         if fresh is not None:
             return fresh or None
+        if not self._sorted:
+            return None
         end = self._end(key)
         if not end:
             return None

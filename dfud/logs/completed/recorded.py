@@ -31,6 +31,7 @@ class RecordedVersions:
         # it since.
         self._since: dict[bytes, set[bytes]] = {}
         self._last_folder = b""  # of the version that was added last
+        self._clear_folder = b""  # neither it nor one above it is recorded as a file
         # Versions that may have replaced on the topic what is recorded, by path, each with the time of that: what
         # is completed later counts. They must outlive the run, as nothing else remembers them.
         self._unproven: dict[bytes, dict[FileVersion, str]] = {}
@@ -78,11 +79,11 @@ class RecordedVersions:
         record = self._latest.find(key)
         if (record is not None and not record.startswith(identity)) or self._folders.find(key) is not None:
             return True
-        for folder in map(path_key, folders_above(version.path)):
-            if self._latest.find(folder) is not None:
+        folder = version.path.rpartition(b"/")[0]
+        if folder != self._clear_folder:
+            if any(self._latest.find(path_key(each)) is not None for each in (folder, *folders_above(folder))):
                 return True
-            if not self._since and self._folders.find(folder) is not None:
-                return False  # what is recorded in it has replaced the files above
+            self._clear_folder = folder
         return False
 
     def count_unknown(self, identities: bytes | bytearray, others: Collection[bytes] = ()) -> int:
@@ -123,6 +124,8 @@ class RecordedVersions:
             self._enter_folders(path, key)
         if self._folders.find(key) is not None:
             self._since[key] = set()
+        if self._clear_folder.startswith(path):
+            self._clear_folder = b""
         self._latest.put(identity + digest)
 
     def _enter_folders(self, path: bytes, key: bytes) -> None:
