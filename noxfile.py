@@ -140,7 +140,10 @@ def tests(session: nox.Session) -> None:
 
 
 def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
-    return [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored), *session.posargs]
+    words = [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored)]
+    if python != NEWEST:
+        words.append("--hypothesis-profile=few examples")
+    return [*words, *session.posargs]
 
 
 @nox.session

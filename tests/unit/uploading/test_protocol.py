@@ -866,7 +866,7 @@ def check_books(ledger: Ledger, n_lanes: int) -> None:
 
 TestProtocol = Protocol.TestCase
 TestProtocol.settings = settings(
-    max_examples=int(os.environ.get("DFUD_MODEL_EXAMPLES", "260")),
+    max_examples=int(os.environ.get("DFUD_MODEL_EXAMPLES", 5 * settings().max_examples // 2)),
     derandomize="DFUD_MODEL_EXAMPLES" not in os.environ,  # `walk_protocol` searches; the suite repeats
     stateful_step_count=50,
     deadline=None,
