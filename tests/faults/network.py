@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
 
-from dfud.broker.node import KafkaNode
-from dfud.broker.ports import free_ports
 from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
+from tests.faults.line import line
 from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
-from tests.helpers.proxy import Proxy
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import uploading
-
-
-class _Line(NamedTuple):
-    """A broker, and the proxy that its clients connect to."""
-
-    node: KafkaNode
-    proxy: Proxy
-
-
-@contextmanager
-def _line(scene: Scene) -> Iterator[_Line]:
-    port = free_ports(1)[0]
-    with Proxy(port) as proxy:
-        with KafkaNode(scene.path("kafka"), port=port, heap_mb=256, advertised_port=proxy.port) as node:
-            yield _Line(node, proxy)
 
 
 def stall(scene: Scene, tally: Tally, times: int) -> None:
     """Keep connections open but pass nothing, for longer than librdkafka waits for a response."""
     seconds = 8.0 if scene.is_quick else 30.0
-    with _line(scene) as (node, proxy):
+    with line(scene) as (node, proxy):
         directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
         config = scene.config(proxy.address, batch_num_messages="1", socket_timeout_ms="10000")
         with uploading(directory, config, topic) as upload:
@@ -60,7 +40,7 @@ def stall(scene: Scene, tally: Tally, times: int) -> None:
 
 def cut(scene: Scene, tally: Tally, times: int) -> None:
     """Reset all connections again and again; every third time, refuse new ones for 3 s."""
-    with _line(scene) as (node, proxy):
+    with line(scene) as (node, proxy):
         directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
         config = scene.config(proxy.address, batch_num_messages="1")
         with uploading(directory, config, topic) as upload:
@@ -81,7 +61,7 @@ def cut(scene: Scene, tally: Tally, times: int) -> None:
 
 def delay(scene: Scene, tally: Tally, times: int) -> None:
     """Delay everything, each time by more."""
-    with _line(scene) as (node, proxy):
+    with line(scene) as (node, proxy):
         for number in range(times):
             directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
             scene.fill(directory, 3, 1_000_000)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from dfud.broker import client_config
-from dfud.broker.node import KafkaNode
-from dfud.broker.ports import free_ports
 from tests.faults.broker_away import AWAY
+from tests.faults.line import line
 from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
-from tests.helpers.proxy import Proxy
 from tests.helpers.quotas import limit_producer
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import in_progress, uploading
@@ -36,24 +31,9 @@ def quota(scene: Scene, tally: Tally, times: int) -> None:
         scene.check(tally, directory, topic)
 
 
-class _Line(NamedTuple):
-    """A broker, and the proxy that its clients connect to."""
-
-    node: KafkaNode
-    proxy: Proxy
-
-
-@contextmanager
-def _line(scene: Scene) -> Iterator[_Line]:
-    port = free_ports(1)[0]
-    with Proxy(port) as proxy:
-        with KafkaNode(scene.path("kafka"), port=port, heap_mb=256, advertised_port=proxy.port) as node:
-            yield _Line(node, proxy)
-
-
 def slow_line(scene: Scene, tally: Tally, times: int) -> None:
     """Pass so few bytes a second that messages wait for longer than message.timeout.ms."""
-    with _line(scene) as (node, proxy):
+    with line(scene) as (node, proxy):
         for number in range(times):
             directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
             config = scene.config(proxy.address, message_timeout_ms="10000")

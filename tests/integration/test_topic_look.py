@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewPartitions,
-    NewTopic,
 )
 
 from dfud.broker import client_config
@@ -25,7 +24,7 @@ from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST, free_ports
 from tests.helpers.other_clock import OtherClock
 from tests.helpers.proxy import Proxy
-from tests.helpers.topics import create_topic
+from tests.helpers.topics import create_topic, make_anew
 from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import (
     WAIT_S,
@@ -206,21 +205,6 @@ def set_config(bootstrap: str, topic: str, name: str, value: str) -> None:
     admin.incremental_alter_configs([resource])[resource].result(30)
 
 
-def make_anew(bootstrap: str, topic: str) -> None:
-    """Delete a topic and create one of the same name."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.delete_topics([topic])[topic].result(30)
-
-    def is_made() -> bool:
-        try:
-            admin.create_topics([NewTopic(topic, 2)])[topic].result(30)
-        except KafkaException:
-            return False
-        return True
-
-    wait_until(is_made)
-
-
 def test_a_topic_that_is_made_anew_gets_all_that_is_in_progress(
     directory: Path, slow_config: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
@@ -231,12 +215,12 @@ def test_a_topic_that_is_made_anew_gets_all_that_is_in_progress(
     with uploading(directory, slow_config, topic, "--chunk_size", 4096) as upload:
         (directory / "large").write_bytes(bytes(80_000_000))
         wait_until(has_progress)
-        make_anew(kafka.bootstrap, topic)
+        make_anew(AdminClient({"bootstrap.servers": kafka.bootstrap}), topic)
         upload.wait_for(f"ERROR: topic {topic} was deleted and made anew: nothing")
         upload.wait_for("1 recorded file may not be on topic")  # so that the large one is not complete
         wait_until(has_progress)
         upload.kill()
-    make_anew(kafka.bootstrap, topic)
+    make_anew(AdminClient({"bootstrap.servers": kafka.bootstrap}), topic)
     text = upload_once(directory, config_file, topic)
     assert f"1 recorded file may not be on topic {topic} any more" in text
     assert f"uploaded_to_{topic}.csv" in text
