@@ -33,6 +33,7 @@ class Entries:
         self.last_tries: dict[int, Entry] = {}  # paused after two or more attempts, by token
         self.unreadable: dict[int, Entry] = {}  # paused as they could not be read at the first attempt, by token
         self._folders = FolderCounts()  # of the entries that are open
+        self._ended_folders = FolderCounts()  # of those that are HELD or FAILED
         self._lane_folders = FolderCounts()  # of those that are with a lane
         self._below: dict[bytes, list[Entry]] = {}  # BEHIND a file that is where a folder of theirs is now
         self.loads = LaneLoads(n_lanes)
@@ -59,6 +60,18 @@ class Entries:
             if path in self.latest and self.is_coming(path):
                 return True
         return False
+
+    def rivals(self, path: bytes) -> Iterator[Entry]:
+        """Iterate over the entries of files below `path`, and of files that are folders above it.
+
+        None is with a lane if `path` is not blocked. Those above are left out once another file of the same folder
+        is with a lane: they were found when that was dispatched.
+        """
+        if path in self._folders or path in self._ended_folders:
+            below = path + b"/"
+            yield from [entry for entry in self if entry.version.path.startswith(below)]
+        if path.rpartition(b"/")[0] not in self._lane_folders:
+            yield from [self.latest[folder] for folder in folders_above(path) if folder in self.latest]
 
     def is_coming(self, path: bytes) -> bool:
         """Return whether an open entry is of this path: its latest version, or an earlier one that a lane has."""
@@ -162,6 +175,7 @@ class Entries:
         """Move `entry` to HELD or FAILED."""
         self._leave(entry)
         self._folders.remove(entry.version.path)
+        self._ended_folders.add(entry.version.path)
         entry.failure = reason
         entry.state = state
         self.n_ended += 1
@@ -189,6 +203,7 @@ class Entries:
             self.n_ended -= 1
             if state is not State.GIVEN_UP:
                 self._folders.add(entry.version.path)
+                self._ended_folders.remove(entry.version.path)
         if state in WITH_LANE:
             path = entry.version.path
             self.loads.remove(entry)

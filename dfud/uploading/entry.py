@@ -32,9 +32,9 @@ class Entry:
     """One version of one file; only the ledger changes it."""
 
     __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "identity", "is_read", "is_resumed", "known_digest",
-        "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck", "seen_again", "stamp",
-        "started", "state", "token", "tried_last", "version",
+        "acked", "attempts", "chunk_size", "failure", "identity", "is_overtaken", "is_read", "is_resumed",
+        "known_digest", "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck", "seen_again",
+        "stamp", "started", "state", "token", "tried_last", "version",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,9 @@ class Entry:
         # It has had its stamp since an earlier run, and so all of its chunks are of one content: whoever reports
         # it with the same stamp reports nothing new.
         self.is_resumed = False
+        # A file was sent that is where a folder of its path was, or that lies below its path: readers drop what
+        # they had of this one.
+        self.is_overtaken = False
         self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
         self.failure = ""  # why it ended, or why the last attempt failed
         self.named = ""  # the last `failure` that was logged
@@ -82,8 +85,11 @@ class Entry:
 
     @property
     def delivered(self) -> RangeSet:
-        """The chunks that need not be sent again: none of a file that may have changed since they were read."""
-        return RangeSet() if self.recheck else self.acked
+        """The chunks that need not be sent again.
+
+        None of a file that may have changed since they were read, and none that readers have dropped.
+        """
+        return RangeSet() if self.recheck or self.is_overtaken else self.acked
 
     def task(self) -> FileTask:
         """Return the task for a chunker."""

@@ -27,7 +27,9 @@ def write_tables(folder: LogsFolder, ledger: Ledger) -> None:
     if recorded.unproven_changed:
         write_unproven_table(folder, recorded.unproven())
         recorded.unproven_changed = False
-    write_in_progress_table(folder, ledger.rows())
+    rows = ledger.rows()
+    write_in_progress_table(folder, rows)
+    ledger.on_written(rows)
 
 
 class InProgressWriter:

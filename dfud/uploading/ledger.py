@@ -7,7 +7,7 @@ cannot be delivered stays, with its cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from dfud.core.ranges import RangeSet
@@ -15,6 +15,7 @@ from dfud.core.tables import InProgressRow, in_progress_row, stamp_of, version_o
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.messages import FileTask, Ranges
+from dfud.uploading.delivered_rows import DeliveredRows
 from dfud.uploading.entries import Entries
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 
@@ -51,9 +52,10 @@ class Ledger:
         self._exactly = exactly or now
         self._entries = Entries(n_lanes)
         self._completed_mixed: set[bytes] = set()  # identities of versions whose digest may not be their chunks'
-        # Whether something was dispatched, since this was last set to False, that replaces what is recorded: its
-        # row must be written before it is read. Otherwise a run that is killed leaves no trace of it, and what is
-        # recorded seems to be the last on the topic.
+        self._in_table = DeliveredRows()
+        # Whether something was dispatched, since this was last set to False, that replaces what is recorded, or
+        # what the table calls delivered: the table must be written before it is read. Otherwise a run that is
+        # killed leaves no trace of it, and what is recorded seems to be the last on the topic.
         self.replaces_recorded = False
 
     @property
@@ -157,14 +159,24 @@ class Ledger:
                 if self._entries.is_blocked(entry):
                     self._entries.wait(entry)
                     continue
-                if entry.recheck and not entry.mixed:
+                if entry.is_overtaken or (entry.recheck and not entry.mixed):
                     entry = self._renew(entry)
-                self._entries.enter_lane(entry, lane)
                 if not entry.known_digest:
-                    entry.may_be_sent = True
-                    if self.recorded.is_replaced_by(entry.version, entry.identity):
-                        self.replaces_recorded = True
+                    self._replace(entry)
+                self._entries.enter_lane(entry, lane)
                 yield lane, entry.task()
+
+    def _replace(self, entry: Entry) -> None:
+        """Note what counts no more once `entry`, which is about to be dispatched, is sent."""
+        path = entry.version.path
+        for rival in self._entries.rivals(path):
+            if rival.acked or rival.lane >= 0:  # its lane may still report what was acknowledged
+                rival.is_overtaken = True
+                self._entries.changed = True
+        entry.may_be_sent = True
+        voids_rows = not entry.acked and self._in_table.are_void_after(path)
+        if voids_rows or self.recorded.is_replaced_by(entry.version, entry.identity):
+            self.replaces_recorded = True
 
     def resume_paused(self, now: float) -> None:
         """Enqueue the files whose pauses have ended at `now` (s, monotonic)."""
@@ -417,6 +429,10 @@ class Ledger:
             if not entry.known_digest
             and not (entry.state is State.GIVEN_UP and self._entries.is_superseded(entry))
         ]
+
+    def on_written(self, rows: Iterable[InProgressRow]) -> None:
+        """Note what the in-progress table has now."""
+        self._in_table = DeliveredRows(version_of(row).path for row in rows if row.n_chunks_delivered)
 
     # -- internals
 

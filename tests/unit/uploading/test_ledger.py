@@ -7,7 +7,7 @@ import time
 import pytest
 
 from dfud.core.ranges import RangeSet
-from dfud.core.tables import in_progress_row
+from dfud.core.tables import in_progress_row, version_of
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion, path_key
 from dfud.messages import FileTask
 from dfud.uploading.entry import State
@@ -924,6 +924,59 @@ def test_a_file_and_what_is_below_its_path_are_with_a_lane_one_after_the_other(
     ledger.on_completed(task.token)
     again = send(ledger)
     assert (again.version, again.known_digest) == (second, "")
+
+
+@pytest.mark.parametrize(("first", "second"), [(X, BELOW), (BELOW, X)], ids=["file first", "folder first"])
+@pytest.mark.parametrize("state", ["waiting", "paused", "failed"])
+def test_readers_drop_what_was_sent_of_a_file_whose_rival_is_sent(
+    first: FileVersion, second: FileVersion, state: str
+) -> None:
+    ledger = make(lanes=1)
+    if state == "waiting":  # of an earlier run
+        row = in_progress_row(first, 4, RangeSet([(1, 1)]), "then", OLD)
+        token = ledger.resume(row, first, OLD).token
+        ledger.on_written([row])
+        ledger.on_found(second, compare=True)
+        ledger._entries.wait(ledger._entries.by_token[token])  # after the other
+    else:
+        ledger.on_found(first, compare=True, stamp=OLD)
+        token = send(ledger).token
+        ledger.on_acked(token, ((1, 1),))
+        ledger.on_written(ledger.rows())
+        ledger.on_read_error(token, state == "failed", "why", NOW)
+        ledger.on_found(second, compare=True)
+    other = send(ledger)
+    assert other.version == second
+    assert ledger.replaces_recorded, "no later run may send only the rest"
+    (row,) = [row for row in ledger.rows() if version_of(row) == first]
+    assert row.chunks_to_send == "1-3"
+    ledger.on_acked(token, ((2, 2),))  # it was on its way
+    assert row in ledger.rows()
+    ledger.on_completed(other.token)
+    if state == "failed":
+        ledger.on_found(first, compare=True, stamp=OLD)
+    ledger.resume_paused(NOW + 60)
+    assert send(ledger).to_send == ((1, 3),)
+
+
+def test_a_version_is_not_read_while_the_table_calls_chunks_of_another_delivered() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True, stamp=OLD)
+    task = send(ledger)
+    ledger.on_acked(task.token, ((1, 2),))
+    ledger.on_written(ledger.rows())
+    ledger.on_lane_death(0, producer=True)
+    assert send(ledger).to_send == ((3, 3),)
+    assert not ledger.replaces_recorded, "the row is that of what is sent"
+    ledger.on_changed(task.token, V2, False, NOW)
+    ledger.resume_paused(NOW + 60)
+    send(ledger)
+    assert ledger.replaces_recorded
+    ledger.replaces_recorded = False
+    ledger.on_written(ledger.rows())
+    ledger.on_found(V3._replace(path=b"other"), compare=True)
+    send(ledger)
+    assert not ledger.replaces_recorded
 
 
 def test_an_earlier_version_that_comes_back_while_a_later_one_is_on_its_way_is_sent() -> None:

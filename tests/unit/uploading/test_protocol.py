@@ -62,13 +62,14 @@ LANES = 2
 PATHS = (b"a", b"a", b"b/\xff", b"b")  # mostly one, whose versions meet; another is a file or a folder
 CHANGES = (
     "write", "rewrite within a tick", "write and set times back", "rewrite unnoticed", "replace unnoticed",
-    "touch", "close", "remove", "scan", "put back",
+    "touch", "close", "remove", "scan", "put back", "move back",
 )  # fmt: skip
 FAULTS = (
-    "wait", "kill chunker", "kill producer", "crash", "crash and rewrite", "interrupt", "cannot read", "lease",
-    "refuse", "send again", "give up", "stop pausing",
+    "wait", "kill chunker", "kill producer", "crash", "crash and rewrite", "interrupt", "overtake", "cannot read",
+    "lease", "refuse", "send again", "give up", "stop pausing",
 )  # fmt: skip
 COURSE = ("event", "dispatch", "read", "enqueue", "acknowledge", "report", "rows", "hear")
+ENDS = ("", "crash", "crash at once", "remove", "give up", "refuse", "kill producer", "kill chunker")
 SIZES = (0, CHUNK, 2 * CHUNK, 3 * CHUNK)
 
 
@@ -80,6 +81,15 @@ class File:
     content: int
     stamp: FileStamp
     open: bool = False  # for writing
+
+
+@dataclass
+class Earlier:
+    """A version that is no longer in its place."""
+
+    version: FileVersion
+    content: int
+    file: File | None  # None if it was overwritten
 
 
 def are_rivals(path: bytes, other: bytes) -> bool:
@@ -139,10 +149,11 @@ class Protocol(RuleBasedStateMachine):
         self.last: dict[tuple[FileVersion, int], int] = {}  # the content that was acknowledged last
         self.arrived: dict[FileVersion, set[int]] = {}  # chunks of each version since it was complete last
         self.completions: list[FileVersion] = []  # in the order in which a reader has them
-        self.earlier: list[tuple[FileVersion, int]] = []  # versions that were replaced, with their contents
+        self.earlier: list[Earlier] = []
         self.table = format_table(InProgressRow, [])
         self.shards = format_table(CompletedRow, [])
         self.unnoticed: set[bytes] = set()  # rewritten with the same size and time, before a crash
+        self.once_unnoticed: set[FileVersion] = set()  # of `unnoticed`, also those that were replaced since
         self.rewritten: set[bytes] = set()
         self.remembered: set[bytes] = set()  # rewritten, which the ledger knew when the table was last written
         self.silent: set[bytes] = set()  # rewritten since the present run began, without an event
@@ -246,7 +257,9 @@ class Protocol(RuleBasedStateMachine):
 
     def write_table(self) -> None:
         self.unproven = self.index.unproven()
-        self.table = format_table(InProgressRow, self.ledger.rows())
+        rows = self.ledger.rows()
+        self.table = format_table(InProgressRow, rows)
+        self.ledger.on_written(rows)
         self.remembered = {path for path in self.rewritten if self.is_remembered(path)}
 
     def is_remembered(self, path: bytes) -> bool:
@@ -272,7 +285,7 @@ class Protocol(RuleBasedStateMachine):
             self.inode += 1
         stamp = FileStamp(self.clock_ns, here.stamp.inode if here and in_place else self.inode)
         file = File(FileVersion(path, size, self.clock_ns), self.content, stamp, leave_open)
-        self.make_room(path)
+        self.make_room(path, in_place)
         self.kept.pop(path, None)
         if here and in_place:
             vars(here).update(vars(file))
@@ -284,30 +297,47 @@ class Protocol(RuleBasedStateMachine):
         if not leave_open:
             self.events.append(path)
 
-    def make_room(self, path: bytes) -> None:
-        """Keep what another file replaces at `path`, and remove what is in the way of it."""
+    def make_room(self, path: bytes, in_place: bool = False) -> None:
+        """Keep what another file replaces at `path`, and move away what is in the way of it."""
         here = self.files.get(path)
-        if here is not None and not here.open:
-            self.earlier.append((here.version, here.content))
+        if here is not None:
+            self.keep_earlier(here, in_place)
         for other in [each for each in self.files if are_rivals(each, path)]:
-            removed = self.files.pop(other)
-            self.kept.pop(other, None)
-            if not removed.open:
-                self.earlier.append((removed.version, removed.content))
+            self.remove_file(other)
+
+    def keep_earlier(self, file: File, is_overwritten: bool) -> None:
+        if not file.open:
+            path = file.version.path
+            is_known = not any(path in paths for paths in (self.silent, self.rewritten, self.unnoticed))
+            kept = file if is_known and not is_overwritten else None
+            self.earlier.append(Earlier(file.version, file.content, kept))
 
     def put_back(self, path: bytes, which: int) -> None:
-        """Move an earlier version of a file to its place: what was there last is there again."""
-        choice = [each for each in self.earlier if each[0].path == path]
+        """Move a copy of an earlier version of a file to its place: what was there last is there again."""
+        choice = [each for each in self.earlier if each.version.path == path]
         if choice:
-            version, content = choice[which % len(choice)]
-            self.make_room(path)
-            self.kept.pop(path, None)
+            earlier = choice[which % len(choice)]
             self.clock_ns += 1
             self.inode += 1
-            self.files[path] = File(version, content, FileStamp(self.clock_ns, self.inode))
-            for paths in (self.silent, self.rewritten, self.unnoticed):
-                paths.discard(path)
-            self.events.append(path)
+            stamp = FileStamp(self.clock_ns, self.inode)
+            self.place(path, File(earlier.version, earlier.content, stamp))
+
+    def move_back(self, path: bytes, which: int) -> None:
+        """Move a file to its place that was moved away with its folder: its ctime and its inode are the same."""
+        choice = [each for each in self.earlier if each.version.path == path and each.file is not None]
+        if choice:
+            earlier = choice[which % len(choice)]
+            self.earlier.remove(earlier)
+            assert earlier.file is not None
+            self.place(path, earlier.file)
+
+    def place(self, path: bytes, file: File) -> None:
+        self.make_room(path)
+        self.kept.pop(path, None)
+        self.files[path] = file
+        for paths in (self.silent, self.rewritten, self.unnoticed):
+            paths.discard(path)
+        self.events.append(path)
 
     def rewrite_within_a_tick(self, path: bytes) -> None:
         file = self.files.get(path)
@@ -377,7 +407,9 @@ class Protocol(RuleBasedStateMachine):
 
     def remove_file(self, path: bytes) -> None:
         self.kept.pop(path, None)
-        self.files.pop(path, None)
+        file = self.files.pop(path, None)
+        if file is not None:
+            self.keep_earlier(file, is_overwritten=False)
 
     def report_event(self) -> None:
         if self.events:
@@ -524,13 +556,13 @@ class Protocol(RuleBasedStateMachine):
             upload.unreported.add(number)
 
     def arrive(self, version: FileVersion, number: int) -> None:
-        """Let a reader have a chunk: once a version is complete, others of the path must begin anew."""
+        """Let a reader have a chunk: once a version is complete, others of the path and rivals must begin anew."""
         chunks = self.arrived.setdefault(version, set())
         chunks.add(number)
         if len(chunks) == count_chunks(version.size, CHUNK):
             self.completions.append(version)
             for other in list(self.arrived):
-                if other.path == version.path:
+                if other.path == version.path or are_rivals(other.path, version.path):
                     del self.arrived[other]
 
     def send_again(self, lane: int) -> None:
@@ -577,7 +609,7 @@ class Protocol(RuleBasedStateMachine):
             entry = self.ledger.entry(completed.files[0][0])
             # After a crash no table shows that a file was rewritten at the same size and time. While it is not
             # compared or sent once more, its chunks may be of one content and its digest that of another.
-            known = version.path in self.unnoticed or version.path in self.events or (entry and entry.recheck)
+            known = version in self.once_unnoticed or version.path in self.events or (entry and entry.recheck)
             known = known or self.contents_with(row) is not None
             assert known, f"{version} is recorded with a digest that nothing acknowledged has"
         here.rows.clear()
@@ -606,6 +638,7 @@ class Protocol(RuleBasedStateMachine):
     def crash(self, rewritten_path: bytes | None = None) -> None:
         """End the run without a word, and begin another; a file may be rewritten in between."""
         self.unnoticed |= self.rewritten - self.remembered
+        self.once_unnoticed |= {self.files[path].version for path in self.unnoticed if path in self.files}
         self.events.clear()
         if rewritten_path is not None:
             self.rewrite_unnoticed(rewritten_path)
@@ -615,6 +648,32 @@ class Protocol(RuleBasedStateMachine):
         """Put back what is recorded of `other` once chunks of a new file are acknowledged, and let that `end`."""
         if other is not None:
             self.write_file(other, CHUNK, False, False)
+        self.send_some(path, n_acked)
+        if other is not None:
+            self.put_back(other, -1)
+        self.end(end, path)
+
+    def end(self, how: str, path: bytes) -> None:
+        """Let something happen to what is being sent."""
+        if how == "crash":
+            self.write_table()
+            self.crash()
+        elif how == "crash at once":
+            self.crash()
+        elif how == "remove":
+            self.remove_file(path)
+        elif how == "give up":
+            self.give_up()
+        for lane in range(LANES):
+            if how == "refuse":
+                self.refuse(lane)
+            elif how == "kill producer":
+                self.kill_producer(lane, reported=True)
+            elif how == "kill chunker":
+                self.kill_chunker(lane, reported=True)
+
+    def send_some(self, path: bytes, n_acked: int) -> None:
+        """Let chunks of a new file be acknowledged, but not all."""
         self.rest()
         self.write_file(path, 3 * CHUNK, False, False)
         self.report_event()
@@ -628,16 +687,22 @@ class Protocol(RuleBasedStateMachine):
                 self.acknowledge(lane)
             self.report(lane)
             self.hear_out(here.producer)
-        if other is not None:
-            self.put_back(other, -1)
-        if end == "crash":
-            self.write_table()
-            self.crash()
-        elif end == "give up":
-            self.give_up()
-        elif end == "refuse":
+
+    def overtake(self, path: bytes, n_acked: int, other: bytes, ends: tuple[str, str], is_recorded: bool) -> None:
+        """Send some of a file, let that end, and send another version, or a rival, before the file is back."""
+        self.send_some(path, n_acked)
+        self.end(ends[0], path)
+        self.write_file(other, CHUNK, False, False)
+        for _ in range(3):
             for lane in range(LANES):
-                self.refuse(lane)
+                for step in COURSE[:-2]:
+                    self.step(lane, step)
+                if is_recorded:
+                    self.write_rows(lane)
+                    self.hear_out(self.lanes[lane].chunker)
+                    self.hear_out(self.lanes[lane].producer)
+        self.end(ends[1], other)
+        self.move_back(path, -1)
 
     def give_up(self) -> None:
         for entry in self.ledger.give_up("the broker is away"):
@@ -706,6 +771,8 @@ class Protocol(RuleBasedStateMachine):
             self.close_file(path)
         elif kind == "put back":
             self.put_back(path, data.draw(st.integers(0, 5)))
+        elif kind == "move back":
+            self.move_back(path, data.draw(st.integers(0, 5)))
         elif kind == "remove":
             self.remove_file(path)
         else:
@@ -727,6 +794,11 @@ class Protocol(RuleBasedStateMachine):
             path, n_acked = data.draw(st.sampled_from(PATHS)), data.draw(st.integers(1, 3))
             other = data.draw(st.sampled_from((None, *PATHS)))
             self.interrupt(path, n_acked, other, data.draw(st.sampled_from(("", "crash", "give up", "refuse"))))
+        elif kind == "overtake":
+            path, n_acked = data.draw(st.sampled_from(PATHS)), data.draw(st.integers(1, 2))
+            other = data.draw(st.sampled_from([each for each in PATHS if each == path or are_rivals(each, path)]))
+            ends = data.draw(st.sampled_from(ENDS)), data.draw(st.sampled_from(ENDS))
+            self.overtake(path, n_acked, other, ends, data.draw(st.booleans()))
         elif kind == "cannot read":
             self.fail_to_read(lane)
         elif kind == "lease":
