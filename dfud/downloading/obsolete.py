@@ -35,10 +35,18 @@ class ObsoleteParts:
         return is_obsolete
 
     def is_superseded(self, metadata: PartMetadata) -> bool:
-        """Return whether what is in place was sent after a part, or is its version."""
+        """Return whether what is in place at its path, above it or below it was sent after a part."""
         status = self._tree.stat_file(metadata.path)
         if status is None:
             return metadata.sent is not None and self.is_overtaken(metadata.path, metadata.sent)
+        return self._is_replaced(metadata, status)
+
+    def is_replaced(self, metadata: PartMetadata) -> bool:
+        """Return whether the file in place at the path of a part was sent after it, or is its version."""
+        status = self._tree.stat_file(metadata.path)
+        return status is not None and self._is_replaced(metadata, status)
+
+    def _is_replaced(self, metadata: PartMetadata, status: os.stat_result) -> bool:
         is_complete = metadata.spans.covers(_size(metadata, status))
         if metadata.sent is None:
             return _is_version(metadata, status) and not is_complete and not metadata.failure

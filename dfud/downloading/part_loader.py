@@ -25,7 +25,11 @@ class PartLoader:
         self._obsolete = obsolete
 
     def load(self, names: Iterable[PartName]) -> Part | None:
-        """Return the part with these names, merged into one; None if its files were removed."""
+        """Return the part with these names, merged into one; None if its files were removed.
+
+        Even if its path is a folder now, or lies below a file: a part in memory stays then as well, until the end
+        of the run, whichever fetcher has put that in place and when.
+        """
         part = None
         for name in names:
             try:
@@ -34,7 +38,7 @@ class PartLoader:
                 continue
             if not self._folder.has(name):
                 continue
-            if self._obsolete.is_superseded(metadata):  # since it was found
+            if self._obsolete.is_replaced(metadata):  # since it was found
                 self._folder.remove(name)
                 continue
             if part is None:

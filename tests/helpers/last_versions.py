@@ -13,7 +13,10 @@ from tests.helpers.uploading import tree
 
 
 def last_versions(bootstrap: str, topic: str) -> dict[bytes, bytes]:
-    """Return the contents of the files that a topic has last; a file voids what is below its path, or above it."""
+    """Return the contents of the files that a topic has last; a file voids what is below its path, or above it.
+
+    So it does with the chunks of versions that are incomplete.
+    """
     chunks: dict[tuple[bytes, bytes], dict[int, bytes]] = defaultdict(dict)  # by key and upload id
     last: dict[bytes, bytes] = {}
     # Of one partition they come in the order of their offsets; between partitions their time counts.
@@ -31,7 +34,7 @@ def last_versions(bootstrap: str, topic: str) -> dict[bytes, bytes]:
             for other in [each for each in last if _are_rivals(each, path)]:
                 del last[other]
             last[path] = content
-            for key in [key for key in chunks if key[0] == path]:
+            for key in [key for key in chunks if key[0] == path or _are_rivals(key[0], path)]:
                 del chunks[key]
     return last
 

@@ -14,10 +14,12 @@ import pytest
 from dfud.broker.node import KafkaNode
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import InProgressRow, format_table, in_progress_row
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
+from tests.helpers.downloading import contents, download_once, leftovers, native, produce
 from tests.helpers.last_versions import assert_topic_has_what_is_there
 from tests.helpers.reader import read_topic
 from tests.helpers.uploading import completed, upload_once, uploading, wait_until
+from tests.helpers.verifying import verify
 
 YEAR_2020 = 1_577_836_800
 CONTENTS = {"A": b"a" * 40_000, "B": b"b" * 30_000}
@@ -153,6 +155,41 @@ def test_a_file_that_becomes_a_folder_and_back_is_sent_again(
             wait_for_rows(directory, topic, n_rows)
             assert_topic_has_what_is_there(directory, kafka.bootstrap, topic)
         upload.quit()
+
+
+@pytest.mark.parametrize("rival", ["x", "x/y/z/file"], ids=["a file above", "a file below"])
+def test_a_file_that_was_sent_in_part_before_what_was_in_its_place_for_a_while_is_sent_as_a_whole(
+    tmp_path: Path, directory: Path, versions: Path, config_file: Path, kafka: KafkaNode, topic: str, rival: str
+) -> None:
+    """Its folder is moved away and back, which changes neither its ctime nor its inode."""
+    path, aside, many = directory / "x/y/z", versions / "aside", tmp_path / "many"
+    path.parent.mkdir(parents=True)
+    put(versions, "A", path)
+    status = os.stat(path)
+    version = FileVersion(b"x/y/z", status.st_size, status.st_mtime_ns)
+    produce(kafka.bootstrap, topic, native(b"x/y/z", CONTENTS["A"], status.st_mtime_ns, 16384)[:2])
+    stamp = FileStamp(status.st_ctime_ns, status.st_ino)
+    row = in_progress_row(version, 16384, RangeSet([(1, 2)]), "then", stamp)
+    (directory / "LOGS").mkdir()
+    (directory / "LOGS" / f"upload_to_{topic}_in_progress.csv").write_text(format_table(InProgressRow, [row]))
+    assert "x/y/z" in download_once(many, config_file, topic, status=1)
+    os.rename(directory / "x", aside)
+    with uploading(directory, config_file, topic) as upload:
+        (directory / rival).parent.mkdir(parents=True, exist_ok=True)
+        put(versions, "B", directory / rival)
+        wait_for_rows(directory, topic, 1)
+        upload.quit(status=1)
+    download_once(many, config_file, topic)
+    assert contents(many) == contents(directory) == {os.fsencode(rival): CONTENTS["B"]}
+    os.rename(directory / "x", versions / "was there for a while")
+    os.rename(aside, directory / "x")
+    upload_once(directory, config_file, topic)
+    assert_topic_has_what_is_there(directory, kafka.bootstrap, topic)
+    assert verify(directory, config_file, topic)[0] == 0
+    for copy in (tmp_path / "one", many):
+        download_once(copy, config_file, topic)
+        assert contents(copy) == {b"x/y/z": CONTENTS["A"]}
+        assert leftovers(copy, topic) == []
 
 
 _WITH_CLOCK = """

@@ -111,6 +111,24 @@ def test_a_part_is_evicted_from_memory_only_when_it_is_on_disk(
     assert bench.left() == []
 
 
+@pytest.mark.parametrize("max_parts", [0, 5], ids=["on disk", "in memory"])
+@pytest.mark.parametrize(("path", "rival"), [(b"x/y", b"x"), (b"x", b"x/y")], ids=["below a file", "a folder"])
+def test_a_part_of_a_path_that_was_a_folder_or_a_file_meanwhile_is_completed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, max_parts: int, path: bytes, rival: bytes
+) -> None:
+    monkeypatch.setattr(module, "MAX_PARTS", max_parts)
+    records = native(path, DATA, NOW)
+    bench.take(*records[:2])
+    bench.save()
+    assert (identity(records[0]) in bench.store) == bool(max_parts)
+    bench.take(*native(rival, b"for a while", NOW))
+    assert bench.files() == {rival: b"for a while"}
+    bench.take(*records[2:])
+    bench.save()
+    assert bench.files() == {path: DATA}
+    assert bench.left() == []
+
+
 # Other fetchers
 
 

@@ -924,6 +924,8 @@ def check_books(ledger: Ledger, n_lanes: int) -> None:
         sizes,
         with_lane,
     )
+    left = [entry.version.path for entry in entries if entry.state in (State.FAILED, State.HELD)]
+    assert set(ledger._entries._ended_folders) == {folder for path in left for folder in _folders_of(path)}
     ended = [entry for entry in entries if entry.state in ENDED]
     assert ledger.open_files == len(entries) - len(ended)
     latest_ended = [entry for entry in ended if ledger._entries.latest[entry.version.path] is entry]
