@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, path_key
+from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, folders_above, path_key
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.lane_loads import LaneLoads
