@@ -86,7 +86,7 @@ class Fetcher:
             self._member = GroupMember(
                 settings,
                 self._save,
-                lambda: consumer_factory({**alone, "logger": silent_logger()}),
+                lambda: consumer_factory({**alone, "error_cb": self._broker.on_error, "logger": silent_logger()}),
             )
         self._assembler = Assembler(
             self._tree,
@@ -194,7 +194,8 @@ class Fetcher:
 
     def _report(self, now: float) -> None:
         self._report_undecided()
-        is_done = self._reading.is_done and (self._member is None or self._member.is_done)
+        is_gleaned = self._member is None or self._member.is_done
+        is_done = self._reading.is_done and (is_gleaned or self._reading.has_given_up)
         is_caught_up = is_done and not self._is_caught_up
         if is_caught_up or now >= self._next_report:
             self._next_report = now + _REPORT_INTERVAL_S

@@ -1,32 +1,47 @@
 """Finds the chunks of OpenMSIStream's files, which lie in all partitions, while several downloads share a topic.
 
 The member that reads the first chunk of a file completes the file: it looks for the other chunks in all
-partitions, its own and those of others. They lie near the first chunk, unless they were sent again after hours: it
-looks at a minute at first, then at more, at last at everything.
+partitions, its own and those of others. `SearchPlan` says how far back.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dfud.core.chunk import BadMessageError, ForeignMessageError
 from dfud.core.decode import headers_of, read_chunk
+from dfud.downloading.search_plan import SearchPlan
+from dfud.errors import DfudError
+from dfud.kafka.topic_reader import TopicReader
+from dfud.messages import Gap, Notice
 
 _BROKER_TIMEOUT_S = 5.0
-_MAX_BATCH = 500
-_WIDENINGS_S = (60.0, 3_600.0, 86_400.0)  # before the first chunk; then from the beginning
+_RETRY_INTERVAL_S = 1.0  # while the broker does not answer
 _PATIENCE_S = 5.0  # at the end of all partitions, before it looks further back: the rest may be on its way
 
 
-class Parts(Protocol):
-    """What is used of the parts of the fetcher."""
+class TopicNow(Protocol):
+    """What is known of the topic that is being read."""
 
-    def __contains__(self, identity: bytes) -> bool:
-        """Return whether a version is incomplete."""
+    topic_id: str
+    partitions: frozenset[int]  # of which it is known that they are there
+    ends: Mapping[int, int] | None  # by partition, the offset to stop at; None to go on; empty if not known yet
+
+
+class Broker(Protocol):
+    """What hears how reading goes."""
+
+    def on_errors(self, errors: Iterable[KafkaError]) -> None:
+        """Handle errors."""
+
+    def on_read(self) -> None:
+        """Note that the broker has answered."""
 
 
 class Gleaner:
@@ -36,102 +51,161 @@ class Gleaner:
         self,
         make_consumer: Callable[[], Consumer],
         topic: str,
-        ends: Mapping[int, int] | None,
-        parts: Parts,
+        now: TopicNow,
+        is_incomplete: Callable[[bytes], bool],
         take: Callable[[Any], None],
+        broker: Broker,
+        report: Callable[[Gap | Notice], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Pass messages to `take` as long as their files are among the incomplete `parts`.
+        """Pass messages to `take` as long as their files are incomplete.
 
-        `ends` are the offsets to stop at, by partition; None to go on as the topic grows.
+        The consumer needs `READER_PROPERTIES`. `report` gets what could not be read where a file was looked for in
+        vain, and why nothing can be looked for any more.
         """
         self._make_consumer = make_consumer
         self._topic = topic
-        self._ends = ends
-        self._parts = parts
+        self._now = now
+        self._is_incomplete = is_incomplete
         self._take = take
+        self._broker = broker
+        self._report = report
         self._clock = clock
         self._consumer: Consumer | None = None
-        self._wanted: dict[bytes, int] = {}  # by identity, the time of the first chunk (ms since 1970)
-        self._n_widened = 0
-        self._start_ms: int | None = None  # of what is being read; 0 for the beginning, None if nothing is
+        self._reader: TopicReader | None = None  # None if nothing is being read
+        self._topic_id = now.topic_id
+        self._partitions: frozenset[int] = frozenset()  # that are being read
+        self._plan = SearchPlan()
+        self._start_ms: int | None = None  # of the present search; 0 for the beginning, None if there is none
         self._unread: set[int] = set()  # partitions that were not read to the end since the last start
         self._at_end_since = 0.0
+        self._gaps: list[Gap] = []  # that the present search came across
+        self._next_attempt = 0.0
+        self._is_stuck = False
 
     def want(self, identity: bytes, timestamp_ms: int) -> None:
         """Look for the chunks of a version whose first chunk was sent at `timestamp_ms`."""
-        self._wanted[identity] = timestamp_ms
-        if self._start_ms is None or timestamp_ms - 1000 * _WIDENINGS_S[0] < self._start_ms:
-            self._n_widened = 0
-            self._start_ms = None
+        self._follow()
+        self._plan.add(identity, timestamp_ms)
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is looked for, or all of the topic was searched in vain."""
-        self._forget()
-        return not self._wanted or (self._start_ms == 0 and not self._unread)
+        self._plan.keep(self._is_incomplete)
+        return self._is_stuck or not self._plan or (self._start_ms is None and not self._plan.has_next)
 
     def run_once(self) -> None:
-        """Read what has been fetched, without waiting; KafkaException if the broker does not answer."""
-        self._forget()
-        if not self._wanted:
+        """Read what has been fetched, without waiting."""
+        if self._is_stuck:
+            return
+        self._follow()
+        self._plan.keep(self._is_incomplete)
+        if not self._plan:
             self._stop()
             return
-        if self._start_ms is None:
-            self._start()
-        assert self._consumer is not None
-        for message in self._consumer.consume(_MAX_BATCH, 0):
-            error = message.error()
-            if error is None:
-                self._check(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._on_end(message.partition() or 0)
-        is_patient = self._ends is not None or self._clock() - self._at_end_since >= _PATIENCE_S
-        if not self._unread and self._start_ms and is_patient:
-            self._n_widened += 1
-            self._start()
+        try:
+            if self._start_ms is None and self._plan.has_next and self._clock() >= self._next_attempt:
+                self._start()
+            if self._reader is not None:
+                self._read(self._reader)
+        except KafkaException as error:
+            self._next_attempt = self._clock() + _RETRY_INTERVAL_S
+            self._broker.on_errors([error.args[0]])
+        except DfudError as error:  # librdkafka never returns from a batch: not even the consumer can be closed
+            self._is_stuck = True
+            self._report(Notice(logging.ERROR, str(error)))
 
     def close(self) -> None:
         """Close the consumer."""
         if self._consumer is not None:
             self._consumer.close()
 
-    def _forget(self) -> None:
-        for identity in [each for each in self._wanted if each not in self._parts]:
-            del self._wanted[identity]
-
-    def _stop(self) -> None:
-        if self._consumer is not None and self._start_ms is not None:
-            self._consumer.unassign()
+    def _follow(self) -> None:
+        """Look for nothing of a topic that was made anew, and search partitions that were added."""
+        if self._topic_id != self._now.topic_id:
+            self._topic_id = self._now.topic_id
+            self._plan.clear()
+        elif self._reader is not None and self._partitions != self._now.partitions:
+            self._plan.restart()
             self._start_ms = None
 
+    def _stop(self) -> None:
+        if self._consumer is not None and self._reader is not None:
+            self._consumer.unassign()
+        self._reader = self._start_ms = None
+        self._gaps.clear()
+
     def _start(self) -> None:
-        """Read all partitions from some time before the earliest first chunk."""
+        """Read all partitions from where the plan says on; KafkaException if the broker does not answer."""
+        numbers = self._now.partitions
+        if not numbers:  # it is not known yet
+            return
         if self._consumer is None:
             self._consumer = self._make_consumer()
-        topic = self._topic
-        numbers = list(self._consumer.list_topics(topic, _BROKER_TIMEOUT_S).topics[topic].partitions)
-        start_ms = 0
-        if self._n_widened < len(_WIDENINGS_S):
-            start_ms = max(0, round(min(self._wanted.values()) - 1000 * _WIDENINGS_S[self._n_widened]))
-        asked = [TopicPartition(topic, each, start_ms or OFFSET_BEGINNING) for each in numbers]
-        self._consumer.assign(self._consumer.offsets_for_times(asked, _BROKER_TIMEOUT_S) if start_ms else asked)
+        # Once the leaders are known, no other request has to wait for librdkafka's timers.
+        self._consumer.list_topics(self._topic, _BROKER_TIMEOUT_S)
+        start_ms = self._plan.start_ms()
+        starts = self._offsets(self._consumer, numbers, start_ms)
+        if self._reader is not None:  # nothing that is still to come is passed over for the others
+            starts.update({n: min(starts[n], at) for n, at in self._reader.positions.items() if n in starts})
+        self._reader = TopicReader(self._consumer, self._topic, self._now.ends, self._on_gap)
+        self._reader.assign(starts)
+        self._plan.on_start()
         self._start_ms = start_ms
+        self._partitions = numbers
         self._unread = set(numbers)
+        self._at_end_since = self._clock()
+
+    def _offsets(self, consumer: Consumer, numbers: Iterable[int], start_ms: int) -> dict[int, int]:
+        """Return the first offset of each partition since a time; KafkaException if the broker does not answer."""
+        starts, ends = {}, {}
+        for number in numbers:
+            asked = TopicPartition(self._topic, number)
+            starts[number], ends[number] = consumer.get_watermark_offsets(asked, _BROKER_TIMEOUT_S)
+        if start_ms:
+            times = [TopicPartition(self._topic, number, start_ms) for number in numbers]
+            for each in consumer.offsets_for_times(times, _BROKER_TIMEOUT_S):
+                if each.error is not None:
+                    raise KafkaException(each.error)
+                starts[each.partition] = each.offset if each.offset >= 0 else ends[each.partition]
+        return starts
+
+    def _read(self, reader: TopicReader) -> None:
+        messages, errors = reader.read(0)
+        self._broker.on_errors(errors)
+        if messages:
+            self._broker.on_read()
+        for message in messages:
+            self._check(message)
+        if self._unread:
+            self._unread &= reader.unread
+            self._at_end_since = self._clock()
+        is_patient = self._now.ends is not None or self._clock() >= self._at_end_since + _PATIENCE_S
+        if self._start_ms is not None and not self._unread and is_patient:
+            self._end(self._start_ms)
+
+    def _end(self, start_ms: int) -> None:
+        self._plan.keep(self._is_incomplete)
+        if self._plan.on_end(start_ms):
+            for gap in self._gaps:
+                self._report(gap)
+        self._gaps.clear()
+        self._start_ms = None
+
+    def _on_gap(self, gap: Gap) -> None:
+        if gap.cause == "hidden":  # whoever reads its partition waits for the transaction's end
+            return
+        gap = msgspec.structs.replace(gap, topic_id=self._topic_id)
+        if self._start_ms is None:
+            self._report(gap)
+        else:
+            self._gaps.append(gap)
 
     def _check(self, message: Any) -> None:
-        number, offset = message.partition(), message.offset()
-        if self._ends is not None and offset + 1 >= self._ends.get(number, 0):
-            self._on_end(number)
         try:
             chunk = read_chunk(message.key(), message.value(), headers_of(message))
         except (ForeignMessageError, BadMessageError):  # whoever reads its partition reports it
             return
         identity = chunk.identity()
-        if identity in self._wanted and identity in self._parts:
+        if chunk.number > 1 and identity in self._plan and self._is_incomplete(identity):
             self._take(message)
-
-    def _on_end(self, number: int) -> None:
-        if number in self._unread:
-            self._unread.discard(number)
-            self._at_end_since = self._clock()

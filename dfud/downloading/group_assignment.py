@@ -69,6 +69,7 @@ class GroupAssignment:
         self._own: set[int] = set()
         self._unstarted: set[int] = set()  # of our own, those of which it is not known yet where to begin
         self._others: dict[int, Progress] = {}  # by partition, what other members have committed
+        self.partitions: frozenset[int] = frozenset()  # that are read by all members together, as far as known
         self._clock = clock
         self._unfinished_since = clock()
         self.topic_id = settings.topic_id
@@ -86,6 +87,7 @@ class GroupAssignment:
         if self.ends is not None and not self.ends:
             self.ends = ask_ends(self._consumer, self._topic, metadata.partitions)
             self._reader.set_ends(self.ends)
+        self.partitions = frozenset(metadata.partitions if self.ends is None else self.ends)
         if not self._is_subscribed:
             self._consumer.subscribe(
                 [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
@@ -123,6 +125,7 @@ class GroupAssignment:
         self.stop()
         self._is_subscribed = self.is_leaving = False
         self._others = {}
+        self.partitions = frozenset()
         self.topic_id = topic_id
         self.ends = None if self.ends is None else {}
 

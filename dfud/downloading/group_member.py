@@ -10,6 +10,7 @@ from confluent_kafka import Consumer
 from dfud.core.chunk import SHA512, Chunk
 from dfud.core.sent import NO_TIMESTAMP, Sent
 from dfud.downloading.assembler import Assembler
+from dfud.downloading.broker_state import BrokerState
 from dfud.downloading.commit_metadata import Progress, format_metadata, progress
 from dfud.downloading.gleaner import Gleaner
 from dfud.downloading.group_assignment import GroupAssignment
@@ -17,7 +18,7 @@ from dfud.downloading.kafka_message import KafkaMessage
 from dfud.downloading.offsets import Position
 from dfud.downloading.settings import FetchSettings
 from dfud.kafka.partition_reader import PartitionReader
-from dfud.messages import UnfinishedElsewhere
+from dfud.messages import FromFetcher, UnfinishedElsewhere
 
 
 class GroupMember:
@@ -44,21 +45,31 @@ class GroupMember:
         reader: PartitionReader,
         positions: dict[int, Position],
         forget: Callable[[int], None],
+        broker: BrokerState,
+        report: Callable[[FromFetcher], None],
     ) -> GroupAssignment:
         """Return what joins the group with `consumer`, and gives its partitions to `reader`.
 
-        It adds to `positions`, and calls `forget` for partitions that others read from then on.
+        It adds to `positions`, and calls `forget` for partitions that others read from then on. `broker` and
+        `report` get what goes wrong where chunks are looked for.
         """
         self._positions = positions
         self._forget = forget
         self._assignment = GroupAssignment(consumer, reader, self._settings, self._on_assigned, self._on_revoked)
+        self._gleaner = Gleaner(
+            self._make_consumer,
+            self._settings.topic,
+            self._assignment,
+            self._assembler.store.is_incomplete,
+            self._glean,
+            broker,
+            report,
+        )
         return self._assignment
 
     def take_part(self, assembler: Assembler) -> None:
         """Let `assembler`, which asks `claims` about each message, take what is this member's."""
         self._assembler = assembler
-        settings = self._settings
-        self._gleaner = Gleaner(self._make_consumer, settings.topic, settings.ends, assembler.store, self._glean)
 
     def claims(self, chunk: Chunk, message: KafkaMessage) -> bool:
         """Return whether this member is to take a chunk."""
@@ -92,7 +103,7 @@ class GroupMember:
         return [UnfinishedElsewhere(*each) for each in sorted(self._assignment.unfinished_elsewhere.items())]
 
     def run_once(self) -> None:
-        """Look for chunks in the partitions of others; KafkaException if the broker does not answer."""
+        """Look for chunks in the partitions of others, without waiting."""
         self._gleaner.run_once()
 
     @property

@@ -61,7 +61,7 @@ class TopicReading:
         if member is None:
             self._assignment = Assignment(consumer, self._reader, number, settings)
         else:
-            self._assignment = member.join(consumer, self._reader, self.positions, self._forget)
+            self._assignment = member.join(consumer, self._reader, self.positions, self._forget, broker, report)
         self._repairs = Repairs(consumer, settings.topic, self._reader, self._offset_of, self._on_skip)
         patience_s = _TRANSACTION_PATIENCE_S if settings.ends is None else _TRANSACTION_PATIENCE_ONCE_S
         self._hidden = HiddenMessages(consumer, settings.topic, patience_s)
@@ -83,9 +83,12 @@ class TopicReading:
         """Whether everything up to the end offsets has been read or reported, and no more is wanted."""
         if self._assignment.ends is None:
             return False
-        if self._is_gone or self._broker.is_hopeless:
-            return True
-        return self._assignment.is_complete and self.has_read_own
+        return self.has_given_up or (self._assignment.is_complete and self.has_read_own)
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether a run that is to end cannot read on: there is no topic any more, or the broker refuses."""
+        return self._assignment.ends is not None and (self._is_gone or self._broker.is_hopeless)
 
     @property
     def has_read_own(self) -> bool:
@@ -110,10 +113,11 @@ class TopicReading:
             self._follower.hurry()
         if messages or batch.at_end:
             self._broker.on_read()
-        if batch.messages or batch.at_end or batch.errors or self.is_done:
+        fetched = self._fetched()
+        if batch.messages or batch.at_end or batch.errors or self.is_done or not fetched:
             self._client.on_read()
         elif self._client.check():
-            self._broker.on_stuck(self._unread_offsets())
+            self._broker.on_stuck(fetched)
         for hidden in self._hidden.on_batch(batch):
             self._report(hidden)
         self._report_unread(now)
@@ -131,9 +135,9 @@ class TopicReading:
                 batch.at_end.pop(number, None)
         return batch
 
-    def _unread_offsets(self) -> dict[int, int]:
+    def _fetched(self) -> dict[int, int]:
         """Return where the client may be reading, by partition."""
-        return {each: self._offset_of(each) for each in set(self._reader.unfinished) - set(self._hidden.at_end)}
+        return {each: self._offset_of(each) for each in set(self._reader.unfinished) - set(self._hidden.idle)}
 
     def _offset_of(self, number: int) -> int:
         return self.positions[number].offset

@@ -45,6 +45,11 @@ class HiddenMessages:
         """The partitions that have been read as far as possible."""
         return list(self._ends)
 
+    @property
+    def idle(self) -> list[int]:
+        """The partitions that have been read as far as possible, and as far as they are known to go."""
+        return [number for number, end in self._ends.items() if self._high(number) <= end.offset]
+
     def clear(self) -> None:
         """Forget all: the topic was made anew."""
         self._ends.clear()
@@ -72,7 +77,7 @@ class HiddenMessages:
         for number, end in self._ends.items():
             if end.is_reported:
                 continue
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), cached=True)
+            high = self._high(number)
             until = high if wanted is None else wanted.get(number, 0)
             is_there = high > end.offset
             if until <= end.offset:
@@ -84,3 +89,8 @@ class HiddenMessages:
                 last = (min(high, until) if is_there else until) - 1
                 reports.append(Unread(number, end.offset, last, is_there))
         return reports
+
+    def _high(self, number: int) -> int:
+        """Return where a partition ends, as of its last answer."""
+        _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), cached=True)
+        return int(high)

@@ -65,6 +65,16 @@ class TopicReader:
         """Whether all has been read up to the ends, or was named."""
         return self._reader.is_done and not self._repairs.is_busy
 
+    @property
+    def unread(self) -> set[int]:
+        """The partitions that have not been read as far as possible."""
+        return set(self._reader.unfinished) - set(self._hidden.at_end)
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """By partition, the offset of the next message."""
+        return dict(self._offsets)
+
     def read(self, timeout_s: float) -> Read:
         """Return what has been fetched; wait up to `timeout_s` for the first message if there is none.
 
@@ -74,10 +84,11 @@ class TopicReader:
         messages = self._repairs.filter(batch)
         self._offsets.update(batch.next_offsets)
         self._hidden.on_batch(batch)
-        if batch.messages or batch.at_end or batch.errors or self.is_done:
+        fetched = self._fetched()
+        if batch.messages or batch.at_end or batch.errors or not fetched:
             self._client.on_read()
         elif self._client.check():
-            raise DfudError(f"cannot read topic {self._topic}: {stuck_text(self._unread())}")
+            raise DfudError(f"cannot read topic {self._topic}: {stuck_text(fetched)}")
         if self._repairs.is_waiting:
             with contextlib.suppress(KafkaException):  # the broker is away: the next call asks again
                 self._repairs.resume()
@@ -85,9 +96,9 @@ class TopicReader:
             self._name_unread(self._ends)
         return Read(messages, [error for error in batch.errors if kind_of(error) not in _REPAIRED])
 
-    def _unread(self) -> dict[int, int]:
+    def _fetched(self) -> dict[int, int]:
         """Return where the client may be reading, by partition."""
-        return {each: self._offsets[each] for each in set(self._reader.unfinished) - set(self._hidden.at_end)}
+        return {each: self._offsets[each] for each in set(self._reader.unfinished) - set(self._hidden.idle)}
 
     def _name_unread(self, ends: Mapping[int, int]) -> None:
         """Give up what was there at the start, and cannot be read any more."""

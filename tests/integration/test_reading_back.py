@@ -29,7 +29,7 @@ from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.demo import reader as independent_reader
 from tests.helpers.batches import batches, correct_checksum, produce_batch, stopped
-from tests.helpers.downloading import Record, contents, download_once, downloading, native, produce
+from tests.helpers.downloading import Record, contents, download_once, downloading, native, openmsi, produce
 from tests.helpers.topics import create_topic, make_anew
 from tests.helpers.uploading import upload_once, wait_until
 from tests.helpers.verifying import verify
@@ -277,13 +277,17 @@ READABLE = {*range(5), *range(10, 15), *range(25, 30), *range(31, 36)}
 
 
 def test_batches_that_cannot_be_read_are_named_and_skipped(tmp_path: Path) -> None:
-    damaged, endless, empty = (tmp_path / name for name in ("damaged", "endless", "empty"))
+    damaged, endless, empty, shared = (tmp_path / name for name in ("damaged", "endless", "empty", "shared"))
+    whole_file, lost_file = (openmsi(path, bytes(4_000), 1e9, partitions=2) for path in (b"whole", b"lost"))
     empty.mkdir()
     with KafkaNode(tmp_path / "kafka", heap_mb=256) as node, ThreadPoolExecutor() as at_once:
-        topic, other, foreign = (create_topic(node.internal_bootstrap, 1) for _ in range(3))
+        topic, other, foreign, spread = (create_topic(node.internal_bootstrap, n) for n in (1, 1, 1, 2))
         for first, last in ((0, 4), (5, 9), (10, 14), (15, 19), (20, 24), (25, 29), (30, 30), (31, 35)):
             produce_batch(node, topic, files(first, last))
         produce_batch(node, other, files(0, 9))
+        for record in (lost_file[1], whole_file[1], whole_file[3]):  # in partition 0
+            produce_batch(node, spread, [record])
+        produce(node.bootstrap, spread, [*lost_file[::2], *whole_file[::2]])
         for each in (topic, foreign):
             produce(node.bootstrap, each, [Record(b"another program's", b"", [("not UTF-8", b"")])])
         with (
@@ -291,7 +295,9 @@ def test_batches_that_cannot_be_read_are_named_and_skipped(tmp_path: Path) -> No
             batches(node, topic) as found,
             batches(node, other) as (whole,),
             batches(node, foreign) as (named,),
+            batches(node, spread) as (lost, _, _),
         ):
+            lost[17] ^= 1
             found[1][73:91] = b"\xff" * 18  # not what gzip makes of anything
             correct_checksum(found[1])
             found[3][17] ^= 1  # the checksum
@@ -308,6 +314,10 @@ def test_batches_that_cannot_be_read_are_named_and_skipped(tmp_path: Path) -> No
         # To notice that librdkafka is stuck takes time.
         stuck = at_once.submit(download_once, endless, config, other, status=1)
         stuck_verify = at_once.submit(verify, empty, config, other)
+        text = download_once(shared, config, spread, "--consumer_group_id", "shared", status=1)
+        assert text.count("partition 0: offset 0 cannot be read and is skipped") == 1
+        assert contents(shared) == {b"whole": bytes(4_000)}
+        assert "lost is incomplete: 2000 of ? bytes received" in text
         downloaded = download_once(damaged, config, topic, "--n_threads", "1", status=1)
         assert set(contents(damaged)) == {b"f%d" % number for number in READABLE}, downloaded
         assert "0 messages read" in download_once(damaged, config, topic)

@@ -2,165 +2,181 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from dfud.core.decode import read_chunk
+from dfud.downloading.broker_state import BrokerState
 from dfud.downloading.gleaner import Gleaner
+from dfud.messages import BrokerOutage, Gap
 from tests.helpers.downloading import Record, openmsi
+from tests.helpers.topic_consumer import Event, TopicConsumer
 
 _FIRST_MS = 10_000_000_000
+_FIRST, _SECOND = openmsi(b"wanted", b"x" * 2000, 1.0)
+_OTHER = openmsi(b"other", b"x" * 2000, 1.0)
+_FOREIGN = Record(b"k", b"foreign", [])
 
 
-class _Message:
-    def __init__(self, record: Record, offset: int = 0) -> None:
-        self._record, self._offset = record, offset
+class _Log(TopicConsumer):
+    """Two partitions; what is asked for by time begins at `by_time`."""
 
-    def error(self) -> KafkaError | None:
-        return None
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, 2)
+        self.searched_ms: list[int] = []
+        self.by_time: dict[int, int] = {}  # by partition; the beginning if it is not here
+        self.failures: list[Event] = []
 
-    def key(self) -> bytes | None:
-        return self._record.key
-
-    def value(self) -> bytes | None:
-        return self._record.value
-
-    def headers(self) -> Any:
-        return self._record.headers
-
-    def partition(self) -> int:
-        return self._record.partition
-
-    def offset(self) -> int:
-        return self._offset
-
-
-class _End:
-    def __init__(self, partition: int) -> None:
-        self._partition = partition
-
-    def error(self) -> KafkaError:
-        return KafkaError(KafkaError._PARTITION_EOF)
-
-    def partition(self) -> int:
-        return self._partition
-
-
-class _Consumer:
-    """Two partitions; what it is asked for, and what it is told to return."""
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []  # of partition 0, a time or an offset, for each assignment
-        self.ready: list[Any] = []
-        self.is_assigned = False
-
-    def list_topics(self, _topic: str, _timeout: float) -> Any:
-        class Topic:
-            partitions = (0, 1)
-
-        class Metadata:
-            def __init__(self) -> None:
-                self.topics = {"topic": Topic}
-
-        return Metadata()
-
-    def offsets_for_times(self, partitions: list[TopicPartition], _timeout: float) -> list[TopicPartition]:
-        return partitions
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        self._ask()
+        self.searched_ms.append(partitions[0].offset)
+        return [TopicPartition("T", each.partition, self.by_time.get(each.partition, 0)) for each in partitions]
 
     def assign(self, partitions: list[TopicPartition]) -> None:
-        self.starts.append(partitions[0].offset)
-        self.is_assigned = True
+        self.unassign()
+        self.incremental_assign(partitions)
 
     def unassign(self) -> None:
-        self.is_assigned = False
+        self.positions.clear()
+        self._at_end.clear()
 
-    def consume(self, _number: int, _timeout: float) -> list[Any]:
-        ready, self.ready = self.ready, []
-        return ready
+    def consume(self, num_messages: int, timeout: float) -> list[Any]:
+        failures, self.failures = self.failures, []
+        return failures or super().consume(num_messages, timeout)
 
 
 class _Setting:
-    def __init__(self, ends: dict[int, int] | None = None) -> None:
-        self.consumer = _Consumer()
-        self.parts: set[bytes] = set()
-        self.taken: list[Any] = []
+    def __init__(self, records: list[Record], ends: dict[int, int] | None = None) -> None:
+        self.consumer = _Log(records)
+        self.topic = SimpleNamespace(topic_id="id", partitions=frozenset({0, 1}), ends=ends)
+        self.incomplete: set[bytes] = set()
+        self.taken: list[bytes] = []
+        self.reported: list[Any] = []
         self.now = 0.0
         self.gleaner = Gleaner(
             lambda: self.consumer,  # type: ignore[arg-type, return-value]
-            "topic", ends, self.parts, self.taken.append, lambda: self.now,
+            "T", self.topic, self.incomplete.__contains__, self.take,
+            BrokerState("G", self.reported.append), self.reported.append, lambda: self.now,
         )  # fmt: skip
 
-    def want(self, record: Record) -> bytes:
-        identity = read_chunk(record.key, record.value, record.headers).identity()
-        self.parts.add(identity)
-        self.gleaner.want(identity, _FIRST_MS)
-        return identity
+    def take(self, message: Any) -> None:
+        chunk = read_chunk(message.key(), message.value(), message.headers())
+        self.taken.append(chunk.path)
+        if chunk.number == chunk.n_chunks:
+            self.incomplete.discard(chunk.identity())
 
-    def reach_ends(self) -> None:
-        self.consumer.ready = [_End(0), _End(1)]
-        self.gleaner.run_once()
+    def want(self, record: Record, timestamp_ms: int = _FIRST_MS) -> None:
+        identity = read_chunk(record.key, record.value, record.headers).identity()
+        self.incomplete.add(identity)
+        self.gleaner.want(identity, timestamp_ms)
+
+    def run(self, times: int = 10) -> None:
+        for _ in range(times):
+            self.gleaner.run_once()
+            self.now += 1
 
 
 def test_without_such_files_it_has_no_consumer() -> None:
-    setting = _Setting()
-    setting.gleaner.run_once()
+    setting = _Setting([_FIRST])
+    setting.run()
     assert setting.gleaner.is_done
-    assert not setting.consumer.starts
+    assert not setting.consumer.positions
 
 
-def test_it_takes_the_chunks_that_are_looked_for_and_no_others() -> None:
-    setting = _Setting()
-    first, second = openmsi(b"wanted", b"x" * 2000, 1.0)
-    other = openmsi(b"other", b"x" * 2000, 1.0)[1]
-    setting.want(first)
-    messages = [_Message(second), _Message(other), _Message(Record(b"k", b"foreign", []))]
-    setting.consumer.ready = list(messages)
-    setting.gleaner.run_once()
-    assert setting.taken == messages[:1]
-
-
-def test_it_stops_when_they_are_complete() -> None:
-    setting = _Setting()
-    setting.want(openmsi(b"wanted", b"x" * 2000, 1.0)[0])
-    setting.gleaner.run_once()
-    setting.parts.clear()
+def test_it_takes_the_chunks_that_are_looked_for_and_no_others_and_stops() -> None:
+    setting = _Setting([_FOREIGN, *_OTHER, _FIRST, _SECOND])
+    setting.want(_FIRST)
+    setting.run(1)
+    assert setting.taken == [b"wanted"]
     assert setting.gleaner.is_done
-    setting.gleaner.run_once()
-    assert not setting.consumer.is_assigned
+    setting.run(1)
+    assert not setting.consumer.positions
 
 
 def test_it_looks_further_and_further_back_and_then_waits() -> None:
-    setting = _Setting()
-    setting.want(openmsi(b"wanted", b"x" * 2000, 1.0)[0])
-    setting.gleaner.run_once()
-    for _ in range(5):
-        setting.reach_ends()
-        assert not setting.gleaner.is_done or len(setting.consumer.starts) == 4
-        setting.now += 6
-        setting.gleaner.run_once()
-    assert setting.consumer.starts == [
-        _FIRST_MS - 60_000, _FIRST_MS - 3_600_000, _FIRST_MS - 86_400_000, OFFSET_BEGINNING,
-    ]  # fmt: skip
+    setting = _Setting([_FIRST, _SECOND])
+    setting.consumer.by_time = {0: 2}  # after both
+    setting.want(_FIRST)
+    setting.run(18)
+    assert setting.consumer.searched_ms == [_FIRST_MS - 60_000, _FIRST_MS - 3_600_000, _FIRST_MS - 86_400_000]
+    assert not setting.taken
+    setting.run(1)
+    assert setting.taken == [b"wanted"], "from the beginning"
 
 
 def test_with_ends_it_does_not_wait_for_what_may_come() -> None:
-    setting = _Setting({0: 5, 1: 5})
-    setting.want(openmsi(b"wanted", b"x" * 2000, 1.0)[0])
-    setting.gleaner.run_once()
-    for _ in range(4):
-        setting.reach_ends()
-    assert setting.consumer.starts[-1] == OFFSET_BEGINNING
+    setting = _Setting([_FIRST], {0: 1, 1: 0})
+    setting.want(_FIRST)
+    setting.run(3)
+    assert not setting.gleaner.is_done
+    setting.run(1)
     assert setting.gleaner.is_done
 
 
+def test_what_is_wanted_after_a_search_has_passed_it_is_searched_for_again() -> None:
+    setting = _Setting([*_OTHER, _FIRST], {0: 3, 1: 0})
+    setting.want(_FIRST)
+    setting.run()
+    assert setting.gleaner.is_done
+    setting.want(_OTHER[0])
+    assert not setting.gleaner.is_done
+    setting.run()
+    assert setting.taken == [b"other"]
+
+
 def test_an_earlier_file_makes_it_begin_earlier() -> None:
-    setting = _Setting()
-    setting.want(openmsi(b"one", b"x" * 2000, 1.0)[0])
-    setting.gleaner.run_once()
-    chunk = openmsi(b"two", b"x" * 2000, 1.0)[0]
-    identity = read_chunk(chunk.key, chunk.value, chunk.headers).identity()
-    setting.parts.add(identity)
-    setting.gleaner.want(identity, _FIRST_MS - 120_000)
-    setting.gleaner.run_once()
-    assert setting.consumer.starts == [_FIRST_MS - 60_000, _FIRST_MS - 180_000]
+    setting = _Setting([_FIRST])
+    setting.want(_FIRST)
+    setting.want(_OTHER[0], _FIRST_MS - 120_000)
+    setting.run(1)
+    assert setting.consumer.searched_ms == [_FIRST_MS - 180_000]
+
+
+def test_what_cannot_be_read_is_reported_if_the_file_is_not_found() -> None:
+    for records in ([_FIRST, _FOREIGN, _SECOND], [_FIRST, _FOREIGN]):
+        setting = _Setting(records, {0: len(records), 1: 0})
+        setting.consumer.lows = {0: 1}
+        setting.consumer.by_time = {0: 0}  # an answer that deletion has overtaken
+        setting.want(_FIRST)
+        setting.run()
+        assert setting.gleaner.is_done
+        gaps = [each for each in setting.reported if isinstance(each, Gap)]
+        assert bool(gaps) == (_SECOND not in records)
+        assert set(gaps) <= {Gap("id", 0, 0, 0, "deleted", "")}
+
+
+def test_a_partition_that_is_added_is_searched_and_nothing_of_the_others_is_passed_over() -> None:
+    setting = _Setting([_FIRST])
+    setting.want(_FIRST)
+    setting.run(30)
+    setting.consumer.by_time = {0: 5}
+    setting.consumer.logs[0].append(_SECOND)
+    setting.consumer.logs[2] = []
+    setting.topic.partitions = frozenset({0, 1, 2})
+    setting.run(1)
+    assert set(setting.consumer.positions) == {0, 1, 2}
+    assert setting.taken == [b"wanted"]
+
+
+def test_nothing_of_a_topic_that_was_made_anew_is_looked_for() -> None:
+    setting = _Setting([_FIRST])
+    setting.want(_FIRST)
+    setting.run(1)
+    setting.topic.topic_id = "new"
+    setting.run(1)
+    assert setting.gleaner.is_done
+    assert not setting.consumer.positions
+
+
+def test_a_broker_that_does_not_answer_is_asked_again() -> None:
+    setting = _Setting([_FIRST, _SECOND])
+    setting.consumer.outage = KafkaError(KafkaError._TRANSPORT, "connection refused")
+    setting.want(_FIRST)
+    setting.run(3)
+    assert setting.reported == [BrokerOutage(setting.consumer.outage.str())]
+    setting.consumer.outage = None
+    setting.run(1)
+    assert setting.taken == [b"wanted"]
+    assert setting.reported[-1] == BrokerOutage("")
