@@ -94,6 +94,11 @@ class Gleaner:
         self._plan.keep(self._is_incomplete)
         return self._is_stuck or not self._plan or (self._start_ms is None and not self._plan.has_next)
 
+    @property
+    def _is_due(self) -> bool:
+        """Whether another search is to begin."""
+        return self._start_ms is None and self._plan.has_next
+
     def run_once(self) -> None:
         """Read what has been fetched, without waiting."""
         if self._is_stuck:
@@ -104,9 +109,9 @@ class Gleaner:
             self._stop()
             return
         try:
-            if self._start_ms is None and self._plan.has_next and self._clock() >= self._next_attempt:
+            if self._is_due and self._clock() >= self._next_attempt:
                 self._start()
-            if self._reader is not None:
+            if self._reader is not None and not self._is_due:
                 self._read(self._reader)
         except KafkaException as error:
             self._next_attempt = self._clock() + _RETRY_INTERVAL_S
@@ -142,7 +147,8 @@ class Gleaner:
             return
         if self._consumer is None:
             self._consumer = self._make_consumer()
-        # Once the leaders are known, no other request has to wait for librdkafka's timers.
+        self._consumer.unassign()  # no request has to wait until the broker has nothing to deliver
+        # Once the leaders are known, none of these has to wait for librdkafka's timers.
         self._consumer.list_topics(self._topic, _BROKER_TIMEOUT_S)
         start_ms = self._plan.start_ms()
         starts = self._offsets(self._consumer, numbers, start_ms)
