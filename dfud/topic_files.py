@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import IO, Any, NamedTuple
 
@@ -15,14 +15,15 @@ from dfud.core.chunk import BadMessageError, ForeignMessageError
 from dfud.core.decode import headers_of, read_chunk
 from dfud.core.text import printable
 from dfud.errors import DfudError, UsageError
+from dfud.followed_topic import FollowedTopic
 from dfud.kafka.config import read_config
 from dfud.kafka.gaps import gap_text
 from dfud.kafka.open_ends import hidden_gaps, written_ends
 from dfud.kafka.properties import consumer_properties
-from dfud.kafka.read_errors import describe, is_final, is_forbidden
+from dfud.kafka.read_errors import ReadError, describe, is_final, is_forbidden, kind_of
 from dfud.kafka.topic_probe import TopicProbe
-from dfud.kafka.topic_reader import READER_PROPERTIES, TopicReader
-from dfud.kafka.topic_watch import topic_state
+from dfud.kafka.topic_reader import READER_PROPERTIES, Read, TopicReader
+from dfud.kafka.topic_watch import TopicWatch, topic_state
 from dfud.kafka.watermarks import Partition, ask_partitions
 from dfud.messages import Gap
 from dfud.spooled_versions import SpooledVersion, SpooledVersions
@@ -54,15 +55,17 @@ def read_files(
 ) -> Iterator[TopicFile]:
     """Yield the files of a topic from its start, each as soon as it is complete and its digest is verified.
 
-    This ends with what was on the topic when it began; with `follow` it never ends. A file that is on the topic in
-    several versions is yielded once for each, in the order in which they were completed: the last one counts. If
-    `consumer_group_id` has committed offsets, reading begins there; nothing is committed here, and no right to use
-    a group is needed without it. At most `spool_bytes` of each file are held in memory, and 64 MiB of all that are
-    incomplete.
+    This ends with what was on the topic when it began; with `follow` it never ends, but for DfudError if the topic
+    is deleted: one that is made anew is read from its beginning, as are partitions that are added. A file that is
+    on the topic in several versions is yielded once for each, in the order in which they were completed: the last
+    one counts. If `consumer_group_id` has committed offsets, reading begins there; nothing is committed here, and
+    no right to use a group is needed without it. At most `spool_bytes` of each file are held in memory, and 64 MiB
+    of all that are incomplete.
 
     Once all files that are complete have been yielded, DfudError names what is missing: files of which the topic
     has only a part, and messages that are damaged, that an open transaction hides, or that were deleted after the
-    committed offset or while the topic was read. With `follow`, messages that are skipped are logged.
+    committed offset or while the topic was read. With `follow`, messages that are skipped are logged, and a topic
+    that was made anew.
 
     >>> for path, size, mtime_ns, digest, file in read_files("kafka.config", "scans"):  # doctest: +SKIP
     ...     print(path, size, file.read(4))
@@ -123,15 +126,21 @@ def _messages(config: Path, topic: str, follow: bool, group: str | None, missing
             ends = {number: each.end for number, each in partitions.items()}
             for gap in hidden_gaps(ends, written):
                 on_gap(gap)
-        for gap in _deleted(partitions):
+        for gap in _gone(partitions):
             on_gap(gap)
-        reader = TopicReader(probe.client, topic, ends, on_gap)
-        reader.assign({number: max(each.start, each.committed) for number, each in partitions.items()})
+        reader = TopicReader(probe.client, topic, ends, on_gap, resumes=not follow)
+        starts = {number: _start(each) for number, each in partitions.items()}
+        read: Callable[[float], Read] = reader.read
+        if follow:
+            watch = TopicWatch(probe.properties, topic)
+            read = FollowedTopic(probe.client, topic, topic_id, reader, watch, starts).read
+        else:
+            reader.assign(starts)
         probe.errors.clear()
         while not reader.is_done:
-            messages, errors = reader.read(_IDLE_TIMEOUT_S)
+            messages, errors = read(_IDLE_TIMEOUT_S)
             yield from messages
-            _raise_final(topic, [*errors, *probe.errors])
+            _raise_final(topic, [*errors, *probe.errors], may_be_made_anew=follow)
             probe.errors.clear()
         if _topic_id(probe) != topic_id:
             missing.append("it was deleted, and perhaps made anew, while it was read")
@@ -143,14 +152,22 @@ def _topic_id(probe: TopicProbe[Consumer]) -> str:
     return probe.ask(lambda _: topic_state(probe.admin, probe.topic)).topic_id
 
 
-def _raise_final(topic: str, errors: Iterable[KafkaError]) -> None:
+def _raise_final(topic: str, errors: Iterable[KafkaError], may_be_made_anew: bool) -> None:
     for error in errors:
-        if is_final(error):
+        if is_final(error) and not (may_be_made_anew and kind_of(error) is ReadError.NO_TOPIC):
             kind = UsageError if is_forbidden(error) else DfudError
             raise kind(describe(topic, error)) from KafkaException(error)
 
 
-def _deleted(partitions: dict[int, Partition]) -> Iterator[Gap]:
+def _start(partition: Partition) -> int:
+    """Return where to begin; what is committed and is no longer there says nothing of what took the place."""
+    return partition.start if partition.committed > partition.end else max(partition.start, partition.committed)
+
+
+def _gone(partitions: dict[int, Partition]) -> Iterator[Gap]:
+    """Yield what the group's committed offsets refer to and is no longer there."""
     for number, each in partitions.items():
         if 0 <= each.committed < each.start:
             yield Gap("", number, each.committed, each.start - 1, "deleted", "")
+        elif each.committed > each.end:
+            yield Gap("", number, each.end, each.committed - 1, "cut", "")

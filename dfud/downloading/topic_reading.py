@@ -14,12 +14,12 @@ from dfud.downloading.group_assignment import GroupAssignment
 from dfud.downloading.group_member import GroupMember
 from dfud.downloading.offsets import Position
 from dfud.downloading.settings import FetchSettings
-from dfud.downloading.topic_follower import TopicFollower
 from dfud.kafka.busy_client import BusyClient
 from dfud.kafka.hidden_messages import HiddenMessages
 from dfud.kafka.partition_reader import Batch, PartitionReader
 from dfud.kafka.read_errors import ReadError, kind_of
 from dfud.kafka.repairs import Repairs, Skip
+from dfud.kafka.topic_follower import TopicFollower
 from dfud.kafka.topic_watch import TopicState, Watch
 from dfud.messages import FromFetcher, Gap, Hidden, TopicGone, TopicReplaced
 

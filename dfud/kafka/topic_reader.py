@@ -40,9 +40,17 @@ class TopicReader:
     """
 
     def __init__(
-        self, consumer: Consumer, topic: str, ends: Mapping[int, int] | None, on_gap: Callable[[Gap], None]
+        self,
+        consumer: Consumer,
+        topic: str,
+        ends: Mapping[int, int] | None,
+        on_gap: Callable[[Gap], None],
+        resumes: bool = True,
     ) -> None:
-        """Read `topic` up to `ends`, as `PartitionReader` does; the gaps that `on_gap` gets state no topic id."""
+        """Read `topic` up to `ends`, as `PartitionReader` does; the gaps that `on_gap` gets state no topic id.
+
+        Unless it `resumes` by itself, the caller does so, once it knows that the topic was not made anew.
+        """
         self._topic = topic
         self._ends = ends
         self._on_gap = on_gap
@@ -51,6 +59,7 @@ class TopicReader:
         self._repairs = Repairs(consumer, topic, self._reader, self._offsets.__getitem__, self._on_skip)
         self._hidden = HiddenMessages(consumer, topic, _TRANSACTION_PATIENCE_S)
         self._client = BusyClient()
+        self._resumes = resumes
 
     def assign(self, starts: Mapping[int, int]) -> None:
         """Read these partitions from these offsets, and no others."""
@@ -59,6 +68,21 @@ class TopicReader:
         self._offsets.clear()
         self._offsets.update(starts)
         self._reader.assign(starts)
+
+    def add(self, starts: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets, too."""
+        self._offsets.update(starts)
+        self._reader.add(starts)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `resume` is to be called."""
+        return self._repairs.is_waiting
+
+    def resume(self) -> None:
+        """Go on in the partitions that do not have the offset to be read next."""
+        with contextlib.suppress(KafkaException):  # the broker is away: the next call asks again
+            self._repairs.resume()
 
     @property
     def is_done(self) -> bool:
@@ -89,9 +113,8 @@ class TopicReader:
             self._client.on_read()
         elif self._client.check():
             raise DfudError(f"cannot read topic {self._topic}: {stuck_text(fetched)}")
-        if self._repairs.is_waiting:
-            with contextlib.suppress(KafkaException):  # the broker is away: the next call asks again
-                self._repairs.resume()
+        if self._resumes and self.is_waiting:
+            self.resume()
         if not messages and self._ends is not None:
             self._name_unread(self._ends)
         return Read(messages, [error for error in batch.errors if kind_of(error) not in _REPAIRED])

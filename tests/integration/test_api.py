@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 import dfud
 from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import Record, contents, native, openmsi, produce
-from tests.helpers.topics import delete_before
+from tests.helpers.topics import delete_before, make_anew
 
 NOW = 1_700_000_000_123_456_789
 
@@ -72,6 +73,44 @@ def test_what_a_committed_offset_says_and_is_gone_is_named(
     assert next(files).path == "last"
     with pytest.raises(dfud.DfudError, match="partition 0: offsets 1-2 were deleted"):
         next(files)
+
+
+def test_what_was_committed_of_an_earlier_topic_hides_nothing(
+    config_file: Path, kafka: KafkaNode, make_topic: Callable[..., str]
+) -> None:
+    topic = make_topic(1)
+    produce(kafka.bootstrap, topic, native(b"file", b"", NOW))
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "read the earlier one"})
+    consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
+    consumer.close()
+    files = dfud.read_files(config_file, topic, consumer_group_id="read the earlier one")
+    assert next(files).path == "file"
+    with pytest.raises(dfud.DfudError, match="partition 0: offsets 1-4 are no longer there"):
+        next(files)
+
+
+def test_a_topic_that_is_followed_may_grow_and_be_made_anew(
+    config_file: Path, kafka: KafkaNode, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.internal_bootstrap})
+
+    def send(path: bytes, partition: int) -> None:
+        produce(kafka.bootstrap, topic, native(path, b"f" * 2500, NOW, partition=partition))
+
+    files = dfud.read_files(config_file, topic, follow=True)
+    send(b"old", 0)
+    assert next(files).path == "old"
+    admin.create_partitions([NewPartitions(topic, 5)])[topic].result(30)
+    send(b"added", 4)
+    assert next(files).path == "added"
+    make_anew(admin, topic)
+    send(b"new", 0)
+    send(b"newer", 0)
+    seen: set[str] = set()
+    while seen != {"new", "newer"}:  # before it is noticed, the new topic may be read where the old one was
+        seen.add(next(files).path)
+    assert f"topic {topic} was deleted and made anew: reading it from its beginning" in caplog.text
+    assert "no longer there" not in caplog.text
 
 
 def test_errors_are_raised(tmp_path: Path, config_file: Path) -> None:
