@@ -118,7 +118,7 @@ class Gleaner:
             self._broker.on_errors([error.args[0]])
         except DfudError as error:  # librdkafka never returns from a batch: not even the consumer can be closed
             self._is_stuck = True
-            self._report(Notice(logging.ERROR, str(error)))
+            self._report(Notice(logging.ERROR, f"{error}, and start the download again"))
 
     def close(self) -> None:
         """Close the consumer."""
@@ -150,8 +150,18 @@ class Gleaner:
         self._consumer.unassign()  # no request has to wait until the broker has nothing to deliver
         # Once the leaders are known, none of these has to wait for librdkafka's timers.
         self._consumer.list_topics(self._topic, _BROKER_TIMEOUT_S)
+        starts, ends = {}, {}
+        for number in numbers:
+            asked = TopicPartition(self._topic, number)
+            starts[number], ends[number] = self._consumer.get_watermark_offsets(asked, _BROKER_TIMEOUT_S)
         start_ms = self._plan.start_ms()
-        starts = self._offsets(self._consumer, numbers, start_ms)
+        if start_ms:
+            try:
+                starts = self._since(self._consumer, start_ms, ends)
+            except KafkaException as error:
+                if error.args[0].code() < KafkaError.UNKNOWN:  # not an answer of the broker, but of the client
+                    raise
+                start_ms = 0  # a damaged batch, whose times the broker cannot read
         if self._reader is not None:  # nothing that is still to come is passed over for the others
             starts.update({n: min(starts[n], at) for n, at in self._reader.positions.items() if n in starts})
         self._reader = TopicReader(self._consumer, self._topic, self._now.ends, self._on_gap)
@@ -162,18 +172,14 @@ class Gleaner:
         self._unread = set(numbers)
         self._at_end_since = self._clock()
 
-    def _offsets(self, consumer: Consumer, numbers: Iterable[int], start_ms: int) -> dict[int, int]:
-        """Return the first offset of each partition since a time; KafkaException if the broker does not answer."""
-        starts, ends = {}, {}
-        for number in numbers:
-            asked = TopicPartition(self._topic, number)
-            starts[number], ends[number] = consumer.get_watermark_offsets(asked, _BROKER_TIMEOUT_S)
-        if start_ms:
-            times = [TopicPartition(self._topic, number, start_ms) for number in numbers]
-            for each in consumer.offsets_for_times(times, _BROKER_TIMEOUT_S):
-                if each.error is not None:
-                    raise KafkaException(each.error)
-                starts[each.partition] = each.offset if each.offset >= 0 else ends[each.partition]
+    def _since(self, consumer: Consumer, start_ms: int, ends: Mapping[int, int]) -> dict[int, int]:
+        """Return the first offset of each partition from a time on; KafkaException if the broker does not say."""
+        times = [TopicPartition(self._topic, number, start_ms) for number in ends]
+        starts = {}
+        for each in consumer.offsets_for_times(times, _BROKER_TIMEOUT_S):
+            if each.error is not None:
+                raise KafkaException(each.error)
+            starts[each.partition] = each.offset if each.offset >= 0 else ends[each.partition]
         return starts
 
     def _read(self, reader: TopicReader) -> None:

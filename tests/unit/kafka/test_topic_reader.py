@@ -102,3 +102,17 @@ def test_a_client_that_is_stuck_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     reader.assign({0: 2})
     with pytest.raises(DfudError, match=r"cannot read topic T: .* damaged .* in partition 0 from offset 2 on"):
         reader.read(0.0)
+
+
+def test_a_client_is_stuck_only_if_something_is_left_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another client of the process may be as busy as this one would be."""
+    monkeypatch.setattr(BusyClient, "check", lambda _: True)
+    consumer = Log({0: [0, 1]})
+    reader = TopicReader(consumer, "T", None, print)  # type: ignore[arg-type]
+    reader.assign({0: 0})
+    assert len(reader.read(0.0).messages) == 2
+    assert not reader.unread
+    assert not reader.read(0.0).messages
+    consumer.high[0] = 3
+    with pytest.raises(DfudError, match="in partition 0 from offset 2 on"):
+        reader.read(0.0)
