@@ -375,10 +375,10 @@ class ReadRefused(Message, frozen=True):
 
 
 class UnfinishedElsewhere(Message, frozen=True):
-    """Files of a partition that another member of the group reads are incomplete."""
+    """Another member of the group has not read, or not completed, all of a partition."""
 
     partition: int
-    first: int  # offset of the first message of them
+    first: int  # offset from which on
 
 
 class CommitFailed(Message, frozen=True):

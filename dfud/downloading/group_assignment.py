@@ -17,6 +17,7 @@ from dfud.kafka.partition_reader import PartitionReader
 _BROKER_TIMEOUT_S = 5.0  # for each question
 _LEAVE_POLL_S, _LEAVE_POLLS = 0.1, 20
 _UNFINISHED_PATIENCE_S = 10.0  # with files that others have incomplete: they may look for chunks elsewhere
+_STALLED_PATIENCE_S = 60.0  # with other members that commit nothing new: they may never read on
 _UPDATE_INTERVAL_S = 1.0  # between questions how far the other members have read
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -71,7 +72,7 @@ class GroupAssignment:
         self._others: dict[int, Progress] = {}  # by partition, what other members have committed
         self.partitions: frozenset[int] = frozenset()  # that are read by all members together, as far as known
         self._clock = clock
-        self._unfinished_since = clock()
+        self._unfinished_since = self._progressed = clock()  # `_progressed`: when other members last committed
         self.topic_id = settings.topic_id
         self.ends = settings.ends  # by partition; None to read forever; empty until the broker is asked for them
 
@@ -96,25 +97,40 @@ class GroupAssignment:
         if self._unstarted:
             self._start(self._unstarted)
         if self.ends is not None:
-            self._others = self._committed([number for number in self.ends if number not in self._own])
-            if not self.unfinished_elsewhere:
+            others = self._committed([number for number in self.ends if number not in self._own])
+            if others != self._others:
+                self._others = others
+                self._progressed = self._clock()
+            if not self._incomplete_elsewhere:
                 self._unfinished_since = self._clock()
         return {}
 
     @property
     def is_complete(self) -> bool:
-        """Whether the other members have read all partitions that are not read here up to their ends."""
+        """Whether the other members have read all partitions that are not read here up to their ends.
+
+        If they do not get any further, nobody waits for them.
+        """
         if not self.ends or not self._is_subscribed or self._unstarted:
             return False
-        if not all(number in self._own or self._has_been_read(number, end) for number, end in self.ends.items()):
-            return False
-        return not self.unfinished_elsewhere or self._clock() >= self._unfinished_since + _UNFINISHED_PATIENCE_S
+        if self._unread_elsewhere:
+            return self._clock() >= self._progressed + _STALLED_PATIENCE_S
+        return not self._incomplete_elsewhere or self._clock() >= self._unfinished_since + _UNFINISHED_PATIENCE_S
 
     @property
     def unfinished_elsewhere(self) -> dict[int, int]:
-        """By partition that others read, the offset of the first message of their incomplete files."""
+        """By partition that others read, the offset from which on they have not read or not completed all."""
+        return {**self._unread_elsewhere, **self._incomplete_elsewhere}
+
+    @property
+    def _incomplete_elsewhere(self) -> dict[int, int]:
         others = self._others.items()
         return {number: each.needed for number, each in others if each.needed < each.position}
+
+    @property
+    def _unread_elsewhere(self) -> dict[int, int]:
+        numbers = (self.ends or {}).keys() - self._own
+        return {number: self._read_elsewhere(number) for number in numbers if not self._has_been_read(number)}
 
     def missing(self, numbers: Iterable[int]) -> list[int]:
         """Return nothing: partitions that were added are given to members by the group."""
@@ -144,9 +160,13 @@ class GroupAssignment:
                 if not self._own:
                     break
 
-    def _has_been_read(self, number: int, end: int) -> bool:
+    def _read_elsewhere(self, number: int) -> int:
+        """Return up to which offset others have read a partition."""
         made = self._others.get(number)
-        return end == 0 or (made is not None and made.position >= end)
+        return 0 if made is None else made.position
+
+    def _has_been_read(self, number: int) -> bool:
+        return self.ends is not None and self._read_elsewhere(number) >= self.ends[number]
 
     def _committed(self, numbers: Iterable[int]) -> dict[int, Progress]:
         """Return what the group has committed of partitions of the present topic."""

@@ -62,11 +62,11 @@ class Shortfalls:
         return True
 
     def add_unfinished(self, unfinished: UnfinishedElsewhere) -> None:
-        """Report once that another member of the group has incomplete files."""
+        """Report once that another member of the group has not read or not completed all."""
         if unfinished.partition not in self._unfinished:
             self._unfinished.add(unfinished.partition)
             self._log.error(
-                f"partition {unfinished.partition}: files from offset {unfinished.first} on are incomplete in "
+                f"partition {unfinished.partition}: files from offset {unfinished.first} on are not complete in "
                 "another download of the group"
             )
 

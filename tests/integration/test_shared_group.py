@@ -10,9 +10,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
+from dfud.downloading.commit_metadata import Progress
+from dfud.downloading.group_assignment import GroupAssignment, member_properties
+from dfud.downloading.settings import FetchSettings
+from dfud.kafka.partition_reader import PartitionReader
 from tests.helpers.downloading import Record, contents, download_once, downloading, native, openmsi, produce
 from tests.helpers.uploading import Upload, wait_until
 
@@ -158,3 +163,29 @@ def test_a_file_that_is_incomplete_makes_every_member_end_with_1(
     produce(kafka.bootstrap, topic, native(b"half", b"h" * 3_000, 10**18)[2:])
     download_once(tmp_path / "two", config, topic, *group)
     assert contents(tmp_path / "two") == {b"half": b"h" * 3_000}
+
+
+def test_nobody_waits_for_a_member_that_reads_nothing(kafka: KafkaNode, topic: str) -> None:
+    produce(kafka.bootstrap, topic, [native(b"f%d" % n, b"f", 10**18, partition=n)[0] for n in range(4)])
+    properties = member_properties({"bootstrap.servers": kafka.bootstrap, "group.id": topic, **_MEMBER})
+    idle, consumer = Consumer(properties), Consumer({**properties, "enable.partition.eof": True})
+    now = 0.0
+    reader = PartitionReader(consumer, topic)
+    settings = FetchSettings("", "", topic, properties, 1, {}, "", "id", True)
+    own: dict[int, Progress] = {}
+    assignment = GroupAssignment(consumer, reader, settings, own.update, lambda *_: None, lambda: now)
+    idle.subscribe([topic])
+
+    def share() -> bool:
+        idle.poll(0.05)
+        assignment.update()
+        consumer.poll(0.05)
+        return len(own) == 2
+
+    wait_until(share)
+    assert not assignment.is_complete
+    now += 61
+    assert assignment.is_complete
+    assert set(assignment.unfinished_elsewhere) == {0, 1, 2, 3} - set(own)
+    idle.close()
+    consumer.close()
