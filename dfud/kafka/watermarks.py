@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from dfud.kafka.read_access import check_read_access
 from dfud.kafka.topic import is_unknown
@@ -48,6 +49,13 @@ def ask_partitions(probe: TopicProbe[Consumer], with_committed: bool) -> dict[in
         return _offsets(probe, sorted(metadata.partitions), with_committed)
 
     return probe.ask(partitions)
+
+
+def first_offsets(admin: AdminClient, topic: str, numbers: Iterable[int]) -> dict[int, int]:
+    """Return the first offset that each partition still has; KafkaException if the broker does not answer."""
+    asked = {TopicPartition(topic, number): OffsetSpec.earliest() for number in numbers}  # type: ignore[no-untyped-call]
+    answers = admin.list_offsets(asked, request_timeout=_ANSWER_TIMEOUT_S)
+    return {each.partition: answer.result().offset for each, answer in answers.items()}
 
 
 def _offsets(probe: TopicProbe[Consumer], numbers: list[int], with_committed: bool) -> dict[int, Partition]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from dfud.core.text import printable
@@ -18,6 +18,7 @@ from dfud.kafka.logger import silent_logger
 from dfud.kafka.read_errors import describe, is_final, is_forbidden
 from dfud.kafka.topic_reader import READER_PROPERTIES, TopicReader
 from dfud.kafka.topic_watch import topic_state
+from dfud.kafka.watermarks import first_offsets
 from dfud.messages import (
     BrokerOutage,
     FromReader,
@@ -138,28 +139,19 @@ class Reader:
 
     def _send_changes(self) -> None:
         """Report what was not read, and what was deleted since the start: it is no longer proved."""
-        topic_id = self._ask(self._query_topic_id)
+        # By a client of its own: where the consumer still waits for messages, the broker answers nothing else.
+        logger: Any = silent_logger()
+        admin = AdminClient({**self._properties, "logger": logger})
+        topic_id = self._ask(lambda: topic_state(admin, self._topic).topic_id)
         if self._topic_id and topic_id != self._topic_id:
             self._channel.send([TopicReplaced(topic_id)])
         else:
-            lows = self._ask(self._query_lows)
+            lows = self._ask(lambda: first_offsets(admin, self._topic, self._starts))
             for number, start in self._starts.items():
                 last = max(lows[number] - 1, self._deleted.get(number, -1))
                 if last >= start:
                     self._on_gap(Gap("", number, start, last, "deleted", _OUTDATED))
         self._channel.send([*self._gaps])
-
-    def _query_topic_id(self) -> str:
-        logger: Any = silent_logger()
-        return topic_state(AdminClient({**self._properties, "logger": logger}), self._topic).topic_id
-
-    def _query_lows(self) -> dict[int, int]:
-        """Return the first offset of each partition."""
-        lows = {}
-        for number in self._starts:
-            partition = TopicPartition(self._topic, number)
-            lows[number], _ = self._consumer.get_watermark_offsets(partition, timeout=_BROKER_TIMEOUT_S)
-        return lows
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         """Return the broker's answer; wait for it as reading does."""
