@@ -16,7 +16,7 @@ class DeliveredRows:
         self._paths = set(paths)
         self._folders = FolderCounts()
         for path in self._paths:
-            self._folders.add(path)
+            self._folders.enter(path.rpartition(b"/")[0])
 
     def are_void_after(self, path: bytes) -> bool:
         """Return whether any of them counts no more once another version of `path` is sent.

@@ -6,9 +6,9 @@ The ledger decides what happens to an entry; this moves it and keeps the counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, folders_above, path_key
+from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, path_key
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
 from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.lane_loads import LaneLoads
@@ -61,17 +61,24 @@ class Entries:
                 return True
         return False
 
-    def rivals(self, path: bytes) -> Iterator[Entry]:
-        """Iterate over the entries of files below `path`, and of files that are folders above it.
+    def rivals(self, entry: Entry) -> Sequence[Entry]:
+        """Return the entries of files below the path of `entry`, and of files that are folders above it.
 
-        None is with a lane if `path` is not blocked. Those above are left out once another file of the same folder
-        is with a lane: they were found when that was dispatched.
+        None is with a lane if `entry` is not blocked. Those above are left out once another file of the folder is
+        with a lane: they were found when that was dispatched.
         """
+        path = entry.version.path
+        found: list[Entry] = []
         if path in self._folders or path in self._ended_folders:
             below = path + b"/"
-            yield from [entry for entry in self if entry.version.path.startswith(below)]
-        if path.rpartition(b"/")[0] not in self._lane_folders:
-            yield from [self.latest[folder] for folder in folders_above(path) if folder in self.latest]
+            found += (each for each in self if each.version.path.startswith(below))
+        folder = entry.folder
+        if folder not in self._lane_folders:
+            while folder:
+                if folder in self.latest:
+                    found.append(self.latest[folder])
+                folder = folder.rpartition(b"/")[0]
+        return found
 
     def is_coming(self, path: bytes) -> bool:
         """Return whether an open entry is of this path: its latest version, or an earlier one that a lane has."""
@@ -81,11 +88,10 @@ class Entries:
     def is_blocked(self, entry: Entry) -> bool:
         """Return whether a lane has an earlier version, a file below its path, or one that is a folder above."""
         path = entry.version.path
-        return path in self.with_lane or path in self._lane_folders or self._file_above(path) is not None
+        return path in self.with_lane or path in self._lane_folders or self._file_above(entry.folder) is not None
 
-    def _file_above(self, path: bytes) -> bytes | None:
-        """Return the path of a file that is with a lane and a folder of `path` now, None if there is none."""
-        folder = path.rpartition(b"/")[0]
+    def _file_above(self, folder: bytes) -> bytes | None:
+        """Return the path of a file that a lane has, and that is `folder` or one above it now; None for none."""
         if folder in self._lane_folders:
             return None  # another file of that folder is with a lane, which had to wait as well
         while folder and folder not in self.with_lane:
@@ -113,7 +119,7 @@ class Entries:
             entry.lane = after.lane
         self._next_token += 1
         self.by_token[entry.token] = entry
-        self._folders.add(version.path)
+        self._folders.enter(entry.folder)
         self.latest[version.path] = entry
         self.changed = True
         return entry
@@ -124,7 +130,7 @@ class Entries:
         if self.latest.get(entry.version.path) is entry:
             del self.latest[entry.version.path]
         self._leave(entry)
-        self._folders.remove(entry.version.path)
+        self._folders.leave(entry.folder)
         self.changed = True
 
     def wait(self, entry: Entry, first: bool = False) -> None:
@@ -133,7 +139,7 @@ class Entries:
         entry.failure = ""
         if self.is_blocked(entry):
             entry.state = State.BEHIND
-            above = self._file_above(entry.version.path)
+            above = self._file_above(entry.folder)
             if above is not None:
                 self._below.setdefault(above, []).append(entry)
             return
@@ -152,7 +158,7 @@ class Entries:
         entry.seen_again = False
         entry.mixed = entry.mixed or bool(entry.acked)
         self.with_lane[entry.version.path] = entry
-        self._lane_folders.add(entry.version.path)
+        self._lane_folders.enter(entry.folder)
         self.loads.add(entry)
 
     def pause(self, entry: Entry, attempts: int, now: float) -> None:
@@ -174,8 +180,8 @@ class Entries:
     def end(self, entry: Entry, state: State, reason: str) -> None:
         """Move `entry` to HELD or FAILED."""
         self._leave(entry)
-        self._folders.remove(entry.version.path)
-        self._ended_folders.add(entry.version.path)
+        self._folders.leave(entry.folder)
+        self._ended_folders.enter(entry.folder)
         entry.failure = reason
         entry.state = state
         self.n_ended += 1
@@ -202,14 +208,16 @@ class Entries:
         if state in ENDED:
             self.n_ended -= 1
             if state is not State.GIVEN_UP:
-                self._folders.add(entry.version.path)
-                self._ended_folders.remove(entry.version.path)
+                self._folders.enter(entry.folder)
+                self._ended_folders.leave(entry.folder)
         if state in WITH_LANE:
             path = entry.version.path
             self.loads.remove(entry)
             del self.with_lane[path]
-            followers: list[Entry | None] = list(self._below.pop(path, ()))
-            followers += [self.latest.get(each) for each in (path, *self._lane_folders.remove(path))]
+            followers: list[Entry | None] = [self.latest.get(path)]
+            followers += map(self.latest.get, self._lane_folders.leave(entry.folder))
+            if self._below:
+                followers += self._below.pop(path, ())
             for follower in followers:
                 if (
                     follower is not None

@@ -32,9 +32,9 @@ class Entry:
     """One version of one file; only the ledger changes it."""
 
     __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "identity", "is_overtaken", "is_read", "is_resumed",
-        "known_digest", "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck", "seen_again",
-        "stamp", "started", "state", "token", "tried_last", "version",
+        "acked", "attempts", "chunk_size", "failure", "folder", "identity", "is_overtaken", "is_read",
+        "is_resumed", "known_digest", "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck",
+        "seen_again", "stamp", "started", "state", "token", "tried_last", "version",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,7 @@ class Entry:
         """Create an entry in no queue; `identity` is that of `version`, if the caller has computed it already."""
         self.token = token
         self.version = version
+        self.folder = version.path.rpartition(b"/")[0]  # that it lies in; b"" for the directory itself
         self.stamp = UNKNOWN_STAMP  # of the newest report; nothing that is `delivered` was read before it
         self.identity = identity or version.identity()
         self.chunk_size = chunk_size  # bytes

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 
 class FolderCounts(dict[bytes, int]):
-    """The folders of files that come and go, none of them the directory itself.
+    """The folders of files that come and go, none of them the directory itself, which is b"".
 
     Each folder counts what lies in it directly, files and counted folders, so that a file among others in a folder
     costs one step.
     """
 
-    def add(self, path: bytes) -> None:
-        """Count the file at `path`; it may be counted several times."""
-        while path := path.rpartition(b"/")[0]:
-            count = self.get(path, 0)
-            self[path] = count + 1
+    def enter(self, folder: bytes) -> None:
+        """Count a file in `folder`; it may be counted several times."""
+        while folder:
+            count = self.get(folder, 0)
+            self[folder] = count + 1
             if count:
                 return
+            folder = folder.rpartition(b"/")[0]
 
-    def remove(self, path: bytes) -> list[bytes]:
-        """Undo one `add`; return the folders that no file lies in any more."""
+    def leave(self, folder: bytes) -> list[bytes]:
+        """Undo one `enter`; return the folders that no file lies in any more."""
         emptied = []
-        while path := path.rpartition(b"/")[0]:
-            self[path] -= 1
-            if self[path]:
+        while folder:
+            count = self[folder] - 1
+            if count:
+                self[folder] = count
                 break
-            del self[path]
-            emptied.append(path)
+            del self[folder]
+            emptied.append(folder)
+            folder = folder.rpartition(b"/")[0]
         return emptied

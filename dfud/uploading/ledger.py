@@ -169,7 +169,7 @@ class Ledger:
     def _replace(self, entry: Entry) -> None:
         """Note what counts no more once `entry`, which is about to be dispatched, is sent."""
         path = entry.version.path
-        for rival in self._entries.rivals(path):
+        for rival in self._entries.rivals(entry):
             if rival.acked or rival.lane >= 0:  # its lane may still report what was acknowledged
                 rival.is_overtaken = True
                 self._entries.changed = True

@@ -35,10 +35,13 @@ class LaneTimes:
 
     def __init__(self) -> None:
         self._latest = float("-inf")
+        self._text = ""  # of the row before; many rows have one time
 
     def __call__(self, completed: str) -> float:
         """Return the time of the next row; that of the one before if it is earlier, or no time at all."""
-        self._latest = max(self._latest, parse_time(completed))
+        if completed != self._text:
+            self._text = completed
+            self._latest = max(self._latest, parse_time(completed))
         return self._latest
 
 
