@@ -25,6 +25,7 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 _CLASSIC_DEFAULTS: Mapping[str, Any] = {  # with `group.protocol = consumer` the broker decides
     "partition.assignment.strategy": "cooperative-sticky",  # what stays with a member is read on meanwhile
+    "heartbeat.interval.ms": 500,  # until a member hears that partitions change hands, twice each time
     "session.timeout.ms": 10_000,  # until the partitions of a member that was killed are given to others
 }
 

@@ -11,11 +11,20 @@ _TIMEOUT_S = 15.0
 
 def limit_producer(bootstrap: str, client_id: str, bytes_per_s: float) -> None:
     """Let the producers of `client_id` send only so much together."""
+    _limit(bootstrap, client_id, "producer_byte_rate", bytes_per_s)
+
+
+def limit_consumer(bootstrap: str, client_id: str, bytes_per_s: float) -> None:
+    """Let the consumers of `client_id` read only so much together."""
+    _limit(bootstrap, client_id, "consumer_byte_rate", bytes_per_s)
+
+
+def _limit(bootstrap: str, client_id: str, quota: str, bytes_per_s: float) -> None:
     body = b"".join(
         (
             struct.pack(">i", 1),  # one entry,
             struct.pack(">i", 1) + _string("client-id") + _string(client_id),  # for one client,
-            struct.pack(">i", 1) + _string("producer_byte_rate") + struct.pack(">d?", bytes_per_s, False),
+            struct.pack(">i", 1) + _string(quota) + struct.pack(">d?", bytes_per_s, False),
             struct.pack(">?", False),  # not only validated
         )
     )
