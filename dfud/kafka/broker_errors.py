@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,6 +18,9 @@ _UNRESOLVED = re.compile(r"Failed to resolve '(?P<address>.*)': (?P<reason>.*)")
 _UNCONNECTED = re.compile(r"Connect to \S+ failed: (?P<reason>.*)")
 _ADVERTISED_ADVICE = "set advertised.listeners on the broker to an address that can be reached from here"
 _ADDRESS_ADVICE = "check bootstrap.servers, and that the broker is running"
+
+_NO_DESCRIPTORS = os.strerror(errno.EMFILE)
+_DESCRIPTORS_ADVICE = "let dfud open more files (ulimit -n, or LimitNOFILE of its service)"
 
 _ADVICE = {
     KafkaError._AUTHENTICATION: "check sasl.username, sasl.password and sasl.mechanism",
@@ -34,6 +39,7 @@ class ConnectionTrouble(NamedTuple):
     reason: str
     advice: str
     is_reachable: bool = False  # something accepts connections there
+    is_ours: bool = False  # this process lacks something, and waiting does not help
 
     def describe(self) -> str:
         """Return the reason and the advice, for the user."""
@@ -50,6 +56,8 @@ def trouble_of(error: KafkaError) -> ConnectionTrouble:
     advice = _ADVICE.get(error.code(), _ADDRESS_ADVICE)
     if _NO_SASL in reason:
         advice = "it takes no SASL: check security.protocol and the port in bootstrap.servers"
+    if _NO_DESCRIPTORS in reason:
+        return ConnectionTrouble("", False, reason, _DESCRIPTORS_ADVICE, is_ours=True)
     unresolved, unconnected = _UNRESOLVED.fullmatch(reason), _UNCONNECTED.fullmatch(reason)
     is_reachable = not unresolved and not unconnected
     if unresolved:

@@ -123,6 +123,8 @@ class TopicProbe(Generic[Client]):
         if self._waiting_since is None:
             self._waiting_since = now
         trouble = self._trouble(failure)
+        if trouble.is_ours:
+            raise self.access_error(trouble.reason, trouble.advice)
         if now - self._waiting_since >= _QUIET_S or not trouble.is_reachable:
             self._report(trouble)
             self._identify(trouble)

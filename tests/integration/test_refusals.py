@@ -126,3 +126,10 @@ def test_large_chunks_are_sent_if_the_topic_accepts_them(
     upload_once(directory, config_file, topic, "--chunk_size", 8_388_608)
     sizes = sorted(len(message.value or b"") for message in read_topic(kafka.bootstrap, topic))
     assert sizes == [1000, 16_000_000 - 8_388_608, 8_388_608]
+
+
+def test_nothing_waits_for_a_broker_that_this_process_cannot_connect_to(
+    directory: Path, config_file: Path, topic: str
+) -> None:
+    output = upload_once(directory, config_file, topic, status=2, by=["prlimit", "--nofile=16"])
+    assert "Too many open files; let dfud open more files (ulimit -n" in output

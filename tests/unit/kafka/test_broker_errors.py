@@ -41,6 +41,12 @@ UNRESOLVED = "Failed to resolve 'host:9092': Name or service not known (after 0m
             "broker's supported mechanisms: ; it takes no SASL: check security.protocol and the port in "
             "bootstrap.servers",
         ),
+        (
+            KafkaError._FAIL,
+            "127.0.0.1:9092/bootstrap: Failed to create socket: Too many open files",
+            "Failed to create socket: Too many open files; let dfud open more files (ulimit -n, or LimitNOFILE of "
+            "its service)",
+        ),
         (KafkaError._FAIL, "something else", f"something else; {CHECK}"),
     ],
 )
