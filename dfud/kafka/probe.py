@@ -24,6 +24,7 @@ _FIRST_ANSWER_TIMEOUT_S = 0.25
 _RETRY_INTERVAL_S = 0.1
 # For whoever waits: a question makes librdkafka connect a hundred times a second, hence the pauses.
 _MAX_ANSWER_TIMEOUT_S, _MAX_RETRY_INTERVAL_S = 1.0, 5.0
+_MAX_SLOW_ANSWER_TIMEOUT_S = 30.0  # of a broker that nothing is wrong with but the line to it
 
 Answer = TypeVar("Answer")
 OnFailure = Callable[[str], None]  # is called with the reason for which there is no answer yet
@@ -53,6 +54,7 @@ def probe(
     began = clock()
     timeout_s = _FIRST_ANSWER_TIMEOUT_S
     pause_s = _RETRY_INTERVAL_S
+    latest: KafkaError | None = None
     while True:
         try:
             return ask(timeout_s)
@@ -67,7 +69,8 @@ def probe(
             raise ProbeError(cause.str() if cause else reason_of(failure), cause)
         if on_failure is not None:
             on_failure(reason_of(failure))
-            left_s = _MAX_ANSWER_TIMEOUT_S
+            earlier, latest = latest, errors[-1] if errors else None
+            left_s = _MAX_SLOW_ANSWER_TIMEOUT_S if latest is earlier else _MAX_ANSWER_TIMEOUT_S
         else:
             left_s = max(1.0, began + PROBE_TIMEOUT_S - clock())
         sleep(pause_s)

@@ -22,7 +22,7 @@ from dfud.kafka.topic_watch import topic_id_of
 _ANSWER_TIMEOUT_S = 5.0
 _OFFSETS_TOPIC = "__consumer_offsets"  # its messages are written, and stamped, by brokers
 _LAST_MESSAGE = "the last message on the topic"
-# The leader of a partition cannot be reached; any other error is an answer.
+# A broker cannot be reached, or not in time; any other error is an answer.
 _UNREACHED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT_QUEUE)
 
 
@@ -49,7 +49,7 @@ class TopicQuestions:
     def facts(self, metadata: TopicMetadata, timeout_s: float) -> TopicFacts | None:
         """Return the answers, or None if they are not all there within `timeout_s`.
 
-        Raises KafkaException if no leader of a partition could be reached.
+        Raises KafkaException if one of them, or no leader of a partition, could not be had in time.
         """
         if wait([self._described, self._configured, *self._newest.values()], timeout_s).not_done:
             return None
@@ -65,15 +65,22 @@ class TopicQuestions:
         """Return the topic's id, and the operations that are allowed; "" and None if the broker says neither."""
         try:
             described = self._described.result()
-        except KafkaException:  # an old broker: if writing is forbidden, the upload reports it
-            return "", None
+        except KafkaException as error:
+            _raise_unless_answer(error)
+            return "", None  # an old broker: if writing is forbidden, the upload reports it
         return topic_id_of(described), operations_of(described)
 
     def _settings(self) -> tuple[Mapping[str, str] | None, str]:
         try:
             return settings_of(self._configured.result()), ""
         except KafkaException as error:
+            _raise_unless_answer(error)
             return None, reason_of(error)
+
+
+def _raise_unless_answer(error: KafkaException) -> None:
+    if error.args[0].code() in _UNREACHED:
+        raise error
 
 
 def operations_of(described: Any) -> frozenset[str] | None:

@@ -73,7 +73,19 @@ def test_whoever_waits_has_no_deadline_and_hears_of_each_failure() -> None:
     assert broker.probe(reasons.append) == "answer"
     assert reasons == ["no answer"] * 199
     assert broker.now > 100.0 + 60 * PROBE_TIMEOUT_S
-    assert max(broker.timeouts) == 1.0
+    assert max(broker.timeouts) == 30.0, "nothing but the time of an answer is wrong"
+
+
+def test_a_broker_that_is_away_is_asked_for_a_second_at_a_time() -> None:
+    broker = Broker(answers_at=20)
+
+    def on_failure(_: str) -> None:
+        if len(broker.timeouts) < 10:
+            broker.reported.append(KafkaError(KafkaError._TRANSPORT, "connection refused"))
+
+    assert broker.probe(on_failure) == "answer"
+    assert max(broker.timeouts[:10]) == 1.0
+    assert broker.timeouts[-1] == 30.0
 
 
 @pytest.mark.parametrize("code", PERMANENT_ERRORS)
