@@ -39,14 +39,12 @@ def main(arguments: list[str]) -> int:
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     print(f"seed {seed}: --seed {seed} repeats all of it with the same instants and bytes", flush=True)
     began = time.monotonic()
-    rows = _perform_all(chosen, seed, options.quick)
+    rows = _perform_all(chosen, seed, options)
     minutes = (time.monotonic() - began) / 60
     print()
     for line in report.plain(rows):
         print(line)
-    print(f"\n{_summary(rows)}, in {minutes:.1f} minutes, with seed {seed}")
-    if options.report:
-        report.write(DOCUMENT, _report(rows, seed, minutes))
+    print(f"\n{report.summary([row.cells() for row in rows])}, in {minutes:.1f} minutes, with seed {seed}")
     return 0 if all(row.verdict != "FAILED" for row in rows) else 1
 
 
@@ -62,28 +60,26 @@ def _choose(names: list[str]) -> list[Fault]:
     ]
 
 
-def _perform_all(faults: list[Fault], seed: int, is_quick: bool) -> list[Row]:
+def _perform_all(faults: list[Fault], seed: int, options: argparse.Namespace) -> list[Row]:
+    """Cause the faults; after each, the table of the document has its row, if it is to be reported."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="dfud-faults-") as name:
         work = Path(name)
         with KafkaNode(work / "kafka", announce=lambda line: print(line, flush=True)) as kafka:
             for fault in faults:
-                row = perform(fault, kafka, work, seed, is_quick)
+                row = perform(fault, kafka, work, seed, options.quick)
                 print(f"{row.verdict:7}  {row.took:6.1f} s  {fault.name}", flush=True)
                 for failure in row.tally.first_failures():
                     print(f"    {failure}", flush=True)
                 rows.append(row)
+                if options.report:
+                    report.write(DOCUMENT, _report(rows, seed))
     return rows
 
 
-def _summary(rows: list[Row]) -> str:
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("passed", "FAILED", "skipped")}
-    lost = sum(row.tally.lost for row in rows)
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) + f"; lost: {lost}"
-
-
-def _report(rows: list[Row], seed: int, minutes: float) -> list[str]:
-    by_name = {row.fault.name: row for row in rows}
+def _report(rows: list[Row], seed: int) -> list[str]:
+    """Return the lines of the document's table with the new `rows` in it."""
+    by_name = {**report.parse(report.read(DOCUMENT)), **{row.fault.name: row.cells() for row in rows}}
     sections = [
         (section.title, [by_name[fault.name] for fault in section.faults if fault.name in by_name])
         for section in SECTIONS
@@ -91,8 +87,9 @@ def _report(rows: list[Row], seed: int, minutes: float) -> list[str]:
     return [
         *report.markdown(sections),
         "",
-        f"{_summary(rows)}. `scripts/faults --seed {seed}`, {minutes:.0f} minutes on {os.cpu_count()} cores, "
-        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, Kafka {KAFKA_VERSION}.",
+        f"{report.summary([row for _, each in sections for row in each])}. On {os.cpu_count()} cores, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, Kafka {KAFKA_VERSION}; "
+        f"the rows that were renewed last: `scripts/faults --seed {seed}`.",
     ]
 
 
@@ -102,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="list the faults without causing them")
     parser.add_argument("--quick", action="store_true", help="cause only the quick ones, a few times each")
     parser.add_argument("--seed", type=int, help="repeat the instants and bytes of an earlier run")
-    parser.add_argument("--report", action="store_true", help=f"also write the table to docs/{DOCUMENT.name}")
+    parser.add_argument(
+        "--report", action="store_true", help=f"also renew the rows of the table in docs/{DOCUMENT.name}"
+    )
     return parser
 
 
