@@ -24,6 +24,7 @@ def upload(
     topic_name: str,
     *,
     once: bool = True,
+    time_limit: float | None = None,
     upload_existing: bool = False,
     n_threads: int = 2,
     upload_regex: str | None = None,
@@ -47,6 +48,7 @@ def upload(
     """
     options: dict[str, Any] = {
         "once": once,
+        "time_limit": time_limit,
         "upload_existing": upload_existing,
         "n_threads": n_threads,
         "upload_regex": upload_regex,

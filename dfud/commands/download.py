@@ -10,16 +10,18 @@ import click
 from dfud import __version__
 from dfud.commands.main import CONTEXT
 from dfud.commands.options import (
+    apply_quiet,
     check_regex,
     check_topic,
     logger_options,
     option,
+    quiet_option,
     threads_option,
     update_option,
 )
 from dfud.downloading.run import DownloadOptions
 from dfud.downloading.run import download as run_download
-from dfud.errors import UsageError
+from dfud.errors import LockedError, UsageError
 from dfud.kafka.config import read_config
 from dfud.processes.console import open_standard_files
 
@@ -44,6 +46,7 @@ from dfud.processes.console import open_standard_files
 )
 @update_option()
 @option("--once", is_flag=True, help="Read what is on the topic at the start, then exit: for cron.")
+@quiet_option()
 @logger_options("DataFileDownloadDirectory.log")
 @click.version_option(__version__, prog_name="dfud")
 def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
@@ -59,5 +62,11 @@ def download(directory: str, config: str, topic_name: str, **options: Any) -> in
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot create {directory}: {error.strerror}") from None
+    is_quiet = apply_quiet(options)
     open_standard_files()
-    return run_download(DownloadOptions(directory=directory, topic=topic_name, **options), client)
+    try:
+        return run_download(DownloadOptions(directory=directory, topic=topic_name, **options), client)
+    except LockedError as error:
+        if is_quiet:  # cron starts it again
+            return error.exit_status
+        raise

@@ -90,6 +90,25 @@ def update_option() -> Callable[[Command], Command]:
     )
 
 
+def quiet_option() -> Callable[[Command], Command]:
+    """Return the option for silence unless something is wrong."""
+    return click.option(
+        "--quiet",
+        "-q",
+        is_flag=True,
+        help="Print only warnings and errors, and nothing if another instance is at work: for cron.",
+    )
+
+
+def apply_quiet(options: dict[str, Any]) -> bool:
+    """Take `quiet` out of the values of the options, and let the others mean it; return whether it was set."""
+    is_quiet: bool = options.pop("quiet")
+    if is_quiet:
+        options["update_seconds"] = -1.0
+        options["logger_stream_level"] = max(options["logger_stream_level"], logging.WARNING)
+    return is_quiet
+
+
 def state_dir_option() -> Callable[[Command], Command]:
     """Return the option for where LOGS is."""
     return option(

@@ -11,17 +11,19 @@ import click
 from dfud import __version__
 from dfud.commands.main import CONTEXT
 from dfud.commands.options import (
+    apply_quiet,
     check_topic,
     follow_links_option,
     logger_options,
     option,
+    quiet_option,
     state_dir_option,
     threads_option,
     update_option,
     upload_regex_option,
 )
 from dfud.core.chunking import is_chunk_size
-from dfud.errors import UsageError
+from dfud.errors import LockedError, UsageError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
 from dfud.uploading.options import UploadOptions
@@ -36,8 +38,8 @@ def _check_chunk_size(_context: click.Context, _parameter: click.Parameter, valu
     return value
 
 
-def _check_positive(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
+def _check_positive(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
         raise click.BadParameter(f"{value} is not a number above 0")
     return value
 
@@ -74,6 +76,14 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
 @update_option()
 @option("--once", is_flag=True, help="Upload what is there and what is unfinished, then exit: for cron.")
 @option(
+    "--time_limit",
+    metavar="SECONDS",
+    type=float,
+    callback=_check_positive,
+    help="After this time, begin no more files, finish those that are in progress, and exit.",
+)
+@quiet_option()
+@option(
     "--use_polling_observer",
     is_flag=True,
     help="Poll for new files: for file systems without inotify, such as NFS and CIFS.",
@@ -104,5 +114,11 @@ def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
     if not os.access(directory, os.R_OK | os.X_OK):
         raise UsageError(f"cannot read {directory}; dfud needs permission to list and open its files")
     client = take_wire_format(read_config(config, "producer"))
+    is_quiet = apply_quiet(options)
     open_standard_files()
-    return run_upload(UploadOptions(directory=directory, topic=topic_name, **options), client)
+    try:
+        return run_upload(UploadOptions(directory=directory, topic=topic_name, **options), client)
+    except LockedError as error:
+        if is_quiet:  # cron starts it again
+            return error.exit_status
+        raise

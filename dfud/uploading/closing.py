@@ -26,6 +26,7 @@ class Outcome(NamedTuple):
     directory_gone: bool = False
     is_displaced: bool = False  # another process uploads from here now, and LOGS is its own
     is_topic_harmed: bool = False  # some of what was sent is not on the topic any more, or will not be
+    is_cut_short: bool = False  # by --time_limit: not everything in the directory was looked at
 
 
 def close_run(context: UploadContext, table: InProgressWriter, outcome: Outcome) -> int:
@@ -45,7 +46,7 @@ def close_run(context: UploadContext, table: InProgressWriter, outcome: Outcome)
         log.error(reason)
     if not reasons:
         log.info("all files detected are on the topic and recorded")
-    if not (outcome.abandoned or incomplete):
+    if not (outcome.abandoned or incomplete or outcome.is_cut_short):
         # Otherwise the next run checks all that has changed since this one began.
         end_session(context.session, context.since_ns if outcome.left_over else None, log)
     return EXIT_UNDELIVERED if reasons else EXIT_OK
@@ -71,6 +72,8 @@ def _reasons(folder: LogsFolder, outcome: Outcome, n_undelivered: int, incomplet
         yield "some folders could not be read: see above; the next run tries again"
     if outcome.directory_gone:
         yield f"{folder.directory} is gone: what was not detected before is not uploaded"
+    elif outcome.is_cut_short:
+        yield "--time_limit is over: not everything was looked at; the next run sends the rest"
     elif outcome.left_over and not outcome.n_left and outcome.is_whole:
         yield "not everything could be recorded: see above; the next run looks for it"
 

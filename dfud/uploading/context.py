@@ -24,3 +24,4 @@ class UploadContext(NamedTuple):
     log: logging.Logger
     keeper: LogsKeeper
     topic_id: str = ""  # of Kafka; "" if the broker does not say
+    ends_at: float | None = None  # s, monotonic: no more files are begun then

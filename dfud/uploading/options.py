@@ -24,3 +24,4 @@ class UploadOptions(NamedTuple):
     logger_file_level: int
     logger_file_path: str | None
     state_dir: str | None = None  # where LOGS is, if not in `directory`
+    time_limit: float | None = None  # s, after which no more files are begun

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from functools import partial
 
 from dfud.errors import DfudError, UsageError
@@ -51,6 +52,7 @@ from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS
 def upload(options: UploadOptions, config: ClientConfig) -> int:
     """Upload until asked to end; return the exit status. Raises DfudError."""
     signals = SignalPipe()
+    ends_at = None if options.time_limit is None else time.monotonic() + options.time_limit
     check_options(options)
     properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
     place = os.path.realpath(options.directory), os.path.realpath(options.state_dir) if options.state_dir else None
@@ -90,7 +92,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             options.topic, properties, lingers_by_load(config), wire, LastAck(), facts.topic_id, facts
         )
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
-        return _run(options, producer, chunk_limit, folder, lock, signals, output, log, early)
+        return _run(options, producer, chunk_limit, folder, lock, signals, output, log, early, ends_at)
     finally:
         output.drain(2.0)
         output.close()
@@ -122,6 +124,7 @@ def _run(
     output: ConsoleOutput,
     log: logging.Logger,
     early: EarlyRun | None = None,
+    ends_at: float | None = None,
 ) -> int:
     """Read what is in LOGS, start the workers and supervise them."""
     beginning = begin_with_import(options, folder, lock, producer.wire is OPENMSISTREAM, log, early)
@@ -162,7 +165,16 @@ def _run(
         record_topic(folder, topic_id, log)
         keeper = LogsKeeper(folder, lock, _activity(folder), lambda: session.content)
         context = UploadContext(
-            options.once, folder, session, watch.since_ns, ledger, recorded.versions, log, keeper, topic_id
+            options.once,
+            folder,
+            session,
+            watch.since_ns,
+            ledger,
+            recorded.versions,
+            log,
+            keeper,
+            topic_id,
+            ends_at,
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)

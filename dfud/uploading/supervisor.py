@@ -109,6 +109,8 @@ class UploadSupervisor:
         self._directory_gone = False
         self._earlier = EarlierFiles(context.completed, context.ledger)
         self._abandoned = False
+        self._ends_at = context.ends_at  # s, monotonic; None once that has come
+        self._is_cut_short = False  # the last sweep was not waited for
         self._outage = ""  # why no broker can be reached; empty if one can
         self._topic_id = context.topic_id
         self._is_topic_anew = False  # another one has its place; until the lanes are restarted
@@ -200,6 +202,7 @@ class UploadSupervisor:
                 self._slow_lanes.due_at,
                 self._table.due,
                 self._next_logs_check,
+                self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
         )
@@ -208,6 +211,8 @@ class UploadSupervisor:
         now = self._clock()
         if self._clock_steps.check():
             record(self._log, lambda: self._session.on_set_back(self._clock_steps.set_back_ns))
+        if self._ends_at is not None and now >= self._ends_at:
+            self._on_time_limit()
         self._ledger.resume_paused(now)
         if self._draining and self._swept:
             for entry in self._ledger.fail_paused():
@@ -237,6 +242,7 @@ class UploadSupervisor:
             self._directory_gone,
             self._is_displaced,
             self._is_topic_harmed,
+            self._is_cut_short,
         )
         return close_run(self._context, self._table, outcome)
 
@@ -253,6 +259,15 @@ class UploadSupervisor:
         if not self._draining:
             self._log.info(f"{request}: finishing what is enqueued")
             self._drain()
+
+    def _on_time_limit(self) -> None:
+        """End in an orderly way; if the run is ending already, wait for no files that are not enqueued yet."""
+        self._ends_at = None
+        if not self._draining:
+            self._quit("--time_limit")
+        elif not self._swept:
+            self._is_cut_short = self._left_over = self._swept = True
+            self._fleet.on_swept()
 
     def _drain(self) -> None:
         self._draining = True
@@ -282,6 +297,8 @@ class UploadSupervisor:
             return
         if message.version.path.count(b"/") > MAX_FOLDERS:
             self._on_left(FileLeft(message.version.path, f"lies below more than {MAX_FOLDERS:,} folders"))
+            return
+        if self._is_cut_short:  # the next run looks for it
             return
         if self._swept:
             late = message.version.path, message.ctime_ns
@@ -497,6 +514,8 @@ class UploadSupervisor:
                 lane.chunker.channel.post(batch)
 
     def _allow_more_files(self) -> None:
+        if self._is_cut_short:
+            return
         files = self._max_open - self._ledger.busy_files - self._allowance
         if files >= _MIN_ALLOWANCE or (files > 0 and not self._allowance):
             self._allowance += files

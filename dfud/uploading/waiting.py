@@ -43,6 +43,8 @@ class AbsentBroker:
         console.setLevel(options.logger_stream_level)
         log.addHandler(console)
         patience = Patience(self._message_timeout_s, "message.timeout.ms") if options.once else Patience()
+        if options.time_limit is not None and options.time_limit < patience.seconds:
+            patience = Patience(options.time_limit, "--time_limit")
         pool = WorkerPool(lock)
         wait = BrokerWait(self._call, user, patience, log.warning)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -291,6 +292,17 @@ def test_a_second_interrupt_stops_it_immediately(
     assert_on_topic(recorded, before)
     upload_once(directory, config_file, topic)
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
+
+
+def test_quiet_prints_nothing_unless_something_is_wrong(directory: Path, config_file: Path, topic: str) -> None:
+    fill(directory, 3, 10)
+    assert upload_once(directory, config_file, topic, "--quiet") == ""
+    (directory / "link").symlink_to(config_file)
+    assert re.fullmatch(
+        r"WARNING: .*; --follow_links uploads them\n", upload_once(directory, config_file, topic, "-q")
+    )
+    with uploading(directory, config_file, topic):
+        assert upload_once(directory, config_file, topic, "--quiet", status=75) == ""
 
 
 def test_a_second_instance_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -77,6 +78,8 @@ BAD = [
     ("--watchdog_lag_time", "nan"),
     ("--watchdog_lag_time", "inf"),
     ("--watchdog_lag_time", "soon"),
+    ("--time_limit", "0"),
+    ("--time_limit", "inf"),
     ("--queue_max_size", "0"),
     ("--queue_max_size", "-1"),
     ("--queue_max_size", "nan"),
@@ -198,6 +201,29 @@ def test_help_names_every_option_of_the_contract(capsys: Capture) -> None:
 def test_version(capsys: Capture, command: click.Command) -> None:
     assert run(command, ["--version"], "dfud") == 0
     assert capsys.readouterr().out == f"dfud, version {__version__}\n"
+
+
+def test_quiet_leaves_warnings_and_errors(
+    top: Path, config: Path, started: list[tuple[UploadOptions, ClientConfig]]
+) -> None:
+    words = [str(top), "--config", str(config), "--topic_name", "t", "-q"]
+    assert run(upload, words, "dfud") == 0
+    assert run(upload, [*words, "--logger_stream_level", "error"], "dfud") == 0
+    shown = [(options.logger_stream_level, options.update_seconds) for options, _ in started]
+    assert shown == [(logging.WARNING, -1), (logging.ERROR, -1)]
+
+
+@pytest.mark.parametrize(("options", "lines"), [([], 1), (["--quiet"], 0)])
+def test_another_instance_is_no_news_for_cron(
+    top: Path, config: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, options: list[str], lines: int
+) -> None:
+    def start(*_: object) -> int:
+        raise LockedError("another dfud is at work")
+
+    monkeypatch.setattr(module, "run_upload", start)
+    assert run(upload, [str(top), "--config", str(config), "--topic_name", "t", *options], "dfud") == 75
+    out, err = capsys.readouterr()
+    assert (out + err).count("\n") == lines
 
 
 @pytest.mark.parametrize(

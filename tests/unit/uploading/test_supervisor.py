@@ -79,7 +79,7 @@ class Lines(logging.Handler):
 class Bench:
     """A supervisor with two lanes, and everything around it."""
 
-    def __init__(self, directory: Path, once: bool = False) -> None:
+    def __init__(self, directory: Path, once: bool = False, ends_at: float | None = None) -> None:
         self.now = 100.0
         self.folder = LogsFolder(os.fspath(directory), "topic")
         os.makedirs(self.folder.path)
@@ -106,7 +106,7 @@ class Bench:
             self.pool.start_watcher,
         )
         context = UploadContext(
-            once, self.folder, self.session, SINCE_NS, self.ledger, self.completed, log, self.keeper
+            once, self.folder, self.session, SINCE_NS, self.ledger, self.completed, log, self.keeper, "", ends_at
         )
         self.clock_steps_ns = [10**18]  # the clock, which is set back and forth
         steps = ClockSteps(lambda: self.clock_steps_ns[0], lambda: 0)
@@ -219,6 +219,37 @@ def test_once_ends_without_being_asked(tmp_path: Path) -> None:
     bench.watcher.report(SweepDone(1))
     bench.step()
     assert bench.close() == EXIT_OK
+    bench.close_all()
+
+
+def test_the_time_limit_ends_it_as_quit_does(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ends_at=105.0)
+    task = bench.find()
+    bench.watcher.received()
+    bench.now = 106.0
+    bench.step()
+    assert bench.watcher.received() == [Sweep(1)]
+    bench.watcher.report(SweepDone(1))
+    bench.complete(task)
+    assert bench.close() == EXIT_OK
+    assert "--time_limit: finishing what is enqueued" in bench.log
+    bench.close_all()
+
+
+def test_the_time_limit_waits_for_what_is_enqueued_but_not_for_the_rest(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, once=True, ends_at=105.0)
+    task = bench.find()
+    bench.now = 106.0
+    bench.step()
+    bench.watcher.received()
+    bench.watcher.report(FileFound(FileVersion(b"late", 10, 1), True, 1, 1))
+    bench.step()
+    assert not bench.supervisor.is_over
+    bench.complete(task)
+    assert bench.watcher.received() == []
+    assert bench.close() == EXIT_UNDELIVERED
+    assert bench.session.unfinished_since() == SINCE_NS
+    assert bench.log[-1] == "--time_limit is over: not everything was looked at; the next run sends the rest"
     bench.close_all()
 
 
