@@ -38,6 +38,9 @@ def upload(
     logger_stream_level: str | int = "warning",
     logger_file_level: str | int = "info",
     logger_file_path: Path | None = None,
+    logger_file_max_size: float = 10,
+    logger_file_count: int = 5,
+    log_format: str = "text",
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -62,6 +65,9 @@ def upload(
         "logger_stream_level": logger_stream_level,
         "logger_file_level": logger_file_level,
         "logger_file_path": logger_file_path,
+        "logger_file_max_size": logger_file_max_size,
+        "logger_file_count": logger_file_count,
+        "log_format": log_format,
     }
     _run("upload", directory, config, topic_name, options)
 
@@ -79,6 +85,9 @@ def download(
     logger_stream_level: str | int = "warning",
     logger_file_level: str | int = "info",
     logger_file_path: Path | None = None,
+    logger_file_max_size: float = 10,
+    logger_file_count: int = 5,
+    log_format: str = "text",
 ) -> None:
     """Rebuild the files of a topic below `directory`; return when everything on the topic has been read.
 
@@ -96,6 +105,9 @@ def download(
         "logger_stream_level": logger_stream_level,
         "logger_file_level": logger_file_level,
         "logger_file_path": logger_file_path,
+        "logger_file_max_size": logger_file_max_size,
+        "logger_file_count": logger_file_count,
+        "log_format": log_format,
     }
     _run("download", directory, config, topic_name, options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import signal
 import sys
 import traceback
@@ -16,6 +17,7 @@ import click
 from dfud import __version__
 from dfud.core.text import LAYOUT, escaped
 from dfud.errors import EXIT_USAGE, DfudError, UsageError
+from dfud.logs.journal import is_journal, with_priority
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -29,6 +31,7 @@ COMMANDS = (
     "demo",
 )
 
+_STDERR = 2
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -89,27 +92,31 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
             signal.signal(signal.SIGINT, signal.default_int_handler)
         status = command.main(arguments, prog_name=name, standalone_mode=False)
     except DfudError as error:
-        print(f"{name}: {escaped(str(error), '' if isinstance(error, UsageError) else LAYOUT)}", file=sys.stderr)
+        _complain(f"{name}: {escaped(str(error), '' if isinstance(error, UsageError) else LAYOUT)}")
         return error.exit_status
     except click.UsageError as error:
         message = " ".join(error.format_message().split())
         command_path = error.ctx.command_path if error.ctx else name
-        print(f"{name}: {escaped(message)} (see {command_path} --help)", file=sys.stderr)
+        _complain(f"{name}: {escaped(message)} (see {command_path} --help)")
         return EXIT_USAGE
     except click.ClickException as error:
-        print(f"{name}: {escaped(error.format_message())}", file=sys.stderr)
+        _complain(f"{name}: {escaped(error.format_message())}")
         return EXIT_USAGE
     except OSError as error:
         if error.errno not in _EXHAUSTED:
             raise
-        print(f"{name}: the limits of this process are too low ({error.strerror}); see ulimit -a", file=sys.stderr)
+        _complain(f"{name}: the limits of this process are too low ({error.strerror}); see ulimit -a")
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
-        print(f"{name}: interrupted", file=sys.stderr)
+        _complain(f"{name}: interrupted")
         return 1
     return status if isinstance(status, int) else 0
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print what Python prints of a bug, less what a terminal would take for a command."""
-    print(escaped("".join(traceback.format_exception(kind, error, trace)), LAYOUT), end="", file=sys.stderr)
+    _complain(escaped("".join(traceback.format_exception(kind, error, trace)), LAYOUT).rstrip("\n"))
+
+
+def _complain(text: str) -> None:
+    print(with_priority(text, logging.ERROR) if is_journal(_STDERR) else text, file=sys.stderr)

@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
+from dfud.logs.log_lines import JSON, TEXT
+
 _MAX_THREADS = 64
+_MAX_LOG_FILES = 1000
 _UPLOAD_REGEX_HELP = (
     "It is matched from the start of the file's name or, if it has a / in it, of the path below DIR. "
     "[default: all but hidden files, what is in hidden folders, and *.log]"
@@ -109,6 +112,12 @@ def apply_quiet(options: dict[str, Any]) -> bool:
     return is_quiet
 
 
+def _check_max_size(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise click.BadParameter(f"{value} is not a number of megabytes from 0 on")
+    return value
+
+
 def state_dir_option() -> Callable[[Command], Command]:
     """Return the option for where LOGS is."""
     return option(
@@ -127,11 +136,34 @@ def _check_state_dir(_context: click.Context, _parameter: click.Parameter, value
 
 
 def logger_options(log_file: str) -> Callable[[Command], Command]:
-    """Return the three options for logging; the log file is by default `log_file` in LOGS."""
+    """Return the options for logging; the log file is by default `log_file` in LOGS."""
 
     def add(command: Command) -> Command:
         level = {"default": "info", "callback": check_level, "show_default": True}
         for decorate in (
+            option(
+                "--log_format",
+                type=click.Choice([TEXT, JSON]),
+                default=TEXT,
+                show_default=True,
+                help="Form of the lines of console and log file: for people, or a JSON object each.",
+            ),
+            option(
+                "--logger_file_count",
+                type=click.IntRange(1, _MAX_LOG_FILES),
+                default=5,
+                show_default=True,
+                help="Number of log files that are kept: the one that is written, and the latest that were full.",
+            ),
+            option(
+                "--logger_file_max_size",
+                metavar="MB",
+                type=float,
+                default=10,
+                callback=_check_max_size,
+                show_default=True,
+                help="Size at which the log file is renamed, and another one begun; 0 for never.",
+            ),
             option("--logger_file_path", metavar="FILE", help=f"Log file; DIR/LOGS/{log_file} by default."),
             option("--logger_file_level", help="Level of the log file.", **level),
             option("--logger_stream_level", help="Level of the console.", **level),

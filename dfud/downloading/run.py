@@ -25,7 +25,9 @@ from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties, group_id
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
-from dfud.logs.logfile import FileInLogs, open_log
+from dfud.logs.log_files import FileInLogs
+from dfud.logs.log_lines import TEXT
+from dfud.logs.logfile import LogOptions, open_log
 from dfud.processes.broker_wait import Patience, ask_broker, network_patience
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
@@ -50,6 +52,21 @@ class DownloadOptions(NamedTuple):
     logger_stream_level: int
     logger_file_level: int
     logger_file_path: str | None
+    logger_file_max_size: float = 10
+    logger_file_count: int = 5
+    log_format: str = TEXT
+
+    @property
+    def log(self) -> LogOptions:
+        """What the user wants of the log."""
+        return LogOptions(
+            self.logger_stream_level,
+            self.logger_file_level,
+            self.logger_file_path,
+            self.logger_file_max_size,
+            self.logger_file_count,
+            self.log_format,
+        )
 
 
 def download(options: DownloadOptions, config: ClientConfig) -> int:
@@ -79,14 +96,8 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     # One lock for all topics: two downloads could compete for a path.
     lock = DirectoryLock.take(logs, logs.file(".download.lock"), f"downloading to {directory}")
     output = ConsoleOutput()
-    log = open_log(
-        output.write_line,
-        options.logger_stream_level,
-        options.logger_file_path,
-        FileInLogs(logs, logs.file(LOG_FILE)),
-        options.logger_file_level,
-        options.directory,
-    )
+    default = FileInLogs(logs, logs.file(LOG_FILE))
+    log = open_log(output, options.log, default, options.directory, {"topic": topic, "pid": os.getpid()})
     for warning in config.warnings:
         log.warning(warning)
     try:

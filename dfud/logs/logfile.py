@@ -6,131 +6,77 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
-from dfud.core.text import LAYOUT, escaped
+from dfud.core.text import LAYOUT, counted, escaped
 from dfud.errors import UsageError
-from dfud.files.open_folder import OpenFolder, open_regular
-from dfud.files.openat import open_folder
+from dfud.logs.journal import with_priority
+from dfud.logs.log_files import FileInLogs, LogFile, choose_log_file
+from dfud.logs.log_lines import JSON, TEXT, ConsoleFormatter, FileFormatter, JsonFormatter
+from dfud.logs.rotation import Bounds, Rotation
 
-FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
-_APPEND = os.O_WRONLY | os.O_APPEND
-
-
-class LogFile(Protocol):
-    """Where the log file is."""
-
-    path: str
-
-    def open(self) -> int:
-        """Return the descriptor of the file, which is created if necessary; OSError if that fails."""
-
-    def stat(self) -> os.stat_result | None:
-        """Return the status of what is at the path now, or None; OSError if that cannot be found out."""
+MEGABYTE = 1_000_000
 
 
-class ChosenFile:
-    """A log file of the user's choice, which may be a link or a device."""
+class LogOptions(NamedTuple):
+    """What the user wants of the log."""
 
-    def __init__(self, path: str) -> None:
-        """Use the file at `path`."""
-        self.path = path
-
-    def open(self) -> int:
-        """Open the file."""
-        return os.open(self.path, _APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-    def stat(self) -> os.stat_result | None:
-        """Follow links, as `open` does."""
-        try:
-            return os.stat(self.path)
-        except FileNotFoundError:
-            return None
+    stream_level: int
+    file_level: int
+    file_path: str | None = None  # None for the one in LOGS
+    file_max_size: float = 10  # MB; 0 for no limit
+    file_count: int = 5
+    format: str = TEXT
 
 
-class FileBelow:
-    """A log file of the user's choice below the directory, where others may have put something in its place."""
+class Console(Protocol):
+    """Where lines for the user go."""
 
-    def __init__(self, directory: str, path: str) -> None:
-        """Use the file at `path`, relative to `directory`."""
-        self.path = os.path.join(directory, path)
-        self._directory = directory
-        self._folder, self._name = map(os.fsencode, os.path.split(path))
+    is_journal: bool  # systemd's, which takes priorities
 
-    def open(self) -> int:
-        """Open the file, if it is one."""
-        with self._open_folder() as folder_fd:
-            return open_regular(os.fsdecode(self._name), _APPEND | os.O_CREAT, folder_fd)
-
-    def stat(self) -> os.stat_result | None:
-        """Follow no link."""
-        try:
-            with self._open_folder() as folder_fd:
-                return os.stat(self._name, dir_fd=folder_fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-
-    @contextlib.contextmanager
-    def _open_folder(self) -> Iterator[int]:
-        dir_fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            folder_fd = open_folder(dir_fd, self._folder)
-        finally:
-            os.close(dir_fd)
-        try:
-            yield folder_fd
-        finally:
-            os.close(folder_fd)
-
-
-class FileInLogs:
-    """A log file in LOGS, where others may have put something in its place."""
-
-    def __init__(self, folder: OpenFolder, path: str) -> None:
-        """Use the file at `path` in `folder`."""
-        self.path = path
-        self._folder = folder
-
-    def open(self) -> int:
-        """Open the file, if it is one."""
-        return self._folder.open_in_place(self.path, _APPEND)
-
-    def stat(self) -> os.stat_result | None:
-        """Follow no link."""
-        return self._folder.stat(self.path)
+    def write_line(self, text: str) -> None:
+        """Write a line, without ever waiting."""
 
 
 class LineHandler(logging.Handler):
-    """Passes each record, as a line, to a function that never blocks."""
+    """Passes each record, as a line, to the console."""
 
-    def __init__(self, write_line: Callable[[str], None]) -> None:
-        """Pass lines to `write_line`."""
+    def __init__(self, console: Console) -> None:
+        """Write lines to `console`."""
         super().__init__()
-        self._write_line = write_line
+        self._console = console
+        self.setFormatter(ConsoleFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass on the text of a record, with its level from WARNING on."""
-        text = record.getMessage()
-        if record.levelno >= logging.WARNING:
-            text = f"{record.levelname}: {text}"
-        self._write_line(text)
+        """Write a record."""
+        text = self.format(record)
+        self._console.write_line(with_priority(text, record.levelno) if self._console.is_journal else text)
 
 
 class LogFileHandler(logging.Handler):
-    """A log file, which is opened again when it was removed or renamed.
+    """A log file, which is renamed when it is full, and opened again when it was removed or renamed.
 
-    A failure to write it, as on a full disk, is reported once on the console and stops nothing.
+    A failure to write it, as on a full disk, is reported once on the console and stops nothing. When there is room
+    again, the number of the lines that are missing is written.
     """
 
-    def __init__(self, log_file: LogFile, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        log_file: LogFile,
+        report: Callable[[str], None],
+        bounds: Bounds,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Append to the file; OSError if it cannot be opened."""
         self._log_file = log_file
         self._descriptor = log_file.open()
         super().__init__()
-        self.setFormatter(logging.Formatter(FILE_FORMAT))
+        self.setFormatter(FileFormatter())
         self._report = report
-        self._reported = False
+        self._rotation = Rotation(log_file, bounds, clock)
+        self._missing = 0  # lines that could not be written
 
     def close(self) -> None:
         """Close the file."""
@@ -142,73 +88,95 @@ class LogFileHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append a line for the record."""
         try:
-            self._reopen_if_replaced()
-            line = memoryview(f"{escaped(self.format(record), LAYOUT)}\n".encode("utf-8", "backslashreplace"))
-            while line:
-                line = line[os.write(self._descriptor, line) :]
+            self._open_the_present_one()
+            if self._missing:
+                text = f"{counted(self._missing, 'line')} could not be written here"
+                fields = {"msg": text, "levelno": logging.WARNING, "levelname": "WARNING"}
+                self._write(logging.makeLogRecord(fields))
+                self._missing = 0
+            self._write(record)
         except OSError:
             self.handleError(record)
 
-    def _reopen_if_replaced(self) -> None:
-        status = self._log_file.stat()
-        if status is not None and os.path.samestat(status, os.fstat(self._descriptor)):
-            return
+    def reopen(self) -> None:
+        """Use the file that is at the path, or make it; what cannot be done is reported with the next line."""
+        with contextlib.suppress(OSError):
+            self._open_the_present_one()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        line = memoryview(f"{escaped(self.format(record), LAYOUT)}\n".encode("utf-8", "backslashreplace"))
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+
+    def _open_the_present_one(self) -> None:
+        present, own = self._log_file.stat(), os.fstat(self._descriptor)
+        if present is not None and os.path.samestat(present, own):
+            if not self._rotation.is_due(own):
+                return
+            self._rotate()
         with contextlib.suppress(FileNotFoundError):  # LOGS is gone, and will be made again
             new = self._log_file.open()
             os.close(self._descriptor)
             self._descriptor = new
 
+    def _rotate(self) -> None:
+        try:
+            self._rotation.rotate(self._descriptor)
+        except OSError as error:
+            path = self._log_file.path
+            self._report(f"WARNING: cannot rename {path}, which is full: {error.strerror}; writing on into it")
+
     def handleError(self, record: logging.LogRecord) -> None:
         """Report the first record that cannot be written."""
-        if not self._reported:
-            self._reported = True
+        self._missing += 1
+        if self._missing == 1:
             error = sys.exc_info()[1]
             reason = getattr(error, "strerror", None) or error
             self._report(f"WARNING: cannot write {self._log_file.path}: {reason}")
 
 
-def make_log(
-    write_line: Callable[[str], None], stream_level: int, log_file: LogFile, file_level: int
-) -> logging.Logger:
-    """Return a new logger for one run; OSError if `log_file` cannot be opened."""
-    log = logging.Logger("dfud")
-    stream = LineHandler(write_line)
-    stream.setLevel(stream_level)
-    file = LogFileHandler(log_file, write_line)
-    file.setLevel(file_level)
-    log.addHandler(stream)
-    log.addHandler(file)
+def console_log(console: Console, options: LogOptions, common: Mapping[str, Any]) -> logging.Logger:
+    """Return a new logger that writes to the console alone; with JSON each record has the fields `common`."""
+    log = logging.Logger("dfud", options.stream_level)
+    _add(log, LineHandler(console), options.stream_level, options, common)
     return log
 
 
-def _path_below(path: str, directory: str) -> str | None:
-    """Return a path relative to the directory; None if it does not lie below it."""
-    for top in (os.path.abspath(directory), os.path.realpath(directory)):
-        relative = os.path.relpath(os.path.abspath(path), top)
-        if relative.split(os.sep)[0] not in (os.pardir, os.curdir):
-            return relative
-    return None
-
-
 def open_log(
-    write_line: Callable[[str], None],
-    stream_level: int,
-    chosen: str | None,
-    default: FileInLogs,
-    file_level: int,
-    directory: str,
+    console: Console, options: LogOptions, default: FileInLogs, directory: str, common: Mapping[str, Any]
 ) -> logging.Logger:
-    """Return a logger as `make_log` does, with the file `chosen` (or one in that folder) or the file `default`.
+    """Return a new logger for one run of `directory`, with a log file, too: `default` unless the user chose one.
 
-    No link in `directory` is followed, as others may write into it. Raises UsageError, which names the file, if
-    that cannot be opened.
+    Raises UsageError, which names the file, if that cannot be opened.
     """
-    log_file: LogFile = default
-    if chosen:
-        path = os.path.join(chosen, os.path.basename(default.path)) if os.path.isdir(chosen) else chosen
-        below = _path_below(path, directory)
-        log_file = ChosenFile(path) if below is None else FileBelow(os.path.abspath(directory), below)
+    log_file = choose_log_file(options.file_path, default, directory)
+    bounds = Bounds(int(options.file_max_size * MEGABYTE), options.file_count)
+    log = console_log(console, options, common)
+
+    def report(text: str) -> None:
+        console.write_line(with_priority(text, logging.WARNING) if console.is_journal else text)
+
     try:
-        return make_log(write_line, stream_level, log_file, file_level)
+        handler = LogFileHandler(log_file, report, bounds)
     except OSError as error:
         raise UsageError(f"cannot open {log_file.path}: {error.strerror}; see --logger_file_path") from None
+    _add(log, handler, options.file_level, options, common)
+    log.setLevel(min(options.stream_level, options.file_level))  # what nobody wants costs nothing
+    return log
+
+
+def _add(
+    log: logging.Logger, handler: logging.Handler, level: int, options: LogOptions, common: Mapping[str, Any]
+) -> None:
+    handler.setLevel(level)
+    if options.format == JSON:
+        handler.setFormatter(JsonFormatter(common))
+    log.addHandler(handler)
+
+
+def reopen_log(log: logging.Logger) -> None:
+    """Open the log file again, as whoever has renamed it asks for."""
+    for handler in log.handlers:
+        if isinstance(handler, LogFileHandler):
+            handler.reopen()
+    log.info("log file opened again")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from dfud.errors import DfudError, StoppedError
+from dfud.logs.logfile import LogOptions, console_log
 from dfud.processes.child import ChildCall
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
@@ -106,7 +108,8 @@ def ask_broker(
         output = ConsoleOutput(descriptor)
         try:
             context = RunContext(signals, output, CommandInput(), -1)
-            wait = BrokerWait(call, context, patience, lambda text: output.write_line(f"WARNING: {text}"))
+            log = console_log(output, LogOptions(logging.WARNING, logging.WARNING), {})
+            wait = BrokerWait(call, context, patience, log.warning)
             return wait.run(reason)
         finally:
             output.drain(_OUTPUT_TIMEOUT_S)

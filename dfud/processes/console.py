@@ -16,6 +16,7 @@ import time
 from collections import deque
 
 from dfud.core.text import LAYOUT, counted, escaped
+from dfud.logs.journal import is_journal
 
 _MAX_PENDING_LINES = 1000
 _MAX_COMMAND_BYTES = 4096
@@ -42,6 +43,7 @@ class ConsoleOutput:
         self._closed = False
         self._socket: socket.socket | None = None
         self._descriptor = self._original = descriptor
+        self.is_journal = is_journal(descriptor)
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(mode):  # systemd's journal
             self._socket = socket.socket(fileno=os.dup(descriptor))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import os
+from typing import Any, NamedTuple
+
+from dfud.logs.log_lines import TEXT
+from dfud.logs.logfile import LogOptions
 
 
 class UploadOptions(NamedTuple):
@@ -25,3 +29,23 @@ class UploadOptions(NamedTuple):
     logger_file_path: str | None
     state_dir: str | None = None  # where LOGS is, if not in `directory`
     time_limit: float | None = None  # s, after which no more files are begun
+    logger_file_max_size: float = 10  # MB, at which the log file is renamed; 0 for never
+    logger_file_count: int = 5  # log files that are kept
+    log_format: str = TEXT
+
+    @property
+    def log(self) -> LogOptions:
+        """What the user wants of the log."""
+        return LogOptions(
+            self.logger_stream_level,
+            self.logger_file_level,
+            self.logger_file_path,
+            self.logger_file_max_size,
+            self.logger_file_count,
+            self.log_format,
+        )
+
+
+def log_fields(topic: str) -> dict[str, Any]:
+    """Return what each record of a log in JSON has: the uploads of one directory share a log."""
+    return {"topic": topic, "pid": os.getpid()}

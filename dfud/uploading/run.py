@@ -16,7 +16,8 @@ from dfud.kafka.topic import look_at_topic
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
-from dfud.logs.logfile import FileInLogs, open_log
+from dfud.logs.log_files import FileInLogs
+from dfud.logs.logfile import open_log
 from dfud.logs.times import MICROSECONDS, ForwardClock, IsoClock
 from dfud.logs.untouched import UntouchedLogs
 from dfud.processes.child import ChildCall
@@ -32,7 +33,7 @@ from dfud.uploading.fleet import Fleet
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
-from dfud.uploading.options import UploadOptions
+from dfud.uploading.options import UploadOptions, log_fields
 from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares, topic_needs
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.recovery import (
@@ -99,14 +100,8 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
 
 
 def _open_log(options: UploadOptions, folder: LogsFolder, output: ConsoleOutput) -> logging.Logger:
-    return open_log(
-        output.write_line,
-        options.logger_stream_level,
-        options.logger_file_path,
-        FileInLogs(folder, folder.log),
-        options.logger_file_level,
-        options.directory,
-    )
+    default = FileInLogs(folder, folder.log)
+    return open_log(output, options.log, default, options.directory, log_fields(options.topic))
 
 
 def _activity(folder: LogsFolder) -> str:

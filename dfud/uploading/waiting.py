@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from dfud.errors import UsageError
 from dfud.kafka.topic import UploadTopic
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
-from dfud.logs.logfile import LineHandler
+from dfud.logs.logfile import console_log
 from dfud.logs.untouched import UntouchedLogs
 from dfud.processes.broker_wait import BrokerWait, Patience
 from dfud.processes.child import ChildCall
@@ -17,7 +15,7 @@ from dfud.processes.workers import WorkerPool
 from dfud.uploading.beginning import EarlyRun, begin
 from dfud.uploading.early_watch import EarlyWatch
 from dfud.uploading.lanes import start_watcher
-from dfud.uploading.options import UploadOptions
+from dfud.uploading.options import UploadOptions, log_fields
 
 
 class AbsentBroker:
@@ -38,10 +36,8 @@ class AbsentBroker:
         Raises StoppedError if the user ends it, DfudError if --once has waited long enough, and UsageError if the
         topic is refused: then LOGS is again as it was.
         """
-        log = logging.Logger("dfud")  # the log file is not opened before the topic is accepted
-        console = LineHandler(user.output.write_line)
-        console.setLevel(options.logger_stream_level)
-        log.addHandler(console)
+        # The log file is not opened before the topic is accepted.
+        log = console_log(user.output, options.log, log_fields(options.topic))
         patience = Patience(self._message_timeout_s, "message.timeout.ms") if options.once else Patience()
         if options.time_limit is not None and options.time_limit < patience.seconds:
             patience = Patience(options.time_limit, "--time_limit")

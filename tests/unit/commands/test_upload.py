@@ -98,6 +98,9 @@ BAD = [
     ("--logger_stream_level", ""),
     ("--logger_stream_level", "²"),
     ("--logger_file_level", "-1"),
+    ("--logger_file_max_size", "-1"),
+    ("--logger_file_count", "0"),
+    ("--log_format", "xml"),
 ]
 
 
@@ -192,7 +195,7 @@ def test_help_names_every_option_of_the_contract(capsys: Capture) -> None:
     for name in (
         "config", "topic_name", "upload_existing", "n_threads", "upload_regex", "chunk_size", "queue_max_size",
         "update_seconds", "once", "use_polling_observer", "logger_stream_level", "logger_file_level",
-        "logger_file_path", "version", "watchdog_lag_time", "follow_links",
+        "logger_file_path", "version", "watchdog_lag_time", "follow_links", "log_format", "quiet", "time_limit",
     ):  # fmt: skip
         assert f"--{name}" in text
 
