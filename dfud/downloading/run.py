@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import NamedTuple
 
 import xxhash
@@ -27,7 +28,7 @@ from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.log_files import FileInLogs
 from dfud.logs.log_lines import TEXT
-from dfud.logs.logfile import LogOptions, open_log
+from dfud.logs.logfile import LogOptions, open_log, reopen_log
 from dfud.processes.broker_wait import Patience, ask_broker, network_patience
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
@@ -98,6 +99,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     output = ConsoleOutput()
     default = FileInLogs(logs, logs.file(LOG_FILE))
     log = open_log(output, options.log, default, options.directory, {"topic": topic, "pid": os.getpid()})
+    signals.on_hangup = partial(reopen_log, log)
     for warning in config.warnings:
         log.warning(warning)
     try:

@@ -80,11 +80,13 @@ class ChildCall(Generic[Result]):
 
         Raises StoppedError if a signal asks the program to end meanwhile.
         """
-        select.select([self.fileno(), signals.fileno()], [], [])
-        received = signals.read()
-        if received:
-            raise StoppedError(f"stopped by {received[0].name} before anything was transferred")
-        return self.receive()
+        while True:
+            ready, _, _ = select.select([self.fileno(), signals.fileno()], [], [])
+            received = signals.read()
+            if received:
+                raise StoppedError(f"stopped by {received[0].name} before anything was transferred")
+            if self.fileno() in ready:
+                return self.receive()
 
 
 def _send_result(

@@ -1,11 +1,11 @@
-"""The signals that end the program, turned into something that can be waited for."""
+"""The signals that end the program or reopen its log, turned into something that can be waited for."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -17,13 +17,19 @@ _IGNORED_BY_WORKERS = (*_ENDING, signal.SIGQUIT, signal.SIGIO, signal.SIGPIPE)
 class SignalPipe:
     """Receives this process's signals through a pipe (the self-pipe trick); only a supervisor has one.
 
-    SIGHUP stays ignored if it was when the program started, as under nohup. SIGINT does not: a shell script starts
-    each ``dfud … &`` with SIGINT ignored, and Ctrl-C at that script or ``kill -INT`` still have to end dfud in an
-    orderly way, or they would leave uploads behind that run on unnoticed.
+    SIGHUP asks for the end where it says that the terminal is gone. A service has none: there it calls
+    `on_hangup`, and the program goes on. It stays ignored if it was when the program started, as under nohup. SIGINT does not: a
+    shell script starts each ``dfud … &`` with SIGINT ignored, and Ctrl-C at that script or ``kill -INT`` still have
+    to end dfud in an orderly way, or they would leave uploads behind that run on unnoticed.
     """
 
-    def __init__(self) -> None:
-        """Take over the handling of signals in this process, for the rest of its life."""
+    def __init__(self, has_terminal: bool | None = None) -> None:
+        """Take over the handling of signals in this process, for the rest of its life.
+
+        `has_terminal` says whether it has a controlling terminal; by default that is found out.
+        """
+        self._has_terminal = _has_terminal() if has_terminal is None else has_terminal
+        self.on_hangup: Callable[[], None] = lambda: None
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         os.set_blocking(self._write_end, False)
@@ -39,12 +45,25 @@ class SignalPipe:
         return self._read_end
 
     def read(self) -> list[signal.Signals]:
-        """Return the signals that have arrived and ask the program to end, without waiting."""
+        """Return the signals that have arrived and ask the program to end, without waiting; call `on_hangup`."""
         try:
             numbers = os.read(self._read_end, 64)
         except BlockingIOError:
             return []
-        return [signal.Signals(number) for number in numbers if number in _ENDING]
+        received = [signal.Signals(number) for number in numbers if number in _ENDING]
+        if self._has_terminal or signal.SIGHUP not in received:
+            return received
+        self.on_hangup()
+        return [number for number in received if number != signal.SIGHUP]
+
+
+def _has_terminal() -> bool:
+    """Return whether this process has a controlling terminal, be it the one of its standard files or not."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

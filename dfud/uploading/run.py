@@ -17,7 +17,7 @@ from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.log_files import FileInLogs
-from dfud.logs.logfile import open_log
+from dfud.logs.logfile import open_log, reopen_log
 from dfud.logs.times import MICROSECONDS, ForwardClock, IsoClock
 from dfud.logs.untouched import UntouchedLogs
 from dfud.processes.child import ChildCall
@@ -82,6 +82,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             with contextlib.suppress(OSError):  # a folder of that name, which someone else has made
                 folder.unlink(leftover)
         log = _open_log(options, folder, output)
+        signals.on_hangup = partial(reopen_log, log)
         if early is not None:
             log.warning("broker reachable")
         for warning in filter(None, (folder.weakness, *config.warnings)):

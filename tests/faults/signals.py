@@ -10,6 +10,7 @@ import time
 
 from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.terminals import ON_TERMINAL
 from tests.helpers.uploading import Upload, command, upload_once, uploading
 
 _MAX_STOP_S = 5.0  # more than a busy machine takes
@@ -21,7 +22,7 @@ def end_once(scene: Scene, tally: Tally, times: int) -> None:
     for number in range(times):
         directory, topic = scene.directory(), scene.topic()
         scene.fill(directory, 3, 8_000_000)
-        with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
+        with uploading(directory, scene.slow_config(), topic, "--upload_existing", by=ON_TERMINAL) as upload:
             upload.wait_for("broken into")
             time.sleep(scene.random.uniform(0.0, 0.3))  # the fault has to strike at a random instant
             asked = _ENDING[number % len(_ENDING)]
@@ -38,7 +39,7 @@ def end_at_start(scene: Scene, tally: Tally, times: int) -> None:
     for number in range(times):
         directory, topic = scene.directory(), scene.topic()
         scene.fill(directory, 10, 100_000)
-        upload = Upload(command(directory, scene.config(), topic, "--upload_existing"))
+        upload = Upload([*ON_TERMINAL, *command(directory, scene.config(), topic, "--upload_existing")])
         try:
             time.sleep(scene.random.uniform(0.0, 0.6))  # the fault has to strike at a random instant
             asked = _ENDING[number % len(_ENDING)]

@@ -19,6 +19,7 @@ import pytest
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from tests.helpers.reader import File
+from tests.helpers.terminals import ON_TERMINAL
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import (
     WAIT_S,
@@ -267,11 +268,25 @@ def test_a_stopped_broker_is_waited_for(tmp_path: Path, directory: Path) -> None
 def test_a_signal_ends_it_as_quit_does(
     directory: Path, config_file: Path, kafka: KafkaNode, topic: str, number: int
 ) -> None:
-    with uploading(directory, config_file, topic) as upload:
+    with uploading(directory, config_file, topic, by=ON_TERMINAL) as upload:
         fill(directory, 20, 10)
         os.killpg(upload.process.pid, number)  # all processes get it, as from a terminal
         status, text = upload.end()
     assert status == 0, text
+    assert_all_there(directory, kafka.bootstrap, topic)
+
+
+def test_a_service_opens_its_log_again_on_sighup(
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
+) -> None:
+    log = directory / "LOGS" / "DataFileUploadDirectory.log"
+    with uploading(directory, config_file, topic) as upload:
+        log.rename(directory / "LOGS" / "moved")
+        upload.process.send_signal(signal.SIGHUP)
+        upload.wait_for("log file opened again")
+        assert log.exists()
+        fill(directory, 20, 10)
+        upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic)
 
 

@@ -17,7 +17,7 @@ _CHANGED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU, signal
 def signals() -> Iterator[SignalPipe]:
     """A signal pipe for this process; afterwards its signals are handled as before."""
     before = {number: signal.getsignal(number) for number in _CHANGED}
-    pipe = SignalPipe()
+    pipe = SignalPipe(has_terminal=True)
     yield pipe
     signal.set_wakeup_fd(-1)
     for number, handler in before.items():

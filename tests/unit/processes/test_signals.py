@@ -11,6 +11,7 @@ import textwrap
 import pytest
 
 from dfud.processes.signals import SignalPipe, ending_signals_blocked
+from tests.helpers.terminals import ON_TERMINAL
 
 
 def test_signals_arrive_in_order_and_once(signals: SignalPipe) -> None:
@@ -19,6 +20,16 @@ def test_signals_arrive_in_order_and_once(signals: SignalPipe) -> None:
         os.kill(os.getpid(), number)
     assert signals.read() == [signal.SIGTERM, signal.SIGINT, signal.SIGINT, signal.SIGHUP]
     assert signals.read() == []
+
+
+def test_without_a_terminal_a_hangup_does_not_ask_for_the_end(signals: SignalPipe) -> None:
+    service = SignalPipe(has_terminal=False)
+    calls: list[None] = []
+    service.on_hangup = lambda: calls.append(None)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+    assert service.read() == [signal.SIGTERM]
+    assert len(calls) == 1
 
 
 def test_other_signals_do_not_ask_for_the_end(signals: SignalPipe) -> None:
@@ -49,11 +60,17 @@ PROGRAM = textwrap.dedent("""
     """)
 
 
+def received_by(words: list[str]) -> str:
+    """Return what a program prints that has no terminal, unless it gets itself one."""
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=30, check=True, start_new_session=True)
+    return done.stdout.strip()
+
+
 @pytest.mark.parametrize(
     ("script", "name", "received"),
     [
         pytest.param('trap "" HUP; exec "$@"', "SIGHUP", "", id="nohup"),
-        pytest.param('exec "$@"', "SIGHUP", "SIGHUP", id="SIGHUP"),
+        pytest.param('exec "$@"', "SIGHUP", "", id="SIGHUP"),
         pytest.param('"$@" & wait', "SIGINT", "SIGINT", id="in the background of a script"),
         pytest.param('trap "" INT; exec "$@"', "SIGINT", "SIGINT", id="SIGINT ignored"),
         pytest.param('trap "" TERM; exec "$@"', "SIGTERM", "SIGTERM", id="SIGTERM ignored"),
@@ -61,6 +78,8 @@ PROGRAM = textwrap.dedent("""
 )
 def test_of_the_ignored_signals_only_sighup_stays_ignored(script: str, name: str, received: str) -> None:
     """A script's shell ignores SIGINT for what runs in the background; Ctrl-C at the script must still end it."""
-    words = ["sh", "-c", script, "sh", sys.executable, "-c", PROGRAM, name]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=30, check=True)
-    assert done.stdout.strip() == received
+    assert received_by(["sh", "-c", script, "sh", sys.executable, "-c", PROGRAM, name]) == received
+
+
+def test_a_hangup_asks_for_the_end_with_a_terminal() -> None:
+    assert received_by([*ON_TERMINAL, sys.executable, "-c", PROGRAM, "SIGHUP"]) == "SIGHUP"
