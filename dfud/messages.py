@@ -258,6 +258,7 @@ class FileUndelivered(Message, frozen=True):
     token: int
     reason: str
     is_too_large: bool = False  # smaller chunks might be accepted
+    chunk: int = 0  # its number; 0 if it is not known
 
 
 class BrokerOutage(Message, frozen=True):

@@ -18,9 +18,10 @@ class SignalPipe:
     """Receives this process's signals through a pipe (the self-pipe trick); only a supervisor has one.
 
     SIGHUP asks for the end where it says that the terminal is gone. A service has none: there it calls
-    `on_hangup`, and the program goes on. It stays ignored if it was when the program started, as under nohup. SIGINT does not: a
-    shell script starts each ``dfud … &`` with SIGINT ignored, and Ctrl-C at that script or ``kill -INT`` still have
-    to end dfud in an orderly way, or they would leave uploads behind that run on unnoticed.
+    `on_hangup`, and the program goes on. It stays ignored if it was when the program started, as under nohup.
+    SIGINT does not: a shell script starts each ``dfud … &`` with SIGINT ignored, and Ctrl-C at that script or
+    ``kill -INT`` still have to end dfud in an orderly way, or they would leave uploads behind that run on
+    unnoticed.
     """
 
     def __init__(self, has_terminal: bool | None = None) -> None:

@@ -98,7 +98,7 @@ class DeliveryFailures:
         elif action is FailureAction.RENEW and client.refusal:
             action, error = FailureAction.REFUSED, client.refusal
         if self._is_final(action, now):
-            self._fail(upload, action, error)
+            self._fail(upload, action, error, number)
             if self._deadline.is_over(now):
                 self._give_up(error)
             return
@@ -128,7 +128,7 @@ class DeliveryFailures:
             self._has_given_up = True
             self._send([DeliveryGivenUp(explain(error))])
 
-    def _fail(self, upload: Upload, action: FailureAction, error: KafkaError) -> None:
+    def _fail(self, upload: Upload, action: FailureAction, error: KafkaError, chunk: int = 0) -> None:
         cause = self._client.failure if action is FailureAction.RENEW else None
         is_too_large = classify(error) is FailureAction.SMALLER
-        self._files.fail(upload, explain(cause or error), is_too_large)
+        self._files.fail(upload, explain(cause or error), is_too_large, chunk)

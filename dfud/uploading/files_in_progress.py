@@ -70,12 +70,15 @@ class FilesInProgress:
             upload.unreported = None
             self._completed.add(upload)
 
-    def fail(self, upload: Upload, reason: str, is_too_large: bool = False) -> None:
-        """Report a file as undelivered, after all that was acknowledged; nothing more of it is sent."""
+    def fail(self, upload: Upload, reason: str, is_too_large: bool = False, chunk: int = 0) -> None:
+        """Report a file as undelivered because of a `chunk` (0 if that is not known); nothing more of it is sent.
+
+        All that was acknowledged is reported before.
+        """
         upload.failure = reason
         self._progress.report()
         self._uploads.pop(upload.start.token, None)
-        self._send([FileUndelivered(upload.start.token, reason, is_too_large)])
+        self._send([FileUndelivered(upload.start.token, reason, is_too_large, chunk)])
 
     # -- what is reported and written
 

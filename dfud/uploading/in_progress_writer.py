@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
+from dfud.core.text import counted
 from dfud.files.open_folder import is_same_file
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
@@ -18,8 +19,8 @@ _MIN_INTERVAL_S, _MAX_INTERVAL_S = 2.0, 3.0  # between writes
 _COST_FACTOR = 25  # times what a write takes, within these limits: 4 % of a core
 
 
-def write_tables(folder: LogsFolder, ledger: Ledger) -> None:
-    """Replace the table; OSError if that fails.
+def write_tables(folder: LogsFolder, ledger: Ledger) -> int:
+    """Replace the table, and return how many rows it has; OSError if that fails.
 
     The table of unproven versions comes first, as nothing else remembers what has left this one.
     """
@@ -30,6 +31,7 @@ def write_tables(folder: LogsFolder, ledger: Ledger) -> None:
     rows = ledger.rows()
     write_in_progress_table(folder, rows)
     ledger.on_written(rows)
+    return len(rows)
 
 
 class InProgressWriter:
@@ -84,7 +86,7 @@ class InProgressWriter:
             return
         path = self._folder.in_progress
         try:
-            write_tables(self._folder, self._ledger)
+            n_rows = write_tables(self._folder, self._ledger)
             self._present = self._folder.stat(path)
         except OSError as error:
             self._ledger.changed = True
@@ -92,6 +94,7 @@ class InProgressWriter:
                 self.is_failing = True
                 self._log.error(f"cannot write {path}: {error.strerror or error}; retrying")
         else:
+            self._log.debug("%s written: %s", path, counted(n_rows, "row"))
             if self.is_failing:
                 self.is_failing = False
                 self._log.warning(f"writing {path} works again")

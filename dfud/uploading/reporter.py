@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from dfud.core.text import counted, printable
+from dfud.logs.log_lines import about
 from dfud.uploading.entry import Entry
 from dfud.uploading.ledger import Progress
 
@@ -46,7 +47,9 @@ class UploadReporter:
         self._before_last = (0.0, 0)  # the same of the one before
         self._at_start = (0.0, 0)  # the same of when files were opened, after a time without any
         self._was_busy = False  # at the last tick
-        self._lines: list[str] = []  # written with the next tick, after the files themselves are on their way
+        self._lines: list[
+            tuple[str, bytes]
+        ] = []  # each with its file; written with the next tick, after the files themselves are on their way
 
     def on_enqueued(self, entry: Entry, now: float) -> None:
         """Report a file that was detected."""
@@ -67,7 +70,8 @@ class UploadReporter:
             self._window_ends = now + 1.0
         if self._shown[kind] < _MAX_LINES_PER_SECOND:
             self._shown[kind] += 1
-            self._lines.append(kind.line(printable(entry.version.path), entry.n_chunks))
+            path = entry.version.path
+            self._lines.append((kind.line(printable(path), entry.n_chunks), path))
         else:
             self._more_files[kind] += 1
             self._more_chunks[kind] += entry.n_chunks
@@ -82,8 +86,8 @@ class UploadReporter:
             self._shown[kind] = self._more_files[kind] = self._more_chunks[kind] = 0
 
     def _write_lines(self) -> None:
-        for line in self._lines:
-            self._log.info(line)
+        for line, path in self._lines:
+            self._log.info(line, extra=about(path))
         self._lines.clear()
 
     def due(self, busy: bool) -> float | None:
@@ -154,6 +158,7 @@ def log_undelivered(entries: Iterable[Entry], log: logging.Logger) -> None:
     for entry in entries:
         repeated += entry.named == entry.failure
         if entry.named != entry.failure or repeated <= _MAX_REPEATED:
-            log.error(f"{printable(entry.version.path)} not delivered: {entry.failure}")
+            path, cause = entry.version.path, entry.failure
+            log.error(f"{printable(path)} not delivered: {cause}", extra=about(path, cause=cause))
     if repeated > _MAX_REPEATED:
         log.error(f"{counted(repeated - _MAX_REPEATED, 'more file')} not delivered: each is named above")

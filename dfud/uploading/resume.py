@@ -14,6 +14,7 @@ from dfud.core.text import counted, printable
 from dfud.core.version import FileStamp, FileVersion
 from dfud.files.links import LinkPolicy
 from dfud.files.openat import look
+from dfud.logs.log_lines import about
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.ledger import Ledger
 
@@ -47,37 +48,47 @@ def resume_rows(
     """
     for row in rows:
         version = version_of(row)
-        name = printable(version.path)
+        name, fields = printable(version.path), about(version.path)
         try:
             found, stamp = present(version.path)
         except OSError as error:
             if isinstance(error, (IsADirectoryError, NotADirectoryError)):
-                log.warning(f"{name} was to be uploaded and is no file any more ({error.strerror}): skipped")
+                reason = str(error.strerror)
+                log.warning(
+                    f"{name} was to be uploaded and is no file any more ({reason}): skipped",
+                    extra=about(version.path, cause=reason),
+                )
             else:
                 _resume_missing(row, version, ledger, str(error.strerror), log)
             continue
         if found != version:
             ledger.on_found(found, compare=False, stamp=stamp)
-            log.warning(f"{name} has changed since parts of it were uploaded: uploading all of it again")
+            log.warning(
+                f"{name} has changed since parts of it were uploaded: uploading all of it again", extra=fields
+            )
         elif ledger.is_recorded(version):
             # The crash came between the completed table and this one; or the file was rewritten and kept its time.
             ledger.on_found(version, compare=True, stamp=stamp)
-            log.info(f"{name} is already uploaded: comparing its content with what was sent")
+            log.info(f"{name} is already uploaded: comparing its content with what was sent", extra=fields)
         elif obstacle := chunk_limit.obstacle(row):
             ledger.on_found(version, compare=False, stamp=stamp)
             log.warning(
                 f"{name} was being uploaded in chunks of {row.chunk_size} bytes, which can no longer be sent "
-                f"({obstacle}): uploading all of it again, in smaller ones"
+                f"({obstacle}): uploading all of it again, in smaller ones",
+                extra=about(version.path, cause=obstacle),
             )
         elif row.n_chunks_delivered and stamp.differs_from(stamp_of(row)):
             ledger.resume(row, version, stamp)
             log.warning(
                 f"{name} has the same size and modification time as when parts of it were uploaded, "
-                f"but {_difference(stamp, stamp_of(row))}: uploading all of it again"
+                f"but {_difference(stamp, stamp_of(row))}: uploading all of it again",
+                extra=fields,
             )
         else:
             ledger.resume(row, version, stamp)
-            log.info(f"{name}: {row.n_chunks_to_send} of {counted(row.n_chunks, 'chunk')} still to send")
+            log.info(
+                f"{name}: {row.n_chunks_to_send} of {counted(row.n_chunks, 'chunk')} still to send", extra=fields
+            )
 
 
 def _difference(stamp: FileStamp, earlier: FileStamp) -> str:
@@ -88,12 +99,12 @@ def _difference(stamp: FileStamp, earlier: FileStamp) -> str:
 def _resume_missing(
     row: InProgressRow, version: FileVersion, ledger: Ledger, reason: str, log: logging.Logger
 ) -> None:
-    name = printable(version.path)
+    name, fields = printable(version.path), about(version.path, cause=reason)
     if ledger.is_recorded(version):
-        log.info(f"{name} is already uploaded; it cannot be accessed any more: {reason}")
+        log.info(f"{name} is already uploaded; it cannot be accessed any more: {reason}", extra=fields)
     elif row.n_chunks_delivered:
         unsent = counted(row.n_chunks_to_send, "chunk")
         ledger.keep_failed(row, f"{reason}: {unsent} of it cannot be sent")
-        log.error(f"{name} is uploaded in part and cannot be accessed any more: {reason}")
+        log.error(f"{name} is uploaded in part and cannot be accessed any more: {reason}", extra=fields)
     else:
-        log.warning(f"{name} was to be uploaded and cannot be accessed any more ({reason}): skipped")
+        log.warning(f"{name} was to be uploaded and cannot be accessed any more ({reason}): skipped", extra=fields)

@@ -5,6 +5,7 @@ It holds neither file data nor a Kafka handle, and waits for nothing but its eve
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from dfud.core.text import counted, printable
 from dfud.core.version import FileStamp
 from dfud.errors import DfudError, LockedError, WorkerError
 from dfud.logs.keeper import Repairs
+from dfud.logs.log_lines import about
 from dfud.messages import (
     Allowance,
     BrokerOutage,
@@ -85,6 +87,7 @@ class UploadSupervisor:
         self._context = context
         self._ledger = context.ledger
         self._log = context.log
+        self._is_debugging = context.log.isEnabledFor(logging.DEBUG)
         self._fleet = fleet
         self._output = user.output
         self._clock = clock
@@ -315,7 +318,8 @@ class UploadSupervisor:
         record(self._log, lambda: self._session.add_moved_in(message.path))  # it may be older than this run
         if message.path not in self._left:  # a watcher that replaces another one reports it again
             self._left.add(message.path)
-            self._log.warning(f"{printable(message.path)} {message.reason}: left for the next run")
+            fields = about(message.path, cause=message.reason)
+            self._log.warning(f"{printable(message.path)} {message.reason}: left for the next run", extra=fields)
 
     def _on_before(self, message: FilesBefore) -> None:
         number = self._earlier.add(message.identities, message.is_last)
@@ -333,6 +337,7 @@ class UploadSupervisor:
     def _on_sweep_done(self, message: SweepDone) -> None:
         self._swept = True
         self._fleet.on_swept()
+        self._log.debug("last sweep done")
         self._is_whole = message.is_whole
         self._left_over = self._left_over or not message.is_whole
 
@@ -353,7 +358,8 @@ class UploadSupervisor:
     def _on_changed(self, message: FileChanged) -> None:
         now = self._clock()
         entry = self._ledger.on_changed(message.token, message.version, message.being_written, now, message.stamp)
-        self._log.debug(f"{printable(message.version.path)} changed while it was read: sending it again")
+        path = message.version.path
+        self._log.debug(f"{printable(path)} changed while it was read: sending it again", extra=about(path))
         if entry is not None:
             self._reporter.on_enqueued(entry, now)
 
@@ -363,14 +369,16 @@ class UploadSupervisor:
         )
         if entry is None:
             return
-        name = printable(entry.version.path)
+        path = entry.version.path
+        name = printable(path)
         if not message.gone:
             entry.named = message.reason
-            self._log.warning(f"cannot read {name}: {message.reason}; retrying")
+            fields = about(path, cause=message.reason)
+            self._log.warning(f"cannot read {name}: {message.reason}; retrying", extra=fields)
         elif entry.failure:
             self._log_failure(entry)
         else:
-            self._log.info(f"{name} was removed before it could be read")
+            self._log.info(f"{name} was removed before it could be read", extra=about(path))
 
     # -- messages of producers
 
@@ -378,11 +386,14 @@ class UploadSupervisor:
         self._ledger.on_acked(message.token, message.chunks)
         entry = self._ledger.entry(message.token)
         if entry is not None:
+            if self._is_debugging:
+                self._log_acked(entry, message.chunks)
             chunks = sum(last - first + 1 for first, last in message.chunks)
             self._reporter.on_acked(chunks, chunks * entry.chunk_size)
 
     def _on_completed(self, message: FilesCompleted) -> None:
         now = self._clock()
+        self._log.debug("%s added to the completed table", counted(len(message.files), "file"))
         if not message.recorded:
             self._unrecorded += len(message.files)
         for token, xxh3_128 in message.files:
@@ -398,12 +409,14 @@ class UploadSupervisor:
     def _on_undelivered(self, message: FileUndelivered) -> None:
         smaller = self._ledger.send_smaller(message.token) if message.is_too_large else None
         if smaller is not None:
+            path = smaller.version.path
             self._log.warning(
-                f"{printable(smaller.version.path)}: {message.reason}: uploading all of it again, in chunks of "
-                f"{smaller.chunk_size} bytes"
+                f"{printable(path)}: {message.reason}: uploading all of it again, in chunks of "
+                f"{smaller.chunk_size} bytes",
+                extra=about(path, cause=message.reason),
             )
             return
-        self._log_failure(self._ledger.on_undelivered(message.token, message.reason))
+        self._log_failure(self._ledger.on_undelivered(message.token, message.reason), message.chunk)
 
     def _on_given_up(self, message: DeliveryGivenUp) -> None:
         for entry in self._ledger.give_up(message.reason):
@@ -418,7 +431,8 @@ class UploadSupervisor:
             return  # another lane has reported it
         self._outage = reason
         if reason:
-            self._log.warning(f"broker unreachable ({reason}): retrying; nothing is lost")
+            fields = about(cause=reason)
+            self._log.warning(f"broker unreachable ({reason}): retrying; nothing is lost", extra=fields)
         else:
             self._log.warning("broker reachable again: uploading resumed")
 
@@ -449,10 +463,19 @@ class UploadSupervisor:
     def _on_slow(self, message: BrokerSlow) -> None:
         self._slow_lanes.on_message(message.reason, self._clock())
 
-    def _log_failure(self, entry: Entry | None) -> None:
+    def _log_failure(self, entry: Entry | None, chunk: int = 0) -> None:
+        """Log why a file failed, with the `chunk` that could not be delivered, or 0."""
         if entry is not None and entry.failure:
             entry.named = entry.failure
-            self._log.error(f"{printable(entry.version.path)} not delivered: {entry.failure}")
+            path = entry.version.path
+            fields = about(path, f"{chunk}/{entry.n_chunks}" if chunk else None, entry.failure)
+            self._log.error(f"{printable(path)} not delivered: {entry.failure}", extra=fields)
+
+    def _log_acked(self, entry: Entry, chunks: Iterable[tuple[int, int]]) -> None:
+        path = entry.version.path
+        for first, last in chunks:
+            which = f"{first}-{last}/{entry.n_chunks}" if last > first else f"{first}/{entry.n_chunks}"
+            self._log.debug(f"{printable(path)}: chunk {which} acknowledged", extra=about(path, which))
 
     # -- LOGS
 
@@ -512,6 +535,8 @@ class UploadSupervisor:
         for lane, batch in zip(self._fleet.lanes, batches):
             if batch:
                 lane.chunker.channel.post(batch)
+                if self._is_debugging:
+                    self._log.debug("%s dispatched to %s", counted(len(batch), "file"), lane.chunker.name)
 
     def _allow_more_files(self) -> None:
         if self._is_cut_short:
@@ -520,10 +545,12 @@ class UploadSupervisor:
         if files >= _MIN_ALLOWANCE or (files > 0 and not self._allowance):
             self._allowance += files
             self._fleet.watcher.channel.post([Allowance(files)])
+            self._log.debug("the watcher may report %s more", counted(files, "file"))
 
     # -- the lives of workers
 
     def _watch_worker(self, worker: AnyWorker) -> None:
+        self._log.debug("%s is process %s", worker.name, worker.process.pid)
         handler: Dispatcher[Any] = self._from_watcher
         if worker is not self._fleet.watcher:
             is_chunker = worker is self._fleet.lane_of(worker).chunker
@@ -534,7 +561,7 @@ class UploadSupervisor:
         """Handle the last messages of a dead worker, and replace it."""
         self._loop.unwatch(worker)
         cause = self._loop.count_death(worker)
-        self._log.warning(f"{worker.name} {cause}: restarting it")
+        self._log.warning(f"{worker.name} {cause}: restarting it", extra=about(cause=cause))
         if worker is self._fleet.watcher:
             self._allowance = 0
             self._earlier.restart()

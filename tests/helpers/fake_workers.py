@@ -19,6 +19,7 @@ class FakeProcess:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.pid = 4711
         self.exitcode: int | None = None
         self.sentinel, self._write_end = os.pipe()
 

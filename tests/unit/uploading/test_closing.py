@@ -34,7 +34,7 @@ class Bench:
         self.session.begin(1234)
         self.session.on_last_sweep()
         self.ledger = Ledger(10, 1, RecordedVersions(), lambda: "then")
-        self.log = logging.Logger("test")
+        self.log = logging.Logger("test", logging.INFO)
         self.log.addHandler(caplog.handler)
         self.caplog = caplog
 
@@ -83,6 +83,12 @@ def bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
             {"unrecorded": 1},
             1,
             "some tables could not be written: the next run may send again what they lack",
+            False,
+        ),
+        (
+            {"is_cut_short": True, "left_over": True},
+            1,
+            "--time_limit is over: not everything was looked at; the next run sends the rest",
             False,
         ),
         ({"abandoned": True}, 1, "ended before everything was delivered", False),

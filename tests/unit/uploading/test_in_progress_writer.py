@@ -47,7 +47,7 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 def writer(folder: LogsFolder, ledger: Ledger, clock: Clock, caplog: pytest.LogCaptureFixture) -> InProgressWriter:
-    log = logging.Logger("test")
+    log = logging.Logger("test", logging.INFO)
     log.addHandler(caplog.handler)
     return InProgressWriter(folder, ledger, log, clock)
 

@@ -395,7 +395,7 @@ def test_everything_is_given_up_after_a_timeout_without_any_acknowledgement(
     harness.producer.answers.extend([TIMED_OUT, TIMED_OUT])
     first, given_up, second = events(harness.step(seconds=20))
     assert first == FileUndelivered(
-        1, "timed out (_MSG_TIMED_OUT); the broker did not acknowledge it within message.timeout.ms"
+        1, "timed out (_MSG_TIMED_OUT); the broker did not acknowledge it within message.timeout.ms", chunk=1
     )
     assert isinstance(second, FileUndelivered)
     assert isinstance(given_up, DeliveryGivenUp)

@@ -71,15 +71,20 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
+        self.about: list[tuple[str, str, str]] = []  # file, chunk and cause of those that have a cause
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "cause", None):
+            self.about.append((record.file, record.chunk, record.cause))  # type: ignore[attr-defined]
         self.lines.append(record.getMessage())
 
 
 class Bench:
     """A supervisor with two lanes, and everything around it."""
 
-    def __init__(self, directory: Path, once: bool = False, ends_at: float | None = None) -> None:
+    def __init__(
+        self, directory: Path, once: bool = False, ends_at: float | None = None, level: int = logging.INFO
+    ) -> None:
         self.now = 100.0
         self.folder = LogsFolder(os.fspath(directory), "topic")
         os.makedirs(self.folder.path)
@@ -89,10 +94,11 @@ class Bench:
         self.session.begin(SINCE_NS)
         self.completed = RecordedVersions()
         self.ledger = Ledger(10, 2, self.completed, lambda: "2026-01-01T00:00:00+00:00")
-        log = logging.Logger("test")
+        log = logging.Logger("test", level)
         lines = Lines()
         log.addHandler(lines)
         self.log = lines.lines
+        self.about = lines.about
         self.pool = FakePool()
         self.user = FakeUser()
         self.lanes = [FakeLane(number, self.pool) for number in range(2)]
@@ -220,6 +226,30 @@ def test_once_ends_without_being_asked(tmp_path: Path) -> None:
     bench.step()
     assert bench.close() == EXIT_OK
     bench.close_all()
+
+
+def test_debug_tells_what_each_process_does(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, level=logging.DEBUG)
+    task = bench.find()
+    bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)))
+    bench.complete(task)
+    expected = [
+        "watcher is process 4711",
+        "the watcher may report 5,000 files more",
+        "1 file dispatched to chunker-0",
+        "file: chunk 1-2/3 acknowledged",
+        "1 file added to the completed table",
+        f"{bench.folder.in_progress} written: 1 row",
+    ]
+    assert [line for line in expected if line not in bench.log] == []
+    bench.close_all()
+
+
+def test_a_failure_is_logged_with_its_file_chunk_and_cause(bench: Bench) -> None:
+    task = bench.find()
+    bench.lane.producer.report(FileUndelivered(task.token, "refused", chunk=2))
+    bench.step()
+    assert bench.about == [("file", "2/3", "refused")]
 
 
 def test_the_time_limit_ends_it_as_quit_does(tmp_path: Path) -> None:
