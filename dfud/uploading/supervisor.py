@@ -545,7 +545,7 @@ class UploadSupervisor:
         if files >= _MIN_ALLOWANCE or (files > 0 and not self._allowance):
             self._allowance += files
             self._fleet.watcher.channel.post([Allowance(files)])
-            self._log.debug("the watcher may report %s more", counted(files, "file"))
+            self._log.debug("the watcher may report %s", counted(files, "more file"))
 
     # -- the lives of workers
 

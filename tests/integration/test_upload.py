@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -288,6 +289,23 @@ def test_a_service_opens_its_log_again_on_sighup(
         fill(directory, 20, 10)
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic)
+
+
+def test_two_uploads_share_a_bounded_log(
+    directory: Path, config_file: Path, topic: str, make_topic: Callable[..., str]
+) -> None:
+    fill(directory, 10, 10)
+    other = make_topic()
+    options = ["--upload_existing", "--log_format", "json", "--logger_file_level", "debug"]
+    options += ["--logger_file_max_size", "0.001", "--logger_file_count", "100"]
+    with uploading(directory, config_file, topic, *options) as upload:
+        upload_once(directory, config_file, other, *options)
+        upload.quit()
+    logs = list((directory / "LOGS").glob("DataFileUploadDirectory*.log"))
+    records = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
+    acked = {(each["topic"], each["file"]) for each in records if each["message"].endswith("acknowledged")}
+    assert acked == {(name, file) for name in (topic, other) for file in map(os.fsdecode, tree(directory))}
+    assert len(logs) > 2
 
 
 def test_a_second_interrupt_stops_it_immediately(

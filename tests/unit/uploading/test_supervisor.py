@@ -235,7 +235,7 @@ def test_debug_tells_what_each_process_does(tmp_path: Path) -> None:
     bench.complete(task)
     expected = [
         "watcher is process 4711",
-        "the watcher may report 5,000 files more",
+        "the watcher may report 5,000 more files",
         "1 file dispatched to chunker-0",
         "file: chunk 1-2/3 acknowledged",
         "1 file added to the completed table",
