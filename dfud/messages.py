@@ -105,6 +105,15 @@ class LogsDisturbed(Message, frozen=True):
     """Something in LOGS, or LOGS itself, was removed or replaced by someone else."""
 
 
+class WatchReport(Message, frozen=True):
+    """What is new about how the watcher finds files."""
+
+    polling: Literal["none", "part", "all"]  # how much of the directory is polled
+    rescans: int  # since the last report
+    overflows: int  # of inotify's queue, since the last report
+    unread_folders: int  # that cannot be read now
+
+
 class DirectoryGone(Message, frozen=True):
     """The watched directory is gone: no more files will be found, and LOGS cannot be written."""
 
@@ -270,6 +279,15 @@ class BrokerOutage(Message, frozen=True):
 
 class BrokerSlow(Message, frozen=True):
     """The broker acknowledges, but slowly, for this reason; if the reason is empty, it is quick again."""
+
+    reason: str
+
+
+class BrokerSilent(Message, frozen=True):
+    """No broker has answered a question about the topic, for this reason; if it is empty, one has again.
+
+    It is asked although nothing is being sent, so that a broker that goes away is noticed then, too.
+    """
 
     reason: str
 
@@ -457,6 +475,7 @@ FromWatcher = Union[
     FilesScanned,
     SweepDone,
     LogsDisturbed,
+    WatchReport,
     DirectoryGone,
 ]
 ToWatcher = Union[Allowance, Sweep, FilesUnrecorded, LogsReplaced, Stop]
@@ -471,6 +490,7 @@ FromProducer = Union[
     FilesCompleted,
     FileUndelivered,
     BrokerOutage,
+    BrokerSilent,
     BrokerSlow,
     DeliveryGivenUp,
     RowsRecorded,

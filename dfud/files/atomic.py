@@ -12,24 +12,27 @@ _MODE = 0o644  # whatever the umask; a stricter one stays stricter
 _MAX_ATTEMPTS = 10  # to find a name that nobody has taken
 
 
-def replace_file(dir_fd: int, name: str, parts: Iterable[bytes]) -> None:
+def replace_file(dir_fd: int, name: str, parts: Iterable[bytes], durable: bool = True) -> None:
     """Replace `name`, durably, by a file of `parts`; after an OSError it is the old file or the new one.
 
     The new file is written beside the old one, synced, and renamed; the folder, open as `dir_fd`, is synced as
     well, so that the rename itself survives a power cut. No link is followed, not even one in the place of `name`.
+    Unless `durable`, nothing is synced, and a power cut may leave an empty file.
     """
     descriptor, temporary = create_beside(dir_fd, name, os.O_WRONLY)
     try:
         with open(descriptor, "wb") as file:
             file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=dir_fd)
         raise
-    os.fsync(dir_fd)
+    if durable:
+        os.fsync(dir_fd)
 
 
 def create_beside(dir_fd: int, name: str, flags: int) -> tuple[int, str]:

@@ -131,6 +131,12 @@ class OpenFolder:
             return f"{self.path} can be written by {others}, who can change its tables: chmod go-w it"
         return ""
 
+    @property
+    def free_bytes(self) -> int:
+        """How much an ordinary user can still write into the folder; OSError if that cannot be found out."""
+        room = os.fstatvfs(self.dir_fd)
+        return room.f_bavail * room.f_frsize
+
     # -- the files in it
 
     def file(self, name: str) -> str:
@@ -214,10 +220,10 @@ class OpenFolder:
         status = os.fstat(self.dir_fd)
         return status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
-    def replace(self, path: str, parts: Iterable[bytes]) -> None:
-        """Replace a file durably; after an OSError it is the old one or the new one."""
+    def replace(self, path: str, parts: Iterable[bytes], durable: bool = True) -> None:
+        """Replace a file, and sync it if `durable`; after an OSError it is the old one or the new one."""
         with _named(path):
-            replace_file(self.dir_fd, os.path.basename(path), parts)
+            replace_file(self.dir_fd, os.path.basename(path), parts, durable)
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file over another; OSError if that fails."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -19,6 +19,8 @@ from dfud.kafka.topic_watch import topic_id_of
 
 LOOK_INTERVAL_S = 10.0
 _ANSWER_TIMEOUT_S = 20.0
+
+_SILENCES = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 
 AdminFactory = Callable[[dict[str, Any]], AdminClient]
 
@@ -45,6 +47,7 @@ class TopicMonitor:
         self._ends: dict[int, int] | None = None  # by partition, at the first look
         self._ends_since = now
         self._has_reported_deletions = False
+        self.silence = ""  # why the last question was not answered; empty if it was
 
     def check(self, now: float) -> list[Change]:
         """Return what has changed, as far as the answers are there; ask if that is due."""
@@ -78,8 +81,12 @@ class TopicMonitor:
 
     def _compare(self, answers: list[Future[Any]], now: float) -> list[Change]:
         described, configured, *offsets = answers
-        if described.exception() is not None:  # the broker is away, or the topic: whoever sends notices
+        error = described.exception()
+        if error is not None:  # the broker is away, or the topic: whoever sends notices
+            is_silence = isinstance(error, KafkaException) and error.args[0].code() in _SILENCES
+            self.silence = f"no answer within {_ANSWER_TIMEOUT_S:.0f} s" if is_silence else ""
             return []
+        self.silence = ""
         topic = described.result()
         partitions = tuple(
             Partition(-1 if each.leader is None else each.leader.id, len(each.replicas), len(each.isr))

@@ -66,6 +66,11 @@ class LogsFolder(OpenFolder):
         return self.file(_in_progress_name(self.topic))
 
     @property
+    def status(self) -> str:
+        """The state of the present run, or of the last one."""
+        return self.file(f"upload_to_{self.topic}_status.json")
+
+    @property
     def completed(self) -> str:
         """The table of the files that are completely acknowledged."""
         return self.file(_completed_name(self.topic))
@@ -120,7 +125,7 @@ class LogsFolder(OpenFolder):
         """List the temporary files that a crash left beside the tables of this topic."""
         topic = re.escape(self.topic)
         pattern = re.compile(
-            rf"\.(?:\.upload_to_{topic}\.(?:lock|topic|topic_id|unproven)|upload_to_{topic}_in_progress\.csv"
+            rf"\.(?:\.upload_to_{topic}\.(?:lock|topic|topic_id|unproven)|upload_to_{topic}_(?:in_progress\.csv|status\.json)"
             rf"|uploaded_to_({topic}(?:[~_]p[0-9]+(?:_[0-9]+)?)?)\.csv)\.[0-9]+\.tmp"
         )
         return [

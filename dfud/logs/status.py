@@ -7,81 +7,131 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from dfud.core.tables import read_completed
+from dfud.core.tables import InProgressRow, read_completed
 from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import RunState, last_run
 from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines
 from dfud.logs.takeover import find_openmsistream_tables
+from dfud.logs.upload_status import UploadStatus, read_status
 
 
 class InProgressTotals(NamedTuple):
     """The files that were detected and are not yet completely acknowledged."""
 
     files: int
-    size: int  # bytes of all of them
+    versions: int
+    size: int  # bytes of all versions
     chunks: int
     chunks_to_send: int
 
 
 class CompletedTotals(NamedTuple):
-    """The files that are completely on the topic; each version of a file counts."""
+    """The files that are completely on the topic, and of which no other version is in progress."""
 
     files: int
-    size: int  # bytes of all of them
+    versions: int  # that are completely on the topic, of whatever file
+    size: int  # bytes of all versions
     last: str | None  # when the last one was completed, ISO 8601
+
+
+class RunReport(NamedTuple):
+    """The state of the last run, by its lock, and what it says itself.
+
+    While it runs, its file may for a moment still be that of the run before, or already say that it has ended.
+    """
+
+    run: RunState
+    status: UploadStatus | None  # None if there is no status file, or if it cannot be read
+    trouble: str = ""  # why it cannot be read
 
 
 class TopicStatus(NamedTuple):
     """The state of the uploads to one topic."""
 
     topic: str
-    run: RunState
+    report: RunReport
     in_progress: InProgressTotals
     completed: CompletedTotals
     bad_rows: list[RejectedRow]
     to_import: list[str]  # paths of OpenMSIStream's tables, whose rows are not counted
 
 
+def run_report(folder: LogsFolder) -> RunReport:
+    """Read what the last run says, and whether it still runs; OSError if its lock file cannot be read."""
+    run = last_run(folder, folder.lock)
+    status, trouble = _status(folder)
+    after = last_run(folder, folder.lock)
+    if after is not run:  # it has ended meanwhile, and said so
+        run, (status, trouble) = after, _status(folder)
+    return RunReport(run, status, trouble)
+
+
+def _status(folder: LogsFolder) -> tuple[UploadStatus | None, str]:
+    """Return the status, or why it cannot be read."""
+    try:
+        return read_status(folder), ""
+    except OSError as error:
+        return None, error.strerror or str(error)
+    except ValueError as error:
+        return None, f"it is damaged, or of another version ({error})"
+
+
 def topic_status(folder: LogsFolder) -> TopicStatus:
     """Read what LOGS has of a topic; OSError if a table cannot be read.
 
-    A file that is completed meanwhile is counted at least once, because the in-progress table is read first.
-    Shards are read before the completed table, because an uploader that merges them replaces that table before it
-    removes them.
+    A file that is completed meanwhile is found at least once, because the in-progress table is read first; its row
+    there counts no more if it has a completed row of the same start. Shards are read before the completed table,
+    because an uploader that merges them replaces that table before it removes them.
     """
-    run = last_run(folder, folder.lock)
+    report = run_report(folder)
     theirs_in_progress, theirs = find_openmsistream_tables(folder)
     rows, bad = ([], []) if theirs_in_progress else read_in_progress_table(folder)
-    in_progress = InProgressTotals(
-        len(rows),
-        sum(row.size for row in rows),
-        sum(row.n_chunks for row in rows),
-        sum(row.n_chunks_to_send for row in rows),
-    )
+    unfinished = {(row.rel_filepath, row.size, row.mtime_ns, row.started): row for row in rows}
     tables = [path for path in (*folder.shards(), folder.completed) if path not in theirs]
-    completed = _completed(folder, tables, bad)
+    completed = _completed(folder, tables, unfinished, bad)
+    versions = {upload[:3]: row for upload, row in unfinished.items()}.values()
+    in_progress = InProgressTotals(
+        len({row.rel_filepath for row in versions}),
+        len(versions),
+        sum(row.size for row in versions),
+        sum(row.n_chunks for row in versions),
+        sum(row.n_chunks_to_send for row in versions),
+    )
     theirs = [theirs_in_progress, *theirs] if theirs_in_progress else theirs
-    return TopicStatus(folder.topic, run, in_progress, completed, bad, theirs)
+    return TopicStatus(folder.topic, report, in_progress, completed, bad, theirs)
 
 
-def _completed(folder: LogsFolder, tables: list[str], bad: list[RejectedRow]) -> CompletedTotals:
-    """Read the completed tables; rows that cannot be understood are added to `bad`."""
+def _completed(
+    folder: LogsFolder,
+    tables: list[str],
+    unfinished: dict[tuple[str, int, int, str], InProgressRow],
+    bad: list[RejectedRow],
+) -> CompletedTotals:
+    """Read the completed tables.
+
+    Rows that cannot be understood are added to `bad`; what was completed meanwhile is removed from `unfinished`.
+    """
     seen: set[int] = set()  # 64-bit hashes: a row that is in two tables counts once
+    paths: set[int] = set()  # likewise
     latest: dict[str, str] = {}  # by UTC offset: times of the same offset sort like their texts
     size = 0
     for table in tables:
         for row in accepted_rows(read_completed(_lines_if_present(folder, table)), table, bad):
-            version = hash((row.rel_filepath, row.size, row.mtime_ns))
-            if version in seen:
+            if unfinished:
+                unfinished.pop((row.rel_filepath, row.size, row.mtime_ns, row.started), None)
+            key = hash((row.rel_filepath, row.size, row.mtime_ns))
+            if key in seen:
                 continue
-            seen.add(version)
+            seen.add(key)
+            paths.add(hash(row.rel_filepath))
             size += row.size
             offset = row.completed[-6:]
             if row.completed > latest.get(offset, ""):
                 latest[offset] = row.completed
+    paths.difference_update([hash(row.rel_filepath) for row in unfinished.values()])
     last = max(latest.values(), key=_timestamp, default="")
-    return CompletedTotals(len(seen), size, last if _timestamp(last) else None)
+    return CompletedTotals(len(paths), len(seen), size, last if _timestamp(last) else None)
 
 
 def _lines_if_present(folder: LogsFolder, table: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ import os
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.owner import owner_file
+from dfud.logs.upload_status import MAX_STATUS_BYTES
 
 
 class UntouchedLogs:
@@ -18,12 +19,14 @@ class UntouchedLogs:
         self._folder = folder
         self._existed = False
         self._names: list[str] = []
-        self._record = b""
+        self._record = self._status = b""
         with contextlib.suppress(OSError):  # whoever opens it for good says why that is not possible
             self._names = folder.names()
             self._existed = True
             with folder.open_to_read(folder.lock) as lock_file:
                 self._record = lock_file.read()
+            with folder.open_to_read(folder.status) as status_file:
+                self._status = status_file.read(MAX_STATUS_BYTES)
 
     def restore(self, lock: DirectoryLock) -> None:
         """Undo what `lock` and the waiting have changed; what cannot be undone stays."""
@@ -31,7 +34,10 @@ class UntouchedLogs:
         with contextlib.suppress(OSError):
             os.pwrite(lock.fileno(), self._record, 0)
             os.ftruncate(lock.fileno(), len(self._record))
-        for path in (owner_file(folder), folder.spelling, folder.lock):
+        if self._status:
+            with contextlib.suppress(OSError):
+                folder.replace(folder.status, [self._status])
+        for path in (owner_file(folder), folder.spelling, folder.status, folder.lock):
             if os.path.basename(path) not in self._names:
                 with contextlib.suppress(OSError):
                     folder.unlink(path)

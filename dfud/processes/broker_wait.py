@@ -46,12 +46,17 @@ class BrokerWait(Generic[Result]):
         patience: Patience,
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        on_turn: Callable[[str], float | None] = lambda _: None,
     ) -> None:
-        """Listen to `call` and to `user`; `warn` takes the lines that say what is waited for."""
+        """Listen to `call` and to `user`; `warn` takes the lines that say what is waited for.
+
+        `on_turn` gets such a line whenever anything has happened, and returns when it wants it again.
+        """
         self._call = call
         self._patience = patience
         self._warn = warn
         self._clock = clock
+        self._on_turn = on_turn
         self._deadline = clock() + patience.seconds
         self._output = user.output
         self._line = ""  # what was said last
@@ -68,7 +73,7 @@ class BrokerWait(Generic[Result]):
         """
         self._say(reason)
         while not self._has_answer:
-            self.loop.run_once([None if math.isinf(self._deadline) else self._deadline])
+            self.loop.run_once([None if math.isinf(self._deadline) else self._deadline, self._on_turn(self._line)])
             if self._stopped_by:
                 raise StoppedError(f"{self._stopped_by}: ended while waiting for a broker; the next run continues")
             if not self._has_answer and self._clock() >= self._deadline:

@@ -34,7 +34,7 @@ class Entry:
     __slots__ = (
         "acked", "attempts", "chunk_size", "failure", "folder", "identity", "is_overtaken", "is_read",
         "is_resumed", "known_digest", "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck",
-        "seen_again", "stamp", "started", "state", "token", "tried_last", "version",
+        "replaces", "seen_again", "stamp", "started", "state", "token", "tried_last", "version",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class Entry:
         # A file was sent that is where a folder of its path was, or that lies below its path: readers drop what
         # they had of this one.
         self.is_overtaken = False
+        self.replaces = False  # something of its path, or at a folder of it, is recorded
         self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
         self.failure = ""  # why it ended, or why the last attempt failed
         self.named = ""  # the last `failure` that was logged
@@ -91,6 +92,14 @@ class Entry:
         None of a file that may have changed since they were read, and none that readers have dropped.
         """
         return RangeSet() if self.recheck or self.is_overtaken else self.acked
+
+    @property
+    def acked_bytes(self) -> int:
+        """The bytes of the acknowledged chunks."""
+        acked = len(self.acked) * self.chunk_size
+        if self.n_chunks in self.acked:
+            acked -= self.n_chunks * self.chunk_size - self.version.size
+        return acked
 
     def task(self) -> FileTask:
         """Return the task for a chunker."""

@@ -175,7 +175,9 @@ class Ledger:
                 self._entries.changed = True
         entry.may_be_sent = True
         voids_rows = not entry.acked and self._in_table.are_void_after(path)
-        if voids_rows or self.recorded.is_replaced_by(entry.version, entry.identity):
+        is_replaced = self.recorded.is_replaced_by(entry.version, entry.identity)
+        entry.replaces = entry.replaces or is_replaced
+        if voids_rows or is_replaced:
             self.replaces_recorded = True
 
     def resume_paused(self, now: float) -> None:
@@ -235,6 +237,7 @@ class Ledger:
         successor = self._entries.add(version, stamp, self._chunk_size, self._now(), after=entry)
         successor.may_be_sent = entry.may_be_sent and version == entry.version
         successor.tried_last = entry.tried_last
+        successor.replaces = bool(entry.known_digest)
         if entry.known_digest and version == entry.version:  # its content differs at the same size and mtime
             self._entries.wait(successor)
         else:
@@ -421,13 +424,20 @@ class Ledger:
         acked = sum(len(entry.acked) for entry in entries)
         return Progress(len(entries), len(self.undelivered), chunks, acked)
 
+    def in_progress(self) -> Iterator[Entry]:
+        """Yield the files that are to be delivered, failed or not: all but those that are only compared."""
+        return (entry for entry in self._entries if not entry.known_digest)
+
+    def is_superseded(self, entry: Entry) -> bool:
+        """Return whether there is a newer version of the file."""
+        return self._entries.is_superseded(entry)
+
     def rows(self) -> list[InProgressRow]:
         """Return the rows of the in-progress table."""
         return [
             in_progress_row(entry.version, entry.chunk_size, entry.delivered, entry.started, entry.stamp)
-            for entry in self._entries
-            if not entry.known_digest
-            and not (entry.state is State.GIVEN_UP and self._entries.is_superseded(entry))
+            for entry in self.in_progress()
+            if not (entry.state is State.GIVEN_UP and self._entries.is_superseded(entry))
         ]
 
     def on_written(self, rows: Iterable[InProgressRow]) -> None:

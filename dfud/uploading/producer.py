@@ -15,6 +15,7 @@ from dfud.kafka.topic_monitor import TopicMonitor
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.times import ForwardClock
 from dfud.messages import (
+    BrokerSilent,
     ChunkerToProducer,
     Drain,
     FileDropped,
@@ -130,6 +131,7 @@ class ProducerWorker:
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
         )
         self._monitor = settings.monitored and TopicMonitor(settings.monitored, settings.properties, clock())
+        self._silence = ""  # that was reported last
         self._is_draining = False
         self._is_stopped = False
         self._from_supervisor: Dispatcher[ToProducer] = Dispatcher(
@@ -166,10 +168,15 @@ class ProducerWorker:
 
     def _check_topic(self, now: float) -> None:
         """Report what has changed about the topic."""
-        for change in self._monitor.check(now) if self._monitor else ():
+        if not self._monitor:
+            return
+        for change in self._monitor.check(now):
             is_harm = change.level >= logging.ERROR
             harm = TopicHarmed(change.text, bool(change.new_topic_id), change.new_topic_id)
             self._supervisor.send([harm if is_harm else Notice(change.level, change.text)])
+        if self._monitor.silence != self._silence:
+            self._silence = self._monitor.silence
+            self._supervisor.send([BrokerSilent(self._silence)])
 
     def _pause_s(self) -> float:
         """Return how long there is nothing to do unless a message arrives."""

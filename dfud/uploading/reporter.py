@@ -41,8 +41,11 @@ class UploadReporter:
         self._more_files = {_ENQUEUED: 0, _COMPLETED: 0}  # without a line of their own
         self._more_chunks = {_ENQUEUED: 0, _COMPLETED: 0}
         self._next_progress = 0.0  # s, monotonic; not before the first tick
-        self._acked_bytes = 0
-        self._acked_chunks = 0
+        self.acked_bytes = 0
+        self.acked_chunks = 0
+        self.completed_versions = 0
+        self.completed_files = 0  # the same without the versions that replace what was recorded before
+        self.completed_bytes = 0
         self._last_acked = (0.0, 0)  # time and bytes at the last report of progress
         self._before_last = (0.0, 0)  # the same of the one before
         self._at_start = (0.0, 0)  # the same of when files were opened, after a time without any
@@ -57,12 +60,15 @@ class UploadReporter:
 
     def on_completed(self, entry: Entry, now: float) -> None:
         """Report a file that is acknowledged entirely and recorded."""
+        self.completed_versions += 1
+        self.completed_files += not entry.replaces
+        self.completed_bytes += entry.version.size
         self._add_line(_COMPLETED, entry, now)
 
     def on_acked(self, chunks: int, n_bytes: int) -> None:
         """Count acknowledged chunks."""
-        self._acked_chunks += chunks
-        self._acked_bytes += n_bytes
+        self.acked_chunks += chunks
+        self.acked_bytes += n_bytes
 
     def _add_line(self, kind: _Kind, entry: Entry, now: float) -> None:
         if now >= self._window_ends:
@@ -108,12 +114,12 @@ class UploadReporter:
         if not (busy and self._was_busy):
             self._was_busy = busy
             self._next_progress = now + _PROGRESS_INTERVAL_S
-            self._at_start = self._before_last = self._last_acked = (now, self._acked_bytes)
+            self._at_start = self._before_last = self._last_acked = (now, self.acked_bytes)
         elif now >= self._next_progress:
             self._log.info(
-                f"{counted(self._acked_chunks, 'chunk')} acknowledged so far, {per_second(self.rate(now))}"
+                f"{counted(self.acked_chunks, 'chunk')} acknowledged so far, {per_second(self.rate(now))}"
             )
-            self._before_last, self._last_acked = self._last_acked, (now, self._acked_bytes)
+            self._before_last, self._last_acked = self._last_acked, (now, self.acked_bytes)
             self._next_progress = now + _PROGRESS_INTERVAL_S
 
     def rate(self, now: float) -> float:
@@ -127,7 +133,7 @@ class UploadReporter:
 
     def _rate_since(self, since: tuple[float, int], now: float) -> float:
         time, n_bytes = since
-        return (self._acked_bytes - n_bytes) / max(now - time, 0.001)
+        return (self.acked_bytes - n_bytes) / max(now - time, 0.001)
 
 
 def per_second(rate: float) -> str:

@@ -44,6 +44,7 @@ from dfud.uploading.recovery import (
     write_first_table,
 )
 from dfud.uploading.resume import present_version, resume_rows
+from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.topic_identity import is_another_topic, log_lost_files, record_topic, without_progress
 from dfud.uploading.waiting import AbsentBroker
@@ -69,14 +70,16 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
                 absent = AbsentBroker(call, reason, untouched, message_timeout(properties))
             folder = make_logs(place[0], options.topic, place[1])
             lock = DirectoryLock.take(folder, folder.lock, _activity(folder))
+            status = StatusWriter(folder, options.once, logging.Logger("dfud", logging.CRITICAL + 1))
             if absent is not None:
                 user = RunContext(signals, output, CommandInput(), options.update_seconds)
                 try:
-                    early = absent.wait(options, folder, lock, user)
+                    early = absent.wait(options, folder, lock, user, status)
                 except UsageError:
                     raise
                 except DfudError as error:
                     _open_log(options, folder, output).error(str(error))
+                    status.end(partial(status.header, "ended"), error.exit_status)
                     return error.exit_status
         for leftover in folder.leftovers():
             with contextlib.suppress(OSError):  # a folder of that name, which someone else has made
@@ -94,7 +97,8 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             options.topic, properties, lingers_by_load(config), wire, LastAck(), facts.topic_id, facts
         )
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
-        return _run(options, producer, chunk_limit, folder, lock, signals, output, log, early, ends_at)
+        status.log = log
+        return _run(options, producer, chunk_limit, folder, lock, signals, output, log, status, early, ends_at)
     finally:
         output.drain(2.0)
         output.close()
@@ -119,10 +123,12 @@ def _run(
     signals: SignalPipe,
     output: ConsoleOutput,
     log: logging.Logger,
+    status: StatusWriter,
     early: EarlyRun | None = None,
     ends_at: float | None = None,
 ) -> int:
     """Read what is in LOGS, start the workers and supervise them."""
+    status.write_starting()
     beginning = begin_with_import(options, folder, lock, producer.wire is OPENMSISTREAM, log, early)
     session, watch = beginning
     shards = folder.shards()  # before the producers of this run add theirs
@@ -174,7 +180,7 @@ def _run(
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)
-        supervisor = UploadSupervisor(context, fleet, user)
+        supervisor = UploadSupervisor(context, fleet, user, status=status)
         if early is not None and is_early:
             supervisor.on_early(early.messages)
         return supervisor.run()

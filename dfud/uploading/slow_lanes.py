@@ -17,9 +17,14 @@ class SlowLanes:
         self._reporter = reporter
         self._log = log
         self._n_slow = 0  # lanes
-        self._reason = ""  # that is to be logged
+        self._reason = ""  # that was given last
         self.due_at: float | None = None  # s, monotonic; when `tick` has something to log
         self._is_logged = False  # that the broker is slow
+
+    @property
+    def reason(self) -> str:
+        """Why the broker is slow; empty if no lane finds it so."""
+        return self._reason if self._n_slow else ""
 
     def on_message(self, reason: str, now: float) -> None:
         """Take a lane's reason why the broker is slow; none if the lane finds it quick again."""

@@ -16,9 +16,11 @@ from dfud.core.version import FileStamp
 from dfud.errors import DfudError, LockedError, WorkerError
 from dfud.logs.keeper import Repairs
 from dfud.logs.log_lines import about
+from dfud.logs.upload_status import Recording, State, UploadStatus
 from dfud.messages import (
     Allowance,
     BrokerOutage,
+    BrokerSilent,
     BrokerSlow,
     ChunksAcked,
     DeliveryGivenUp,
@@ -44,6 +46,7 @@ from dfud.messages import (
     SweepDone,
     ToChunker,
     TopicHarmed,
+    WatchReport,
     WatchStarted,
 )
 from dfud.processes.dispatch import Dispatcher
@@ -57,8 +60,10 @@ from dfud.uploading.fleet import AnyWorker, Fleet
 from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.lanes import Lane
 from dfud.uploading.reporter import UploadReporter, summary
+from dfud.uploading.run_status import RunStatus
 from dfud.uploading.session import record
 from dfud.uploading.slow_lanes import SlowLanes
+from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.topic_identity import log_lost_files, record_topic
 
 # Open at a time; what else is ready stays with the watcher. In each lane 1,000 completed files may wait for their
@@ -82,8 +87,9 @@ class UploadSupervisor:
         user: RunContext,
         clock: Callable[[], float] = time.monotonic,
         clock_steps: ClockSteps | None = None,
+        status: StatusWriter | None = None,
     ) -> None:
-        """Supervise `fleet`, and listen to `user`."""
+        """Supervise `fleet`, and listen to `user`; `status` writes the state of the run."""
         self._context = context
         self._ledger = context.ledger
         self._log = context.log
@@ -97,6 +103,8 @@ class UploadSupervisor:
         self._table = InProgressWriter(context.folder, context.ledger, context.log, clock)
         self._reporter = UploadReporter(context.log)
         self._slow_lanes = SlowLanes(self._reporter, context.log)
+        self._status = status or StatusWriter(context.folder, context.once, context.log, clock)
+        self._state = RunStatus(context.ledger, self._reporter)
         self._next_logs_check = self._latest_logs_check = clock() + _LOGS_CHECK_S
         self._logs_trouble = ""  # why LOGS cannot be made again; empty if it is in place
         self._dispatch_at = 0.0  # s, monotonic
@@ -124,6 +132,7 @@ class UploadSupervisor:
             {
                 Notice: self._on_notice,
                 WatchStarted: self._on_watch_started,
+                WatchReport: self._state.on_watch_report,
                 FolderMovedIn: self._on_moved_in,
                 FileFound: self._on_found,
                 FileLeft: self._on_left,
@@ -152,6 +161,7 @@ class UploadSupervisor:
                 FilesCompleted: self._on_completed,
                 FileUndelivered: self._on_undelivered,
                 BrokerOutage: self._on_outage,
+                BrokerSilent: self._on_silent,
                 BrokerSlow: self._on_slow,
                 DeliveryGivenUp: self._on_given_up,
                 RowsRecorded: self._on_rows_recorded,
@@ -204,6 +214,7 @@ class UploadSupervisor:
                 self._reporter.due(busy),
                 self._slow_lanes.due_at,
                 self._table.due,
+                self._status.due,
                 self._next_logs_check,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
@@ -228,6 +239,8 @@ class UploadSupervisor:
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
         self._slow_lanes.tick(now)
+        self._state.on_turn(now, self._slow_lanes.reason)
+        self._status.write_if_due(self._current_status, now)
 
     def close(self) -> int:
         """Leave LOGS as the next run needs it, log the result, and return the exit status."""
@@ -247,7 +260,17 @@ class UploadSupervisor:
             self._is_topic_harmed,
             self._is_cut_short,
         )
-        return close_run(self._context, self._table, outcome)
+        exit_status = close_run(self._context, self._table, outcome)
+        self._status.end(self._current_status, exit_status)
+        return exit_status
+
+    def _current_status(self) -> UploadStatus:
+        """Return the state of the run."""
+        cause = self._logs_trouble or ("the tables cannot be written" if self._table.is_failing else "")
+        state: State = "finishing" if self._draining else "running"
+        return self._state.describe(
+            self._status.header(state), Recording(cause, self._unrecorded), len(self._left), self._allowance <= 0
+        )
 
     # -- the user
 
@@ -285,6 +308,7 @@ class UploadSupervisor:
     # -- messages of the watcher
 
     def _on_watch_started(self, _: WatchStarted) -> None:
+        self._state.on_watching()
         if not self._started:
             self._started = True
             folder = self._context.folder
@@ -389,7 +413,10 @@ class UploadSupervisor:
             if self._is_debugging:
                 self._log_acked(entry, message.chunks)
             chunks = sum(last - first + 1 for first, last in message.chunks)
-            self._reporter.on_acked(chunks, chunks * entry.chunk_size)
+            n_bytes = chunks * entry.chunk_size
+            if message.chunks[-1][1] == entry.n_chunks:  # which may be shorter
+                n_bytes -= entry.n_chunks * entry.chunk_size - entry.version.size
+            self._reporter.on_acked(chunks, n_bytes)
 
     def _on_completed(self, message: FilesCompleted) -> None:
         now = self._clock()
@@ -403,7 +430,7 @@ class UploadSupervisor:
             self._context.completed.add(entry.version.path, entry.identity, bytes.fromhex(xxh3_128))
             self._ledger.on_completed(token)
             chunks = entry.n_chunks - len(entry.acked)
-            self._reporter.on_acked(chunks, min(chunks * entry.chunk_size, entry.version.size))
+            self._reporter.on_acked(chunks, entry.version.size - entry.acked_bytes)
             self._reporter.on_completed(entry, now)
 
     def _on_undelivered(self, message: FileUndelivered) -> None:
@@ -430,6 +457,7 @@ class UploadSupervisor:
         if bool(reason) == bool(self._outage) and not (message.is_cause and reason != self._outage):
             return  # another lane has reported it
         self._outage = reason
+        self._state.on_outage(reason)
         if reason:
             fields = about(cause=reason)
             self._log.warning(f"broker unreachable ({reason}): retrying; nothing is lost", extra=fields)
@@ -442,6 +470,7 @@ class UploadSupervisor:
                 return  # another lane has noticed it
             self._is_topic_anew, self._topic_id = True, message.topic_id
         self._is_topic_harmed = True
+        self._state.topic_harm = message.text
         self._log.error(message.text)
 
     def _send_all_again(self) -> None:
@@ -459,6 +488,10 @@ class UploadSupervisor:
         self._table.write()
         record_topic(self._context.folder, self._topic_id, self._log)
         log_lost_files(self._context.folder, len(self._context.completed), self._log)
+
+    def _on_silent(self, message: BrokerSilent) -> None:
+        self._state.on_silent(message.reason)
+        self._log.debug(f"question about the topic: {message.reason or 'answered again'}")
 
     def _on_slow(self, message: BrokerSlow) -> None:
         self._slow_lanes.on_message(message.reason, self._clock())
@@ -491,6 +524,7 @@ class UploadSupervisor:
         except LockedError as error:
             self._is_displaced = True
             self._table.stop()
+            self._status.stop()
             self._log.error(f"{self._context.folder.path} was removed, and meanwhile {error}")
             self._quit("ending")
             return True
@@ -562,6 +596,7 @@ class UploadSupervisor:
         self._loop.unwatch(worker)
         cause = self._loop.count_death(worker)
         self._log.warning(f"{worker.name} {cause}: restarting it", extra=about(cause=cause))
+        self._state.on_restart(f"{worker.name} {cause}")
         if worker is self._fleet.watcher:
             self._allowance = 0
             self._earlier.restart()
@@ -583,6 +618,7 @@ class UploadSupervisor:
         self._fleet.replace_lane(lane)
         self._slow_lanes.on_restart()
         self._outage = ""  # the new producer finds out for itself
+        self._state.on_new_producer()
         for worker in lane.workers:
             self._watch_worker(worker)
         files = self._ledger.on_lane_death(lane.number, producer=True)

@@ -16,6 +16,7 @@ from dfud.uploading.beginning import EarlyRun, begin
 from dfud.uploading.early_watch import EarlyWatch
 from dfud.uploading.lanes import start_watcher
 from dfud.uploading.options import UploadOptions, log_fields
+from dfud.uploading.status_writer import StatusWriter
 
 
 class AbsentBroker:
@@ -30,7 +31,14 @@ class AbsentBroker:
         self._untouched = untouched
         self._message_timeout_s = message_timeout_s
 
-    def wait(self, options: UploadOptions, folder: LogsFolder, lock: DirectoryLock, user: RunContext) -> EarlyRun:
+    def wait(
+        self,
+        options: UploadOptions,
+        folder: LogsFolder,
+        lock: DirectoryLock,
+        user: RunContext,
+        status: StatusWriter,
+    ) -> EarlyRun:
         """Return the run that has begun meanwhile, once the call has its answer.
 
         Raises StoppedError if the user ends it, DfudError if --once has waited long enough, and UsageError if the
@@ -42,7 +50,7 @@ class AbsentBroker:
         if options.time_limit is not None and options.time_limit < patience.seconds:
             patience = Patience(options.time_limit, "--time_limit")
         pool = WorkerPool(lock)
-        wait = BrokerWait(self._call, user, patience, log.warning)
+        wait = BrokerWait(self._call, user, patience, log.warning, on_turn=status.write_waiting)
         try:
             beginning = begin(options, folder, lock, log)
             if options.once:  # its one scan finds all that is there by then

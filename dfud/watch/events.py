@@ -56,6 +56,7 @@ class EventSource:
         self._must_rescan = False  # scan everything once there is nothing else to do
         self._retry_at = 0.0
         self._first_scan_done = False
+        self._n_rescans = self._n_overflows = 0  # since `pop_counts`
         self._scans[b""] = take_all
         self._watch_folder(Folder(b"", take_all), tree.dir_fd)
 
@@ -89,6 +90,12 @@ class EventSource:
         """Return what is to be logged since the last call, each text with its level."""
         notices, self._notices = self._notices, []
         return notices + self._tree.pop_notices()
+
+    def pop_counts(self) -> tuple[int, int]:
+        """Return the number of rescans, and of overflows of inotify's queue, since the last call."""
+        counts = self._n_rescans, self._n_overflows
+        self._n_rescans = self._n_overflows = 0
+        return counts
 
     def start_sweep(self) -> list[bytes]:
         """Read the events, and scan at once what would be scanned later; return the paths that wait."""
@@ -129,6 +136,7 @@ class EventSource:
         read_at_ns = time.time_ns()
         for watch, mask, _, name in self._watches.read():
             if mask & flags.Q_OVERFLOW:
+                self._n_overflows += 1
                 self._rescan("inotify queue overflowed")
                 continue
             folder = self._watches.path(watch)
@@ -232,6 +240,7 @@ class EventSource:
         """Scan everything once the paths that are waiting are done; all files of folders that are new."""
         if not self._must_rescan:
             self._must_rescan = True
+            self._n_rescans += 1
             self._notices.append((logging.WARNING, f"{reason}: rescanning"))
 
     def _watch_folder(self, folder: Folder, dir_fd: int) -> bool:

@@ -7,7 +7,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dfud.core.names import UNDECIDED, UploadFilter
 from dfud.core.text import printable
@@ -29,6 +29,7 @@ from dfud.messages import (
     Sweep,
     SweepDone,
     ToWatcher,
+    WatchReport,
     WatchStarted,
 )
 from dfud.processes.bounded_pattern import BoundedPattern
@@ -137,6 +138,7 @@ class Watcher:
             clock,
         )
         self._before = FilesLeftBefore(self._supervisor.send, path_filter.unmatched_warning)
+        self._reported = WatchReport("none", 0, 0, 0)
         self._sources = self._make_sources()
         self._supervisor.send([WatchStarted()])
 
@@ -220,6 +222,7 @@ class Watcher:
             [FileLeft(path, f"cannot be matched: --upload_regex {UNDECIDED}") for path in self._pop_undecided()]
         )
         self._check_directory(mounts_changed)
+        self._report_state()
         self._answer_sweeps()
         return True
 
@@ -315,6 +318,20 @@ class Watcher:
             self._supervisor.send([DirectoryGone(f"{directory} has been removed, renamed, unmounted or replaced")])
         if self._top.pop_logs_disturbed() and not self._tree.is_gone:
             self._supervisor.send([LogsDisturbed()])
+
+    def _report_state(self) -> None:
+        """Report how files are found, if that has changed."""
+        rescans = overflows = 0
+        polling: Literal["none", "part", "all"] = "none"
+        for source in self._sources:
+            if isinstance(source, EventSource):
+                rescans, overflows = source.pop_counts()
+            elif isinstance(source, PollingSource) and polling != "all":
+                polling = "part" if source.top else "all"
+        report = WatchReport(polling, rescans, overflows, len(self._tree.unread))
+        if report != self._reported:
+            self._supervisor.send([report])
+            self._reported = WatchReport(polling, 0, 0, report.unread_folders)
 
     def _answer_sweeps(self) -> None:
         """Answer the sweeps once everything has been reported, including what has happened meanwhile."""

@@ -112,6 +112,7 @@ def _upload_names(topic: str) -> list[str]:
         f".upload_to_{topic}.lock",
         f".upload_to_{topic}.topic_id",
         f"upload_to_{topic}_in_progress.csv",
+        f"upload_to_{topic}_status.json",
         f"{table}.csv",
         f"{table}~p0_1.csv",
         f"{table}~p1_1.csv",

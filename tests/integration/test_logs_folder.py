@@ -234,6 +234,7 @@ def plant_fifo(_: Path, name: Path) -> None:
         ".upload_to_{}.lock",
         "DataFileUploadDirectory.log",
         "upload_to_{}_in_progress.csv",
+        "upload_to_{}_status.json",
         "uploaded_to_{}.csv",
         "uploaded_to_{}~p0_1.csv",
         "uploaded_to_{}.csv.bad",

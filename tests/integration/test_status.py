@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from dfud.broker import client_config
+from dfud.broker.node import KafkaNode
+from dfud.broker.ports import free_ports
+from dfud.logs import upload_status
+from tests.helpers.json_schema import Schema
+from tests.helpers.uploading import Upload, command, uploading, wait_until
 
 WAIT_S = 60.0
 DFUD = [sys.executable, "-m", "dfud"]
@@ -43,14 +52,79 @@ def test_it_follows_an_uploader(tmp_path: Path, config_file: Path, topic: str) -
         finally:
             uploader.kill()
     final = status(directory, topic)
+    told = final.pop("status")
+    assert isinstance(told, dict)
+    assert (told["state"], told["exit_status"], told["completed"]["files"]) == ("ended", 0, 3)
+    assert told["acknowledged"] == {"bytes": 40_010, "chunks": 5}
     completed = final.pop("completed")
     assert isinstance(completed, dict)
     assert completed.pop("last") is not None
-    assert completed == {"files": 3, "size": 40_010}
+    assert completed == {"files": 3, "versions": 3, "size": 40_010}
     assert final == {
         "topic": topic,
         "run": "ended",
-        "in_progress": {"files": 0, "size": 0, "chunks": 0, "chunks_to_send": 0},
+        "in_progress": {"files": 0, "versions": 0, "size": 0, "chunks": 0, "chunks_to_send": 0},
         "bad_rows": [],
         "to_take_over": [],
     }
+
+
+SCHEMA = Schema(Path(upload_status.__file__).with_suffix(".schema.json"))
+
+
+def checked(directory: Path, topic: str) -> tuple[int, str]:
+    """Return the exit status and the output of --check; whatever the status file says, the schema has it."""
+    file = directory / "LOGS" / f"upload_to_{topic}_status.json"
+    if file.exists():
+        assert SCHEMA.violations(json.loads(file.read_bytes())) == []
+    done = subprocess.run(
+        [*DFUD, "status", str(directory), "--check", "--space_warning", "0", "--space_critical", "0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=WAIT_S,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def wait_for_check(directory: Path, topic: str, level: int, text: str) -> str:
+    """Return the output of --check as soon as it has this exit status and text."""
+
+    def answer() -> str:
+        status, out = checked(directory, topic)
+        return out if status == level and text in out else ""
+
+    return wait_until(answer)
+
+
+def test_check_tells_a_broker_that_stops_and_goes_on_and_an_upload_that_is_killed(
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
+) -> None:
+    with uploading(directory, config_file, topic) as upload:
+        (directory / "before").write_bytes(b"x" * 100)
+        wait_for_check(directory, topic, 0, "DFUD OK - running, idle, 1 file completed | ")
+        os.kill(kafka.pid, signal.SIGSTOP)
+        try:
+            (directory / "meanwhile").write_bytes(b"x" * 200)
+            out = wait_for_check(directory, topic, 2, "DFUD CRITICAL - broker unreachable for ")
+            assert "backlog_files=1;;;0 backlog_bytes=200B;;;0" in out
+        finally:
+            os.kill(kafka.pid, signal.SIGCONT)
+        wait_for_check(directory, topic, 0, "DFUD OK - running, idle, 2 files completed | ")
+        upload.kill()
+        wait_for_check(directory, topic, 2, "DFUD CRITICAL - not running: killed, or ended by an error, about ")
+
+
+def test_check_tells_an_upload_whose_broker_was_never_there(directory: Path, tmp_path: Path) -> None:
+    config = client_config.write(tmp_path / "kafka.config", f"localhost:{free_ports(1)[0]}")
+    upload = Upload(command(directory, config, "T"))
+    try:
+        out = wait_for_check(directory, "T", 2, "DFUD CRITICAL - broker unreachable for ")
+        assert "no broker reached at localhost:" in out
+        upload.say("quit")
+        upload.end()
+        wait_for_check(directory, "T", 2, "DFUD CRITICAL - not running: ended ")
+    finally:
+        upload.close()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from dfud import errors
 from dfud.commands.main import COMMANDS, load
 from dfud.core.tables import CompletedRow, InProgressRow
+from dfud.logs.upload_status import UploadStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -84,6 +87,18 @@ def test_each_column_of_a_table_is_described(table: type[InProgressRow] | type[C
     text = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
     for column in table._fields:
         assert re.search(rf"^\| .*`{column}`.* \| .* \|$", text, re.MULTILINE), column
+
+
+def test_each_field_of_the_status_is_described() -> None:
+    text = (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`([\w.]+)`", "\n".join(re.findall(r"^\| (.*?) \|", text, re.MULTILINE))))
+    fields = set()
+    for field in msgspec.structs.fields(UploadStatus):
+        kinds = [field.type, *get_args(field.type)]
+        structs = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+        parts = [part for struct in structs for part in msgspec.structs.fields(struct)]
+        fields |= {f"{field.name}.{each.name}" for each in parts} or {field.name}
+    assert fields <= described, fields - described
 
 
 def test_the_picture_is_an_svg_with_a_description() -> None:

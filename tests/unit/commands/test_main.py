@@ -68,7 +68,9 @@ def test_only_the_modules_of_the_command_are_imported() -> None:
         "except SystemExit: print(*(name for name in sys.modules if name.startswith(ours)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"dfud.commands.main", "dfud.commands.options", "dfud.commands.status"}
+    assert set(done.stdout.split()) == {
+        f"dfud.commands.{name}" for name in ("main", "options", "sizes", "status", "status_check", "status_text")
+    }
 
 
 def test_exhausted_descriptors_are_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dfud.commands.main import main
-from dfud.commands.status import shown_size
+from dfud.commands.sizes import shown_size
 from dfud.core.openmsistream_tables import COMPLETED_FIELDS, IN_PROGRESS_FIELDS
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
 from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
+from dfud.logs.upload_status import BrokerStatus, Cause, Failures, OldestFile, UploadStatus, encode_status
 from tests.helpers.folders import take_lock
 
 AT = "2026-03-01T10:00:00.000+00:00"
@@ -69,10 +75,11 @@ def test_json_says_the_same(directory: Path, capsys: pytest.CaptureFixture[str])
             {
                 "topic": "T",
                 "run": "ended",
-                "completed": {"files": 1, "size": 1_500_000, "last": AT},
-                "in_progress": {"files": 1, "size": 40_000, "chunks": 3, "chunks_to_send": 1},
+                "completed": {"files": 1, "versions": 1, "size": 1_500_000, "last": AT},
+                "in_progress": {"files": 1, "versions": 1, "size": 40_000, "chunks": 3, "chunks_to_send": 1},
                 "bad_rows": [{"table": table, "row": 3, "why": "it has 1 column instead of 8"}],
                 "to_take_over": [],
+                "status": None,
             }
         ]
     }
@@ -171,3 +178,123 @@ def test_a_shown_size_is_close_to_the_size(size: int) -> None:
     number, unit = shown_size(size).split()
     scale = 1000 ** ["bytes", "kB", "MB", "GB", "TB", "PB"].index(unit)
     assert abs(float(number.replace(",", "")) * scale - size) <= 0.051 * scale
+
+
+# What the run says itself
+
+
+def write_status(directory: Path, **changes: object) -> UploadStatus:
+    """Write the status file of a run that is now at work on topic T."""
+    now = datetime.now(timezone.utc).isoformat()
+    status = UploadStatus(
+        version="1", topic="T", directory=str(directory), host="here", pid=7, state="running", once=False,
+        started=AT, written=now, broker=BrokerStatus("unreachable", "Connection refused", AT),
+        oldest=OldestFile("a", AT, 61.0),
+        failures=Failures(failed=2, causes=(Cause("too large", True, 2, "big"),)),
+    )  # fmt: skip
+    status = msgspec.structs.replace(status, **changes)
+    (directory / "LOGS" / "upload_to_T_status.json").write_bytes(encode_status(status))
+    return status
+
+
+def test_what_a_run_says_is_shown(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = write_status(directory)
+    lock = take_lock(LogsFolder(str(directory), "T").lock)
+    out = run(capsys, directory, "--topic_name", "T")[1].splitlines()
+    shown = json.loads(run(capsys, directory, "--topic_name", "T", "--json")[1])
+    lock.close()
+    assert out[3:8] == [
+        f"  run:         running, process 7 on here, since {AT}",
+        f"  broker:      unreachable since {AT} (Connection refused)",
+        "  oldest:      a, waiting for 61 s",
+        "  failures:    2 files could not be delivered",
+        "    big, and 1 more: too large",
+    ]
+    assert msgspec.convert(shown["topics"][0]["status"], UploadStatus) == status
+
+
+def test_a_run_that_was_killed_is_told_by_its_lock(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = write_status(directory)
+    out = run(capsys, directory, "--topic_name", "T")[1]
+    assert f"the last run was killed, or ended by an error, after {status.written}" in out
+    assert "process 7" not in out
+
+
+@pytest.mark.parametrize("content", ["", "{}", "["])
+def test_a_damaged_status_file_is_said_to_be_one(
+    directory: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (directory / "LOGS" / "upload_to_T_status.json").write_text(content)
+    status, out, _ = run(capsys, directory)
+    assert status == 0
+    assert "status file: cannot be read: it is damaged, or of another version" in out
+
+
+# As a monitoring plugin
+
+
+def test_check_is_one_line_with_the_status_of_a_plugin(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (directory, "--topic_name", "T", "--check", "--space_warning", 0, "--space_critical", 0)
+    write_status(directory, broker=BrokerStatus("reachable"), failures=Failures(), oldest=None)
+    lock = take_lock(LogsFolder(str(directory), "T").lock)
+    status, out, err = run(capsys, *arguments)
+    lock.close()
+    assert (status, err) == (0, "")
+    assert out.startswith("DFUD OK - running, idle, 0 files completed | free=")
+    assert len(out.splitlines()) == 1
+    status, out, _ = run(capsys, *arguments)
+    assert (status, out[:45]) == (2, "DFUD CRITICAL - not running: killed, or ended")
+
+
+def test_check_reads_no_table(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = directory / "LOGS" / "uploaded_to_T.csv"
+    table.unlink()
+    table.mkdir()
+    assert run(capsys, directory)[0] == 2
+    assert "cannot read" not in run(capsys, directory, "--check")[1]
+
+
+def test_check_looks_at_all_topics(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, directory, "--check")
+    assert status == 2
+    assert "T: no upload is running; U: no upload is running | T_free=" in out
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--topic_name", "V"]])
+def test_check_says_what_is_missing_in_its_line(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *arguments, "--check")
+    assert (status, err) == (2, "")
+    assert out.startswith("DFUD CRITICAL - ")
+    assert len(out.splitlines()) == 1
+
+
+# Again and again
+
+
+def test_watch_repeats_until_it_is_interrupted(directory: Path) -> None:
+    words = [sys.executable, "-m", "dfud", "status", str(directory), "--watch", "--interval", "0", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        first, second = (json.loads(watch.stdout.readline()) for _ in range(2))
+        assert first == second
+        watch.send_signal(signal.SIGINT)
+        assert watch.stderr.read() == b""
+        watch.stdout.read()
+    assert watch.returncode == 0
+
+
+def test_watch_ends_with_its_reader(directory: Path) -> None:
+    words = [sys.executable, "-m", "dfud", "status", str(directory), "--watch", "--interval", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        watch.stdout.readline()
+        watch.stdout.close()
+        assert watch.stderr.read() == b""
+    assert watch.returncode == 0

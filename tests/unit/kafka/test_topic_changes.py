@@ -132,10 +132,12 @@ def test_it_looks_from_time_to_time_and_never_waits() -> None:
     monitor.check(114.0)
     admin.fail()  # the broker is away
     assert monitor.check(115.0) == []
+    assert monitor.silence == "no answer within 20 s"
     monitor.check(125.0)
     admin.offset = 4
     admin.answer()
     (change,) = monitor.check(126.0)
+    assert monitor.silence == ""
     assert "4 messages of the last 22 seconds are no longer on topic t" in change.text
     monitor.check(136.0)
     admin.topic_id = "other"

@@ -111,6 +111,7 @@ def test_topics_that_end_alike_have_their_own_files(logs: Path) -> None:
 def test_the_leftovers_are_this_topics_temporary_files(logs: Path) -> None:
     ours = [
         ".upload_to_T_in_progress.csv.12.tmp",
+        ".upload_to_T_status.json.12.tmp",
         ".uploaded_to_T.csv.12.tmp",
         ".uploaded_to_T_p0_1.csv.12.tmp",
         ".uploaded_to_T_p1.csv.12.tmp",

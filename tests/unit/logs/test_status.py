@@ -38,9 +38,9 @@ def write(path: str, *rows: CompletedRow, rest: str = "") -> None:
 
 def test_an_empty_folder_has_no_uploads(folder: LogsFolder) -> None:
     found = topic_status(folder)
-    assert found.run is RunState.ENDED
-    assert found.in_progress == (0, 0, 0, 0)
-    assert found.completed == (0, 0, None)
+    assert found.report.run is RunState.ENDED
+    assert found.in_progress == (0, 0, 0, 0, 0)
+    assert found.completed == (0, 0, 0, None)
     assert found.bad_rows == []
 
 
@@ -52,7 +52,7 @@ def test_table_and_shards_are_one_and_a_row_counts_once(folder: LogsFolder) -> N
     write(
         os.path.join(folder.path, "uploaded_to_T_p1_1.csv"), ROW._replace(rel_filepath="another", size=7)
     )  # old name
-    assert topic_status(folder).completed == (4, 22, "2026-03-02T10:00:00.000+00:00")
+    assert topic_status(folder).completed == (2, 4, 22, "2026-03-02T10:00:00.000+00:00")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,28 @@ def test_files_in_progress_are_summed_up(folder: LogsFolder) -> None:
         in_progress_row(FileVersion(b"two", 0, 1), 16384, RangeSet(), "now"),
     ]
     write_in_progress_table(folder, rows)
-    assert topic_status(folder).in_progress == (2, 100_000, 8, 6)
+    assert topic_status(folder).in_progress == (2, 2, 100_000, 8, 6)
+
+
+def test_a_file_counts_once_while_its_row_is_still_in_both_tables(folder: LogsFolder) -> None:
+    """The in-progress table is written at intervals, and a shard as soon as its files are completed."""
+    started = "2026-03-01T00:00:00.000+00:00"
+    write_in_progress_table(
+        folder,
+        [
+            in_progress_row(FileVersion(b"done", 10, 1), 16384, RangeSet(), started),
+            in_progress_row(FileVersion(b"again", 20, 1), 16384, RangeSet(), "2026-03-01T01:00:00.000+00:00"),
+            in_progress_row(FileVersion(b"changed", 30, 2), 16384, RangeSet(), started),
+        ],
+    )
+    done, again, changed = (
+        ROW._replace(rel_filepath=path, size=size, started=started, completed=started)
+        for path, size in (("done", 10), ("again", 20), ("changed", 30))
+    )
+    write(folder.shard(0, 1), done, again, changed)
+    found = topic_status(folder)
+    assert found.completed == (1, 3, 60, started)
+    assert found.in_progress == (2, 2, 50, 2, 2)
 
 
 def test_bad_rows_are_named_with_their_table(folder: LogsFolder) -> None:

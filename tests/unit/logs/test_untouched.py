@@ -31,6 +31,7 @@ def test_logs_is_as_it_was(tmp_path: Path, before: str) -> None:
         folder = make_logs(*place)
         lock = DirectoryLock.take(folder, folder.lock, "uploading")
         Session(lock.fileno()).begin(77)
+        folder.replace(folder.status, [b"{}"])
         lock.close()
     found = contents(tmp_path)
     untouched = UntouchedLogs(LogsFolder(*place))
@@ -39,6 +40,7 @@ def test_logs_is_as_it_was(tmp_path: Path, before: str) -> None:
     session = Session(lock.fileno())
     session.begin(99)
     session.add_moved_in(b"folder")
+    folder.replace(folder.status, [b"of the run that is refused"])
     assert contents(tmp_path) != found
     untouched.restore(lock)
     lock.close()

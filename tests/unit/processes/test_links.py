@@ -48,6 +48,8 @@ SAMPLES: list[Message] = [
     messages.FilesCompleted(((1, "0" * 32), (2, "1" * 32)), True),
     messages.FileUndelivered(1, "too large"),
     messages.BrokerOutage("", True),
+    messages.BrokerSilent("no answer"),
+    messages.WatchReport("part", 1, 1, 2),
     messages.BrokerSlow("it throttles this client"),
     messages.DeliveryGivenUp("no acknowledgement"),
     messages.RowsRecorded(2),

@@ -22,6 +22,7 @@ from dfud.uploading.lanes import LaneSettings
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.producer import ProducerSettings
+from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.wire import NATIVE
 from dfud.watch.watcher import WatchOptions
 from tests.helpers.folders import take_lock
@@ -58,7 +59,7 @@ class Bench:
         path = self.folder.shard(number, first_shard)
         Path(path).write_text(format_table(CompletedRow, [OTHER]))
 
-    def supervisor(self, context: UploadContext, fleet: Any, user: Any) -> Bench:
+    def supervisor(self, context: UploadContext, fleet: Any, user: Any, status: StatusWriter) -> Bench:
         self.context = context
         return self
 
@@ -85,6 +86,7 @@ class Bench:
             None,
         )._replace(**changes)
         lock = take_lock(self.folder.lock)
+        log = logging.Logger("test", logging.CRITICAL + 1)
         try:
             return run._run(
                 options,
@@ -94,7 +96,8 @@ class Bench:
                 lock,
                 cast("Any", None),
                 cast("Any", None),
-                logging.Logger("test", logging.CRITICAL + 1),
+                log,
+                StatusWriter(self.folder, False, log),
             )
         finally:
             lock.close()

@@ -23,9 +23,21 @@ from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import Session
+from dfud.logs.upload_status import (
+    Acknowledged,
+    Backlog,
+    Cause,
+    Completed,
+    Failures,
+    Rates,
+    UploadStatus,
+    WatchStatus,
+    read_status,
+)
 from dfud.messages import (
     Allowance,
     BrokerOutage,
+    BrokerSilent,
     BrokerSlow,
     ChunksAcked,
     DeliveryGivenUp,
@@ -51,6 +63,7 @@ from dfud.messages import (
     Sweep,
     SweepDone,
     TopicHarmed,
+    WatchReport,
     WatchStarted,
 )
 from dfud.uploading.clock_steps import ClockSteps
@@ -156,6 +169,12 @@ class Bench:
         self.watcher.report(SweepDone(1, is_whole))
         self.step()
 
+    def status(self) -> UploadStatus:
+        """Return what the status file says."""
+        status = read_status(self.folder)
+        assert status is not None
+        return status
+
     def close_all(self) -> None:
         self.pool.close_all()
         self.user.close()
@@ -175,6 +194,70 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 # The course of a run
+
+
+def test_the_status_file_follows_the_run(bench: Bench) -> None:
+    bench.watcher.report(WatchStarted(), WatchReport("part", 1, 1, 2))
+    small = bench.find(b"small", 25)
+    bench.complete(small)
+    bench.now += 10  # 12.5 B/s, in the 20 s from the first look on
+    bench.step()
+    other = bench.find(b"a\xff", 30)
+    bench.lane.producer.report(ChunksAcked(other.token, ((3, 3),)), BrokerOutage("Connection refused"))
+    bench.watcher.report(WatchReport("none", 1, 0, 0))
+    bench.lanes[1].chunker.die()
+    bench.step()
+    bench.now += 10
+    bench.step()
+    status = bench.status()
+    assert (status.state, status.completed) == ("running", Completed(1, 1, 25))
+    assert status.acknowledged == Acknowledged(35, 4)
+    assert status.rates == Rates(0.05, 1.75, 0.2, 20.0)
+    assert status.backlog == Backlog(1, 1, 20, 2)
+    assert status.oldest is not None
+    assert (status.oldest.path, status.oldest.since) == ("a\\xff", "2026-01-01T00:00:00+00:00")
+    assert (status.broker.state, status.broker.cause) == ("unreachable", "Connection refused")
+    assert status.broker.last_ack is not None
+    assert status.watch == WatchStatus(True, "none", 2, 1, 0)
+    assert (status.restarts.number, status.restarts.last) == (1, "chunker-1 was killed by SIGKILL")
+    bench.lane.producer.report(FileUndelivered(other.token, "too large"))
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED
+    status = bench.status()
+    assert (status.state, status.exit_status, status.backlog) == ("ended", EXIT_UNDELIVERED, Backlog())
+    assert status.failures == Failures(failed=1, causes=(Cause("too large", True, 1, "a\\xff"),))
+
+
+def test_a_version_that_replaces_another_is_no_other_file(bench: Bench) -> None:
+    record(bench.completed, FileVersion(b"file", 30, 0), b"0" * 16)
+    bench.complete(bench.find())
+    bench.complete(bench.find(b"new"))
+    bench.now += 10
+    bench.step()
+    assert bench.status().completed == Completed(1, 2, 60)
+
+
+def test_a_broker_is_slow_only_while_something_is_sent(bench: Bench) -> None:
+    task = bench.find()
+    bench.lanes[0].producer.report(BrokerSlow("it throttles this client"))
+    bench.now += 10
+    bench.step()
+    assert bench.status().broker.state == "slow"
+    bench.complete(task)
+    bench.now += 10
+    bench.step()
+    assert bench.status().broker.state == "reachable"
+
+
+def test_a_silent_broker_is_noticed_although_nothing_is_sent(bench: Bench) -> None:
+    seen = []
+    for reason in ("no answer", ""):
+        bench.lanes[0].producer.report(BrokerSilent(reason))
+        bench.step()
+        bench.now += 10
+        bench.step()
+        seen.append(bench.status().broker.state)
+    assert seen == ["unreachable", "reachable"]
 
 
 def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:

@@ -566,6 +566,7 @@ def test_an_overflow_of_the_queue_loses_nothing(
     (tmp_path / "stage").rename(top / "in")
     assert set(watched.found()) == expected
     assert [text for text in watched.notices if "inotify queue overflowed" in text] == [watched.notices[-1]]
+    assert watched.source.pop_counts() == (1, 1)
     (top / "in" / "more").write_bytes(b"x")
     assert watched.found() == ["in/more"]
 

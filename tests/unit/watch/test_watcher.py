@@ -24,10 +24,12 @@ from dfud.messages import (
     Sweep,
     SweepDone,
     ToWatcher,
+    WatchReport,
     WatchStarted,
 )
 from dfud.processes import links
 from dfud.processes.channel import Channel
+from dfud.watch import events
 from dfud.watch import watcher as module
 from dfud.watch.events import EventSource
 from dfud.watch.folder_watches import FolderWatches, WatchLimitError
@@ -159,6 +161,27 @@ def test_a_sweep_goes_on_by_polling_when_the_watches_run_out(
     assert Notice(30, "no more watches; polling until dfud is restarted") in reports
     paths = {message.version.path for message in reports if isinstance(message, FileFound)}
     assert paths == {b"folder/late"}
+    assert WatchReport("all", 0, 0, 0) in reports
+
+
+def test_a_rescan_is_reported_once(
+    channels: Ends,
+    watch: Callable[[WatchOptions], Watcher],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "_MAX_WAITING", 5)
+    ours, _ = channels
+    watcher = watch(watch_options(tmp_path))
+    ours.post([Allowance(10), Sweep(1)])
+    sweep(watcher, ours, 1)
+    for number in range(20):
+        (tmp_path / f"{number}").write_bytes(b"x")
+    ours.post([Allowance(1_000), Sweep(2)])
+    reports = [message for message in sweep(watcher, ours, 2) if isinstance(message, WatchReport)]
+    assert reports == [WatchReport("none", 1, 0, 0)]
+    ours.post([Allowance(1), Sweep(3)])
+    assert sweep(watcher, ours, 3) == [SweepDone(3)]
 
 
 def test_a_step_is_short_however_long_a_scan_takes(channels: Ends, tmp_path: Path) -> None:
