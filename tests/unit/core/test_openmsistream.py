@@ -223,7 +223,7 @@ NOT_UTF_8 = packed().replace(b"\xa5a.tif", b"\xa5\xff.tif")
         pytest.param(b"\x9a" + b"\x91" * 100_000, r"got `array` - at `\$\[0\]`", id="deep in an item"),
         pytest.param(b"\xc1", "malformed", id="a byte that MessagePack never uses"),
         pytest.param(b"\x9a" + b"\xd6\xff\0\0\0\0" * 10, r"got `ext` - at `\$\[0\]`", id="timestamps"),
-        pytest.param(NOT_UTF_8, "utf-?8", id="name is not UTF-8"),
+        pytest.param(NOT_UTF_8, "(?i)utf-?8", id="name is not UTF-8"),
     ],
 )
 def test_refuses_what_is_not_such_an_array(value: bytes, reason: str) -> None:
