@@ -169,7 +169,10 @@ def read_status(folder: LogsFolder) -> UploadStatus | None:
             text = file.read(MAX_STATUS_BYTES)
     except FileNotFoundError:
         return None
-    return _decode(text)
+    try:
+        return _decode(text)
+    except msgspec.MsgspecError as error:  # in older versions no ValueError
+        raise ValueError(str(error)) from None
 
 
 def schema() -> dict[str, object]:
