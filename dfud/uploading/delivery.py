@@ -67,7 +67,8 @@ _ADVICE = {
     KafkaError._UNKNOWN_PARTITION: "create the topic again",
     KafkaError._MSG_TIMED_OUT: "the broker did not acknowledge it within message.timeout.ms",
 }
-_TIMING = re.compile(r" \(after \d+ms in state [^)]*\)")  # librdkafka adds it to the errors of a connection
+# librdkafka adds it to the errors of a connection: "(after 0ms in state CONNECT, 5 identical error(s) suppressed)"
+_TIMING = re.compile(r" \(after \d+ms in state (?:[^()]|\(s\))*\)")
 
 
 def classify(error: KafkaError) -> FailureAction:

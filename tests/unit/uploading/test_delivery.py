@@ -66,6 +66,8 @@ def test_a_refused_time_names_the_clocks_and_the_setting(code: int) -> None:
     assert "message.timestamp.after.max.ms" in reason
 
 
-def test_the_time_that_a_connection_took_is_left_out() -> None:
-    error = KafkaError(KafkaError._AUTHENTICATION, "sasl: wrong password (after 312ms in state AUTH_REQ)")
+@pytest.mark.parametrize("more", ["", ", 5 identical error(s) suppressed"])
+def test_the_time_that_a_connection_took_is_left_out(more: str) -> None:
+    text = f"sasl: wrong password (after 312ms in state AUTH_REQ{more})"
+    error = KafkaError(KafkaError._AUTHENTICATION, text)
     assert plain(error) == "sasl: wrong password"
