@@ -81,7 +81,7 @@ class RecordedVersions:
             return True
         folder = version.path.rpartition(b"/")[0]
         if folder != self._clear_folder:
-            if any(self._latest.find(path_key(each)) is not None for each in (folder, *folders_above(folder))):
+            if any(self._latest.find(path_key(each)) is not None for each in folders_above(version.path)):
                 return True
             self._clear_folder = folder
         return False
@@ -222,9 +222,10 @@ class RecordedVersions:
                     later[path_key(path)] = max(later.get(path_key(path), _NEVER), time)
         for path, versions in by_path.items():
             for version, since in versions:
-                if times[path] <= parse_time(since):
+                time = parse_time(since)
+                if times[path] <= time:
                     self._unproven.setdefault(path, {})[version] = since
-                    self._forget_replaced(version, parse_time(since), times, below[path])
+                    self._forget_replaced(version, time, times, below[path])
 
     def _forget_replaced(
         self, version: FileVersion, since: float, times: dict[bytes, float], below: dict[bytes, float]
