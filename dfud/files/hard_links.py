@@ -8,7 +8,6 @@ The number of links alone does not tell: whoever made a name removes it again as
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -17,6 +16,8 @@ from dfud.files.beneath import open_beneath
 
 _SETTING = "/proc/sys/fs/protected_hardlinks"
 _FOLDER = os.O_PATH | os.O_DIRECTORY
+_OPEN_FILES = b"/proc/self/fd"
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _REMOVED = b" (deleted)"  # what the kernel adds to the path of an open file whose name was removed
 _REASON = "it has other names (hard links), and whoever made this one may not be allowed to read it"
 
@@ -27,10 +28,34 @@ def count_names(descriptor: int) -> int:
     What is removed before the links are counted is known to be removed after that: a name never comes back.
     """
     count = os.fstat(descriptor).st_nlink
-    if count == 1:
-        with contextlib.suppress(OSError):  # no /proc
-            count += os.readlink(b"/proc/self/fd/%d" % descriptor).endswith(_REMOVED)
-    return count
+    return count if count != 1 or _is_kernel_strict() or _keeps_its_name(descriptor) else 2
+
+
+def _keeps_its_name(descriptor: int) -> bool:
+    """Return whether the name by which a file was opened is still there, or has been renamed.
+
+    Linux counts one link less before it takes the name away, and keeps the folder locked from before the one until
+    after the other (vfs_unlink and vfs_rename in its fs/namei.c). Listing the folder waits for that lock.
+    """
+    try:
+        path = _path_of(descriptor)
+        folder_fd = os.open(path.rpartition(b"/")[0] or b"/", _LISTED)
+    except OSError as error:
+        return error.errno == errno.ENOENT and not os.path.exists(_OPEN_FILES)
+    try:
+        with os.scandir(folder_fd) as entries:
+            next(entries, None)
+        folder = _path_of(descriptor).rpartition(b"/")[0] or b"/"  # it may have been renamed into another
+        return _path_of(folder_fd) == folder and not _path_of(descriptor).endswith(_REMOVED)
+    except OSError:
+        return False
+    finally:
+        os.close(folder_fd)
+
+
+def _path_of(descriptor: int) -> bytes:
+    """Return the path of an open file, followed by " (deleted)" if it was removed; OSError if it is too long."""
+    return os.readlink(b"%b/%d" % (_OPEN_FILES, descriptor))
 
 
 def check_hard_link(descriptor: int, status: os.stat_result, dir_fd: int, path: bytes) -> None:
