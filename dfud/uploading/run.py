@@ -79,7 +79,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
                     raise
                 except DfudError as error:
                     _open_log(options, folder, output).error(str(error))
-                    status.end(partial(status.header, "ended"), error.exit_status)
+                    status.end(status.header("ended", error.exit_status))
                     return error.exit_status
         for leftover in folder.leftovers():
             with contextlib.suppress(OSError):  # a folder of that name, which someone else has made

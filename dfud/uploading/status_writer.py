@@ -71,10 +71,10 @@ class StatusWriter:
     def write_waiting(self, cause: str) -> float:
         """Write, if it is due, that no broker is reached for this `cause`; return when it is due again."""
         broker = BrokerStatus("unreachable", escaped(cause), self._started)
-        self.write_if_due(lambda: msgspec.structs.replace(self.header("starting"), broker=broker), self._clock())
+        self.turn(self._clock(), lambda: msgspec.structs.replace(self.header("starting"), broker=broker))
         return self.due
 
-    def write_if_due(self, describe: Callable[[], UploadStatus], now: float) -> None:
+    def turn(self, now: float, describe: Callable[[], UploadStatus]) -> None:
         """Write what `describe` returns if it is new, or was written too long ago.
 
         To be called whenever anything has happened: then no timer is needed for what changes.
@@ -87,9 +87,9 @@ class StatusWriter:
         cost_s = self._clock() - now
         self._next_look = now + min(max(_CHANGED_INTERVAL_S, _COST_FACTOR * cost_s), _UNCHANGED_INTERVAL_S)
 
-    def end(self, describe: Callable[[], UploadStatus], exit_status: int) -> None:
+    def end(self, status: UploadStatus) -> None:
         """Write the last status of a run that has ended in order."""
-        self._write(msgspec.structs.replace(describe(), state="ended", exit_status=exit_status))
+        self._write(status)
 
     def stop(self) -> None:
         """Never write the file again, as it is another process's now."""

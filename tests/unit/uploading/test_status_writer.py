@@ -36,7 +36,7 @@ class Bench:
         """Let the writer write at a time; return whether it has."""
         self.now, self.files = now, files
         before = self.folder.stat(self.folder.status)
-        self.writer.write_if_due(self.describe, now)
+        self.writer.turn(now, self.describe)
         after = self.folder.stat(self.folder.status)
         return after is not None and (before is None or before.st_mtime_ns != after.st_mtime_ns)
 
@@ -70,7 +70,7 @@ def test_the_writer_is_due_when_the_last_write_is_30_s_old(bench: Bench) -> None
 
 def test_the_end_is_written_at_once(bench: Bench) -> None:
     bench.step(100.0)
-    bench.writer.end(bench.describe, 1)
+    bench.writer.end(msgspec.structs.replace(bench.describe(), state="ended", exit_status=1))
     status = bench.written()
     assert (status["state"], status["exit_status"], status["pid"]) == ("ended", 1, os.getpid())
 
@@ -79,9 +79,9 @@ def test_a_write_that_fails_is_logged_once_and_tried_again(bench: Bench, caplog:
     shutil.rmtree(bench.folder.path)
     bench.now = 100.0
     for now in (100.0, 110.0):
-        bench.writer.write_if_due(bench.describe, now)
+        bench.writer.turn(now, bench.describe)
     bench.files = 1
-    bench.writer.write_if_due(bench.describe, 120.0)
+    bench.writer.turn(120.0, bench.describe)
     os.mkdir(bench.folder.path)
     bench.folder.reopen()
     assert bench.step(125.0, files=2)
@@ -102,7 +102,7 @@ def test_what_is_planted_in_its_place_is_replaced_and_not_written_through(bench:
 def test_the_file_of_another_process_is_left_alone(bench: Bench) -> None:
     bench.writer.stop()
     bench.step(100.0)
-    bench.writer.end(bench.describe, 0)
+    bench.writer.end(msgspec.structs.replace(bench.describe(), state="ended", exit_status=0))
     assert os.listdir(bench.folder.path) == []
 
 
