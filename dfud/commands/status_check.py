@@ -134,6 +134,8 @@ def _of_run(report: RunReport, limits: Limits, now: datetime) -> Iterator[Findin
 def _of_upload(status: UploadStatus, limits: Limits, now: datetime) -> Iterator[Finding]:
     """Find out whether the upload itself is as it should be."""
     if status.state != "ended":
+        for stall in status.stalls:
+            yield Finding(Level.CRITICAL, f"{stall.worker} {stall.cause}")
         yield from _of_broker(status.broker, now)
         yield from _of_oldest(status, limits, now)
     for text in filter(None, (status.topic_harm, status.recording.cause)):

@@ -67,6 +67,8 @@ def _present_lines(status: UploadStatus, now: datetime) -> Iterator[str]:
     age_s = seconds_since(status.written, now)
     if age_s > FRESH_S:
         yield f"    it has not written its status for {duration(age_s)}: what follows is as old"
+    for stall in status.stalls:
+        yield f"  stalled:     {stall.worker} {stall.cause}, since {stall.since}"
     cause = f" ({broker.cause})" if broker.cause else ""
     since = f" since {broker.since}" if broker.since and broker.state != "reachable" else ""
     yield f"  broker:      {broker.state}{since}{cause}"

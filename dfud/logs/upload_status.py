@@ -14,6 +14,7 @@ from msgspec import Meta
 from dfud.logs.layout import LogsFolder
 
 MAX_CAUSES = 20  # of failures that are listed
+MAX_STALLS = 20  # workers that are listed
 MAX_STATUS_BYTES = 1 << 20
 
 Text = Annotated[str, Meta(max_length=50_000)]  # a path with each byte escaped is shorter
@@ -117,6 +118,14 @@ class Restarts(_Part, frozen=True):
     at: Optional[Time] = None
 
 
+class Stall(_Part, frozen=True):
+    """A worker that lives, and does nothing."""
+
+    worker: Text
+    cause: Text
+    since: Time
+
+
 class Recording(_Part, frozen=True):
     """Whether LOGS can be written."""
 
@@ -147,6 +156,7 @@ class UploadStatus(_Part, frozen=True, kw_only=True):
     failures: Failures = Failures()
     watch: WatchStatus = WatchStatus()
     restarts: Restarts = Restarts()
+    stalls: Annotated[tuple[Stall, ...], Meta(max_length=MAX_STALLS)] = ()
     recording: Recording = Recording()
     topic_harm: Text = ""
 

@@ -13,6 +13,7 @@ from dfud.core.text import printable
 from dfud.logs.times import IsoClock
 from dfud.logs.upload_status import (
     MAX_CAUSES,
+    MAX_STALLS,
     Acknowledged,
     Backlog,
     BrokerState,
@@ -24,6 +25,7 @@ from dfud.logs.upload_status import (
     Rates,
     Recording,
     Restarts,
+    Stall,
     UploadStatus,
     WatchStatus,
 )
@@ -60,6 +62,7 @@ class RunStatus:
         self._restarts = Restarts()
         self._samples: deque[_Sample] = deque()
         self._now = 0.0  # s, monotonic; of the last turn
+        self.stalls: tuple[Stall, ...] = ()  # workers that do nothing
         self.topic_harm = ""  # what was lost on the topic
 
     # -- what the supervisor learns
@@ -134,6 +137,7 @@ class RunStatus:
             failures=self._failures(entries, left),
             watch=self._watch,
             restarts=self._restarts,
+            stalls=self.stalls[:MAX_STALLS],
             recording=recording,
             topic_harm=self.topic_harm[:_MAX_TEXT],
         )

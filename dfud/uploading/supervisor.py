@@ -62,6 +62,7 @@ from dfud.uploading.reporter import UploadReporter, summary
 from dfud.uploading.run_status import RunStatus
 from dfud.uploading.session import record
 from dfud.uploading.slow_lanes import SlowLanes
+from dfud.uploading.stall_check import StallCheck
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.topic_identity import log_lost_files, record_topic
 
@@ -102,6 +103,7 @@ class UploadSupervisor:
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
         self._files = FileReports(context, self._reporter, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
+        self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
         self._dispatch_at = 0.0  # s, monotonic
         self._draining = False  # the run ends once everything is delivered
         self._abandoned = False
@@ -199,6 +201,7 @@ class UploadSupervisor:
                 self._table.due,
                 self._outlets.due,
                 self._logs.due,
+                self._stalls.due,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
@@ -218,6 +221,8 @@ class UploadSupervisor:
         self._dispatch()
         self._detection.allow_more_files()
         self._logs.check_if_due(now)
+        self._stalls.check_if_due(now)
+        self._state.stalls = self._stalls.stalls
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
         self._slow_lanes.tick(now)

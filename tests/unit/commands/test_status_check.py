@@ -19,6 +19,7 @@ from dfud.logs.upload_status import (
     Failures,
     OldestFile,
     Recording,
+    Stall,
     UploadStatus,
     WatchStatus,
 )
@@ -106,6 +107,13 @@ def ended(exit_status: int, **changes: Any) -> UploadStatus:
         pytest.param(RUNNING, status(failures=Failures(left=1)), 1, "1 file left for", id="left"),
         pytest.param(RUNNING, status(watch=WatchStatus(unread_folders=1)), 1, "1 folder cannot", id="folder"),
         pytest.param(RUNNING, status(recording=Recording("LOGS is full")), 2, "LOGS is full", id="tables"),
+        pytest.param(
+            RUNNING,
+            status(stalls=(Stall("watcher", "was stopped", ago(9)),)),
+            2,
+            "watcher was stopped",
+            id="stall",
+        ),
         pytest.param(RUNNING, status(topic_harm="topic T was deleted"), 2, "topic T was deleted", id="topic"),
     ],
 )
