@@ -25,6 +25,8 @@ def upload(
     *,
     once: bool = True,
     time_limit: float | None = None,
+    canary: float | None = None,
+    canary_topic_name: str | None = None,
     upload_existing: bool = False,
     n_threads: int = 2,
     upload_regex: str | None = None,
@@ -52,6 +54,8 @@ def upload(
     options: dict[str, Any] = {
         "once": once,
         "time_limit": time_limit,
+        "canary": canary,
+        "canary_topic_name": canary_topic_name,
         "upload_existing": upload_existing,
         "n_threads": n_threads,
         "upload_regex": upload_regex,

@@ -105,6 +105,10 @@ class LogsDisturbed(Message, frozen=True):
     """Something in LOGS, or LOGS itself, was removed or replaced by someone else."""
 
 
+class CanaryFound(Message, frozen=True):
+    """The canary's file in LOGS was written anew."""
+
+
 class WatchReport(Message, frozen=True):
     """What is new about how the watcher finds files."""
 
@@ -162,6 +166,13 @@ class FileTask(Message, frozen=True):
     started: str  # ISO 8601, for the row in the table
     known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
     stamp: FileStamp = UNKNOWN_STAMP  # which the file must still have, if chunks of it were sent before
+
+
+class CanaryTask(Message, frozen=True):
+    """Read the canary's file in LOGS, and pass it on."""
+
+    number: int
+    lane: int
 
 
 # chunker → supervisor
@@ -237,6 +248,14 @@ class FileDropped(Message, frozen=True):
     token: int
 
 
+class CanaryRead(Message, frozen=True):
+    """What the canary's file has is to be sent to the topic of the canaries."""
+
+    number: int
+    lane: int
+    data: bytes
+
+
 # producer → chunker
 
 
@@ -310,6 +329,14 @@ class RowsRecorded(Message, frozen=True):
     """Rows that could not be written earlier (`FilesCompleted.recorded` was false) are on disk now."""
 
     rows: int
+
+
+class CanaryDelivered(Message, frozen=True):
+    """The broker has acknowledged a canary, or it could not be delivered for a reason."""
+
+    number: int
+    lane: int
+    reason: str = ""
 
 
 # supervisor → producer
@@ -477,11 +504,12 @@ FromWatcher = Union[
     LogsDisturbed,
     WatchReport,
     DirectoryGone,
+    CanaryFound,
 ]
 ToWatcher = Union[Allowance, Sweep, FilesUnrecorded, LogsReplaced, Stop]
 FromChunker = Union[Notice, FilesRead, FileUnchanged, FileChanged, FileUnreadable]
-ToChunker = Union[FileTask, Stop]
-ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped]
+ToChunker = Union[FileTask, CanaryTask, Stop]
+ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped, CanaryRead]
 ProducerToChunker = SpaceFreed
 FromProducer = Union[
     Notice,
@@ -494,6 +522,7 @@ FromProducer = Union[
     BrokerSlow,
     DeliveryGivenUp,
     RowsRecorded,
+    CanaryDelivered,
 ]
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
 FromFetcher = Union[

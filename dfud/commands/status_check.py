@@ -84,6 +84,8 @@ def performance_data(status: UploadStatus | None, limits: Limits, free_bytes: in
             "retrying": f"{status.failures.retrying};0;;0",
             "restarts": f"{status.restarts.number}c;;;0",
         }
+        if status.canary is not None and status.canary.round_trip_s is not None:
+            data["canary"] = f"{status.canary.round_trip_s:.3f}s;;;0"
     return " ".join(f"{_label(prefix + name)}={value}" for name, value in data.items())
 
 
@@ -136,6 +138,8 @@ def _of_upload(status: UploadStatus, limits: Limits, now: datetime) -> Iterator[
     if status.state != "ended":
         for stall in status.stalls:
             yield Finding(Level.CRITICAL, f"{stall.worker} {stall.cause}")
+        if status.canary is not None and status.canary.cause:
+            yield Finding(Level.CRITICAL, f"the canary has not come round: {status.canary.cause}")
         yield from _of_broker(status.broker, now)
         yield from _of_oldest(status, limits, now)
     for text in filter(None, (status.topic_harm, status.recording.cause)):

@@ -69,6 +69,10 @@ def _present_lines(status: UploadStatus, now: datetime) -> Iterator[str]:
         yield f"    it has not written its status for {duration(age_s)}: what follows is as old"
     for stall in status.stalls:
         yield f"  stalled:     {stall.worker} {stall.cause}, since {stall.since}"
+    canary = status.canary
+    if canary is not None:
+        last = f"came round at {canary.at} in {canary.round_trip_s:.3f} s" if canary.round_trip_s else "is awaited"
+        yield f"  canary:      {canary.cause or last}"
     cause = f" ({broker.cause})" if broker.cause else ""
     since = f" since {broker.since}" if broker.since and broker.state != "reachable" else ""
     yield f"  broker:      {broker.state}{since}{cause}"

@@ -82,6 +82,14 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     callback=_check_positive,
     help="After this time, begin no more files, finish those that are in progress, and exit.",
 )
+@option(
+    "--canary",
+    metavar="SECONDS",
+    type=float,
+    callback=_check_positive,
+    help="Write a small file into LOGS this often, send it to --canary_topic_name, and say if it does not arrive.",
+)
+@option("--canary_topic_name", metavar="TOPIC", callback=check_topic, help="Topic for what --canary sends.")
 @quiet_option()
 @option(
     "--use_polling_observer",

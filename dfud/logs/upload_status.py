@@ -126,6 +126,17 @@ class Stall(_Part, frozen=True):
     since: Time
 
 
+class CanaryStatus(_Part, frozen=True):
+    """The canary that was asked for."""
+
+    interval_s: float
+    sent: Count = 0
+    returned: Count = 0
+    at: Optional[Time] = None
+    round_trip_s: Optional[float] = None
+    cause: Text = ""
+
+
 class Recording(_Part, frozen=True):
     """Whether LOGS can be written."""
 
@@ -157,6 +168,7 @@ class UploadStatus(_Part, frozen=True, kw_only=True):
     watch: WatchStatus = WatchStatus()
     restarts: Restarts = Restarts()
     stalls: Annotated[tuple[Stall, ...], Meta(max_length=MAX_STALLS)] = ()
+    canary: Optional[CanaryStatus] = None
     recording: Recording = Recording()
     topic_harm: Text = ""
 

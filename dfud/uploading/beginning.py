@@ -101,6 +101,7 @@ def _begin(
         follow_links=options.follow_links,
         logs_path=os.fsencode(folder.path),
         logs=folder.identity,
+        canary=folder.canary if options.canary is not None else "",
         moved_in=session.moved_in,
     )
     return Beginning(session, watch)

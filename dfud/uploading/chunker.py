@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 from collections import deque
@@ -10,7 +11,10 @@ from dfud.core.chunking import count_chunks
 from dfud.files.lease_break import lease_break_s
 from dfud.files.links import LinkPolicy
 from dfud.files.openat import DEFAULT_LINKS
+from dfud.logs.layout import LogsFolder
 from dfud.messages import (
+    CanaryRead,
+    CanaryTask,
     ChunkerToProducer,
     FileChanged,
     FileDropped,
@@ -34,6 +38,7 @@ from dfud.uploading.wire import WireFormat
 MAX_RUN_BYTES = 1 << 20  # that are read at once
 _BATCH_MESSAGES = 64
 _MAX_OPEN_FILES = 4  # of more than one run, read in turn so that none holds up the others
+_MAX_CANARY_BYTES = 4096
 _RESERVE_RETRY_INTERVAL_S = 0.5
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _LEASED = "it is held by a lease of another program (a file server's oplock?)"
@@ -48,10 +53,11 @@ def run(
     dir_fd: int,
     wire: WireFormat,
     links: LinkPolicy,
+    logs: LogsFolder,
 ) -> None:
     """Run the chunker process until it is asked to exit; files are read below the open directory `dir_fd`."""
     init_worker(name, supervisor_pid)
-    chunker = Chunker(to_supervisor, to_producer, ring, dir_fd, wire, links)
+    chunker = Chunker(to_supervisor, to_producer, ring, dir_fd, wire, links, logs)
     try:
         while chunker.run_once():
             pass
@@ -70,14 +76,16 @@ class Chunker:
         dir_fd: int,
         wire: WireFormat,
         links: LinkPolicy = DEFAULT_LINKS,
+        logs: LogsFolder | None = None,
     ) -> None:
-        """`dir_fd` is the open directory that the paths of the tasks are relative to."""
+        """`dir_fd` is the open directory that the paths of the tasks are relative to; `logs` has the canary."""
         self._supervisor = to_supervisor
         self._producer = to_producer
         self._ring = ring
         self._dir_fd = dir_fd
         self._wire = wire
         self._links = links
+        self._logs = logs
         self._run_bytes = min(MAX_RUN_BYTES, ring.capacity // 4)
         self._small: deque[FileTask] = deque()  # files of at most one run
         self._large: deque[FileTask] = deque()
@@ -100,6 +108,8 @@ class Chunker:
             if isinstance(message, FileTask):
                 is_large = message.version.size > self._run_bytes
                 (self._large if is_large else self._small).append(message)
+            elif isinstance(message, CanaryTask):
+                self._read_canary(message)
             elif isinstance(message, Stop):
                 return False
         for _ in range(min(len(self._small), _BATCH_MESSAGES)):
@@ -129,6 +139,13 @@ class Chunker:
         reader = self._open_file(task)
         while reader is not None and self._read_run(reader):
             pass
+
+    def _read_canary(self, task: CanaryTask) -> None:
+        if self._logs is not None:
+            with contextlib.suppress(OSError):  # it will not come round, which the supervisor notices
+                self._logs.reopen()
+                with self._logs.open_to_read(self._logs.canary) as file:
+                    self._add_run(CanaryRead(task.number, task.lane, file.read(_MAX_CANARY_BYTES)))
 
     def _open_file(self, task: FileTask) -> FileReader | None:
         try:
@@ -186,7 +203,7 @@ class Chunker:
             self._ring.set_waiting(False)
         return room
 
-    def _add_run(self, run: RunReady) -> None:
+    def _add_run(self, run: RunReady | CanaryRead) -> None:
         self._runs.append(run)
         if len(self._runs) >= _BATCH_MESSAGES:
             self._flush()

@@ -25,3 +25,4 @@ class UploadContext(NamedTuple):
     keeper: LogsKeeper
     topic_id: str = ""  # of Kafka; "" if the broker does not say
     ends_at: float | None = None  # s, monotonic: no more files are begun then
+    canary_s: float | None = None  # between canaries; None for none

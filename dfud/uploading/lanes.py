@@ -74,7 +74,14 @@ class Lane:
             f"chunker-{self.number}",
             links.CHUNKER,
             chunker.run,
-            (self._chunker_end, self._ring, settings.dir_fd, settings.producer.wire, settings.links),
+            (
+                self._chunker_end,
+                self._ring,
+                settings.dir_fd,
+                settings.producer.wire,
+                settings.links,
+                settings.folder,
+            ),
             keep_open=[self._chunker_end],
         )
 
@@ -94,6 +101,11 @@ class Lane:
     def workers(self) -> tuple[ChunkerProcess, ProducerProcess]:
         """Both processes."""
         return self.chunker, self.producer
+
+    @property
+    def progress(self) -> int:
+        """A number that grows whenever the producer has passed something on to librdkafka."""
+        return self._ring.freed
 
     def kill(self) -> None:
         """Kill both processes, and wait for their end."""

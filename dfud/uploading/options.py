@@ -29,6 +29,8 @@ class UploadOptions(NamedTuple):
     logger_file_path: str | None
     state_dir: str | None = None  # where LOGS is, if not in `directory`
     time_limit: float | None = None  # s, after which no more files are begun
+    canary: float | None = None  # s between canaries
+    canary_topic_name: str | None = None
     logger_file_max_size: float = 10  # MB, at which the log file is renamed; 0 for never
     logger_file_count: int = 5  # log files that are kept
     log_format: str = TEXT

@@ -31,6 +31,7 @@ def check_options(options: UploadOptions) -> None:
         raise UsageError(
             f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
         )
+    _check_canary(options)
     if memory_shares(options).ring < 2 * options.chunk_size:
         raise UsageError(
             f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "
@@ -43,6 +44,15 @@ def check_options(options: UploadOptions) -> None:
         raise UsageError(
             f"--queue_max_size {options.queue_max_size:g} (MB) is more memory than is available here; lower it"
         ) from None
+
+
+def _check_canary(options: UploadOptions) -> None:
+    if (options.canary is None) != (options.canary_topic_name is None):
+        raise UsageError("--canary and --canary_topic_name go together: give both or neither")
+    if options.canary is not None and options.canary_topic_name == options.topic:
+        raise UsageError(f"--canary_topic_name {options.topic} is the topic of the files; give another one")
+    if options.canary is not None and options.once:
+        raise UsageError("--canary is for an upload that goes on, not for --once; leave one of them out")
 
 
 def topic_needs(options: UploadOptions, properties: Mapping[str, Any]) -> UploadNeeds:

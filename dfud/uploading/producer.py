@@ -16,6 +16,8 @@ from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.times import ForwardClock
 from dfud.messages import (
     BrokerSilent,
+    CanaryDelivered,
+    CanaryRead,
     ChunkerToProducer,
     Drain,
     FileDropped,
@@ -59,6 +61,7 @@ class ProducerSettings(NamedTuple):
     topic_id: str = ""  # of the present topic; "" if the broker does not say
     monitored: TopicFacts | None = None  # the topic as it is known, for the one producer that monitors it
     clock: ForwardClock | None = None  # of all producers; None for one of its own
+    canary_topic: str = ""
 
 
 def run(
@@ -131,6 +134,7 @@ class ProducerWorker:
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
         )
         self._monitor = settings.monitored and TopicMonitor(settings.monitored, settings.properties, clock())
+        self._canary_topic = settings.canary_topic
         self._silence = ""  # that was reported last
         self._is_draining = False
         self._is_stopped = False
@@ -140,7 +144,12 @@ class ProducerWorker:
         )
         self._from_chunker: Dispatcher[ChunkerToProducer] = Dispatcher(
             ChunkerToProducer,
-            {RunReady: self._on_run, FileDropped: self._on_dropped, SpaceAbandoned: self._on_abandoned},
+            {
+                RunReady: self._on_run,
+                FileDropped: self._on_dropped,
+                SpaceAbandoned: self._on_abandoned,
+                CanaryRead: self._on_canary,
+            },
         )
 
     def run_once(self) -> bool:
@@ -218,6 +227,12 @@ class ProducerWorker:
             self._outbox.add_run(upload, run)
         if upload.is_complete:  # only its digest was missing
             self._files.complete(upload)
+
+    def _on_canary(self, canary: CanaryRead) -> None:
+        def report(reason: str) -> None:
+            self._supervisor.send([CanaryDelivered(canary.number, canary.lane, reason)])
+
+        self._sender.send_apart(self._canary_topic, canary.data, report)
 
     def _on_abandoned(self, space: SpaceAbandoned) -> None:
         self._outbox.add_unused(space.end)

@@ -74,6 +74,11 @@ class Ring:
             self._words[_FREED] = end
         return self._words[_WAITING] != 0
 
+    @property
+    def freed(self) -> int:
+        """The position up to which everything is freed: it grows as long as the producer works."""
+        return int(self._words[_FREED])
+
     def set_waiting(self, waiting: bool) -> None:
         """Set whether the chunker waits for room. For the chunker, which tries once more before it sleeps."""
         self._words[_WAITING] = waiting

@@ -94,7 +94,14 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         wire = WIRE_FORMATS[config.wire]
         facts = call.result.facts
         producer = ProducerSettings(
-            options.topic, properties, lingers_by_load(config), wire, LastAck(), facts.topic_id, facts
+            options.topic,
+            properties,
+            lingers_by_load(config),
+            wire,
+            LastAck(),
+            facts.topic_id,
+            facts,
+            canary_topic=options.canary_topic_name or "",
         )
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
         status.log = log
@@ -177,6 +184,7 @@ def _run(
             keeper,
             topic_id,
             ends_at,
+            options.canary,
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)

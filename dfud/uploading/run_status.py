@@ -18,6 +18,7 @@ from dfud.logs.upload_status import (
     Backlog,
     BrokerState,
     BrokerStatus,
+    CanaryStatus,
     Cause,
     Completed,
     Failures,
@@ -63,6 +64,7 @@ class RunStatus:
         self._samples: deque[_Sample] = deque()
         self._now = 0.0  # s, monotonic; of the last turn
         self.stalls: tuple[Stall, ...] = ()  # workers that do nothing
+        self.canary: CanaryStatus | None = None
         self.topic_harm = ""  # what was lost on the topic
 
     # -- what the supervisor learns
@@ -138,6 +140,7 @@ class RunStatus:
             watch=self._watch,
             restarts=self._restarts,
             stalls=self.stalls[:MAX_STALLS],
+            canary=self.canary,
             recording=recording,
             topic_harm=self.topic_harm[:_MAX_TEXT],
         )

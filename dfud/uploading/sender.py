@@ -12,6 +12,7 @@ from dfud.kafka.properties import message_timeout
 from dfud.logs.times import ForwardClock
 from dfud.messages import FromProducer, Notice
 from dfud.uploading.checkup import Checkup
+from dfud.uploading.delivery import explain
 from dfud.uploading.delivery_failures import DeliveryFailures
 from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
@@ -162,6 +163,25 @@ class Sender:
                 on_produced()
                 if late:
                     timestamps.n_late += 1
+
+    def send_apart(self, topic: str, value: bytes, report: Callable[[str], None]) -> None:
+        """Send a message that is no chunk, before all that waits; `report` gets why it failed, or ""."""
+
+        def on_delivery(error: KafkaError | None, message: Any) -> None:
+            if error is None:
+                self._last_ack = self._clock()
+                self._last_acked = message
+                self._client.on_acked()
+            report("" if error is None else explain(error))
+
+        if self._is_closed:
+            return
+        try:
+            self._client.producer.produce(topic, value, on_delivery=on_delivery)
+        except BufferError:
+            report("librdkafka's queue is full")
+        except KafkaException as raised:
+            report(explain(raised.args[0]))
 
     def _take_retries(self) -> None:
         """Put the messages that are to be sent again into the outbox; replace a producer that has failed first."""

@@ -20,6 +20,8 @@ from dfud.messages import (
     BrokerOutage,
     BrokerSilent,
     BrokerSlow,
+    CanaryDelivered,
+    CanaryFound,
     ChunksAcked,
     DeliveryGivenUp,
     DirectoryGone,
@@ -48,6 +50,7 @@ from dfud.messages import (
 )
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
+from dfud.uploading.canary import Canary
 from dfud.uploading.clock_steps import ClockSteps
 from dfud.uploading.closing import Outcome, close_run
 from dfud.uploading.context import UploadContext
@@ -104,6 +107,9 @@ class UploadSupervisor:
         self._files = FileReports(context, self._reporter, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
         self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
+        self._canary: Canary | None = None
+        if context.canary_s is not None:
+            self._canary = Canary(context.canary_s, context.folder, fleet, context.log, clock)
         self._dispatch_at = 0.0  # s, monotonic
         self._draining = False  # the run ends once everything is delivered
         self._abandoned = False
@@ -126,6 +132,7 @@ class UploadSupervisor:
                 LogsDisturbed: self._on_logs_disturbed,
                 SweepDone: self._detection.on_sweep_done,
                 DirectoryGone: self._on_directory_gone,
+                CanaryFound: self._on_canary_found,
             },
         )
         self._from_chunker: Dispatcher[FromChunker] = Dispatcher(
@@ -151,6 +158,7 @@ class UploadSupervisor:
                 DeliveryGivenUp: self._files.on_given_up,
                 RowsRecorded: self._files.on_rows_recorded,
                 TopicHarmed: self._on_topic_harmed,
+                CanaryDelivered: self._on_canary_delivered,
             },
         )
 
@@ -202,6 +210,7 @@ class UploadSupervisor:
                 self._outlets.due,
                 self._logs.due,
                 self._stalls.due,
+                self._canary.due if self._canary is not None else None,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
@@ -223,6 +232,9 @@ class UploadSupervisor:
         self._logs.check_if_due(now)
         self._stalls.check_if_due(now)
         self._state.stalls = self._stalls.stalls
+        if self._canary is not None:
+            self._canary.turn(now)
+            self._state.canary = self._canary.status
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
         self._slow_lanes.tick(now)
@@ -287,6 +299,8 @@ class UploadSupervisor:
 
     def _drain(self) -> None:
         self._draining = True
+        if self._canary is not None:
+            self._canary.end()
         record(self._log, self._session.on_last_sweep)
         self._fleet.drain()
 
@@ -299,6 +313,10 @@ class UploadSupervisor:
 
     def _on_logs_disturbed(self, _: LogsDisturbed) -> None:
         self._logs.on_disturbed()
+
+    def _on_canary_found(self, message: CanaryFound) -> None:
+        if self._canary is not None:
+            self._canary.on_found(message)
 
     def _on_directory_gone(self, message: DirectoryGone) -> None:
         self._detection.on_directory_gone(message)
@@ -349,6 +367,10 @@ class UploadSupervisor:
 
     def _on_slow(self, message: BrokerSlow) -> None:
         self._slow_lanes.on_message(message.reason, self._clock())
+
+    def _on_canary_delivered(self, message: CanaryDelivered) -> None:
+        if self._canary is not None:
+            self._canary.on_delivered(message)
 
     # -- LOGS
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -57,6 +59,9 @@ class EventSource:
         self._retry_at = 0.0
         self._first_scan_done = False
         self._n_rescans = self._n_overflows = 0  # since `pop_counts`
+        self._canary = b""  # name of its file
+        self._canary_watch = -1
+        self._canary_found = False  # since `pop_canary`
         self._scans[b""] = take_all
         self._watch_folder(Folder(b"", take_all), tree.dir_fd)
 
@@ -126,6 +131,17 @@ class EventSource:
         if self._limit_error is not None:
             raise self._limit_error
 
+    def watch_canary(self, path: bytes) -> None:
+        """Watch for the canary's file, by the same queue of events as for all others; WatchLimitError."""
+        folder, self._canary = os.path.split(path)
+        with contextlib.suppress(OSError):  # LOGS is gone; whoever makes it again calls this again
+            self._canary_watch = self._watches.add_apart(folder)
+
+    def pop_canary(self) -> bool:
+        """Return whether the canary's file was written since the last call."""
+        found, self._canary_found = self._canary_found, False
+        return found
+
     def scan_mount(self, path: bytes, take_all: bool) -> None:
         """Scan a folder on which a file system was mounted, or unmounted: it is another one now."""
         self._schedule_scan(path, take_all)
@@ -141,6 +157,7 @@ class EventSource:
                 continue
             folder = self._watches.path(watch)
             if folder is None:
+                self._canary_found |= watch == self._canary_watch and fsencode(name) == self._canary
                 continue
             if mask & (flags.IGNORED | flags.DELETE_SELF | flags.UNMOUNT):
                 self._on_watch_ended(watch, folder, mask)

@@ -13,6 +13,8 @@ _MASK = (
     | flags.DELETE_SELF | flags.ONLYDIR | flags.EXCL_UNLINK | flags.DONT_FOLLOW
 )  # fmt: skip
 
+_MASK_APART = flags.CLOSE_WRITE | flags.MOVED_TO | flags.ONLYDIR | flags.DONT_FOLLOW
+
 
 class WatchLimitError(Exception):
     """The kernel grants no more watches or instances; the text says which setting to raise."""
@@ -74,6 +76,18 @@ class FolderWatches:
         self._paths[watch] = path
         self._watches[path] = watch
         return True
+
+    def add_apart(self, absolute_path: bytes) -> int:
+        """Watch for files that are written or moved into a folder which is not of the tree; return the watch.
+
+        Raises WatchLimitError if the kernel has no watch left for it, and OSError if it cannot be watched.
+        """
+        try:
+            return int(self._inotify.add_watch(absolute_path, _MASK_APART))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+                raise
+            raise WatchLimitError(_advice(error, "fs.inotify.max_user_watches")) from None
 
     def forget(self, watch: int) -> None:
         """Forget `watch`, which the kernel has removed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +14,8 @@ from dfud.watch.inspector import Inspector
 
 _MIN_PAUSE_S = 1.0  # between rounds
 _PAUSE_FACTOR = 20  # a pause is this many times as long as the round before it: polling uses 5 % of a core at most
+
+_CANARY_PAUSE_S = 1.0  # between looks for the canary
 
 
 class PollingSource:
@@ -47,14 +51,20 @@ class PollingSource:
         self._is_sweeping = False  # the last sweep's round is not done
         self._round_start = 0.0
         self._next_round = clock()
+        self._canary = b""  # path of its file
+        self._seen_canary: tuple[int, int] | None = None  # inode and mtime
+        self._canary_found = False  # since `pop_canary`
 
     def fileno(self) -> int:
         """Return -1: there are no events."""
         return -1
 
     def timeout(self, now: float) -> float | None:
-        """Return the seconds until the next round; None during a round."""
-        return None if self._round is not None else max(0.0, self._next_round - now)
+        """Return the seconds until the next round, or look for the canary; None during a round."""
+        if self._round is not None:
+            return None
+        pause_s = max(0.0, self._next_round - now)
+        return min(pause_s, _CANARY_PAUSE_S) if self._canary else pause_s
 
     @property
     def has_pending(self) -> bool:
@@ -83,6 +93,8 @@ class PollingSource:
         """Begin the next round if it is due."""
         if self._round is None and self._clock() >= self._next_round:
             self._begin_round()
+        if self._canary:
+            self._look_for_canary()
 
     def ready_files(self) -> Iterator[FileFound | None]:
         """Yield the files of this round that are ready; None in between."""
@@ -93,6 +105,22 @@ class PollingSource:
                 self._end_round()
                 return
             yield self._check(*step) if step else None
+
+    def watch_canary(self, path: bytes) -> None:
+        """Look for the canary's file again and again, also between rounds, which may be far apart."""
+        self._canary = path
+
+    def pop_canary(self) -> bool:
+        """Return whether the canary's file was written since the last call."""
+        found, self._canary_found = self._canary_found, False
+        return found
+
+    def _look_for_canary(self) -> None:
+        with contextlib.suppress(OSError):
+            status = os.lstat(self._canary)
+            seen = status.st_ino, status.st_mtime_ns
+            self._canary_found |= seen != self._seen_canary
+            self._seen_canary = seen
 
     def _begin_round(self) -> None:
         self._round_start = self._clock()

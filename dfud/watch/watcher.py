@@ -16,6 +16,7 @@ from dfud.files.links import LinkPolicy
 from dfud.files.scan import WatchedTree
 from dfud.messages import (
     Allowance,
+    CanaryFound,
     DirectoryGone,
     FileFound,
     FileLeft,
@@ -69,6 +70,7 @@ class WatchOptions(NamedTuple):
     follow_links: bool  # that lead out of the directory
     logs_path: bytes
     logs: tuple[int, int]  # device and inode of LOGS, in which nothing is to be uploaded
+    canary: str = ""  # path of its file; "" for none
     moved_in: tuple[bytes, ...] = ()  # folders that are known to have been moved in since `since_ns`
 
 
@@ -140,6 +142,7 @@ class Watcher:
         self._before = FilesLeftBefore(self._supervisor.send, path_filter.unmatched_warning)
         self._reported = WatchReport("none", 0, 0, 0)
         self._sources = self._make_sources()
+        self._watch_canary()
         self._supervisor.send([WatchStarted()])
 
     def _make_sources(self) -> list[Source]:
@@ -165,6 +168,11 @@ class Watcher:
             )
             return [events, self._poll(b"", options.take_all)]
         return [events, *(self._poll(path, options.take_all) for path in self._mounts if self._must_poll(path))]
+
+    def _watch_canary(self) -> None:
+        for source in self._sources:
+            if self._options.canary and isinstance(source, (EventSource, PollingSource)):
+                source.watch_canary(os.fsencode(self._options.canary))
 
     def _must_poll(self, path: bytes) -> bool:
         """Return whether the file system mounted at `path` does not report all changes; say so if it does not."""
@@ -215,6 +223,7 @@ class Watcher:
             for source in self._sources:
                 source.close()
             self._sources = self._fall_back_to_polling(error)
+            self._watch_canary()
             if self._sweeps:
                 self._start_sweep()
         self._send_notices()
@@ -261,6 +270,7 @@ class Watcher:
     def _on_logs_replaced(self, message: LogsReplaced) -> None:
         self._tree.links = LinkPolicy(self._options.follow_links, (message.device, message.inode))
         self._top.watch_logs()
+        self._watch_canary()
 
     def _on_stop(self, _: Stop) -> None:
         self._is_stopping = True
@@ -324,6 +334,8 @@ class Watcher:
         rescans = overflows = 0
         polling: Literal["none", "part", "all"] = "none"
         for source in self._sources:
+            if isinstance(source, (EventSource, PollingSource)) and source.pop_canary():
+                self._supervisor.send([CanaryFound()])
             if isinstance(source, EventSource):
                 rescans, overflows = source.pop_counts()
             elif isinstance(source, PollingSource) and polling != "all":

@@ -103,6 +103,7 @@ class FakeLane:
         self.first_shard = 1
         self.copies: list[ShardCopy] = []
         self.topic_id = ""
+        self.progress = 0
         self._start_producer()
         self._start_chunker()
 

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import free_ports
+from dfud.demo.reader import read_topic
 from dfud.logs import upload_status
 from tests.helpers.json_schema import Schema
 from tests.helpers.uploading import Upload, command, uploading, wait_until
@@ -128,3 +130,23 @@ def test_check_tells_an_upload_whose_broker_was_never_there(directory: Path, tmp
         wait_for_check(directory, "T", 2, "DFUD CRITICAL - not running: ended ")
     finally:
         upload.close()
+
+
+def test_the_canary_tells_of_a_lane_that_does_nothing(
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, make_topic: Callable[..., str]
+) -> None:
+    canaries = make_topic()
+    options = ("--canary", "1", "--canary_topic_name", canaries)
+    with uploading(directory, config_file, topic, *options) as upload:
+        wait_for_check(directory, topic, 0, " canary=0.")
+        (first, *_) = (json.loads(message.value or b"") for message in read_topic(kafka.bootstrap, canaries))
+        assert (first["canary"], first["topic"], first["directory"]) == (1, topic, str(directory))
+        producer = upload.wait_for_worker("producer-1")
+        producer.suspend()
+        cause = "the canary has not come round: chunker-1 has not read it, or producer-1 not delivered it"
+        wait_for_check(directory, topic, 2, cause)
+        wait_for_check(directory, topic, 2, "producer-1 was stopped by a signal: kill -CONT ")
+        producer.resume()
+        wait_for_check(directory, topic, 0, "DFUD OK")
+        text = upload.quit()
+    assert cause in text

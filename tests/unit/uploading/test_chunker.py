@@ -13,7 +13,11 @@ import pytest
 import xxhash
 
 from dfud.core.version import FileStamp, FileVersion
+from dfud.files.openat import DEFAULT_LINKS
+from dfud.logs.layout import LogsFolder
 from dfud.messages import (
+    CanaryRead,
+    CanaryTask,
     ChunkerToProducer,
     FileChanged,
     FileDropped,
@@ -271,3 +275,19 @@ def test_for_openmsistream_the_digest_of_the_file_comes_first(tmp_path: Path, si
 def test_it_exits_when_asked_to(bench: Bench) -> None:
     bench.supervisor.post([Stop()])
     assert not bench.chunker.run_once()
+
+
+def test_a_canary_is_passed_on_and_one_that_is_gone_is_not(bench: Bench) -> None:
+    logs = LogsFolder(str(bench.top), "topic")
+    os.mkdir(logs.path)
+    Path(logs.canary).write_bytes(b"tweet")
+    chunker = Chunker(
+        bench._to_supervisor, bench._to_producer, bench.ring, bench.dir_fd, bench.wire, DEFAULT_LINKS, logs
+    )
+    for number in (1, 2):
+        bench.supervisor.post([CanaryTask(number, 0)])
+        assert chunker.run_once()
+        Path(logs.canary).unlink(missing_ok=True)
+    chunker._flush()
+    assert bench.producer.receive(wait=False) == [CanaryRead(1, 0, b"tweet")]
+    logs.close()

@@ -15,6 +15,7 @@ import pytest
 from dfud.files import scan
 from dfud.messages import (
     Allowance,
+    CanaryFound,
     DirectoryGone,
     FileFound,
     FolderMovedIn,
@@ -357,3 +358,23 @@ def test_the_end_of_the_directory_is_reported_once(
             assert watcher.run_once()
         reports = [message for message in receive_all(ours) if isinstance(message, DirectoryGone)]
         assert reports == [DirectoryGone(f"{top} has been removed, renamed, unmounted or replaced")]
+
+
+@pytest.mark.parametrize("kind", ["events", "polling"])
+def test_the_canary_is_found_each_time_that_it_is_written(
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "LOGS").mkdir()
+    canary = tmp_path / "LOGS" / ".canary"
+    options = watch_options(tmp_path, polling=kind == "polling")._replace(canary=str(canary))
+    watcher = watch(options)
+    ours, _ = channels
+    for number in range(2):
+        (tmp_path / "LOGS" / "table.csv").write_bytes(b"no canary")
+        (tmp_path / "LOGS" / "new").write_bytes(b"x" * (number + 1))
+        os.replace(tmp_path / "LOGS" / "new", canary)
+        while CanaryFound() not in receive_all(ours):
+            assert watcher.run_once()
+    ours.post([Allowance(1)])
+    assert watcher.run_once()
+    assert CanaryFound() not in receive_all(ours)
