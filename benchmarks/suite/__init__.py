@@ -10,6 +10,7 @@ from benchmarks.suite import (
     large,
     latency,
     linger,
+    many,
     memory,
     openmsi,
     partitions,
@@ -25,7 +26,7 @@ from benchmarks.suite import (
 
 _MODULES = (
     large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, sharing, latency, start, idle, memory, scaling, versions,
+    openmsi, reading, sharing, latency, start, idle, many, memory, scaling, versions,
 )  # fmt: skip
 
 ALL: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}
