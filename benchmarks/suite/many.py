@@ -29,23 +29,23 @@ def run(testbed: Testbed, plan: Plan) -> Result:
     shutil.rmtree(top, ignore_errors=True)
     topics = [testbed.create_topic(partitions=1) for _ in range(number)]
     canaries = testbed.create_topic(partitions=1)
-    rows = []
+    names, figures = [], []
     try:
         for name, options in (
             ("as by default", ()),
             ("with one thread", ("--n_threads", "1")),
             ("with a canary a minute", ("--canary", "60", "--canary_topic_name", canaries)),
         ):
-            rows.append([name, *_measure(testbed, top / name.replace(" ", "-"), topics, options, seconds)])
+            names.append(name)
+            figures.append(_measure(testbed, top / name.replace(" ", "-"), topics, options, seconds))
     finally:
         shutil.rmtree(top, ignore_errors=True)
         for topic in (*topics, canaries):
             testbed.delete_topic(topic)
     columns = ["", "% of a core each", "MB each (PSS)", "descriptors each", "processes each", "s until all watch"]
-    table = Table(columns, [[row[0], *(figure(value) for value in row[1:])] for row in rows])
-    return Result(
-        table, [], (), [f"Medians of {number} uploads that run at the same time, each of its own topic."], rows
-    )
+    table = Table(columns, [[name, *map(figure, values)] for name, values in zip(names, figures)])
+    notes = [f"Medians of {number} uploads that run at the same time, each of its own topic."]
+    return Result(table, [], (), notes, figures)
 
 
 def _measure(
