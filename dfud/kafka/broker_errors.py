@@ -30,6 +30,17 @@ _ADVICE = {
 }
 _NO_SASL = "not valid in current SASL state"  # the answer of a listener that takes no SASL
 
+_UNANSWERED = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._TRANSPORT,
+        KafkaError._RESOLVE,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError.REQUEST_TIMED_OUT,  # says a broker that got no answer from another one
+    }
+)
+
 
 class ConnectionTrouble(NamedTuple):
     """What keeps a client from a broker."""
@@ -70,6 +81,11 @@ def trouble_of(error: KafkaError) -> ConnectionTrouble:
         reason = f"a broker sends its clients to {address}, its advertised.listeners; {reason}"
         advice = _ADVERTISED_ADVICE
     return ConnectionTrouble(address, is_advertised, reason, advice, is_reachable)
+
+
+def is_unanswered(error: KafkaError) -> bool:
+    """Return whether a question that failed with `error` got no answer, and so may get one the next time."""
+    return error.code() in _UNANSWERED
 
 
 def latest_trouble(errors: Iterable[KafkaError]) -> ConnectionTrouble | None:

@@ -13,6 +13,7 @@ from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.cimpl import NewTopic
 
 from dfud.errors import UsageError
+from dfud.kafka.broker_errors import is_unanswered
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.probe import reason_of
 from dfud.kafka.quorum_clock import quorum_clock
@@ -24,8 +25,6 @@ from dfud.kafka.topic_rules import UploadNeeds, upload_findings
 _CREATION_TIMEOUT_S = 10.0
 _TROUBLE_TIMEOUT_S = 3.0
 _MAX_ASKED_BROKERS = 2  # for the time
-# The creation may yet succeed, or be tried again: the controller did not answer.
-_UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT)
 
 
 class UploadTopic(NamedTuple):
@@ -114,10 +113,9 @@ class _Look:
             raise KafkaException("no answer yet to the request to create it") from None
         except KafkaException as error:
             self._creation = None
-            code = error.args[0].code()
-            if code in _UNANSWERED:
+            if is_unanswered(error.args[0]):  # it may yet succeed, or be tried again
                 raise
-            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise probe.access_error(
                     f"it does not exist, and cannot be created: {reason_of(error)}",
                     "create it, or check --topic_name",

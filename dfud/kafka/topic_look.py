@@ -14,6 +14,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.admin._resource import ResourceType
 
+from dfud.kafka.broker_errors import is_unanswered
 from dfud.kafka.probe import reason_of
 from dfud.kafka.topic_facts import ClockReading, Partition, TopicFacts
 from dfud.kafka.topic_rules import BROKERS_RECORD
@@ -22,8 +23,6 @@ from dfud.kafka.topic_watch import topic_id_of
 _ANSWER_TIMEOUT_S = 5.0
 _OFFSETS_TOPIC = "__consumer_offsets"  # its messages are written, and stamped, by brokers
 _LAST_MESSAGE = "the last message on the topic"
-# A broker cannot be reached, or not in time; any other error is an answer.
-_UNREACHED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT_QUEUE)
 
 
 class TopicQuestions:
@@ -79,7 +78,7 @@ class TopicQuestions:
 
 
 def _raise_unless_answer(error: KafkaException) -> None:
-    if error.args[0].code() in _UNREACHED:
+    if is_unanswered(error.args[0]):
         raise error
 
 
@@ -129,7 +128,7 @@ def _clock_of(newest: Mapping[TopicPartition, Future[Any]], source: str) -> tupl
             timestamps.append(future.result(2 * _ANSWER_TIMEOUT_S).timestamp)
             n_answers += 1
         except KafkaException as error:
-            is_answer = error.args[0].code() not in _UNREACHED
+            is_answer = not is_unanswered(error.args[0])
             n_answers += is_answer
             unreached = unreached if is_answer else error
         except FutureTimeoutError:

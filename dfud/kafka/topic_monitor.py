@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
+from dfud.kafka.broker_errors import is_unanswered
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.topic_changes import Change, Offsets, changes, early_deletions
 from dfud.kafka.topic_facts import Partition, TopicFacts
@@ -19,8 +20,6 @@ from dfud.kafka.topic_watch import topic_id_of
 
 LOOK_INTERVAL_S = 10.0
 _ANSWER_TIMEOUT_S = 20.0
-
-_SILENCES = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 
 AdminFactory = Callable[[dict[str, Any]], AdminClient]
 
@@ -83,7 +82,7 @@ class TopicMonitor:
         described, configured, *offsets = answers
         error = described.exception()
         if error is not None:  # the broker is away, or the topic: whoever sends notices
-            is_silence = isinstance(error, KafkaException) and error.args[0].code() in _SILENCES
+            is_silence = isinstance(error, KafkaException) and is_unanswered(error.args[0])
             self.silence = f"no answer within {_ANSWER_TIMEOUT_S:.0f} s" if is_silence else ""
             return []
         self.silence = ""
