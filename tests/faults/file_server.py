@@ -195,8 +195,7 @@ def cache_beyond_the_start(scene: Scene, tally: Tally, times: int) -> None:
                     client.wait_for_break(file, 10.0)
                     time.sleep(1.0)  # the client writes what it has cached before it answers
                     client.write(file, content[_PIECE:], _PIECE)
-                    client.give_up_oplocks()
-                    client.close(file)
+                    client.close(file)  # with its oplock: without one it would be a file that is being written
                     with tally.recovering():
                         status, text = upload.end()
                 finally:
