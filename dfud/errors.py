@@ -6,6 +6,9 @@ these classes into exit statuses; nothing else calls ``sys.exit``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NoReturn
+
 EXIT_OK = 0
 EXIT_UNDELIVERED = 1
 EXIT_USAGE = 2
@@ -40,3 +43,11 @@ class WorkerError(DfudError):
 
 class BrokerError(DfudError):
     """The embedded Kafka could not be resolved, started or stopped."""
+
+
+OnFault = Callable[[str], None]  # is called with each thing that a user has to change, and what to do about it
+
+
+def refuse_fault(text: str) -> NoReturn:
+    """Raise UsageError: what most programs do with the first fault."""
+    raise UsageError(text)

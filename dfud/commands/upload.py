@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import click
@@ -23,10 +22,11 @@ from dfud.commands.options import (
     upload_regex_option,
 )
 from dfud.core.chunking import is_chunk_size
-from dfud.errors import LockedError, UsageError
+from dfud.errors import LockedError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
 from dfud.uploading.options import UploadOptions
+from dfud.uploading.preflight import check_directory
 from dfud.uploading.run import upload as run_upload
 
 _MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes is at most 1,000,000,000
@@ -116,11 +116,7 @@ def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
     enqueued has been delivered. Exit status: 0 all is on the topic and recorded; 1 some files could not be
     delivered; 2 bad usage or configuration; 75 another instance is uploading DIR to this topic.
     """  # fmt: skip
-    if not os.path.isdir(directory):
-        what = "is not a directory" if os.path.exists(directory) else "does not exist"
-        raise UsageError(f"{directory} {what}; give the directory to be uploaded")
-    if not os.access(directory, os.R_OK | os.X_OK):
-        raise UsageError(f"cannot read {directory}; dfud needs permission to list and open its files")
+    check_directory(directory)
     client = take_wire_format(read_config(config, "producer"))
     is_quiet = apply_quiet(options)
     open_standard_files()

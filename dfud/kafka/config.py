@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Literal, NamedTuple
 
-from dfud.errors import UsageError
+from dfud.errors import OnFault, UsageError, refuse_fault
 from dfud.kafka.addresses import address_fault
 from dfud.kafka.config_file import ConfigFile
 from dfud.kafka.known_settings import is_secret, names_of, plain_name
@@ -37,17 +37,23 @@ class ClientConfig(NamedTuple):
     warnings: tuple[str, ...] = ()  # lines about settings that are taken, although they promise less
 
 
-def read_config(path: str, client: str, environment: Mapping[str, str] = os.environ) -> ClientConfig:
+def read_config(
+    path: str,
+    client: str,
+    environment: Mapping[str, str] = os.environ,
+    on_fault: OnFault = refuse_fault,
+) -> ClientConfig:
     """Read the sections ``[broker]`` and `client` ("producer" or "consumer"); the latter takes precedence.
 
     Either may be missing. A value that consists of ``$NAME`` or ``${NAME}`` is taken from `environment`. In a
     longer value that begins with a $, every variable that is set is replaced, as OpenMSIStream does. Other
-    sections are ignored, except that a request for encryption is refused. Raises UsageError, which names the file
-    and the fault and shows no secret, for all that would lose or expose data or cannot be meant.
+    sections are ignored, except that a request for encryption is refused. `on_fault` is called for all that would
+    lose or expose data or cannot be meant, with a text that names file and fault and shows no secret; if it returns,
+    the configuration is not to be used. Raises UsageError if the file cannot be understood at all.
     """
     file = ConfigFile(path)
     if _ENCRYPTION_SECTION in file.sections:
-        raise UsageError(
+        on_fault(
             f"the config file {path} has a section [{_ENCRYPTION_SECTION}], but dfud cannot encrypt messages; "
             "remove it to send them unencrypted"
         )
@@ -55,20 +61,22 @@ def read_config(path: str, client: str, environment: Mapping[str, str] = os.envi
     properties: dict[str, str] = {}
     for section in ("broker", client):
         place = partial(file.place, section)
-        settings = {
-            name: _expand(value, name, place(name), environment)
-            for name, value in file.items(section).items()
-            if name not in _NOT_PROPERTIES
-        }
-        warnings.extend(check_values(settings, place))
+        settings: dict[str, str] = {}
+        for name, value in file.items(section).items():
+            if name not in _NOT_PROPERTIES:
+                try:
+                    settings[name] = _expand(value, name, place(name), environment)
+                except UsageError as error:
+                    on_fault(str(error))
+        warnings.extend(check_values(settings, place, on_fault))
         set_here = {names_of(name) for name in settings}
         properties = {name: value for name, value in properties.items() if names_of(name) not in set_here}
         properties.update({plain_name(name): value for name, value in settings.items()})
     wire: WireName = "openmsistream" if _SERIALIZERS.keys() <= properties.keys() else "native"
     user = UserSettings(properties, client, wire=wire)
-    _check_servers(user, file)
-    check_security(user, path)
-    refuse(user, path)
+    _check_servers(user, file, on_fault)
+    check_security(user, path, on_fault)
+    refuse(user, path, on_fault)
     warnings.extend(warnings_of(user, path))
     return ClientConfig(path, properties, warnings=tuple(dict.fromkeys(warnings)))
 
@@ -91,18 +99,20 @@ def take_wire_format(config: ClientConfig) -> ClientConfig:
     return config._replace(properties=properties, wire="openmsistream" if serializers else "native")
 
 
-def _check_servers(user: UserSettings, file: ConfigFile) -> None:
-    """Raise UsageError if there is no address, or one that cannot be right."""
+def _check_servers(user: UserSettings, file: ConfigFile, on_fault: OnFault) -> None:
+    """Call `on_fault` if there is no address, or one that cannot be right."""
     servers = user.text("bootstrap.servers")
     if not servers:
         if "broker" not in file.sections:
             alike = next((each for each in file.sections if _meant_section(each) == "broker"), None)
             advice = "add one" if alike is None else f"rename [{alike}]"
-            raise UsageError(f"the config file {file.path} has no section [broker]; {advice}")
-        raise UsageError(f"the config file {file.path} does not set bootstrap.servers in [broker]; add it")
+            on_fault(f"the config file {file.path} has no section [broker]; {advice}")
+        else:
+            on_fault(f"the config file {file.path} does not set bootstrap.servers in [broker]; add it")
+        return
     fault = address_fault(servers, user.word("security.protocol") or "plaintext")
     if fault:
-        raise UsageError(f"{user.written('bootstrap.servers')} in {file.path} {fault}")
+        on_fault(f"{user.written('bootstrap.servers')} in {file.path} {fault}")
 
 
 def _section_warnings(file: ConfigFile, client: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dfud.errors import UsageError
+from dfud.errors import OnFault, refuse_fault
 from dfud.kafka.user_settings import UserSettings
 
 _SASL = ("sasl_plaintext", "sasl_ssl")
@@ -25,10 +25,10 @@ _MAX_PEM_BYTES = 16 << 20
 Fault = tuple[str, str]  # a setting, with or without its value, and what is wrong with it
 
 
-def check_security(user: UserSettings, path: str) -> None:
-    """Raise UsageError if the settings from the file `path` cannot keep what they promise."""
+def check_security(user: UserSettings, path: str, on_fault: OnFault = refuse_fault) -> None:
+    """Call `on_fault` for whatever the settings from the file `path` promise and cannot keep."""
     for what, reason in _faults(user):
-        raise UsageError(f"{what} in {path} {reason}")
+        on_fault(f"{what} in {path} {reason}")
 
 
 def _faults(user: UserSettings) -> Iterator[Fault]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dfud.core.native import MESSAGE_OVERHEAD
-from dfud.errors import UsageError
+from dfud.errors import OnFault, refuse_fault
 from dfud.kafka.setting_rules import RULES, Effect, Rule
 from dfud.kafka.user_settings import UserSettings
 
 
-def refuse(user: UserSettings, path: str) -> None:
-    """Raise UsageError for the first setting that is refused; `path` is that of the file."""
+def refuse(user: UserSettings, path: str, on_fault: OnFault = refuse_fault) -> None:
+    """Call `on_fault` for each setting that is refused; `path` is that of the file."""
     for rule in _rules(user, Effect.REFUSES):
-        raise UsageError(f"{user.shown(rule.name)} in {path} {_message(rule, user)}")
+        on_fault(f"{user.shown(rule.name)} in {path} {_message(rule, user)}")
 
 
 def warnings_of(user: UserSettings, path: str) -> Iterator[str]:

@@ -34,6 +34,16 @@ class UploadTopic(NamedTuple):
     findings: list[Finding]  # none of them a refusal
 
 
+class TopicLook(NamedTuple):
+    """What there is to know of a topic, whether it can be uploaded to or not."""
+
+    facts: TopicFacts | None  # None if there is no such topic, and an upload would create it
+    broker: str  # the addresses that the user gave, and where
+
+
+_NOT_CREATING = {"allow.auto.create.topics": False}  # which librdkafka's producers would have the broker do
+
+
 def look_at_topic(
     on_wait: OnWait | None,
     topic: str,
@@ -46,14 +56,31 @@ def look_at_topic(
     Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed, or would lose what
     is sent. With `on_wait`, this waits for a broker as long as it takes. The process must not fork afterwards.
     """
-    probe = TopicProbe(Producer, topic, properties, config_path, on_wait)
-    facts = probe.ask(_Look(probe))
-    facts = facts._replace(clocks=(*facts.clocks, *brokers_clock(probe.admin), *_present_time(probe)))
+    facts, broker = _ask(TopicProbe(Producer, topic, properties, config_path, on_wait), creates=True)
+    assert facts is not None
     findings = upload_findings(facts, needs)
     refusals = [finding.text for finding in findings if finding.severity is Severity.REFUSAL]
     if refusals:
-        raise UsageError(f"cannot upload to {probe.broker}: {'. Also: '.join(refusals)}")
+        raise UsageError(f"cannot upload to {broker}: {'. Also: '.join(refusals)}")
     return UploadTopic(facts, findings)
+
+
+def examine_topic(
+    on_wait: OnWait | None, topic: str, properties: Mapping[str, Any], config_path: str
+) -> TopicLook:
+    """Return what an upload would have to know of `topic`, and create nothing.
+
+    Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed or be created.
+    """
+    properties = {**properties, **_NOT_CREATING}
+    return _ask(TopicProbe(Producer, topic, properties, config_path, on_wait), creates=False)
+
+
+def _ask(probe: TopicProbe[Producer], creates: bool) -> TopicLook:
+    facts = probe.ask(_Look(probe, creates))
+    if facts is not None:
+        facts = facts._replace(clocks=(*facts.clocks, *brokers_clock(probe.admin), *_present_time(probe)))
+    return TopicLook(facts, probe.broker)
 
 
 def _present_time(probe: TopicProbe[Producer]) -> Iterator[ClockReading]:
@@ -70,20 +97,23 @@ def _present_time(probe: TopicProbe[Producer]) -> Iterator[ClockReading]:
 
 
 class _Look:
-    """The question what there is to know of a topic; a missing one is created."""
+    """The question what there is to know of a topic; a missing one is created, if it `creates`."""
 
-    def __init__(self, probe: TopicProbe[Producer]) -> None:
+    def __init__(self, probe: TopicProbe[Producer], creates: bool) -> None:
         self._probe = probe
+        self._creates = creates
         self._creation: Future[None] | None = None  # the request, while it is not answered
         self._has_created = False
         self._questions: TopicQuestions | None = None
 
-    def __call__(self, timeout_s: float) -> TopicFacts:
-        """Return the facts; KafkaException if there may be an answer later."""
+    def __call__(self, timeout_s: float) -> TopicFacts | None:
+        """Return the facts, None if it could be created; KafkaException if there may be an answer later."""
         probe = self._probe
         metadata = probe.metadata(timeout_s)
         if is_unknown(metadata) and not self._has_created:
             self._create(timeout_s)
+            if not self._creates:
+                return None
             metadata = probe.metadata(timeout_s)
         if metadata.error is not None:
             raise KafkaException(metadata.error)
@@ -101,11 +131,17 @@ class _Look:
         return facts
 
     def _create(self, timeout_s: float) -> None:
-        """Create the topic; KafkaException if the broker does not answer yet, UsageError if it refuses."""
+        """Create the topic, or have that checked.
+
+        KafkaException if the broker does not answer yet, UsageError if it refuses.
+        """
         probe = self._probe
         if self._creation is None:
             self._creation = probe.admin.create_topics(
-                [NewTopic(probe.topic)], operation_timeout=_CREATION_TIMEOUT_S, request_timeout=_CREATION_TIMEOUT_S
+                [NewTopic(probe.topic)],
+                operation_timeout=_CREATION_TIMEOUT_S,
+                request_timeout=_CREATION_TIMEOUT_S,
+                validate_only=not self._creates,
             )[probe.topic]
         try:
             self._creation.result(timeout_s)

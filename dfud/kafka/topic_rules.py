@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ Rule = Callable[[TopicFacts, UploadNeeds], Iterator[Finding]]
 
 def upload_findings(facts: TopicFacts, needs: UploadNeeds) -> list[Finding]:
     """Return all that matters about the topic for an upload, the most severe first."""
-    findings = [finding for rule in _RULES for finding in rule(facts, needs)]
+    findings = [finding for rule in RULES.values() for finding in rule(facts, needs)]
     return sorted(findings, key=lambda finding: -finding.severity)
 
 
@@ -151,7 +151,7 @@ def _timestamps(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
 def _clock(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
     if _stamps_by_broker(facts):
         return
-    reading = _worst(facts.clocks)
+    reading = judged_by(facts.clocks)
     if reading is None:
         return
     ahead_ms = reading.ours - reading.theirs
@@ -184,9 +184,16 @@ def _clock(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
         )
 
 
-_RULES: tuple[Rule, ...] = (
-    _right, _visibility, _cleanup, _sizes, _retention, _replicas, _timestamps, _clock,
-)  # fmt: skip
+RULES: Mapping[str, Rule] = {  # by what they are about
+    "rights": _right,
+    "visibility": _visibility,
+    "cleanup": _cleanup,
+    "sizes": _sizes,
+    "retention": _retention,
+    "replicas": _replicas,
+    "timestamps": _timestamps,
+    "clock": _clock,
+}
 
 
 def _severity(reading: ClockReading) -> Severity:
@@ -197,7 +204,7 @@ def _severity(reading: ClockReading) -> Severity:
 BROKERS_RECORD = "a broker's own record"  # the source of a timestamp that a broker has set
 
 
-def _worst(clocks: tuple[ClockReading, ...]) -> ClockReading | None:
+def judged_by(clocks: tuple[ClockReading, ...]) -> ClockReading | None:
     """Return the reading to judge by: the broker's present time, else what shows most that we are behind.
 
     A timestamp in the past says nothing: the broker's clock may show any later time.

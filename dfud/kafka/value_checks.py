@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from dfud.errors import UsageError
+from dfud.errors import OnFault, refuse_fault
 from dfud.kafka.client_errors import property_fault
 from dfud.kafka.known_settings import (
     BOOLEANS,
@@ -31,8 +31,8 @@ _FREE_TEXTS = ("sasl.", "client.id", "client.rack", "group.id", "topic.blacklist
 Place = Callable[[str], str]  # how to name a setting in a message, with its line
 
 
-def check_values(settings: Mapping[str, str], place: Place) -> Iterator[str]:
-    """Yield warnings about the settings of one section. Raises UsageError for those that cannot be meant."""
+def check_values(settings: Mapping[str, str], place: Place, on_fault: OnFault = refuse_fault) -> Iterator[str]:
+    """Yield warnings about the settings of one section; call `on_fault` for those that cannot be meant."""
     for name, value in settings.items():
         plain = plain_name(name)
         reason = (
@@ -42,10 +42,10 @@ def check_values(settings: Mapping[str, str], place: Place) -> Iterator[str]:
             or property_fault(plain, value)
         )
         if reason:
-            raise UsageError(f"{place(name)} {reason}")
-        if _is_quoted(value):
+            on_fault(f"{place(name)} {reason}")
+        elif _is_quoted(value):
             yield f"{place(name)} is in quotes, which are taken for a part of it; remove them unless they are"
-    _check_aliases(settings, place)
+    _check_aliases(settings, place, on_fault)
 
 
 def _name_fault(name: str) -> str:
@@ -89,12 +89,10 @@ def _is_quoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
 
 
-def _check_aliases(settings: Mapping[str, str], place: Place) -> None:
-    """Raise UsageError if a section sets two names of one setting to different values."""
+def _check_aliases(settings: Mapping[str, str], place: Place, on_fault: OnFault) -> None:
+    """Call `on_fault` if a section sets two names of one setting to different values."""
     seen: dict[tuple[str, ...], str] = {}
     for name, value in settings.items():
         other = seen.setdefault(names_of(name), name)
         if settings[other].strip().lower() != value.strip().lower():
-            raise UsageError(
-                f"{place(name)} is another name of {other}, which has another value; remove one of them"
-            )
+            on_fault(f"{place(name)} is another name of {other}, which has another value; remove one of them")

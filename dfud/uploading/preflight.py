@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import mmap
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dfud.errors import UsageError
@@ -25,15 +26,28 @@ def memory_shares(options: UploadOptions) -> Shares:
     return divide(int(options.queue_max_size * MEGABYTE), options.n_threads, options.chunk_size)
 
 
+def check_directory(directory: str) -> None:
+    """Raise UsageError if the directory is none, or cannot be read by this user."""
+    if not os.path.isdir(directory):
+        what = "is not a directory" if os.path.exists(directory) else "does not exist"
+        raise UsageError(f"{directory} {what}; give the directory to be uploaded")
+    if not os.access(directory, os.R_OK | os.X_OK):
+        raise UsageError(f"cannot read {directory}; dfud needs permission to list and open its files")
+
+
 def check_options(options: UploadOptions) -> None:
     """Raise UsageError if the topic's name is too long for its tables, or the memory does not suit."""
+    for fault in option_faults(options):
+        raise UsageError(fault)
+
+
+def option_faults(options: UploadOptions) -> Iterator[str]:
+    """Yield what is wrong with options that are valid each on its own."""
     if len(options.topic) > MAX_TOPIC_CHARS:
-        raise UsageError(
-            f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
-        )
-    _check_canary(options)
+        yield f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
+    yield from _canary_faults(options)
     if memory_shares(options).ring < 2 * options.chunk_size:
-        raise UsageError(
+        yield (
             f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "
             f"{options.chunk_size} in each of --n_threads {options.n_threads}; raise it"
         )
@@ -41,18 +55,16 @@ def check_options(options: UploadOptions) -> None:
         # The kernel refuses now what it would refuse later; pages that are not touched use no memory.
         mmap.mmap(-1, int(options.queue_max_size * MEGABYTE)).close()
     except (OSError, OverflowError, ValueError):
-        raise UsageError(
-            f"--queue_max_size {options.queue_max_size:g} (MB) is more memory than is available here; lower it"
-        ) from None
+        yield f"--queue_max_size {options.queue_max_size:g} (MB) is more memory than is available here; lower it"
 
 
-def _check_canary(options: UploadOptions) -> None:
+def _canary_faults(options: UploadOptions) -> Iterator[str]:
     if (options.canary is None) != (options.canary_topic_name is None):
-        raise UsageError("--canary and --canary_topic_name go together: give both or neither")
+        yield "--canary and --canary_topic_name go together: give both or neither"
     if options.canary is not None and options.canary_topic_name == options.topic:
-        raise UsageError(f"--canary_topic_name {options.topic} is the topic of the files; give another one")
+        yield f"--canary_topic_name {options.topic} is the topic of the files; give another one"
     if options.canary is not None and options.once:
-        raise UsageError("--canary is for an upload that goes on, not for --once; leave one of them out")
+        yield "--canary is for an upload that goes on, not for --once; leave one of them out"
 
 
 def topic_needs(options: UploadOptions, properties: Mapping[str, Any]) -> UploadNeeds:
@@ -79,13 +91,23 @@ def make_logs(directory: str, topic: str, state_dir: str | None = None) -> LogsF
     folder = LogsFolder(directory, topic, state_dir)
     try:
         folder.make()
-        check_owner(folder)
-        check_spelling(folder)
+        check_logs(folder)
         record_owner(folder)
         record_spelling(folder)
     except OSError as error:
-        raise UsageError(
-            f"cannot use {error.filename or folder.path}: {error.strerror}; dfud must be able to write into LOGS, "
-            "which --state_dir puts elsewhere"
-        ) from None
+        raise UsageError(logs_fault(folder, error)) from None
     return folder
+
+
+def check_logs(folder: LogsFolder) -> None:
+    """Raise UsageError if the tables in LOGS are another directory's or another topic's; OSError."""
+    check_owner(folder)
+    check_spelling(folder)
+
+
+def logs_fault(folder: LogsFolder, error: OSError) -> str:
+    """Return why LOGS cannot be used."""
+    return (
+        f"cannot use {error.filename or folder.path}: {error.strerror}; dfud must be able to write into LOGS, "
+        "which --state_dir puts elsewhere"
+    )
