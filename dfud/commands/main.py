@@ -27,6 +27,7 @@ COMMANDS = (
     "download",
     "verify",
     "status",
+    "doctor",
     "broker",
     "demo",
 )

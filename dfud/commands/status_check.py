@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from enum import IntEnum
 from typing import NamedTuple
 
-from dfud.commands.sizes import shown_size
+from dfud.core.sizes import shown_size
 from dfud.core.text import counted, escaped
 from dfud.logs.session import RunState
 from dfud.logs.status import RunReport

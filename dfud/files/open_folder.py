@@ -85,6 +85,11 @@ class OpenFolder:
         with _named(self.path):
             os.rmdir(self._name, dir_fd=self.parent_fd)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is anything at the path, be it a link; OSError if that cannot be found out."""
+        return self._stat(self.parent_fd, self._name) is not None
+
     def reopen(self) -> bool:
         """Use the folder that is at the path now; return whether it is another one. OSError if there is none."""
         if self._dir_fd < 0:

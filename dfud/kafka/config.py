@@ -48,8 +48,8 @@ def read_config(
     Either may be missing. A value that consists of ``$NAME`` or ``${NAME}`` is taken from `environment`. In a
     longer value that begins with a $, every variable that is set is replaced, as OpenMSIStream does. Other
     sections are ignored, except that a request for encryption is refused. `on_fault` is called for all that would
-    lose or expose data or cannot be meant, with a text that names file and fault and shows no secret; if it returns,
-    the configuration is not to be used. Raises UsageError if the file cannot be understood at all.
+    lose or expose data or cannot be meant, with a text that names file and fault and shows no secret; if it
+    returns, the configuration is not to be used. Raises UsageError if the file cannot be understood at all.
     """
     file = ConfigFile(path)
     if _ENCRYPTION_SECTION in file.sections:

@@ -134,7 +134,7 @@ def _replicas(facts: TopicFacts, needs: UploadNeeds) -> Iterator[Finding]:
 
 
 def _timestamps(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
-    if _stamps_by_broker(facts):
+    if stamps_by_broker(facts):
         yield Finding(
             NOTE, f"topic {facts.topic} has message.timestamp.type = LogAppendTime: brokers stamp messages"
         )
@@ -149,7 +149,7 @@ def _timestamps(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
 
 
 def _clock(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
-    if _stamps_by_broker(facts):
+    if stamps_by_broker(facts):
         return
     reading = judged_by(facts.clocks)
     if reading is None:
@@ -217,7 +217,8 @@ def judged_by(clocks: tuple[ClockReading, ...]) -> ClockReading | None:
     return max(by_broker or later, key=lambda reading: reading.theirs - reading.ours, default=None)
 
 
-def _stamps_by_broker(facts: TopicFacts) -> bool:
+def stamps_by_broker(facts: TopicFacts) -> bool:
+    """Return whether the time of a message is that of its arrival."""
     return (facts.settings or {}).get("message.timestamp.type") == "LogAppendTime"
 
 

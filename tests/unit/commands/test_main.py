@@ -69,7 +69,7 @@ def test_only_the_modules_of_the_command_are_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {
-        f"dfud.commands.{name}" for name in ("main", "options", "sizes", "status", "status_check", "status_text")
+        f"dfud.commands.{name}" for name in ("main", "options", "status", "status_check", "status_text")
     }
 
 

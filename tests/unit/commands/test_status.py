@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfud.commands.main import main
-from dfud.commands.sizes import shown_size
 from dfud.core.openmsistream_tables import COMPLETED_FIELDS, IN_PROGRESS_FIELDS
 from dfud.core.ranges import RangeSet
+from dfud.core.sizes import shown_size
 from dfud.core.tables import CompletedRow, format_table, in_progress_row
 from dfud.core.version import FileVersion
 from dfud.logs.in_progress_table import write_in_progress_table

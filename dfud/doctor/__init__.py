@@ -1,0 +1,1 @@
+"""What commonly stops an upload, looked for before it does."""

@@ -1,0 +1,56 @@
+"""All checks, in their order: what is on this machine first, as it needs no broker."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from dfud.doctor.addresses import check_addresses
+from dfud.doctor.bounded import make_check
+from dfud.doctor.configuration import examine_configuration
+from dfud.doctor.diagnosis import Diagnosis, Level, skipped
+from dfud.doctor.folders import survey
+from dfud.doctor.logs_folder import check_logs_folder, folder_of
+from dfud.doctor.resources import check_resources
+from dfud.doctor.topic import check_topic
+from dfud.doctor.watching import check_file_systems, check_inotify
+from dfud.logs.session import RunState, last_run
+from dfud.uploading.options import UploadOptions
+
+_LOCAL_TIMEOUT_S = 10.0  # of each check on this machine
+_NETWORK_TIMEOUT_S = 15.0  # until a broker has answered all questions
+_REFUSED_TIMEOUT_S = 5.0  # if none of the addresses accepts connections
+
+
+def examine(options: UploadOptions, config_path: str) -> Iterator[Diagnosis]:
+    """Yield all that there is to say about an upload with these options; none of it ends with an exception."""
+    configuration = examine_configuration(config_path)
+    yield from configuration.diagnoses
+    yield from make_check("directory", _LOCAL_TIMEOUT_S, _check_directory, options)
+    yield from make_check("LOGS", _LOCAL_TIMEOUT_S, check_logs_folder, options)
+    yield from make_check("file system", _LOCAL_TIMEOUT_S, check_file_systems, options)
+    yield from make_check("memory", _LOCAL_TIMEOUT_S, check_resources, options)
+    config = configuration.config
+    if config is None:
+        yield skipped("broker", "not asked, as the configuration is refused")
+        return
+    servers = config.properties.get("bootstrap.servers") or config.properties["metadata.broker.list"]
+    addresses = make_check("address", _NETWORK_TIMEOUT_S, check_addresses, servers)
+    yield from addresses
+    is_reachable = any(each.level is Level.FINE for each in addresses)
+    yield from check_topic(
+        options, config, _NETWORK_TIMEOUT_S if is_reachable else _REFUSED_TIMEOUT_S, waits=is_reachable
+    )
+
+
+def _check_directory(options: UploadOptions) -> Iterator[Diagnosis]:
+    """Count the folders, and compare their number with what inotify grants."""
+    folder = folder_of(options)
+    logs, is_running = (0, 0), False
+    with contextlib.suppress(OSError):  # there is no LOGS, or the check of LOGS says what is wrong with it
+        logs = folder.identity
+        is_running = last_run(folder, folder.lock) is RunState.RUNNING
+    found = survey(options, logs)
+    yield from found.diagnoses
+    if found.n_folders:
+        yield from check_inotify(options, found.n_folders, is_running)

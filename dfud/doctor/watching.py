@@ -1,0 +1,75 @@
+"""How files are found: by the kernel's events, for which there are limits, or by polling."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfud.core.text import counted, printable
+from dfud.doctor.diagnosis import Diagnosis, fine, warning
+from dfud.doctor.inotify_use import InotifyLimits, InotifyUse, inotify_limits, inotify_use
+from dfud.uploading.options import UploadOptions
+from dfud.watch.file_systems import FileSystems, is_local_kind, keeps_ctime, read_mountinfo
+
+_FILE_SYSTEM, _INOTIFY = "file system", "inotify"
+_INSTANCES = 2  # of the watcher: one for the folders, one for the directory itself
+_DEFAULT_QUEUE = 16_384  # events, of Linux
+_SPARE = 1.2  # times what is needed is what a limit is to be raised to
+
+
+def check_file_systems(options: UploadOptions) -> Iterator[Diagnosis]:
+    """Say what the directory lies on, and what is mounted below it."""
+    systems = FileSystems(os.fsencode(os.path.realpath(options.directory)), read_mountinfo())
+    yield _described(options.directory, systems.kind)
+    for path, mount in sorted(systems.below().items()):
+        yield _described(os.path.join(options.directory, printable(path)), mount.kind)
+
+
+def _described(path: str, kind: str) -> Diagnosis:
+    how = "the kernel reports all changes" if is_local_kind(kind) else "not all changes are reported: polling, too"
+    ctime = (
+        "" if keeps_ctime(kind) else "; it keeps no times of change: after an interruption all files are checked"
+    )
+    return fine(_FILE_SYSTEM, f"{path} is on {kind or 'an unknown file system'}: {how}{ctime}")
+
+
+def check_inotify(options: UploadOptions, n_folders: int, is_running: bool) -> Iterator[Diagnosis]:
+    """Compare the limits with the number of folders; an upload that is running has its watches already."""
+    if options.once or options.use_polling_observer:
+        option = "--once" if options.once else "--use_polling_observer"
+        yield fine(_INOTIFY, f"not needed with {option}")
+        return
+    n_above = len(os.path.realpath(options.directory).split(os.sep)) + 2  # the folders on the way, and LOGS
+    need = InotifyUse(0, 0) if is_running else InotifyUse(_INSTANCES, n_folders + n_above)
+    yield from judge(inotify_limits(), inotify_use(os.geteuid()), need)
+
+
+def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse) -> Iterator[Diagnosis]:
+    """Return what the limits mean for an upload that needs so much more than is used."""
+    rows = (
+        ("max_user_instances", "instance", limits.instances, used.instances, need.instances),
+        ("max_user_watches", "watch", limits.watches, used.watches, need.watches),
+    )
+    is_enough = True
+    for name, noun, limit, n_used, n_needed in rows:
+        if limit is not None and n_used + n_needed > limit:
+            is_enough = False
+            enough = int((n_used + n_needed) * _SPARE)
+            needed = counted(n_needed, noun, noun + ("es" if noun == "watch" else "s"))
+            yield warning(
+                _INOTIFY,
+                f"{needed} needed, {n_used:,} of fs.inotify.{name} = {limit} in use by this user: the upload "
+                f"would poll instead; sysctl -w fs.inotify.{name}={enough}, and put it into /etc/sysctl.d",
+            )
+    if limits.queue is not None and limits.queue < _DEFAULT_QUEUE:
+        yield warning(
+            _INOTIFY,
+            f"fs.inotify.max_queued_events = {limits.queue} is less than Linux's default: when many files arrive "
+            f"at once, all folders are scanned again; sysctl -w fs.inotify.max_queued_events={_DEFAULT_QUEUE}",
+        )
+    if is_enough:
+        shown = "unknown" if limits.watches is None else f"{limits.watches:,}"
+        yield fine(
+            _INOTIFY,
+            f"{need.watches:,} more watches needed, {used.watches:,} of {shown} in use by this user",
+        )
