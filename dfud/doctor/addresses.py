@@ -21,19 +21,19 @@ def check_addresses(servers: str) -> Iterator[Diagnosis]:
 
     What fails is a warning: one address that can be reached is enough.
     """
-    addresses = [each.strip().rpartition("://")[2] for each in servers.split(",") if each.strip()]
+    addresses = addresses_in(servers)
     results: queue.SimpleQueue[tuple[str, Diagnosis]] = queue.SimpleQueue()
     for address in addresses:
         threading.Thread(target=lambda it=address: results.put((it, check_address(it))), daemon=True).start()
     deadline = time.monotonic() + _TIMEOUT_S
     found: dict[str, Diagnosis] = {}
-    while len(found) < len(set(addresses)):
+    while len(found) < len(addresses):
         try:
             address, diagnosis = results.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             break
         found[address] = diagnosis
-    for address in dict.fromkeys(addresses):
+    for address in addresses:
         late = (
             f"{address} could not be resolved within {_TIMEOUT_S:g} s; check the name servers (/etc/resolv.conf)"
         )
@@ -71,6 +71,11 @@ def check_address(address: str) -> Diagnosis:
         f"{host}:{port} accepts no connections ({reasons}); check bootstrap.servers, that the broker is running, "
         "and the firewalls in between",
     )
+
+
+def addresses_in(servers: str) -> list[str]:
+    """Return the different addresses in a list of them, without their protocols."""
+    return list(dict.fromkeys(each.strip().rpartition("://")[2] for each in servers.split(",") if each.strip()))
 
 
 def split(address: str) -> tuple[str, int]:

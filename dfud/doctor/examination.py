@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 from dfud.doctor.addresses import check_addresses
 from dfud.doctor.bounded import make_check
+from dfud.doctor.certificates import check_certificates
 from dfud.doctor.configuration import examine_configuration
 from dfud.doctor.diagnosis import Diagnosis, Level, skipped
 from dfud.doctor.folders import survey
@@ -14,6 +16,7 @@ from dfud.doctor.logs_folder import check_logs_folder, folder_of
 from dfud.doctor.resources import check_resources
 from dfud.doctor.topic import check_topic
 from dfud.doctor.watching import check_file_systems, check_inotify
+from dfud.kafka.user_settings import UserSettings
 from dfud.logs.session import RunState, last_run
 from dfud.uploading.options import UploadOptions
 
@@ -34,9 +37,10 @@ def examine(options: UploadOptions, config_path: str) -> Iterator[Diagnosis]:
     if config is None:
         yield skipped("broker", "not asked, as the configuration is refused")
         return
-    servers = config.properties.get("bootstrap.servers") or config.properties["metadata.broker.list"]
-    addresses = make_check("address", _NETWORK_TIMEOUT_S, check_addresses, servers)
+    user = UserSettings(config.properties, "producer")
+    addresses = make_check("address", _NETWORK_TIMEOUT_S, check_addresses, user.text("bootstrap.servers"))
     yield from addresses
+    yield from make_check("certificate", _NETWORK_TIMEOUT_S, check_certificates, user, datetime.now(timezone.utc))
     is_reachable = any(each.level is Level.FINE for each in addresses)
     yield from check_topic(
         options, config, _NETWORK_TIMEOUT_S if is_reachable else _REFUSED_TIMEOUT_S, waits=is_reachable

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from dfud.core.sizes import shown_size
-from dfud.doctor.diagnosis import Diagnosis, fine, stops, warning
+from dfud.doctor.diagnosis import Diagnosis, fine, skipped, stops, warning
 from dfud.errors import UsageError
 from dfud.files.open_folder import open_regular
 from dfud.logs.layout import LogsFolder
@@ -31,6 +31,10 @@ def folder_of(options: UploadOptions) -> LogsFolder:
 
 def check_logs_folder(options: UploadOptions) -> Iterator[Diagnosis]:
     """Check LOGS, and write nothing: neither a file nor a lock."""
+    parent = options.state_dir or options.directory
+    if not os.path.isdir(parent):
+        yield skipped(_LOGS, f"not looked at, as {parent} is not a directory")
+        return
     folder = folder_of(options)
     try:
         if folder.is_made:

@@ -19,6 +19,8 @@ _SPARE = 1.2  # times what is needed is what a limit is to be raised to
 
 def check_file_systems(options: UploadOptions) -> Iterator[Diagnosis]:
     """Say what the directory lies on, and what is mounted below it."""
+    if not os.path.isdir(options.directory):
+        return
     systems = FileSystems(os.fsencode(os.path.realpath(options.directory)), read_mountinfo())
     yield _described(options.directory, systems.kind)
     for path, mount in sorted(systems.below().items()):
@@ -47,29 +49,29 @@ def check_inotify(options: UploadOptions, n_folders: int, is_running: bool) -> I
 def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse) -> Iterator[Diagnosis]:
     """Return what the limits mean for an upload that needs so much more than is used."""
     rows = (
-        ("max_user_instances", "instance", limits.instances, used.instances, need.instances),
-        ("max_user_watches", "watch", limits.watches, used.watches, need.watches),
+        ("instance", "instances", limits.instances, used.instances, need.instances),
+        ("watch", "watches", limits.watches, used.watches, need.watches),
     )
     is_enough = True
-    for name, noun, limit, n_used, n_needed in rows:
-        if limit is not None and n_used + n_needed > limit:
+    for noun, plural, limit, n_used, n_needed in rows:
+        if n_needed and limit is not None and n_used + n_needed > limit.number:
             is_enough = False
             enough = int((n_used + n_needed) * _SPARE)
-            needed = counted(n_needed, noun, noun + ("es" if noun == "watch" else "s"))
             yield warning(
                 _INOTIFY,
-                f"{needed} needed, {n_used:,} of fs.inotify.{name} = {limit} in use by this user: the upload "
-                f"would poll instead; sysctl -w fs.inotify.{name}={enough}, and put it into /etc/sysctl.d",
+                f"{counted(n_needed, noun, plural)} needed, {n_used:,} of {limit.sysctl} = {limit.number} in use "
+                f"by this user: the upload would poll instead; sysctl -w {limit.sysctl}={enough}, and put that into "
+                "/etc/sysctl.d",
             )
-    if limits.queue is not None and limits.queue < _DEFAULT_QUEUE:
+    queue = limits.queue
+    if queue is not None and queue.number < _DEFAULT_QUEUE:
         yield warning(
             _INOTIFY,
-            f"fs.inotify.max_queued_events = {limits.queue} is less than Linux's default: when many files arrive "
-            f"at once, all folders are scanned again; sysctl -w fs.inotify.max_queued_events={_DEFAULT_QUEUE}",
+            f"{queue.sysctl} = {queue.number} is less than Linux's default: when many files arrive at once, all "
+            f"folders are scanned again; sysctl -w {queue.sysctl}={_DEFAULT_QUEUE}",
         )
     if is_enough:
-        shown = "unknown" if limits.watches is None else f"{limits.watches:,}"
+        allowed = "an unknown number" if limits.watches is None else f"{limits.watches.number:,}"
         yield fine(
-            _INOTIFY,
-            f"{need.watches:,} more watches needed, {used.watches:,} of {shown} in use by this user",
+            _INOTIFY, f"{counted(need.watches, 'watch', 'watches')} needed, {used.watches:,} of {allowed} in use"
         )
