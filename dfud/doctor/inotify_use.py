@@ -58,11 +58,12 @@ def instances_of(process: str) -> Iterator[tuple[str, int]]:
     The kernel gives instances no names. Processes that share one list the same watches.
     """
     for number in os.listdir(f"/proc/{process}/fd"):
-        if os.readlink(f"/proc/{process}/fd/{number}") == _INOTIFY:
-            path = f"/proc/{process}/fdinfo/{number}"
-            with open(path, encoding="ascii", errors="replace") as file:
-                watches = [line for line in file if line.startswith("inotify ")]
-            yield "".join(watches) or path, len(watches)
+        path = f"/proc/{process}/fdinfo/{number}"
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if os.readlink(f"/proc/{process}/fd/{number}") == _INOTIFY:
+                with open(path, encoding="ascii", errors="replace") as file:
+                    watches = [line for line in file if line.startswith("inotify ")]
+                yield "".join(watches) or path, len(watches)
 
 
 def _lowest(*sysctls: str) -> Limit | None:

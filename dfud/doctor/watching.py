@@ -57,11 +57,11 @@ def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse) -> Iterator
         if n_needed and limit is not None and n_used + n_needed > limit.number:
             is_enough = False
             enough = int((n_used + n_needed) * _SPARE)
+            use = f"{n_used:,} of {limit.sysctl} = {limit.number} in use by this user"
             yield warning(
                 _INOTIFY,
-                f"{counted(n_needed, noun, plural)} needed, {n_used:,} of {limit.sysctl} = {limit.number} in use "
-                f"by this user: the upload would poll instead; sysctl -w {limit.sysctl}={enough}, and put that into "
-                "/etc/sysctl.d",
+                f"{counted(n_needed, noun, plural)} needed, {use}: the upload would poll instead; "
+                f"sysctl -w {limit.sysctl}={enough}, and put that into /etc/sysctl.d",
             )
     queue = limits.queue
     if queue is not None and queue.number < _DEFAULT_QUEUE:
