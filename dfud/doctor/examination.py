@@ -57,4 +57,4 @@ def _check_directory(options: UploadOptions) -> Iterator[Diagnosis]:
     found = survey(options, logs)
     yield from found.diagnoses
     if found.n_folders:
-        yield from check_inotify(options, found.n_folders, is_running)
+        yield from check_inotify(options, found.n_folders, is_running, found.is_whole)

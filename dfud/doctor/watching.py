@@ -35,18 +35,23 @@ def _described(path: str, kind: str) -> Diagnosis:
     return fine(_FILE_SYSTEM, f"{path} is on {kind or 'an unknown file system'}: {how}{ctime}")
 
 
-def check_inotify(options: UploadOptions, n_folders: int, is_running: bool) -> Iterator[Diagnosis]:
-    """Compare the limits with the number of folders; an upload that is running has its watches already."""
+def check_inotify(
+    options: UploadOptions, n_folders: int, is_running: bool, is_counted: bool = True
+) -> Iterator[Diagnosis]:
+    """Compare the limits with the number of folders, or of those that are counted so far.
+
+    An upload that is running has its watches already.
+    """
     if options.once or options.use_polling_observer:
         option = "--once" if options.once else "--use_polling_observer"
         yield fine(_INOTIFY, f"not needed with {option}")
         return
     n_above = len(os.path.realpath(options.directory).split(os.sep)) + 2  # the folders on the way, and LOGS
     need = InotifyUse(0, 0) if is_running else InotifyUse(_INSTANCES, n_folders + n_above)
-    yield from judge(inotify_limits(), inotify_use(os.geteuid()), need)
+    yield from judge(inotify_limits(), inotify_use(os.geteuid()), need, "" if is_counted else "at least ")
 
 
-def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse) -> Iterator[Diagnosis]:
+def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse, at_least: str = "") -> Iterator[Diagnosis]:
     """Return what the limits mean for an upload that needs so much more than is used."""
     rows = (
         ("instance", "instances", limits.instances, used.instances, need.instances),
@@ -60,7 +65,7 @@ def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse) -> Iterator
             use = f"{n_used:,} of {limit.sysctl} = {limit.number} in use by this user"
             yield warning(
                 _INOTIFY,
-                f"{counted(n_needed, noun, plural)} needed, {use}: the upload would poll instead; "
+                f"{at_least}{counted(n_needed, noun, plural)} needed, {use}: the upload would poll instead; "
                 f"sysctl -w {limit.sysctl}={enough}, and put that into /etc/sysctl.d",
             )
     queue = limits.queue
@@ -73,5 +78,6 @@ def judge(limits: InotifyLimits, used: InotifyUse, need: InotifyUse) -> Iterator
     if is_enough:
         allowed = "an unknown number" if limits.watches is None else f"{limits.watches.number:,}"
         yield fine(
-            _INOTIFY, f"{counted(need.watches, 'watch', 'watches')} needed, {used.watches:,} of {allowed} in use"
+            _INOTIFY,
+            f"{at_least}{counted(need.watches, 'watch', 'watches')} needed, {used.watches:,} of {allowed} in use",
         )

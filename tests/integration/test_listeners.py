@@ -148,6 +148,12 @@ def reading(name: str, directory: Path, config: Path, topic: str) -> list[str]:
     ]
 
 
+def doctor(directory: Path, config: Path, topic: str, status: int) -> str:
+    """Return what the doctor finds that is not fine."""
+    words = [sys.executable, "-m", "dfud", "doctor", str(directory)]
+    return ended([*words, "--config", str(config), "--topic_name", topic, "--quiet"], status)
+
+
 def config_for(tmp_path: Path, address: str, **broker: str) -> Path:
     """Write a configuration file."""
     properties = {name.replace("_", "."): value for name, value in broker.items()}
@@ -165,6 +171,10 @@ def test_a_wrong_security_protocol_is_named(
     assert "set security.protocol = PLAINTEXT" in ended(command(directory, config, "t"), 2)
     config = client_config.write(tmp_path / "sasl.config", kafka.bootstrap, broker=PLAIN)
     assert "it takes no SASL: check security.protocol" in ended(command(directory, config, "t"), 2)
+    assert "it takes no SASL: check security.protocol" in doctor(directory, config, "t", 2)
+    wrong = {**PLAIN, "sasl.password": "another one"}
+    config = client_config.write(tmp_path / "sasl.config", guarded.bootstrap, broker=wrong)
+    assert "check sasl.username, sasl.password and sasl.mechanism" in doctor(directory, config, "t", 2)
     assert not (directory / "LOGS").exists()
 
 
@@ -181,6 +191,7 @@ def test_a_broker_that_wants_tls_or_sends_its_clients_elsewhere_is_named(directo
         assert "set security.protocol = SSL" in ended(command(directory, config, "t"), 2)
         config = config_for(tmp_path, node.bootstrap, security_protocol="SSL")
         assert "ssl.ca.location" in ended(command(directory, config, "t"), 2)
+        assert f"that of the broker at {node.bootstrap} is valid until" in doctor(directory, config, "t", 2)
         config = config_for(
             tmp_path, node.bootstrap, security_protocol="SSL", ssl_ca_location=str(authority.certificate)
         )
@@ -236,6 +247,7 @@ def test_each_right_that_is_missing_is_named(directory: Path, tmp_path: Path, gu
     rights.allow(ResourceType.TOPIC, topic, AclOperation.DESCRIBE)
     text = ended(command(directory, config, topic, "--once"), 2)
     assert f"the ACLs of topic {topic} do not allow this user to write; grant the operation Write on it" in text
+    assert re.search(r"^STOPS +rights +the ACLs of topic", doctor(directory, config, topic, 2), re.MULTILINE)
     for name in ("download", "verify"):
         text = ended(reading(name, directory, config, topic), 2)
         assert f"the ACLs of topic {topic} do not allow this user to read; grant the operation Read" in text

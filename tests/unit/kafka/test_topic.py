@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from dfud.errors import UsageError
 from dfud.kafka import probe as probe_module
 from dfud.kafka import topic as topic_module
 from dfud.kafka import topic_probe
-from dfud.kafka.topic import UploadTopic, look_at_topic, topic_trouble, trouble_in
+from dfud.kafka.topic import UploadTopic, examine_topic, look_at_topic, topic_trouble, trouble_in
 from dfud.kafka.topic_facts import ClockReading, Severity
 from dfud.kafka.topic_rules import BROKERS_RECORD, UploadNeeds
 from tests.helpers.fake_topic import TOPIC, UNKNOWN, FakeClient
@@ -47,14 +48,15 @@ class FakeAdmin:
     ) -> None:
         self.created, self.described, self.newest = created, described, newest
         self.configured = configured or GOOD
-        self.creations = 0
+        self.creations = self.validations = 0
 
     def poll(self, timeout: float) -> None:
         assert timeout == 0
 
-    def create_topics(self, topics: list[Any], **_: float) -> dict[str, Future[Any]]:
+    def create_topics(self, topics: list[Any], validate_only: bool = False, **_: float) -> dict[str, Future[Any]]:
         assert [each.topic for each in topics] == [TOPIC]
-        self.creations += 1
+        self.creations += not validate_only
+        self.validations += validate_only
         return {TOPIC: future(self.created)}
 
     def describe_topics(self, topics: Any, **_: Any) -> dict[str, Future[Any]]:
@@ -130,6 +132,27 @@ def test_a_topic_that_cannot_be_created(check: Check) -> None:
         check(FakeClient({}, [UNKNOWN]), FakeAdmin(FORBIDDEN))
     assert str(raised.value).startswith(f"cannot access topic {TOPIC} at host:9092 (bootstrap.servers in file")
     assert str(raised.value).endswith("cannot be created: not allowed; create it, or check --topic_name")
+
+
+@pytest.mark.parametrize("outcome", [None, FORBIDDEN])
+def test_an_examination_creates_nothing(monkeypatch: pytest.MonkeyPatch, outcome: object) -> None:
+    admin = FakeAdmin(outcome)
+    made: list[Any] = []
+
+    def producer(properties: Any) -> FakeClient:
+        made.append(properties)
+        return FakeClient({}, [UNKNOWN])
+
+    monkeypatch.setattr(topic_module, "Producer", producer)
+    monkeypatch.setattr(topic_probe, "AdminClient", lambda _properties: admin)
+    look = partial(examine_topic, None, TOPIC, {"bootstrap.servers": "host:9092"}, "file.config")
+    if outcome is None:
+        assert look().facts is None
+    else:
+        with pytest.raises(UsageError, match="it does not exist, and cannot be created: not allowed"):
+            look()
+    assert (admin.creations, admin.validations) == (0, 1)
+    assert made[0]["allow.auto.create.topics"] is False
 
 
 def test_creating_a_topic_is_tried_again(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
