@@ -302,6 +302,12 @@ class BrokerSlow(Message, frozen=True):
     reason: str
 
 
+class TopicFindings(Message, frozen=True):
+    """What is wrong with the topic now: whether that loses or stops what is sent, and a line for each."""
+
+    findings: tuple[tuple[bool, str], ...]
+
+
 class BrokerSilent(Message, frozen=True):
     """No broker has answered a question about the topic, for this reason; if it is empty, one has again.
 
@@ -522,6 +528,7 @@ FromProducer = Union[
     BrokerSlow,
     DeliveryGivenUp,
     RowsRecorded,
+    TopicFindings,
     CanaryDelivered,
 ]
 ToProducer = Union[Drain, ShardsDisturbed, Stop]

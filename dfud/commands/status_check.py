@@ -136,6 +136,8 @@ def _of_run(report: RunReport, limits: Limits, now: datetime) -> Iterator[Findin
 def _of_upload(status: UploadStatus, limits: Limits, now: datetime) -> Iterator[Finding]:
     """Find out whether the upload itself is as it should be."""
     if status.state != "ended":
+        for found in status.topic_findings:
+            yield Finding(Level.CRITICAL if found.is_critical else Level.WARNING, found.text)
         for stall in status.stalls:
             yield Finding(Level.CRITICAL, f"{stall.worker} {stall.cause}")
         if status.canary is not None and status.canary.cause:

@@ -67,6 +67,8 @@ def _present_lines(status: UploadStatus, now: datetime) -> Iterator[str]:
     age_s = seconds_since(status.written, now)
     if age_s > FRESH_S:
         yield f"    it has not written its status for {duration(age_s)}: what follows is as old"
+    for found in status.topic_findings:
+        yield f"  topic:       {found.text}"
     for stall in status.stalls:
         yield f"  stalled:     {stall.worker} {stall.cause}, since {stall.since}"
     canary = status.canary

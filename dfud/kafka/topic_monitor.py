@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,12 +14,16 @@ from confluent_kafka.admin._resource import ResourceType
 
 from dfud.kafka.broker_errors import is_unanswered
 from dfud.kafka.logger import silent_logger
+from dfud.kafka.probe import reason_of
+from dfud.kafka.quorum_clock import ClockQuestion
 from dfud.kafka.topic_changes import Change, Offsets, changes, early_deletions
-from dfud.kafka.topic_facts import Partition, TopicFacts
+from dfud.kafka.topic_facts import ClockReading, Finding, Partition, Severity, TopicFacts
 from dfud.kafka.topic_look import operations_of, settings_of
+from dfud.kafka.topic_rules import RULES, UploadNeeds, upload_findings
 from dfud.kafka.topic_watch import topic_id_of
 
 LOOK_INTERVAL_S = 10.0
+_CLOCK_INTERVAL_S = 30.0
 _ANSWER_TIMEOUT_S = 20.0
 
 AdminFactory = Callable[[dict[str, Any]], AdminClient]
@@ -30,13 +35,20 @@ class TopicMonitor:
     def __init__(
         self,
         known: TopicFacts,
+        needs: UploadNeeds,
         properties: Mapping[str, Any],
         now: float,
         admin_factory: AdminFactory = AdminClient,
         interval_s: float = LOOK_INTERVAL_S,
+        ask_clock: Callable[[str, Mapping[str, Any]], ClockQuestion] = ClockQuestion,
     ) -> None:
-        """Compare with what is `known` already, from `now` (s, monotonic) on."""
+        """Compare with what is `known` already, from `now` (s, monotonic) on; judge it by the `needs`."""
         self._known = known
+        self._needs = needs
+        self._ask_clock = ask_clock
+        self._clock_question: ClockQuestion | None = None
+        self._next_clock_question = now
+        self.findings: tuple[Finding, ...] = ()  # what is wrong with the topic now
         self._properties = {**properties, "logger": silent_logger()}
         self._admin_factory = admin_factory
         self._admin: AdminClient | None = None
@@ -81,11 +93,14 @@ class TopicMonitor:
     def _compare(self, answers: list[Future[Any]], now: float) -> list[Change]:
         described, configured, *offsets = answers
         error = described.exception()
-        if error is not None:  # the broker is away, or the topic: whoever sends notices
-            is_silence = isinstance(error, KafkaException) and is_unanswered(error.args[0])
-            self.silence = f"no answer within {_ANSWER_TIMEOUT_S:.0f} s" if is_silence else ""
-            return []
         self.silence = ""
+        if isinstance(error, KafkaException) and is_unanswered(error.args[0]):
+            self.silence = f"no answer within {_ANSWER_TIMEOUT_S:.0f} s"
+            return []
+        if error is not None:  # whoever sends notices, too
+            reason = reason_of(error) if isinstance(error, KafkaException) else str(error)
+            self.findings = (Finding(Severity.REFUSAL, f"topic {self._known.topic}: {reason}"),)
+            return []
         topic = described.result()
         partitions = tuple(
             Partition(-1 if each.leader is None else each.leader.id, len(each.replicas), len(each.isr))
@@ -99,14 +114,34 @@ class TopicMonitor:
             partitions=partitions,
             settings=settings,
             operations=operations_of(topic) or self._known.operations,
+            clocks=self._clocks(topic, now),
         )
-        found = list(changes(self._known, facts))
+        found = [*changes(self._known, facts), *self._judge(facts)]
         if any(change.new_topic_id for change in found):
             self._ends = None
         else:
             found += self._deletions(facts, _numbered(offsets), now)
         self._known = facts
         return found
+
+    def _clocks(self, topic: Any, now: float) -> tuple[ClockReading, ...]:
+        """Return the latest reading of Kafka's clock; ask for the next one if that is due."""
+        question = self._clock_question
+        if now >= self._next_clock_question:
+            self._next_clock_question = now + _CLOCK_INTERVAL_S
+            leader = next((each.leader for each in topic.partitions if each.leader is not None), None)
+            if leader is not None:
+                self._clock_question = self._ask_clock(f"{leader.host}:{leader.port}", self._properties)
+        return self._known.clocks if question is None or question.reading is None else (question.reading,)
+
+    def _judge(self, facts: TopicFacts) -> Iterator[Change]:
+        """Find out what is wrong with the topic now; yield what is wrong with the clocks if that is new."""
+        findings = upload_findings(facts, self._needs)
+        self.findings = tuple(finding for finding in findings if finding.severity >= Severity.WARNING)
+        check = RULES["clock"]
+        if not list(check(self._known, self._needs)):
+            for finding in check(facts, self._needs):
+                yield Change(logging.WARNING, finding.text)
 
     def _deletions(self, facts: TopicFacts, offsets: dict[int, int], now: float) -> Iterable[Change]:
         if self._ends is None:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from dfud.logs.layout import LogsFolder
 
 MAX_CAUSES = 20  # of failures that are listed
+MAX_FINDINGS = 20  # about the topic
 MAX_STALLS = 20  # workers that are listed
 MAX_STATUS_BYTES = 1 << 20
 
@@ -118,6 +119,13 @@ class Restarts(_Part, frozen=True):
     at: Optional[Time] = None
 
 
+class TopicFinding(_Part, frozen=True):
+    """Something that is wrong with the topic."""
+
+    is_critical: bool
+    text: Text
+
+
 class Stall(_Part, frozen=True):
     """A worker that lives, and does nothing."""
 
@@ -171,6 +179,7 @@ class UploadStatus(_Part, frozen=True, kw_only=True):
     canary: Optional[CanaryStatus] = None
     recording: Recording = Recording()
     topic_harm: Text = ""
+    topic_findings: Annotated[tuple[TopicFinding, ...], Meta(max_length=MAX_FINDINGS)] = ()
 
 
 _decode = msgspec.json.Decoder(UploadStatus).decode

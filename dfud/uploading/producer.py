@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
 
-from dfud.kafka.topic_facts import TopicFacts
+from dfud.kafka.topic_facts import Finding, Severity, TopicFacts
 from dfud.kafka.topic_monitor import TopicMonitor
+from dfud.kafka.topic_rules import UploadNeeds
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.times import ForwardClock
 from dfud.messages import (
@@ -29,6 +30,7 @@ from dfud.messages import (
     SpaceAbandoned,
     SpaceFreed,
     Stop,
+    TopicFindings,
     TopicHarmed,
     ToProducer,
 )
@@ -60,6 +62,7 @@ class ProducerSettings(NamedTuple):
     last_ack: LastAck
     topic_id: str = ""  # of the present topic; "" if the broker does not say
     monitored: TopicFacts | None = None  # the topic as it is known, for the one producer that monitors it
+    needs: UploadNeeds | None = None  # of the upload; None if nothing is monitored
     clock: ForwardClock | None = None  # of all producers; None for one of its own
     canary_topic: str = ""
 
@@ -133,7 +136,10 @@ class ProducerWorker:
             forward_clock,
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
         )
-        self._monitor = settings.monitored and TopicMonitor(settings.monitored, settings.properties, clock())
+        self._monitor: TopicMonitor | None = None
+        if settings.monitored and settings.needs:
+            self._monitor = TopicMonitor(settings.monitored, settings.needs, settings.properties, clock())
+        self._findings: tuple[Finding, ...] = ()  # that were reported last
         self._canary_topic = settings.canary_topic
         self._silence = ""  # that was reported last
         self._is_draining = False
@@ -183,6 +189,10 @@ class ProducerWorker:
             is_harm = change.level >= logging.ERROR
             harm = TopicHarmed(change.text, bool(change.new_topic_id), change.new_topic_id)
             self._supervisor.send([harm if is_harm else Notice(change.level, change.text)])
+        if self._monitor.findings != self._findings:
+            self._findings = self._monitor.findings
+            texts = tuple((finding.severity is Severity.REFUSAL, finding.text) for finding in self._findings)
+            self._supervisor.send([TopicFindings(texts)])
         if self._monitor.silence != self._silence:
             self._silence = self._monitor.silence
             self._supervisor.send([BrokerSilent(self._silence)])

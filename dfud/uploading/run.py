@@ -101,6 +101,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             LastAck(),
             facts.topic_id,
             facts,
+            needs,
             canary_topic=options.canary_topic_name or "",
         )
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)

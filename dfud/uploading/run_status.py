@@ -13,6 +13,7 @@ from dfud.core.text import printable
 from dfud.logs.times import IsoClock
 from dfud.logs.upload_status import (
     MAX_CAUSES,
+    MAX_FINDINGS,
     MAX_STALLS,
     Acknowledged,
     Backlog,
@@ -27,10 +28,11 @@ from dfud.logs.upload_status import (
     Recording,
     Restarts,
     Stall,
+    TopicFinding,
     UploadStatus,
     WatchStatus,
 )
-from dfud.messages import WatchReport
+from dfud.messages import TopicFindings, WatchReport
 from dfud.uploading.entry import ENDED, Entry, State
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.reporter import UploadReporter
@@ -65,6 +67,7 @@ class RunStatus:
         self._now = 0.0  # s, monotonic; of the last turn
         self.stalls: tuple[Stall, ...] = ()  # workers that do nothing
         self.canary: CanaryStatus | None = None
+        self._topic_findings: tuple[TopicFinding, ...] = ()
         self.topic_harm = ""  # what was lost on the topic
 
     # -- what the supervisor learns
@@ -91,6 +94,11 @@ class RunStatus:
     def on_silent(self, reason: str) -> None:
         """Take why a question was not answered; empty if one was."""
         self._silence = reason
+
+    def on_topic_findings(self, message: TopicFindings) -> None:
+        """Take what is wrong with the topic now."""
+        found = message.findings[:MAX_FINDINGS]
+        self._topic_findings = tuple(TopicFinding(critical, text[:_MAX_TEXT]) for critical, text in found)
 
     def on_new_producer(self) -> None:
         """Forget what the producers have said of the broker: the new one finds out for itself."""
@@ -143,6 +151,7 @@ class RunStatus:
             canary=self.canary,
             recording=recording,
             topic_harm=self.topic_harm[:_MAX_TEXT],
+            topic_findings=self._topic_findings,
         )
 
     def _rates(self) -> Rates:

@@ -44,6 +44,7 @@ from dfud.messages import (
     RowsRecorded,
     SweepDone,
     ToChunker,
+    TopicFindings,
     TopicHarmed,
     WatchReport,
     WatchStarted,
@@ -158,6 +159,7 @@ class UploadSupervisor:
                 DeliveryGivenUp: self._files.on_given_up,
                 RowsRecorded: self._files.on_rows_recorded,
                 TopicHarmed: self._on_topic_harmed,
+                TopicFindings: self._state.on_topic_findings,
                 CanaryDelivered: self._on_canary_delivered,
             },
         )

@@ -20,6 +20,7 @@ from dfud.logs.upload_status import (
     OldestFile,
     Recording,
     Stall,
+    TopicFinding,
     UploadStatus,
     WatchStatus,
 )
@@ -113,6 +114,10 @@ def ended(exit_status: int, **changes: Any) -> UploadStatus:
             2,
             "watcher was stopped",
             id="stall",
+        ),
+        pytest.param(RUNNING, status(topic_findings=(TopicFinding(True, "no right"),)), 2, "no right", id="right"),
+        pytest.param(
+            RUNNING, status(topic_findings=(TopicFinding(False, "the clock"),)), 1, "the clock", id="clock off"
         ),
         pytest.param(RUNNING, status(topic_harm="topic T was deleted"), 2, "topic T was deleted", id="topic"),
     ],

@@ -12,10 +12,12 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin._acl import AclOperation
 
 from dfud.kafka.topic_changes import Offsets, changes, early_deletions
-from dfud.kafka.topic_facts import Partition, TopicFacts
+from dfud.kafka.topic_facts import ClockReading, Partition, TopicFacts
 from dfud.kafka.topic_monitor import TopicMonitor
+from dfud.kafka.topic_rules import UploadNeeds
 
 SETTINGS = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.bytes": "-1"}
+NEEDS = UploadNeeds(16384)
 FACTS = TopicFacts("t", "id", (Partition(1, 1, 1),), SETTINGS, frozenset(["WRITE"]))
 
 
@@ -78,6 +80,7 @@ class FakeAdmin:
         self.futures: list[Future[Any]] = []
         self.topic_id = "id"
         self.offset = 0
+        self.operation = AclOperation.WRITE
 
     def __call__(self, _properties: dict[str, Any]) -> FakeAdmin:
         return self
@@ -101,24 +104,35 @@ class FakeAdmin:
     def answer(self) -> None:
         described, configured, offset = self.futures
         self.futures = []
-        partition = SimpleNamespace(leader=SimpleNamespace(id=1), replicas=[1], isr=[1])
+        partition = SimpleNamespace(leader=SimpleNamespace(id=1, host="here", port=9092), replicas=[1], isr=[1])
         described.set_result(
-            SimpleNamespace(
-                topic_id=self.topic_id, partitions=[partition], authorized_operations=[AclOperation.WRITE]
-            )
+            SimpleNamespace(topic_id=self.topic_id, partitions=[partition], authorized_operations=[self.operation])
         )
         configured.set_result({name: SimpleNamespace(value=value) for name, value in SETTINGS.items()})
         offset.set_result(SimpleNamespace(offset=self.offset))
 
-    def fail(self) -> None:
+    def fail(self, code: int = KafkaError._TIMED_OUT) -> None:
         for future in self.futures:
-            future.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+            future.set_exception(KafkaException(KafkaError(code)))
         self.futures = []
+
+
+class FakeClocks:
+    """Answers at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.reading: ClockReading | None = None
+
+    def __call__(self, address: str, _properties: dict[str, Any]) -> FakeClocks:
+        self.asked.append(address)
+        return self
 
 
 def test_it_looks_from_time_to_time_and_never_waits() -> None:
     admin = FakeAdmin()
-    monitor = TopicMonitor(FACTS, {}, 100.0, cast("Any", admin), interval_s=10.0)
+    clocks = FakeClocks()
+    monitor = TopicMonitor(FACTS, NEEDS, {}, 100.0, cast("Any", admin), 10.0, cast("Any", clocks))
     assert monitor.check(100.0) == []
     assert len(admin.futures) == 3
     for now in (101.0, 102.0, 103.0):  # no answer yet
@@ -147,3 +161,36 @@ def test_it_looks_from_time_to_time_and_never_waits() -> None:
     monitor.check(147.0)
     admin.answer()
     assert monitor.check(148.0) == []  # once
+
+
+def test_what_is_wrong_now_is_known_until_it_is_mended() -> None:
+    admin, clocks = FakeAdmin(), FakeClocks()
+    monitor = TopicMonitor(FACTS, NEEDS, {}, 100.0, cast("Any", admin), 10.0, cast("Any", clocks))
+
+    def look() -> list[str]:
+        """Ask, and take the answer; return what is wrong."""
+        while not admin.futures:
+            logged.extend(change.text for change in monitor.check(monitor.due_at))
+        answer()
+        logged.extend(change.text for change in monitor.check(monitor.due_at))
+        return [finding.text for finding in monitor.findings]
+
+    logged: list[str] = []
+    answer: Any = admin.answer
+    assert look() == []
+    assert clocks.asked == ["here:9092"]
+    admin.operation = AclOperation.READ
+    assert ["do not allow this user to write" in text for text in look()] == [True]
+    admin.operation = AclOperation.WRITE
+    clocks.reading = ClockReading(0, 300_000, True, "the clock of Kafka")
+    assert ["5 minutes ahead" in text for text in look()] == [True]
+    assert len(clocks.asked) == 1
+    look()
+    assert len(clocks.asked) == 2, "every 30 s"
+    clocks.reading = ClockReading(0, 0, True, "the clock of Kafka")
+    assert look() == []
+    assert ["ahead" in text for text in logged] == [False, True], "once each"
+    answer = lambda: admin.fail(KafkaError.UNKNOWN_TOPIC_OR_PART)  # noqa: E731
+    assert look() == ["topic t: Broker: Unknown topic or partition"]
+    answer = admin.answer
+    assert look() == []
