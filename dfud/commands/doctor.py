@@ -16,10 +16,11 @@ from dfud.doctor.report import as_json, line, summary
 from dfud.processes.console import open_standard_files
 from dfud.uploading.options import UploadOptions
 
-_OPTIONS_OF_UPLOAD = [parameter for parameter in upload.params if parameter.name != "version"]
+_OPTIONS_OF_UPLOAD = [parameter for parameter in upload.params if parameter.name not in ("directory", "version")]
 
 
 @click.command(context_settings=CONTEXT, params=list(_OPTIONS_OF_UPLOAD))
+@click.argument("directory", metavar="DIR", type=str)  # click.Path would look at it, and may wait for ever
 @click.option("--json", "as_json_text", is_flag=True, help="Print one JSON object, for machines.")
 @click.version_option(__version__, prog_name="dfud")
 def doctor(directory: str, config: str, topic_name: str, as_json_text: bool, **values: Any) -> int:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from dfud.doctor.diagnosis import Diagnosis, stops
 from dfud.errors import DfudError
 from dfud.processes.child import ChildCall
 
-Check = Callable[..., Iterable[Diagnosis]]
 Result = TypeVar("Result")
 
 
-def make_check(subject: str, timeout_s: float, check: Check, *args: Any) -> list[Diagnosis]:
-    """Return what `check(*args)` yields; if that fails or takes too long, a diagnosis of `subject`."""
-    with ChildCall(_make, check, args) as call:
-        try:
-            if receive(call, time.monotonic() + timeout_s) is None:
-                return call.result
-        except DfudError as error:
-            return [stops(subject, str(error))]
-    late = f"the check has not ended after {timeout_s:g} s: a file system or a server does not answer"
-    return [stops(subject, f"{late}; look at the mounts of this machine (df, dmesg)")]
+class Check(NamedTuple):
+    """What is to be looked at."""
+
+    subject: str  # of the diagnosis if it fails
+    function: Callable[..., Iterable[Diagnosis]]
+    args: tuple[Any, ...]
+
+
+def make_checks(timeout_s: float, *checks: Check) -> Iterator[list[Diagnosis]]:
+    """Make all checks at the same time; yield what each finds, in their order.
+
+    A check that fails, or has not ended in time, is a diagnosis, too.
+    """
+    deadline = time.monotonic() + timeout_s
+    with contextlib.ExitStack() as stack:
+        calls = [stack.enter_context(ChildCall(_call, _make, (check,))) for check in checks]
+        for check, call in zip(checks, calls):
+            try:
+                yield _result(call, deadline, timeout_s)
+            except DfudError as error:
+                yield [stops(check.subject, str(error))]
+
+
+def call_in_time(timeout_s: float, function: Callable[..., Result], *args: Any) -> Result:
+    """Return what `function(*args)` returns; DfudError if it fails or takes too long."""
+    call: ChildCall[Result] = ChildCall(_call, function, args)
+    with call:
+        return _result(call, time.monotonic() + timeout_s, timeout_s)
+
+
+def _result(call: ChildCall[Result], deadline: float, timeout_s: float) -> Result:
+    if receive(call, deadline) is None:
+        return call.result
+    raise DfudError(
+        f"the check has not ended after {timeout_s:g} s: a file system or a server does not answer; look at the "
+        "mounts of this machine (df, dmesg)"
+    )
 
 
 def receive(call: ChildCall[Result], deadline: float) -> str | None:
@@ -37,5 +64,9 @@ def receive(call: ChildCall[Result], deadline: float) -> str | None:
     return call.receive()
 
 
-def _make(_on_wait: Callable[[str], None], check: Check, args: tuple[Any, ...]) -> list[Diagnosis]:
-    return list(check(*args))
+def _call(_on_wait: Callable[[str], None], function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+    return function(*args)
+
+
+def _make(check: Check) -> list[Diagnosis]:
+    return list(check.function(*check.args))

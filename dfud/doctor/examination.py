@@ -7,44 +7,59 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from dfud.doctor.addresses import check_addresses
-from dfud.doctor.bounded import make_check
+from dfud.doctor.bounded import Check, call_in_time, make_checks
 from dfud.doctor.certificates import check_certificates
-from dfud.doctor.configuration import examine_configuration
-from dfud.doctor.diagnosis import Diagnosis, Level, skipped
+from dfud.doctor.configuration import Configuration, examine_configuration
+from dfud.doctor.diagnosis import Diagnosis, Level, skipped, stops
 from dfud.doctor.folders import survey
 from dfud.doctor.logs_folder import check_logs_folder, folder_of
 from dfud.doctor.resources import check_resources
 from dfud.doctor.topic import check_topic
 from dfud.doctor.watching import check_file_systems, check_inotify
+from dfud.errors import DfudError
 from dfud.kafka.user_settings import UserSettings
 from dfud.logs.session import RunState, last_run
 from dfud.uploading.options import UploadOptions
 
-_LOCAL_TIMEOUT_S = 10.0  # of each check on this machine
+_LOCAL_TIMEOUT_S = 10.0  # for all checks on this machine, which are made at the same time
 _NETWORK_TIMEOUT_S = 15.0  # until a broker has answered all questions
 _REFUSED_TIMEOUT_S = 5.0  # if none of the addresses accepts connections
 
 
 def examine(options: UploadOptions, config_path: str) -> Iterator[Diagnosis]:
     """Yield all that there is to say about an upload with these options; none of it ends with an exception."""
-    configuration = examine_configuration(config_path)
+    configuration = _configuration(config_path)
     yield from configuration.diagnoses
-    yield from make_check("directory", _LOCAL_TIMEOUT_S, _check_directory, options)
-    yield from make_check("LOGS", _LOCAL_TIMEOUT_S, check_logs_folder, options)
-    yield from make_check("file system", _LOCAL_TIMEOUT_S, check_file_systems, options)
-    yield from make_check("memory", _LOCAL_TIMEOUT_S, check_resources, options)
+    local = (
+        Check("directory", _check_directory, (options,)),
+        Check("LOGS", check_logs_folder, (options,)),
+        Check("file system", check_file_systems, (options,)),
+        Check("memory", check_resources, (options,)),
+    )
+    for found in make_checks(_LOCAL_TIMEOUT_S, *local):
+        yield from found
     config = configuration.config
     if config is None:
         yield skipped("broker", "not asked, as the configuration is refused")
         return
     user = UserSettings(config.properties, "producer")
-    addresses = make_check("address", _NETWORK_TIMEOUT_S, check_addresses, user.text("bootstrap.servers"))
-    yield from addresses
-    yield from make_check("certificate", _NETWORK_TIMEOUT_S, check_certificates, user, datetime.now(timezone.utc))
-    is_reachable = any(each.level is Level.FINE for each in addresses)
-    yield from check_topic(
-        options, config, _NETWORK_TIMEOUT_S if is_reachable else _REFUSED_TIMEOUT_S, waits=is_reachable
+    addresses, certificates = make_checks(
+        _NETWORK_TIMEOUT_S,
+        Check("address", check_addresses, (user.text("bootstrap.servers"),)),
+        Check("certificate", check_certificates, (user, datetime.now(timezone.utc))),
     )
+    yield from addresses
+    yield from certificates
+    is_reachable = any(each.level is Level.FINE for each in addresses)
+    timeout_s = _NETWORK_TIMEOUT_S if is_reachable else _REFUSED_TIMEOUT_S
+    yield from check_topic(options, config, timeout_s, waits=is_reachable)
+
+
+def _configuration(path: str) -> Configuration:
+    try:
+        return call_in_time(_LOCAL_TIMEOUT_S, examine_configuration, path)
+    except DfudError as error:
+        return Configuration([stops("configuration", str(error))], None)
 
 
 def _check_directory(options: UploadOptions) -> Iterator[Diagnosis]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dfud.doctor.bounded import make_check
+from dfud.doctor.bounded import Check, make_checks
 from dfud.doctor.diagnosis import Diagnosis, Level
 from dfud.uploading.options import UploadOptions
 from tests.helpers.users import NOBODY
@@ -47,7 +47,8 @@ def without_privileges(
     check: Callable[[UploadOptions], Iterable[Diagnosis]], options: UploadOptions
 ) -> list[Diagnosis]:
     """Make a check in a process that may do only what everybody may, if this one is root's."""
-    return make_check("check", 30.0, _check_as_nobody, check, options)
+    (found,) = make_checks(30.0, Check("check", _check_as_nobody, (check, options)))
+    return found
 
 
 def _check_as_nobody(
