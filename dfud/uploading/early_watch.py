@@ -7,7 +7,7 @@ from typing import Any
 
 from dfud.errors import DfudError
 from dfud.logs.session import Session
-from dfud.messages import DirectoryGone, FolderMovedIn, FromWatcher, LogsDisturbed
+from dfud.messages import DirectoryGone, FolderMovedIn, FromWatcher, LogsDisturbed, WatchStarted
 from dfud.processes.event_loop import EventLoop
 from dfud.processes.workers import Worker
 from dfud.uploading.lanes import WatcherProcess
@@ -24,6 +24,11 @@ class EarlyWatch:
         self.messages: list[FromWatcher] = []  # that are left to the supervisor
         self.watcher = start()
         loop.watch(self.watcher, self._on_message, self._on_death)
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the watcher has begun."""
+        return any(isinstance(message, WatchStarted) for message in self.messages)
 
     def hand_over(self) -> WatcherProcess:
         """Return the watcher, which nobody listens to from now on."""

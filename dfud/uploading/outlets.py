@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -24,6 +25,12 @@ class Outlet(Protocol):
 
     def end(self, status: UploadStatus) -> None:
         """Take the last state of the run."""
+
+
+class LoggingOutlet(Outlet, Protocol):
+    """An outlet that is made before the log is open."""
+
+    log: logging.Logger
 
 
 class Outlets:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from dfud.errors import DfudError, UsageError
@@ -23,6 +24,7 @@ from dfud.logs.untouched import UntouchedLogs
 from dfud.processes.child import ChildCall
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
+from dfud.processes.service_manager import take_service_manager
 from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
 from dfud.processes.workers import WorkerPool
@@ -33,7 +35,9 @@ from dfud.uploading.fleet import Fleet
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
+from dfud.uploading.notifier import Notifier
 from dfud.uploading.options import UploadOptions, log_fields
+from dfud.uploading.outlets import LoggingOutlet, Outlet
 from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares, topic_needs
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.recovery import (
@@ -54,6 +58,7 @@ from dfud.uploading.wire import OPENMSISTREAM, WIRE_FORMATS
 def upload(options: UploadOptions, config: ClientConfig) -> int:
     """Upload until asked to end; return the exit status. Raises DfudError."""
     signals = SignalPipe()
+    manager = take_service_manager(os.environ)
     ends_at = None if options.time_limit is None else time.monotonic() + options.time_limit
     check_options(options)
     properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
@@ -70,16 +75,19 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
                 absent = AbsentBroker(call, reason, untouched, message_timeout(properties))
             folder = make_logs(place[0], options.topic, place[1])
             lock = DirectoryLock.take(folder, folder.lock, _activity(folder))
-            status = StatusWriter(folder, options.once, logging.Logger("dfud", logging.CRITICAL + 1))
+            no_log = logging.Logger("dfud", logging.CRITICAL + 1)
+            status = StatusWriter(folder, options.once, no_log)
+            others: list[LoggingOutlet] = [] if manager is None else [Notifier(manager, no_log)]
             if absent is not None:
                 user = RunContext(signals, output, CommandInput(), options.update_seconds)
                 try:
-                    early = absent.wait(options, folder, lock, user, status)
+                    early = absent.wait(options, folder, lock, user, status, others)
                 except UsageError:
                     raise
                 except DfudError as error:
                     _open_log(options, folder, output).error(str(error))
-                    status.end(status.header("ended", error.exit_status))
+                    for outlet in (status, *others):
+                        outlet.end(status.header("ended", error.exit_status))
                     return error.exit_status
         for leftover in folder.leftovers():
             with contextlib.suppress(OSError):  # a folder of that name, which someone else has made
@@ -105,8 +113,11 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             canary_topic=options.canary_topic_name or "",
         )
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
-        status.log = log
-        return _run(options, producer, chunk_limit, folder, lock, signals, output, log, status, early, ends_at)
+        for outlet in (status, *others):
+            outlet.log = log
+        return _run(
+            options, producer, chunk_limit, folder, lock, signals, output, log, status, others, early, ends_at
+        )
     finally:
         output.drain(2.0)
         output.close()
@@ -132,6 +143,7 @@ def _run(
     output: ConsoleOutput,
     log: logging.Logger,
     status: StatusWriter,
+    outlets: Sequence[Outlet] = (),
     early: EarlyRun | None = None,
     ends_at: float | None = None,
 ) -> int:
@@ -189,7 +201,7 @@ def _run(
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)
-        supervisor = UploadSupervisor(context, fleet, user, status=status)
+        supervisor = UploadSupervisor(context, fleet, user, status=status, outlets=outlets)
         if early is not None and is_early:
             supervisor.on_early(early.messages)
         return supervisor.run()

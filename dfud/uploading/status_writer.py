@@ -14,7 +14,15 @@ from dfud import __version__
 from dfud.core.text import escaped
 from dfud.logs.layout import LogsFolder
 from dfud.logs.times import IsoClock
-from dfud.logs.upload_status import BrokerStatus, OldestFile, Rates, State, UploadStatus, encode_status
+from dfud.logs.upload_status import (
+    BrokerStatus,
+    OldestFile,
+    Rates,
+    State,
+    UploadStatus,
+    WatchStatus,
+    encode_status,
+)
 
 _CHANGED_INTERVAL_S = 5.0  # between writes while anything changes
 _UNCHANGED_INTERVAL_S = 30.0
@@ -68,11 +76,11 @@ class StatusWriter:
         """Write that the run begins."""
         self._write(self.header("starting"))
 
-    def write_waiting(self, cause: str) -> float:
-        """Write, if it is due, that no broker is reached for this `cause`; return when it is due again."""
+    def waiting(self, cause: str, is_watching: bool) -> UploadStatus:
+        """Return the status of a run that reaches no broker for this `cause`."""
         broker = BrokerStatus("unreachable", escaped(cause), self._started)
-        self.turn(self._clock(), lambda: msgspec.structs.replace(self.header("starting"), broker=broker))
-        return self.due
+        watch = WatchStatus(is_watching)
+        return msgspec.structs.replace(self.header("starting"), broker=broker, watch=watch)
 
     def turn(self, now: float, describe: Callable[[], UploadStatus]) -> None:
         """Write what `describe` returns if it is new, or was written too long ago.

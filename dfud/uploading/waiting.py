@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 from dfud.errors import UsageError
 from dfud.kafka.topic import UploadTopic
 from dfud.logs.layout import LogsFolder
@@ -16,6 +19,7 @@ from dfud.uploading.beginning import EarlyRun, begin
 from dfud.uploading.early_watch import EarlyWatch
 from dfud.uploading.lanes import start_watcher
 from dfud.uploading.options import UploadOptions, log_fields
+from dfud.uploading.outlets import LoggingOutlet, Outlets
 from dfud.uploading.status_writer import StatusWriter
 
 
@@ -38,8 +42,9 @@ class AbsentBroker:
         lock: DirectoryLock,
         user: RunContext,
         status: StatusWriter,
+        others: Sequence[LoggingOutlet] = (),
     ) -> EarlyRun:
-        """Return the run that has begun meanwhile, once the call has its answer.
+        """Return the run that has begun meanwhile, once the call has its answer; `status` and `others` are told.
 
         Raises StoppedError if the user ends it, DfudError if --once has waited long enough, and UsageError if the
         topic is refused: then LOGS is again as it was.
@@ -50,7 +55,18 @@ class AbsentBroker:
         if options.time_limit is not None and options.time_limit < patience.seconds:
             patience = Patience(options.time_limit, "--time_limit")
         pool = WorkerPool(lock)
-        wait = BrokerWait(self._call, user, patience, log.warning, on_turn=status.write_waiting)
+        early: EarlyWatch | None = None
+        for outlet in others:
+            outlet.log = log
+
+        def tell(line: str) -> float | None:
+            outlets = Outlets(
+                [status, *others], lambda: status.waiting(line, early is not None and early.is_watching)
+            )
+            outlets.turn(time.monotonic())
+            return outlets.due
+
+        wait = BrokerWait(self._call, user, patience, log.warning, on_turn=tell)
         try:
             beginning = begin(options, folder, lock, log)
             if options.once:  # its one scan finds all that is there by then

@@ -59,7 +59,9 @@ class Bench:
         path = self.folder.shard(number, first_shard)
         Path(path).write_text(format_table(CompletedRow, [OTHER]))
 
-    def supervisor(self, context: UploadContext, fleet: Any, user: Any, status: StatusWriter) -> Bench:
+    def supervisor(
+        self, context: UploadContext, fleet: Any, user: Any, status: StatusWriter, outlets: Any
+    ) -> Bench:
         self.context = context
         return self
 

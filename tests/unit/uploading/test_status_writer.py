@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from dfud.logs.layout import LogsFolder
-from dfud.logs.upload_status import Backlog, Rates, UploadStatus
+from dfud.logs.upload_status import Backlog, BrokerStatus, Rates, UploadStatus
 from dfud.uploading.status_writer import StatusWriter
 
 
@@ -107,12 +107,6 @@ def test_the_file_of_another_process_is_left_alone(bench: Bench) -> None:
 
 
 def test_a_run_that_waits_for_its_broker_says_since_when(bench: Bench) -> None:
-    assert bench.writer.write_waiting("no broker reached at localhost:1") == 130.0
-    status = bench.written()
-    assert status["state"] == "starting"
-    assert status["broker"] == {
-        "state": "unreachable",
-        "cause": "no broker reached at localhost:1",
-        "since": status["started"],
-        "last_ack": None,
-    }
+    status = bench.writer.waiting("no broker reached at localhost:1", True)
+    assert (status.state, status.watch.is_watching) == ("starting", True)
+    assert status.broker == BrokerStatus("unreachable", "no broker reached at localhost:1", status.started)
