@@ -28,6 +28,7 @@ COMMANDS = (
     "verify",
     "status",
     "doctor",
+    "service",
     "broker",
     "demo",
 )

@@ -1,0 +1,165 @@
+"""``dfud service``: uploads as services of systemd."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from dfud.commands.main import CONTEXT, load
+from dfud.commands.options import option
+from dfud.core.text import escaped
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, UsageError
+from dfud.service.installing import install_files, remove_files
+from dfud.service.instance import Instance, check_name
+from dfud.service.owned_file import OwnedFile
+from dfud.service.place import Place, find_place
+from dfud.service.program import own_program
+from dfud.service.state import service_state, show_command
+from dfud.service.unit import environment_text, unit_text
+from dfud.service.upload_arguments import parse_instance
+
+_PUBLIC, _PRIVATE = 0o644, 0o600  # an environment file may get a password
+
+
+def _scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for decorate in (
+        option("--dry_run", is_flag=True, help="Print what would be written and started, and do nothing."),
+        click.option("--user", "scope", flag_value="user", help="For you alone: below ~/.config."),
+        click.option("--system", "scope", flag_value="system", help="For all, as root: below /etc."),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.group(context_settings=CONTEXT)
+def service() -> None:
+    """Run uploads as services of systemd, each an instance of one unit, dfud@.service."""
+
+
+@service.command(context_settings={**CONTEXT, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@_scope_options
+@option("--run_as", metavar="USER", help="User that uploads, with --system. [default: the owner of DIR]")
+@option("--now", is_flag=True, help="Enable and start the instance, too.")
+@option("--overwrite", is_flag=True, help="Replace files that you have changed, and keep yours as .bak.")
+@option("--root", metavar="FOLDER", help="Install into the image of a machine in this folder.")
+@click.argument("instance", required=False)
+@click.argument(
+    "arguments", metavar="[DIR --config FILE --topic_name TOPIC ...]", nargs=-1, type=click.UNPROCESSED
+)
+def install(
+    scope: str | None,
+    dry_run: bool,
+    run_as: str | None,
+    now: bool,
+    overwrite: bool,
+    root: str | None,
+    instance: str | None,
+    arguments: tuple[str, ...],
+) -> int:
+    """Install the unit, and an INSTANCE of it, which uploads DIR.
+
+    Its name is yours to choose. What follows it is what follows "dfud upload". Without an INSTANCE, the unit alone
+    is installed: after an upgrade of dfud, say. Options of "dfud service install" come before INSTANCE.
+    """
+    place = find_place(scope, root, dry_run)
+    program = own_program()
+    if place.scope == "system":
+        program.check_reachable()
+    elif run_as is not None:
+        raise UsageError("--run_as is for --system: a service of --user runs as you")
+    files = [OwnedFile(place.unit, unit_text(place.scope, program), _PUBLIC)]
+    commands = [place.systemctl("daemon-reload")]
+    if instance is not None:
+        what = _parse(instance, arguments)
+        files.append(OwnedFile(place.environment(what.name), environment_text(what), _PRIVATE))
+        if place.scope == "system":
+            files.append(OwnedFile(place.drop_in(what.name), what.drop_in(_user(run_as, what)), _PUBLIC))
+        if now:
+            commands.append(place.systemctl("enable", "--now", _unit(instance)))
+    elif now or run_as is not None:
+        raise UsageError("--now and --run_as are about an instance: say which")
+    install_files(place, files, commands, dry_run, overwrite, click.echo)
+    if instance is not None and not now and not dry_run and place.is_live:
+        click.echo(f"next: {' '.join(place.systemctl('enable', '--now', _unit(instance)))}")
+    return EXIT_OK
+
+
+@service.command(context_settings=CONTEXT)
+@_scope_options
+@click.argument("instance", required=False)
+def remove(scope: str | None, dry_run: bool, instance: str | None) -> int:
+    """Stop and remove an INSTANCE; without one, the unit, once no instance is left.
+
+    DIR and its LOGS stay. A file that you have changed is kept as .bak.
+    """
+    place = find_place(scope, None, dry_run)
+    if instance is None:
+        left = place.instances()
+        if left:
+            raise UsageError(f"remove the instances first: {', '.join(map(escaped, left))}")
+        paths, before = [place.unit], []
+    else:
+        _check_installed(place, instance)
+        paths = [place.environment(instance), place.drop_in(instance)]
+        before = [place.systemctl("disable", "--now", _unit(instance))]
+    remove_files(paths, before, [place.systemctl("daemon-reload")], dry_run, click.echo)
+    return EXIT_OK
+
+
+@service.command(context_settings=CONTEXT)
+@_scope_options
+@click.argument("instance", required=False)
+def status(scope: str | None, dry_run: bool, instance: str | None) -> int:
+    """Show how all instances are, or one INSTANCE. Exit status: 0 all of them run; 1 some do not."""
+    place = find_place(scope, None, is_dry=True)
+    if instance is not None:
+        _check_installed(place, instance)
+    names = [instance] if instance is not None else place.instances()
+    if not names:
+        raise UsageError(f"no instance is installed in {place.environments}; see dfud service install --help")
+    if dry_run:
+        for name in names:
+            click.echo(" ".join(show_command(place, _unit(name))))
+        return EXIT_OK
+    shown = [service_state(place, _unit(name)) for name in names]
+    for name, state in zip(names, shown):
+        click.echo(escaped(f"{name}: {state}"))
+    return EXIT_OK if all(state.is_active for state in shown) else EXIT_UNDELIVERED
+
+
+def _parse(name: str, arguments: tuple[str, ...]) -> Instance:
+    try:
+        return parse_instance(check_name(name), load("upload"), arguments)
+    except click.NoSuchOption as error:
+        if any(error.option_name in parameter.opts for parameter in install.params):
+            raise UsageError(f"{error.option_name} is no option of the upload: put it before {name}") from None
+        raise
+
+
+def _user(run_as: str | None, what: Instance) -> str:
+    """Return the name of the user that uploads; UsageError if there is none."""
+    try:
+        if run_as is not None:
+            return pwd.getpwnam(run_as).pw_name
+        owner = os.stat(what.directory).st_uid
+        if owner == 0:
+            raise UsageError(f"{escaped(what.directory)} belongs to root: say with --run_as who uploads it")
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        who = run_as if run_as is not None else f"the owner of {what.directory}"
+        raise UsageError(f"{escaped(who)} is no user of this machine; see --run_as") from None
+
+
+def _check_installed(place: Place, instance: str) -> None:
+    names = place.instances()
+    if instance not in names:
+        known = ", ".join(map(escaped, names)) or "none"
+        raise UsageError(f"{instance!r} is not installed in {place.environments}: there is {known}")
+
+
+def _unit(instance: str) -> str:
+    return f"dfud@{instance}.service"

@@ -1,0 +1,1 @@
+"""dfud as a service of systemd: the unit, the files of its instances, and where they lie."""
