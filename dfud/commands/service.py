@@ -15,7 +15,7 @@ from dfud.core.text import escaped
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, UsageError
 from dfud.service.installing import install_files, remove_files
 from dfud.service.instance import Instance, check_name
-from dfud.service.owned_file import OwnedFile
+from dfud.service.owned_file import OwnedFile, Present
 from dfud.service.place import Place, find_place
 from dfud.service.program import own_program
 from dfud.service.state import service_state, show_command
@@ -37,7 +37,10 @@ def _scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(context_settings=CONTEXT)
 def service() -> None:
-    """Run uploads as services of systemd, each an instance of one unit, dfud@.service."""
+    """Run uploads as services of systemd.
+
+    Each is an instance of one unit, dfud@.service; docs/service.md has all of it.
+    """
 
 
 @service.command(context_settings={**CONTEXT, "ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -71,10 +74,14 @@ def install(
         program.check_reachable()
     elif run_as is not None:
         raise UsageError("--run_as is for --system: a service of --user runs as you")
-    files = [OwnedFile(place.unit, unit_text(place.scope, program), _PUBLIC)]
+    unit = OwnedFile(place.unit, unit_text(place.scope, program), _PUBLIC)
+    files = [unit]
     commands = [place.systemctl("daemon-reload")]
     if instance is not None:
         what = _parse(instance, arguments)
+        if not overwrite and unit.present() is Present.OTHER:
+            click.echo(f"{escaped(unit.path)}: you have changed it, so it stays as it is")
+            files.clear()
         files.append(OwnedFile(place.environment(what.name), environment_text(what), _PRIVATE))
         if place.scope == "system":
             files.append(OwnedFile(place.drop_in(what.name), what.drop_in(_user(run_as, what)), _PUBLIC))

@@ -6,7 +6,6 @@ import os
 import subprocess
 from typing import NamedTuple
 
-from dfud.core.text import escaped
 from dfud.errors import DfudError, UsageError
 from dfud.service.unit import UNIT
 
@@ -78,5 +77,5 @@ def call(command: list[str], may_fail: bool = False) -> str:
     except OSError as error:
         raise DfudError(f"cannot run {command[0]}: {error.strerror}") from None
     if done.returncode and not may_fail:
-        raise DfudError(f"{' '.join(command)}: {escaped(done.stderr.strip()) or f'status {done.returncode}'}")
+        raise DfudError(f"{' '.join(command)}: {done.stderr.strip() or f'status {done.returncode}'}")
     return done.stdout

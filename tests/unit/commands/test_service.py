@@ -117,6 +117,17 @@ def test_what_the_user_has_changed_is_replaced_only_on_request_and_kept(bench: B
     assert "secret" in changed.with_name("run42.env.bak").read_text()
 
 
+def test_a_unit_that_the_user_has_changed_serves_further_instances(bench: Bench) -> None:
+    bench.run("install", "--user")
+    unit = bench.config / "systemd/user/dfud@.service"
+    unit.write_text(unit.read_text() + "# mine\n")
+    status, out, _ = bench.run("install", "--user", *bench.upload)
+    assert status == 0
+    assert out.startswith(f"{unit}: you have changed it, so it stays as it is\n")
+    assert unit.read_text().endswith("# mine\n")
+    assert bench.run("install", "--user")[0] == 2
+
+
 def test_a_service_of_the_system_gets_a_user_and_is_prepared_in_an_image(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
