@@ -143,6 +143,7 @@ class CanaryStatus(_Part, frozen=True):
     at: Optional[Time] = None
     round_trip_s: Optional[float] = None
     cause: Text = ""
+    is_stuck: bool = False
 
 
 class Recording(_Part, frozen=True):

@@ -55,13 +55,20 @@ class Canary:
         self._returned_at: str | None = None
         self._round_trip_s: float | None = None
         self._cause = ""  # why canaries do not come round; empty if they do
+        self._is_stuck = False  # a worker does not do its part; neither the broker nor the disk is to blame
 
     @property
     def status(self) -> CanaryStatus:
         """What the status file says of it."""
         returned = min(self._delivered.values())
         return CanaryStatus(
-            self._interval_s, self._number, returned, self._returned_at, self._round_trip_s, self._cause
+            self._interval_s,
+            self._number,
+            returned,
+            self._returned_at,
+            self._round_trip_s,
+            self._cause,
+            self._is_stuck,
         )
 
     def end(self) -> None:
@@ -109,7 +116,7 @@ class Canary:
         self._sent_at = {number: sent_at for number, sent_at in self._sent_at.items() if number > returned}
         self._progress = self._progress_of_lanes()
         if self._cause:
-            self._cause = ""
+            self._cause, self._is_stuck = "", False
             self._log.warning(f"the canary comes round again, in {self._round_trip_s:.3f} s")
 
     def _check(self, now: float) -> None:
@@ -117,7 +124,7 @@ class Canary:
         if not oldest or now - self._sent_at[oldest] < _PATIENCE * self._interval_s:
             return
         if self._n_found < oldest:
-            self._set_cause("the watcher has not found it")
+            self._set_cause("the watcher has not found it", is_stuck=True)
             return
         present = self._progress_of_lanes()
         for number, delivered in self._delivered.items():
@@ -126,11 +133,13 @@ class Canary:
                 self._set_cause(f"producer-{number} could not deliver it: {reason}")
                 return
             if delivered < oldest and present[number] == self._progress[number]:
-                self._set_cause(f"chunker-{number} has not read it, or producer-{number} not delivered it")
+                cause = f"chunker-{number} has not read it, or producer-{number} not delivered it"
+                self._set_cause(cause, is_stuck=True)
                 return
         self._progress = present  # busy with files
 
-    def _set_cause(self, cause: str) -> None:
+    def _set_cause(self, cause: str, is_stuck: bool = False) -> None:
+        self._is_stuck = is_stuck
         if cause != self._cause:
             self._cause = cause
             self._log.error(f"the canary has not come round: {cause}")

@@ -77,7 +77,7 @@ class Notifier:
                 yield _NO_WATCHDOG
         elif not self._is_watched:
             yield f"WATCHDOG_USEC={_usec(self._manager.watchdog_s)}"
-        elif not status.stalls:
+        elif not _is_stuck(status):
             yield "WATCHDOG=1"
 
     def _note(self, status: UploadStatus) -> None:
@@ -116,6 +116,8 @@ def _clauses(status: UploadStatus) -> Iterator[str]:
             yield f"waiting for a broker: {escaped(broker.cause)}"
         return
     yield from (f"{escaped(stall.worker)} {escaped(stall.cause)}" for stall in status.stalls)
+    if status.canary is not None and status.canary.cause:
+        yield f"the canary has not come round: {escaped(status.canary.cause)}"
     if status.state != "running":
         yield status.state
     yield f"{counted(status.completed.files, 'file')} ({shown_size(status.completed.bytes)}) completed"
@@ -128,6 +130,12 @@ def _clauses(status: UploadStatus) -> Iterator[str]:
 
 def _is_ready(status: UploadStatus) -> bool:
     return status.watch.is_watching or status.once  # which looks at everything once, and watches nothing
+
+
+def _is_stuck(status: UploadStatus) -> bool:
+    """Return whether a new start would help: a broker that is away is waited for as it is."""
+    is_blind = status.canary is not None and status.canary.is_stuck and status.broker.state != "unreachable"
+    return bool(status.stalls) or is_blind
 
 
 def _is_stopping(status: UploadStatus) -> bool:

@@ -80,9 +80,10 @@ def test_a_watcher_that_finds_nothing_is_blamed_once(bench: Bench) -> None:
     assert bench.next() == ["the canary has not come round: the watcher has not found it"]
     assert bench.next() == []
     assert bench.canary.status.cause == "the watcher has not found it"
+    assert bench.canary.status.is_stuck
     bench.answer()
     assert bench.next() == ["the canary comes round again, in 10.000 s"]
-    assert bench.canary.status.cause == ""
+    assert (bench.canary.status.cause, bench.canary.status.is_stuck) == ("", False)
 
 
 def test_a_lane_that_does_not_move_is_blamed(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from dfud.logs.upload_status import (
     Acknowledged,
     Backlog,
     BrokerStatus,
+    CanaryStatus,
     Completed,
     Failures,
     Stall,
@@ -87,10 +88,25 @@ def test_a_run_that_waits_for_a_broker_is_ready_and_not_watched_until_its_tables
     assert bench.step(505.0) == [PING]
 
 
-def test_a_run_whose_worker_has_stalled_gives_no_sign_of_life(bench: Bench) -> None:
+AWAY = BrokerStatus("unreachable", "no answer")
+
+
+@pytest.mark.parametrize(
+    ("status", "lives"),
+    [
+        pytest.param(changed(stalls=(Stall("watcher", "was stopped by a signal", "now"),)), False, id="stopped"),
+        pytest.param(changed(canary=CanaryStatus(10.0, cause="?", is_stuck=True)), False, id="blind"),
+        pytest.param(changed(canary=CanaryStatus(10.0, cause="?")), True, id="the broker refuses the canary"),
+        pytest.param(
+            changed(canary=CanaryStatus(10.0, cause="?", is_stuck=True), broker=AWAY), True, id="no broker"
+        ),
+    ],
+)
+def test_a_run_of_which_a_worker_is_stuck_gives_no_sign_of_life(
+    bench: Bench, status: UploadStatus, lives: bool
+) -> None:
     bench.step(100.0)
-    stalled = changed(stalls=(Stall("watcher", "was stopped by a signal", "now"),))
-    assert bench.step(105.0, stalled) == []
+    assert bench.step(105.0, status) == ([PING] if lives else [])
     assert bench.step(110.0) == [PING]
 
 
