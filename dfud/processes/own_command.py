@@ -10,6 +10,7 @@ import os
 import sys
 
 from dfud.processes import isolated_start
+from dfud.processes.service_manager import take_service_manager
 
 OWN_COMMAND = (sys.executable, isolated_start.__file__)  # the arguments of ``dfud`` follow
 
@@ -17,9 +18,11 @@ OWN_COMMAND = (sys.executable, isolated_start.__file__)  # the arguments of ``df
 def own_environment() -> dict[str, str]:
     """Return this process's environment without the current directory in PYTHONPATH, where "" stands for it, too.
 
-    Python imports ``sitecustomize`` from there before any code of ours runs.
+    Python imports ``sitecustomize`` from there before any code of ours runs. If systemd waits for this process to
+    be ready, the command must not say that it is.
     """
     environment = dict(os.environ)
+    take_service_manager(environment)
     entries = environment.pop("PYTHONPATH", "").split(os.pathsep)
     kept = [entry for entry in entries if entry and not isolated_start.is_current_directory(entry)]
     if kept:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dfud.processes.own_command import own_environment
 from dfud.processes.service_manager import ServiceManager, take_service_manager
 from tests.helpers.service_manager import NotifySocket
 
@@ -58,6 +59,11 @@ def test_what_systemd_says_is_taken_out_of_the_environment(
     assert manager is not None
     assert (manager.address, manager.watchdog_s) == ("/run/notify", watchdog_s)
     assert environment == {"HOME": "/"}
+
+
+def test_a_command_that_is_started_says_nothing_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    assert "NOTIFY_SOCKET" not in own_environment()
 
 
 @pytest.mark.parametrize("address", ["", "vsock:2:1234", "relative"])
