@@ -12,7 +12,7 @@ import click
 from dfud.commands.main import CONTEXT, load
 from dfud.commands.options import option
 from dfud.core.text import escaped
-from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, UsageError
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, EXIT_USAGE, UsageError
 from dfud.service.installing import install_files, remove_files
 from dfud.service.instance import Instance, check_name
 from dfud.service.owned_file import OwnedFile, Present
@@ -35,12 +35,17 @@ def _scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(context_settings=CONTEXT)
-def service() -> None:
+# Without a command the group itself is invoked: versions of click differ in what they do otherwise.
+@click.group(invoke_without_command=True, context_settings=CONTEXT)
+@click.pass_context
+def service(context: click.Context) -> int:
     """Run uploads as services of systemd.
 
     Each is an instance of one unit, dfud@.service; docs/service.md has all of it.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+    return EXIT_USAGE
 
 
 @service.command(context_settings={**CONTEXT, "ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -171,6 +171,12 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     assert problem in err
 
 
+def test_without_a_command_its_help_is_shown(bench: Bench) -> None:
+    status, out, err = bench.run()
+    assert (status, out) == (2, "")
+    assert "install" in err.partition("Commands:\n")[2]
+
+
 def test_without_a_running_systemd_nothing_is_installed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "_BOOTED", "/nowhere")
     status, _, err = bench.run("install", "--user", *bench.upload)
