@@ -56,7 +56,7 @@ class Notifier:
 
     def end(self, status: UploadStatus) -> None:
         """Say that the run ends."""
-        self._send([*self._changes(status), f"EXTEND_TIMEOUT_USEC={_usec(_EXTENSION_S)}"])
+        self._send(list(self._changes(status)))
 
     def _changes(self, status: UploadStatus) -> Iterator[str]:
         """Yield what systemd does not know yet."""

@@ -125,7 +125,6 @@ def test_an_end_without_a_turn_in_between_is_told(bench: Bench) -> None:
     assert bench.listener.received() == [
         "STOPPING=1",
         "STATUS=ended; 0 files (0 bytes) completed; broker unknown",
-        EXTENSION,
     ]
 
 
