@@ -106,7 +106,8 @@ def install(
 def remove(scope: str | None, dry_run: bool, instance: str | None) -> int:
     """Stop and remove an INSTANCE, or the unit.
 
-    Without an INSTANCE, the unit is removed, once no instance is left. DIR and its LOGS stay. A file that you have changed is kept as .bak.
+    Without an INSTANCE, the unit is removed, once no instance is left. DIR and its LOGS stay. A file that you have
+    changed is kept as .bak.
     """
     place = find_place(scope, None, dry_run)
     if instance is None:
