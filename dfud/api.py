@@ -43,6 +43,12 @@ def upload(
     logger_file_max_size: float = 10,
     logger_file_count: int = 5,
     log_format: str = "text",
+    heartbeat_topic_name: str | None = None,
+    heartbeat_program_id: str | None = None,
+    heartbeat_interval_secs: float | None = None,
+    log_topic_name: str | None = None,
+    log_program_id: str | None = None,
+    log_interval_secs: float | None = None,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -72,6 +78,12 @@ def upload(
         "logger_file_max_size": logger_file_max_size,
         "logger_file_count": logger_file_count,
         "log_format": log_format,
+        "heartbeat_topic_name": heartbeat_topic_name,
+        "heartbeat_program_id": heartbeat_program_id,
+        "heartbeat_interval_secs": heartbeat_interval_secs,
+        "log_topic_name": log_topic_name,
+        "log_program_id": log_program_id,
+        "log_interval_secs": log_interval_secs,
     }
     _run("upload", directory, config, topic_name, options)
 

@@ -12,6 +12,8 @@ An upload:
               ◀─ ProducerToChunker ─
     producer  ─ FromProducer ─▶ supervisor
               ◀── ToProducer ─
+    announcer ─ FromAnnouncer ▶ supervisor
+              ◀─ ToAnnouncer ─
 
 A download has a supervisor and its fetchers, a verification a main process and its readers.
 
@@ -28,6 +30,7 @@ import msgspec
 
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 
+AnnouncementKind = Literal["heartbeat", "log"]
 GapCause = Literal["deleted", "damaged", "cut", "hidden"]
 Ranges = tuple[tuple[int, int], ...]  # of chunk numbers, inclusive, ascending
 
@@ -496,6 +499,36 @@ class ReaderDone(Message, frozen=True):
     dropped: int = 0  # versions that were not checked, because too many were incomplete
 
 
+# supervisor → announcer
+
+
+class Announcement(Message, frozen=True):
+    """A heartbeat, or lines of the log, to be sent to the topic for them."""
+
+    kind: AnnouncementKind
+    number: int  # of the announcement, unique in a run
+    value: bytes  # of the message
+
+
+# announcer → supervisor
+
+
+class Announced(Message, frozen=True):
+    """An announcement was acknowledged or, if there is a reason, will not be."""
+
+    kind: AnnouncementKind
+    number: int
+    reason: str
+    is_too_large: bool = False  # a smaller one might be accepted
+
+
+class AnnouncementDelayed(Message, frozen=True):
+    """An announcement waits in librdkafka, for this reason."""
+
+    kind: AnnouncementKind
+    reason: str
+
+
 # What may arrive at each end of a channel
 
 FromWatcher = Union[
@@ -552,3 +585,5 @@ FromReader = Union[
     Notice, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
 ]
 ToReader = Stop
+FromAnnouncer = Union[Notice, Announced, AnnouncementDelayed]
+ToAnnouncer = Union[Announcement, Stop]

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import click
 
 from dfud import __version__
 from dfud.commands.main import CONTEXT
+from dfud.commands.openmsistream_options import (
+    Wanted,
+    read_announcements,
+    take_topic,
+    take_useless,
+    take_wanted,
+)
 from dfud.commands.options import apply_quiet
 from dfud.commands.upload import upload
-from dfud.doctor.diagnosis import Level, exit_status
+from dfud.doctor.bounded import Check, make_checks
+from dfud.doctor.diagnosis import Diagnosis, Level, exit_status, stops, warning
 from dfud.doctor.examination import examine
 from dfud.doctor.report import as_json, line, summary
+from dfud.errors import UsageError
 from dfud.processes.console import open_standard_files
 from dfud.uploading.options import UploadOptions
 
+_FILE_TIMEOUT_S = 10.0  # to read the configuration file
 _OPTIONS_OF_UPLOAD = [parameter for parameter in upload.params if parameter.name not in ("directory", "version")]
 
 
@@ -23,7 +35,7 @@ _OPTIONS_OF_UPLOAD = [parameter for parameter in upload.params if parameter.name
 @click.argument("directory", metavar="DIR", type=str)  # click.Path would look at it, and may wait for ever
 @click.option("--json", "as_json_text", is_flag=True, help="Print one JSON object, for machines.")
 @click.version_option(__version__, prog_name="dfud")
-def doctor(directory: str, config: str, topic_name: str, as_json_text: bool, **values: Any) -> int:
+def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> int:
     """Look for what would stop an upload, and say what to do.
 
     It takes the options of "dfud upload", so that the command line of an upload can be checked as it is. By the
@@ -34,14 +46,30 @@ def doctor(directory: str, config: str, topic_name: str, as_json_text: bool, **v
     """  # fmt: skip
     is_quiet = apply_quiet(values)
     open_standard_files()
-    options = UploadOptions(directory=directory, topic=topic_name, **values)
-    diagnoses = []
-    for diagnosis in examine(options, config):
+    topic = take_topic(values)
+    of_options = [warning("options", text) for text in take_useless(values)]
+    check = Check("announcements", _check_announcements, (take_wanted(values), config, topic))
+    options = UploadOptions(directory=directory, topic=topic, **values)
+    diagnoses: list[Diagnosis] = []
+    of_announcements = chain.from_iterable(make_checks(_FILE_TIMEOUT_S, check))
+    for diagnosis in chain(examine(options, config), of_options, of_announcements):
         diagnoses.append(diagnosis)
         if not as_json_text and not (is_quiet and diagnosis.level in (Level.FINE, Level.SKIPPED)):
             click.echo(line(diagnosis))
     if as_json_text:
-        click.echo(as_json(directory, topic_name, diagnoses))
+        click.echo(as_json(directory, topic, diagnoses))
     elif not is_quiet:
         click.echo(summary(diagnoses))
     return exit_status(diagnoses)
+
+
+def _check_announcements(wanted: Wanted, config: str, topic: str) -> Iterator[Diagnosis]:
+    """Yield what is wrong with the heartbeats and log messages that are wanted."""
+    try:
+        announcements = read_announcements(wanted, config, topic)
+    except UsageError as error:
+        yield stops("announcements", str(error))
+        return
+    for each in announcements:
+        for text in each.config.warnings:
+            yield warning("announcements", text)

@@ -9,6 +9,14 @@ import click
 
 from dfud import __version__
 from dfud.commands.main import CONTEXT
+from dfud.commands.openmsistream_options import (
+    announcement_options,
+    read_announcements,
+    take_topic,
+    take_useless,
+    take_wanted,
+    useless_options,
+)
 from dfud.commands.options import (
     apply_quiet,
     check_topic,
@@ -53,7 +61,7 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
 @click.command(context_settings=CONTEXT)
 @click.argument("directory", metavar="DIR", type=click.Path())
 @option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
-@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to produce to.")
+@option("--topic_name", metavar="TOPIC", callback=check_topic, help="Topic to produce to.  [required]")
 @option("--upload_existing", is_flag=True, help="Upload the files that are already there, too.")
 @threads_option("Number of chunkers and producers that work side by side.")
 @upload_regex_option("Only files that match this regular expression are uploaded.")
@@ -107,9 +115,11 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     help="How long a file must have been quiet before it is taken.",
 )
 @follow_links_option("Also upload files outside DIR that links in DIR lead to.")
+@announcement_options
 @logger_options("DataFileUploadDirectory.log")
+@useless_options
 @click.version_option(__version__, prog_name="dfud")
-def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
+def upload(directory: str, config: str, **options: Any) -> int:
     """Upload the files that are added to DIR to a Kafka topic.
 
     While it runs, type "check" or "c" to see what is in progress, and "quit" or "q" to end when all that is
@@ -117,11 +127,17 @@ def upload(directory: str, config: str, topic_name: str, **options: Any) -> int:
     delivered; 2 bad usage or configuration; 75 another instance is uploading DIR to this topic.
     """  # fmt: skip
     check_directory(directory)
+    topic = take_topic(options)
     client = take_wire_format(read_config(config, "producer"))
+    warnings = [*take_useless(options), *client.warnings]
+    announcements = read_announcements(take_wanted(options), config, topic)
+    warnings.extend(line for each in announcements for line in each.config.warnings)
+    client = client._replace(warnings=tuple(dict.fromkeys(warnings)))
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:
-        return run_upload(UploadOptions(directory=directory, topic=topic_name, **options), client)
+        chosen = UploadOptions(directory=directory, topic=topic, announcements=announcements, **options)
+        return run_upload(chosen, client)
     except LockedError as error:
         if is_quiet:  # cron starts it again
             return error.exit_status

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Literal, NamedTuple
 
 from dfud.errors import OnFault, UsageError, refuse_fault
 from dfud.kafka.addresses import address_fault
-from dfud.kafka.config_file import ConfigFile
+from dfud.kafka.config_file import ConfigFile, find_config
 from dfud.kafka.known_settings import is_secret, names_of, plain_name
 from dfud.kafka.security import check_security
 from dfud.kafka.setting_checks import refuse, warnings_of
@@ -51,19 +51,45 @@ def read_config(
     lose or expose data or cannot be meant, with a text that names file and fault and shows no secret; if it
     returns, the configuration is not to be used. Raises UsageError if the file cannot be understood at all.
     """
-    file = ConfigFile(path)
+    file = open_config(path, environment, on_fault)
+    warnings = list(_section_warnings(file, client))
+    properties, of_values = merge_sections(file, ("broker", client), environment, on_fault)
+    wire: WireName = "openmsistream" if _SERIALIZERS.keys() <= properties.keys() else "native"
+    of_client = check_client(UserSettings(properties, client, wire=wire), file, on_fault)
+    warnings.extend((*of_values, *of_client))
+    return ClientConfig(file.path, properties, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def open_config(path: str, environment: Mapping[str, str], on_fault: OnFault = refuse_fault) -> ConfigFile:
+    """Read the file that the user calls `path`; call `on_fault` if it asks for encryption. Raises UsageError."""
+    file = ConfigFile(find_config(path, environment))
     if _ENCRYPTION_SECTION in file.sections:
         on_fault(
-            f"the config file {path} has a section [{_ENCRYPTION_SECTION}], but dfud cannot encrypt messages; "
-            "remove it to send them unencrypted"
+            f"the config file {file.path} has a section [{_ENCRYPTION_SECTION}], but dfud cannot encrypt messages"
+            "; remove it to send them unencrypted"
         )
-    warnings = list(_section_warnings(file, client))
+    return file
+
+
+def merge_sections(
+    file: ConfigFile,
+    sections: Iterable[str],
+    environment: Mapping[str, str],
+    on_fault: OnFault = refuse_fault,
+    left_out: Container[str] = (),
+) -> tuple[dict[str, str], list[str]]:
+    """Return the settings of several sections, of which later ones take precedence, and warnings about them.
+
+    Settings that are no properties of librdkafka, and those in `left_out`, are missing. `on_fault` is called for
+    those that cannot be meant.
+    """
+    warnings: list[str] = []
     properties: dict[str, str] = {}
-    for section in ("broker", client):
+    for section in sections:
         place = partial(file.place, section)
         settings: dict[str, str] = {}
         for name, value in file.items(section).items():
-            if name not in _NOT_PROPERTIES:
+            if name not in _NOT_PROPERTIES and name not in left_out:
                 try:
                     settings[name] = _expand(value, name, place(name), environment)
                 except UsageError as error:
@@ -72,13 +98,15 @@ def read_config(
         set_here = {names_of(name) for name in settings}
         properties = {name: value for name, value in properties.items() if names_of(name) not in set_here}
         properties.update({plain_name(name): value for name, value in settings.items()})
-    wire: WireName = "openmsistream" if _SERIALIZERS.keys() <= properties.keys() else "native"
-    user = UserSettings(properties, client, wire=wire)
+    return properties, warnings
+
+
+def check_client(user: UserSettings, file: ConfigFile, on_fault: OnFault = refuse_fault) -> list[str]:
+    """Return warnings about all settings of a client; call `on_fault` for those that dfud refuses."""
     _check_servers(user, file, on_fault)
-    check_security(user, path, on_fault)
-    refuse(user, path, on_fault)
-    warnings.extend(warnings_of(user, path))
-    return ClientConfig(path, properties, warnings=tuple(dict.fromkeys(warnings)))
+    check_security(user, file.path, on_fault)
+    refuse(user, file.path, on_fault)
+    return list(warnings_of(user, file.path))
 
 
 def take_wire_format(config: ClientConfig) -> ClientConfig:

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import configparser
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 
 from dfud.errors import UsageError
 from dfud.kafka.known_settings import is_shown
 
-_SHOWN_SECTIONS = ("broker", "producer", "consumer", "DEFAULT")
+_EXTENSION = ".config"
+_FOLDER_VARIABLE = "OPENMSISTREAM_CONFIG_FILE_DIR"
+_SHOWN_SECTIONS = ("broker", "producer", "consumer", "heartbeat", "log", "DEFAULT")
 _PEM_ADVICE = "write NAME = VALUE, or indent it if it continues the line before, as the lines of a PEM do"
+
+
+def find_config(name: str, environment: Mapping[str, str]) -> str:
+    """Return the path of the file that a user calls `name`, where OpenMSIStream would look for it, too.
+
+    Raises UsageError for a name alone, which stands for a file that OpenMSIStream comes with.
+    """
+    names = [name] if "." in name else [name, name + _EXTENSION]
+    folder = environment.get(_FOLDER_VARIABLE)
+    places = [*names, *(os.path.join(folder, each) for each in names if folder)]
+    found = next((place for place in places if os.path.exists(place) and not os.path.isdir(place)), None)
+    if found is None and "." not in name and os.sep not in name:
+        raise UsageError(
+            f"there is no config file {name} or {name}{_EXTENSION} here; a name alone stands for a file that "
+            "OpenMSIStream comes with, and dfud has none: give the path of a file"
+        )
+    return found or name
 
 
 class ConfigFile:

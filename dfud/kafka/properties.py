@@ -15,7 +15,7 @@ from dfud.kafka.user_settings import UserSettings
 
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
 
-_COMMON_DEFAULTS: dict[str, str | int | bool] = {
+CLIENT_DEFAULTS: dict[str, str | int | bool] = {
     "client.id": "dfud",
     # librdkafka connects twice at the start: to the bootstrap address, then to the address that is advertised.
     "reconnect.backoff.ms": 20,
@@ -39,7 +39,7 @@ def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int)
     refuse(user, config.path)
     needed = user.message_bytes
     defaults: dict[str, str | int | bool] = {
-        **_COMMON_DEFAULTS,
+        **CLIENT_DEFAULTS,
         "acks": "all",
         "linger.ms": 20,  # at most: see lingers_by_load
         "batch.size": max(_LIBRDKAFKA_MESSAGE_MAX, needed),
@@ -73,7 +73,7 @@ def consumer_properties(config: ClientConfig, group: str) -> dict[str, Any]:
     if by_user.get("auto.offset.reset", "") in ("none", ""):  # OpenMSIStream's way to leave it unset
         by_user.pop("auto.offset.reset", None)
     defaults: dict[str, Any] = {
-        **_COMMON_DEFAULTS,
+        **CLIENT_DEFAULTS,
         "auto.offset.reset": "earliest",
         "queued.max.messages.kbytes": _FETCH_QUEUE_KBYTES,
         "fetch.message.max.bytes": 4 << 20,

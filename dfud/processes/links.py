@@ -8,12 +8,14 @@ import msgspec
 
 from dfud.messages import (
     ChunkerToProducer,
+    FromAnnouncer,
     FromChunker,
     FromFetcher,
     FromProducer,
     FromReader,
     FromWatcher,
     ProducerToChunker,
+    ToAnnouncer,
     ToChunker,
     ToFetcher,
     ToProducer,
@@ -45,6 +47,7 @@ WATCHER: Link[ToWatcher, FromWatcher] = Link(ToWatcher, FromWatcher)
 CHUNKER: Link[ToChunker, FromChunker] = Link(ToChunker, FromChunker)
 PRODUCER: Link[ToProducer, FromProducer] = Link(ToProducer, FromProducer)
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
+ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 
 # Between the chunker and the producer of a lane

@@ -54,6 +54,7 @@ class WorkerPool:
         self._context = multiprocessing.get_context("fork")
         self._close_in_children: list[Closeable] = [lock]
         self._started: list[BaseProcess] = []
+        self._outliving: list[BaseProcess] = []  # those that `kill_all` leaves alone
 
     def start(
         self,
@@ -62,14 +63,16 @@ class WorkerPool:
         run: Callable[..., None],
         args: Iterable[Any],
         keep_open: Iterable[Closeable] = (),
+        outlives: bool = False,
     ) -> Worker[Down, Up]:
         """Start `run(name, supervisor_pid, channel to the supervisor, *args)` in a new process.
 
-        `keep_open` is what this child keeps although it was given to `close_in_children`. Raises WorkerError if
-        the system has no process or descriptor left for it.
+        `keep_open` is what this child keeps although it was given to `close_in_children`. A child that `outlives`
+        the others is killed only by `shut_down`. Raises WorkerError if the system has no process or descriptor
+        left for it.
         """
         try:
-            return self._start(name, link, run, args, keep_open)
+            return self._start(name, link, run, args, keep_open, outlives)
         except OSError as error:
             raise WorkerError(
                 f"cannot start {name}: {error.strerror}; see the limits of this process (ulimit -a)"
@@ -82,6 +85,7 @@ class WorkerPool:
         run: Callable[..., None],
         args: Iterable[Any],
         keep_open: Iterable[Closeable],
+        outlives: bool,
     ) -> Worker[Down, Up]:
         ours, to_supervisor = Channel.pair(link)
         kept = list(keep_open)
@@ -100,13 +104,13 @@ class WorkerPool:
         process = self._context.Process(target=run_worker, name=name, daemon=True)
         with ending_signals_blocked():
             process.start()
-        self._started.append(process)
+        (self._outliving if outlives else self._started).append(process)
         to_supervisor.close()
         self._close_in_children.append(ours)
         return Worker(process, ours)
 
     def kill_all(self) -> None:
-        """Kill every process that was started and is still running, and wait for its end."""
+        """Kill every process that still runs, other than those that outlive the rest, and wait for its end."""
         for process in self._started:
             process.kill()
         for process in self._started:
@@ -114,6 +118,8 @@ class WorkerPool:
 
     def shut_down(self) -> None:
         """Kill what still runs, and close everything but the lock, which is held until this process ends."""
+        self._started.extend(self._outliving)
+        self._outliving.clear()
         self.kill_all()
         for process in self._started:
             process.close()
@@ -125,7 +131,8 @@ class WorkerPool:
         """Close what this process has of `worker`, whose process has ended or been killed."""
         worker.process.join()
         worker.process.close()
-        self._started.remove(worker.process)
+        processes = self._outliving if worker.process in self._outliving else self._started
+        processes.remove(worker.process)
         self.close(worker.channel)
 
     def close_in_children(self, item: Closeable) -> None:

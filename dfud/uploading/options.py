@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from dfud.announcing.options import AnnouncementOptions
 from dfud.logs.log_lines import TEXT
 from dfud.logs.logfile import LogOptions
 
@@ -34,6 +35,7 @@ class UploadOptions(NamedTuple):
     logger_file_max_size: float = 10  # MB, at which the log file is renamed; 0 for never
     logger_file_count: int = 5  # log files that are kept
     log_format: str = TEXT
+    announcements: tuple[AnnouncementOptions, ...] = ()  # heartbeats and lines of the log, to other topics
 
     @property
     def log(self) -> LogOptions:

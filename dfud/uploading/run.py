@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from dfud.announcing.start import Announcements
 from dfud.errors import DfudError, UsageError
 from dfud.files.links import LinkPolicy
 from dfud.kafka.config import ClientConfig
@@ -94,6 +95,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
                 folder.unlink(leftover)
         log = _open_log(options, folder, output)
         signals.on_hangup = partial(reopen_log, log)
+        announcements = Announcements(options.announcements, folder, log)
         if early is not None:
             log.warning("broker reachable")
         for warning in filter(None, (folder.weakness, *config.warnings)):
@@ -116,7 +118,19 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         for outlet in (status, *others):
             outlet.log = log
         return _run(
-            options, producer, chunk_limit, folder, lock, signals, output, log, status, others, early, ends_at
+            options,
+            producer,
+            chunk_limit,
+            folder,
+            lock,
+            signals,
+            output,
+            log,
+            status,
+            others,
+            announcements,
+            early,
+            ends_at,
         )
     finally:
         output.drain(2.0)
@@ -143,7 +157,8 @@ def _run(
     output: ConsoleOutput,
     log: logging.Logger,
     status: StatusWriter,
-    outlets: Sequence[Outlet] = (),
+    others: Sequence[Outlet],
+    announcements: Announcements,
     early: EarlyRun | None = None,
     ends_at: float | None = None,
 ) -> int:
@@ -201,6 +216,7 @@ def _run(
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)
+        outlets = [*others, *announcements.outlets(pool)]
         supervisor = UploadSupervisor(context, fleet, user, status=status, outlets=outlets)
         if early is not None and is_early:
             supervisor.on_early(early.messages)

@@ -41,6 +41,21 @@ value.deserializer = DataFileChunkDeserializer
 node_id = of no concern to an upload
 """
 
+# Prints key and value of so many messages of a topic, a line each, by OpenMSIStream's consumer.
+_READ = """\
+import sys
+from confluent_kafka.serialization import StringDeserializer
+from openmsistream.kafka_wrapper.openmsistream_consumer import OpenMSIStreamConsumer
+path, topic, number = sys.argv[1:]
+consumer = OpenMSIStreamConsumer.from_file(path, value_deserializer=StringDeserializer())
+consumer.subscribe([topic])
+for _ in range(int(number)):
+    message = None
+    while message is None:
+        message = consumer.get_next_message(1)
+    print(message.key(), message.value(), sep="\\t")
+"""
+
 
 class InstallError(Exception):
     """pip could not install OpenMSIStream; the text is its last line."""
@@ -120,6 +135,12 @@ class OpenMSIStream:
         with running(self._commands / "DataFileUploadDirectory", *words, output=log) as process:
             wait_until(lambda: done() or process.poll() is not None, seconds)
             assert process.poll() is None, log.read_text()
+
+    def read_texts(self, topic: str, number: int) -> list[tuple[str, str]]:
+        """Return key and value of the first messages of a topic of one partition, which are text."""
+        words = [f"{self._commands}/python", "-c", _READ, os.fspath(self.config), topic, str(number)]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=WAIT_S, check=True)
+        return [(key, value) for key, _, value in (line.partition("\t") for line in done.stdout.splitlines())]
 
 
 if __name__ == "__main__":

@@ -267,6 +267,23 @@ def test_each_right_that_is_missing_is_named(directory: Path, tmp_path: Path, gu
     assert "1 same" in ended(reading("verify", directory, config, topic), 0)  # it needs no group
 
 
+def test_a_missing_right_for_the_heartbeats_is_said_once_and_costs_nothing_else(
+    directory: Path, tmp_path: Path, guarded: KafkaNode
+) -> None:
+    topic, beats = (create_topic(guarded.internal_bootstrap, 1) for _ in range(2))
+    config = client_config.write(tmp_path / "sasl.config", guarded.bootstrap, broker=PLAIN)
+    rights = Rights(guarded)
+    rights.allow(ResourceType.TOPIC, topic, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS)
+    options = ("--heartbeat_topic_name", beats, "--heartbeat_interval_secs", 0.2)
+    with uploading(directory, config, topic, "--upload_existing", *options) as upload:
+        upload.wait_for(
+            f"cannot send heartbeats to topic {beats}: this user may not write to it; grant the operation"
+        )
+        rights.allow(ResourceType.TOPIC, beats, AclOperation.WRITE)
+        upload.wait_for(f"heartbeats reach topic {beats} again")
+        assert upload.quit().count(beats) == 2
+
+
 def test_groups_that_cannot_be_used_are_named(directory: Path, tmp_path: Path, guarded: KafkaNode) -> None:
     topic = create_topic(guarded.internal_bootstrap, 1)
     consumer = {"group.id": "readers"}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import random
+import re
 import signal
+import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ from tests.helpers.openmsistream_peer import CONFIG, InstallError, OpenMSIStream
 from tests.helpers.reader import Message, read_topic
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import (
+    WAIT_S,
     completed,
     in_progress,
     recorded_chunks,
@@ -139,6 +143,41 @@ def test_our_messages_equal_those_of_openmsistream(
     assert mine.keys() == others.keys()
     assert all(mine[key].value == others[key].value and not mine[key].headers for key in mine)
     assert_rebuilt(chunks_on(kafka, theirs), tree(directory), once=False)
+
+
+def test_our_table_has_the_options_of_openmsistreams_upload(commands: Path) -> None:
+    command = commands / "DataFileUploadDirectory"
+    usage = subprocess.run([command, "-h"], stdout=subprocess.PIPE, text=True, timeout=WAIT_S, check=True).stdout
+    theirs = set(re.findall(r"--\w+", usage.partition("positional arguments")[0]))
+    document = Path(__file__).resolve().parents[2] / "docs" / "openmsistream.md"
+    assert set(re.findall(r"^\| `(--\w+)` \|", document.read_text(encoding="utf-8"), re.MULTILINE)) == theirs
+
+
+@pytest.mark.parametrize("kind", ["heartbeat", "log"])
+def test_openmsistream_reads_our_heartbeats_and_log_lines_as_its_own(
+    directory: Path,
+    tmp_path: Path,
+    peer: OpenMSIStream,
+    kafka: KafkaNode,
+    make_topic: Callable[..., str],
+    kind: str,
+) -> None:
+    topic, announced = make_topic(), make_topic(1)
+    options = (f"--{kind}_topic_name", announced, f"--{kind}_interval_secs", 1, f"--{kind}_program_id")
+    (directory / "file").write_bytes(bytes(2 * CHUNK))
+    upload_once(directory, peer.config, topic, "--upload_existing", *options, "ours")
+
+    def read() -> list[Message]:
+        return read_topic(kafka.bootstrap, announced)
+
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_bytes(b"other")
+    peer.upload_until(other, topic, lambda: read()[-1].key.startswith(b"theirs"), *options, "theirs")
+    texts = peer.read_texts(announced, len(read()))
+    fields = {key: {name: type(value) for name, value in json.loads(text).items()} for key, text in texts}
+    assert fields.keys() == {f"ours_{kind}", f"theirs_{kind}"}
+    assert fields[f"ours_{kind}"] == fields[f"theirs_{kind}"]
 
 
 def test_we_rebuild_what_openmsistream_sends(

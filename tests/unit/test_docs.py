@@ -72,9 +72,22 @@ def test_the_readme_has_each_command() -> None:
 
 def test_the_readme_has_each_option_of_the_upload() -> None:
     described = set(re.findall(r"`(--\w+)", section("Options of the upload")))
-    options = {spelling for parameter in load("upload").params for spelling in parameter.opts[:1]}
     described_elsewhere = {"directory", "--config", "--topic_name", "--version"}
-    assert described == options - described_elsewhere
+    assert described == upload_options() - described_elsewhere
+
+
+def test_the_table_of_openmsistreams_options_is_whole() -> None:
+    text = (ROOT / "docs" / "openmsistream.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `(--\w+)` \|", text, re.MULTILINE)
+    assert len(described) == len(set(described)) == 25
+    assert set(described) <= upload_options(hidden=True) | upload_options()
+    assert upload_options(hidden=True) <= set(described)
+
+
+def upload_options(hidden: bool = False) -> set[str]:
+    """Return the names of the upload's options, of those that its help shows or of the others."""
+    parameters = load("upload").params
+    return {each.opts[0] for each in parameters if getattr(each, "hidden", False) is hidden}
 
 
 def test_the_readme_has_each_exit_status() -> None:

@@ -46,6 +46,16 @@ def test_quiet_leaves_out_what_is_fine(tmp_path: Path, capsys: pytest.CaptureFix
     assert [each.split()[:2] for each in lines] == [["STOPS", "configuration"], ["STOPS", "directory"]]
 
 
+def test_options_of_openmsistream_are_checked_as_by_an_upload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--log_topic_name", "T", "--consumer_group_id", "g")
+    assert run(tmp_path, "--config", tmp_path / "none", "--topic_name", "T", "--quiet", *words) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert "STOPS    announcements  --log_topic_name T is the topic of the files" in lines[-1]
+    assert "WARNING  options        --consumer_group_id has no effect" in lines[-2]
+
+
 def test_bad_options_are_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("/", "--config", "x", "--topic_name", "T", "--chunk_size", 1000) == 2
     (only,) = capsys.readouterr().err.splitlines()

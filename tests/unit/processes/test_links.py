@@ -78,6 +78,9 @@ SAMPLES: list[Message] = [
     messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), True, False, b"place"),
     messages.ReadFailed("why", True),
     messages.ReaderDone(1, 2, 3),
+    messages.Announcement("log", 1, b"{}"),
+    messages.Announced("heartbeat", 1, "no such topic"),
+    messages.AnnouncementDelayed("log", "Connection refused"),
 ]
 DIRECTIONS = [
     pytest.param(links.WATCHER.decode_down, messages.ToWatcher, id="to the watcher"),
@@ -90,6 +93,8 @@ DIRECTIONS = [
     pytest.param(links.LANE.decode_up, messages.ProducerToChunker, id="from producer to chunker"),
     pytest.param(links.FETCHER.decode_down, messages.ToFetcher, id="to a fetcher"),
     pytest.param(links.FETCHER.decode_up, messages.FromFetcher, id="from a fetcher"),
+    pytest.param(links.ANNOUNCER.decode_down, messages.ToAnnouncer, id="to the announcer"),
+    pytest.param(links.ANNOUNCER.decode_up, messages.FromAnnouncer, id="from the announcer"),
     pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
     pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
 ]

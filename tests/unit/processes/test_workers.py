@@ -138,3 +138,14 @@ def test_all_that_were_started_can_be_killed(pool: WorkerPool) -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(worker.process.pid or 0, 0)
     pool.kill_all()
+
+
+def test_a_worker_may_outlive_the_others(pool: WorkerPool) -> None:
+    first = pool.start("watcher", links.WATCHER, sleep, ())
+    last = pool.start("announcer", links.WATCHER, sleep, (), outlives=True)
+    pool.kill_all()
+    assert first.process.exitcode is not None
+    assert last.process.exitcode is None
+    pool.shut_down()
+    with pytest.raises(ValueError, match="closed"):
+        last.process.is_alive()

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from dfud.announcing.start import Announcements
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.version import FileStamp, FileVersion
@@ -100,6 +101,8 @@ class Bench:
                 cast("Any", None),
                 log,
                 StatusWriter(self.folder, False, log),
+                (),
+                Announcements((), self.folder, log),
             )
         finally:
             lock.close()
