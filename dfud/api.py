@@ -49,6 +49,8 @@ def upload(
     log_topic_name: str | None = None,
     log_program_id: str | None = None,
     log_interval_secs: float | None = None,
+    metrics_file: Path | None = None,
+    metrics_port: str | int | None = None,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -84,6 +86,8 @@ def upload(
         "log_topic_name": log_topic_name,
         "log_program_id": log_program_id,
         "log_interval_secs": log_interval_secs,
+        "metrics_file": metrics_file,
+        "metrics_port": metrics_port,
     }
     _run("upload", directory, config, topic_name, options)
 

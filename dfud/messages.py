@@ -14,6 +14,7 @@ An upload:
               ◀── ToProducer ─
     announcer ─ FromAnnouncer ▶ supervisor
               ◀─ ToAnnouncer ─
+    supervisor ─ ToMetricsServer ─▶ metrics server
 
 A download has a supervisor and its fetchers, a verification a main process and its readers.
 
@@ -348,6 +349,17 @@ class CanaryDelivered(Message, frozen=True):
     reason: str = ""
 
 
+class ClientStatistics(Message, frozen=True):
+    """What librdkafka says of the Kafka producer of a lane, if metrics are wanted."""
+
+    lane: int
+    queued_messages: int  # in librdkafka, not acknowledged
+    queued_bytes: int
+    connections: int  # that can be used
+    round_trip_p99_s: Optional[float]  # s, the longest of all brokers; None if nothing was asked
+    counts: tuple[int, ...]  # since the last report: the fields of `dfud.uploading.client_statistics.ClientCounts`
+
+
 # supervisor → producer
 
 
@@ -357,6 +369,15 @@ class Drain(Message, frozen=True):
 
 class ShardsDisturbed(Message, frozen=True):
     """LOGS, or something in it, was removed or replaced: write the present shard again if it is gone."""
+
+
+# supervisor → metrics server
+
+
+class RunDescribed(Message, frozen=True):
+    """How the run is doing."""
+
+    status: bytes  # JSON of a `dfud.logs.upload_status.UploadStatus`
 
 
 # fetcher → supervisor of a download
@@ -563,8 +584,11 @@ FromProducer = Union[
     RowsRecorded,
     TopicFindings,
     CanaryDelivered,
+    ClientStatistics,
 ]
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
+FromMetricsServer = Notice
+ToMetricsServer = RunDescribed
 FromFetcher = Union[
     Notice,
     PartReport,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import math
 import os
@@ -19,6 +20,7 @@ _UPLOAD_REGEX_HELP = (
     "It is matched from the start of the file's name or, if it has a / in it, of the path below DIR. "
     "[default: all but hidden files, what is in hidden folders, and *.log]"
 )
+_LOOPBACK, _MAX_PORT = "127.0.0.1", 65535
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -57,6 +59,23 @@ def check_level(_context: click.Context, _parameter: click.Parameter, value: str
     if not isinstance(level, int):
         raise click.BadParameter(f"{value!r} is not a level: debug, info, warning, error, critical or a number")
     return level
+
+
+def check_address(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[str, int] | None:
+    """Return the IP address and the port of "[ADDRESS:]PORT". Raises BadParameter."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    try:
+        # No host names: resolving them takes any time, and what they mean may change.
+        address = ipaddress.ip_address(host[1:-1] if host[:1] + host[-1:] == "[]" else host or _LOOPBACK)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} has no IP address before its port") from None
+    if not (port.isascii() and port.isdigit() and int(port[:6]) <= _MAX_PORT):
+        raise click.BadParameter(f"{value!r} has no port from 0 to {_MAX_PORT}; give PORT or ADDRESS:PORT")
+    return str(address), int(port)
 
 
 def check_finite(_context: click.Context, _parameter: click.Parameter, value: float) -> float:

@@ -19,6 +19,7 @@ from dfud.commands.openmsistream_options import (
 )
 from dfud.commands.options import (
     apply_quiet,
+    check_address,
     check_topic,
     follow_links_option,
     logger_options,
@@ -116,6 +117,17 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
 )
 @follow_links_option("Also upload files outside DIR that links in DIR lead to.")
 @announcement_options
+@option(
+    "--metrics_file",
+    metavar="FILE.prom",
+    help="Write metrics for Prometheus into this file, for the textfile collector of node_exporter.",
+)
+@option(
+    "--metrics_port",
+    metavar="[ADDRESS:]PORT",
+    callback=check_address,
+    help="Serve metrics for Prometheus at this port, to programs on this machine unless ADDRESS is given.",
+)
 @logger_options("DataFileUploadDirectory.log")
 @useless_options
 @click.version_option(__version__, prog_name="dfud")

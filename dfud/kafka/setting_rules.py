@@ -214,8 +214,10 @@ RULES = (
          "sends a signal that may end dfud's processes; remove it", is_not_zero("internal.termination.signal")),
     # Diagnosis
     Rule("debug", "both", "any", _WARNS, _NO_LOG, is_set("debug")),
-    Rule("statistics.interval.ms", "both", "not 0", _WARNS,
-         "has no effect: dfud does not show librdkafka's statistics", is_not_zero("statistics.interval.ms")),
+    Rule("statistics.interval.ms", "producer", "any", _TAKES,
+         "is how often metrics of librdkafka are collected, with --metrics_port or --metrics_file; 0 for never"),
+    Rule("statistics.interval.ms", "consumer", "not 0", _WARNS,
+         "has no effect: a download has no metrics", is_not_zero("statistics.interval.ms")),
     Rule("enable.metrics.push", "both", "any", _TAKES, "lets the broker ask for metrics of this client"),
     Rule("log_level", "both", "any", _TAKES, _NO_LOG),
     Rule("log.queue", "both", "any", _TAKES, _NO_LOG),

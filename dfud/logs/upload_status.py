@@ -146,6 +146,26 @@ class CanaryStatus(_Part, frozen=True):
     is_stuck: bool = False
 
 
+class KafkaStatus(_Part, frozen=True):
+    """What librdkafka says of all Kafka producers together."""
+
+    queued_messages: Count = 0
+    queued_bytes: Count = 0
+    connections: Count = 0
+    messages: Count = 0
+    requests: Count = 0
+    retries: Count = 0
+    request_timeouts: Count = 0
+    send_errors: Count = 0
+    sent_bytes: Count = 0
+    received_bytes: Count = 0
+    disconnections: Count = 0
+    round_trips: Count = 0
+    round_trip_s: float = 0.0
+    round_trip_p99_s: Optional[float] = None
+    throttled_s: float = 0.0
+
+
 class Recording(_Part, frozen=True):
     """Whether LOGS can be written."""
 
@@ -178,6 +198,7 @@ class UploadStatus(_Part, frozen=True, kw_only=True):
     restarts: Restarts = Restarts()
     stalls: Annotated[tuple[Stall, ...], Meta(max_length=MAX_STALLS)] = ()
     canary: Optional[CanaryStatus] = None
+    kafka: Optional[KafkaStatus] = None
     recording: Recording = Recording()
     topic_harm: Text = ""
     topic_findings: Annotated[tuple[TopicFinding, ...], Meta(max_length=MAX_FINDINGS)] = ()

@@ -11,6 +11,7 @@ from dfud.messages import (
     FromAnnouncer,
     FromChunker,
     FromFetcher,
+    FromMetricsServer,
     FromProducer,
     FromReader,
     FromWatcher,
@@ -18,6 +19,7 @@ from dfud.messages import (
     ToAnnouncer,
     ToChunker,
     ToFetcher,
+    ToMetricsServer,
     ToProducer,
     ToReader,
     ToWatcher,
@@ -46,6 +48,7 @@ class Link(Generic[Down, Up]):
 WATCHER: Link[ToWatcher, FromWatcher] = Link(ToWatcher, FromWatcher)
 CHUNKER: Link[ToChunker, FromChunker] = Link(ToChunker, FromChunker)
 PRODUCER: Link[ToProducer, FromProducer] = Link(ToProducer, FromProducer)
+METRICS_SERVER: Link[ToMetricsServer, FromMetricsServer] = Link(ToMetricsServer, FromMetricsServer)
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)

@@ -88,7 +88,7 @@ class Lane:
     @property
     def _producer_settings(self) -> ProducerSettings:
         """The settings of this lane's producer: only the first one monitors the topic."""
-        settings = self._settings.producer
+        settings = self._settings.producer._replace(lane=self.number)
         return settings if self.number == 0 else settings._replace(monitored=None)
 
     def on_new_topic(self, topic_id: str) -> None:

@@ -36,6 +36,8 @@ class UploadOptions(NamedTuple):
     logger_file_count: int = 5  # log files that are kept
     log_format: str = TEXT
     announcements: tuple[AnnouncementOptions, ...] = ()  # heartbeats and lines of the log, to other topics
+    metrics_file: str | None = None  # for the textfile collector of node_exporter
+    metrics_port: tuple[str, int] | None = None  # IP address and port at which metrics are served
 
     @property
     def log(self) -> LogOptions:

@@ -6,6 +6,7 @@ import logging
 import select
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
@@ -37,6 +38,7 @@ from dfud.messages import (
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.worker import init_worker, tune_malloc
+from dfud.uploading.client_statistics import StatisticsReporter
 from dfud.uploading.completed_writer import CompletedWriter
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
@@ -65,6 +67,8 @@ class ProducerSettings(NamedTuple):
     needs: UploadNeeds | None = None  # of the upload; None if nothing is monitored
     clock: ForwardClock | None = None  # of all producers; None for one of its own
     canary_topic: str = ""
+    statistics_s: float = 0.0  # between two statistics of librdkafka; 0 for none
+    lane: int = 0
 
 
 def run(
@@ -118,6 +122,10 @@ class ProducerWorker:
         self._chunker = to_chunker
         self._clock = clock
         self._wait = wait
+        self._statistics_s = settings.statistics_s
+        if settings.statistics_s:
+            reporter = StatisticsReporter(settings.lane, settings.statistics_s, to_supervisor.send)
+            producer_factory = partial(reporter.make, producer_factory)
         forward_clock = settings.clock or ForwardClock()
         completed = CompletedWriter(shards, to_supervisor.send, clock, forward_clock.now_ns)
         self._files = FilesInProgress(settings.wire, completed, to_supervisor.send)
@@ -203,6 +211,8 @@ class ProducerWorker:
         pause_s = self._sender.pause_s(now)
         if self._monitor:
             pause_s = max(0.0, min(pause_s, self._monitor.due_at - now))
+        if self._statistics_s:
+            pause_s = min(pause_s, self._statistics_s)
         due_at = self._files.due_at(self._is_ending)
         return pause_s if due_at is None else max(0.0, min(pause_s, due_at - now))
 

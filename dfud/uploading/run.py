@@ -22,6 +22,7 @@ from dfud.logs.log_files import FileInLogs
 from dfud.logs.logfile import open_log, reopen_log
 from dfud.logs.times import MICROSECONDS, ForwardClock, IsoClock
 from dfud.logs.untouched import UntouchedLogs
+from dfud.logs.upload_status import UploadStatus
 from dfud.processes.child import ChildCall
 from dfud.processes.console import CommandInput, ConsoleOutput
 from dfud.processes.event_loop import RunContext
@@ -31,11 +32,13 @@ from dfud.processes.worker import tune_gc
 from dfud.processes.workers import WorkerPool
 from dfud.uploading.beginning import EarlyRun, begin_with_import
 from dfud.uploading.chunk_limit import ChunkLimit
+from dfud.uploading.client_statistics import statistics_interval
 from dfud.uploading.context import UploadContext
 from dfud.uploading.fleet import Fleet
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
+from dfud.uploading.metrics_outlets import MetricsOutlet, metrics_outlets
 from dfud.uploading.notifier import Notifier
 from dfud.uploading.options import UploadOptions, log_fields
 from dfud.uploading.outlets import LoggingOutlet, Outlet
@@ -64,6 +67,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     check_options(options)
     properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
     place = os.path.realpath(options.directory), os.path.realpath(options.state_dir) if options.state_dir else None
+    metrics = metrics_outlets(options, LogsFolder(place[0], options.topic, place[1]))
     needs = topic_needs(options, properties)
     output = ConsoleOutput()
     try:
@@ -78,17 +82,17 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             lock = DirectoryLock.take(folder, folder.lock, _activity(folder))
             no_log = logging.Logger("dfud", logging.CRITICAL + 1)
             status = StatusWriter(folder, options.once, no_log)
-            others: list[LoggingOutlet] = [] if manager is None else [Notifier(manager, no_log)]
+            others: list[LoggingOutlet] = [*metrics] if manager is None else [Notifier(manager, no_log), *metrics]
             if absent is not None:
                 user = RunContext(signals, output, CommandInput(), options.update_seconds)
                 try:
-                    early = absent.wait(options, folder, lock, user, status, others)
-                except UsageError:
+                    early = absent.wait(options, folder, lock, user, status, others, metrics)
+                except UsageError as error:
+                    _end(metrics, status.header("ended", error.exit_status))
                     raise
                 except DfudError as error:
                     _open_log(options, folder, output).error(str(error))
-                    for outlet in (status, *others):
-                        outlet.end(status.header("ended", error.exit_status))
+                    _end((status, *others), status.header("ended", error.exit_status))
                     return error.exit_status
         for leftover in folder.leftovers():
             with contextlib.suppress(OSError):  # a folder of that name, which someone else has made
@@ -113,7 +117,10 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             facts,
             needs,
             canary_topic=options.canary_topic_name or "",
+            statistics_s=statistics_interval(properties) if metrics else 0.0,
         )
+        if metrics and not producer.statistics_s:
+            log.info(f"statistics.interval.ms is 0 in {config.path}: there are no metrics of librdkafka")
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
         for outlet in (status, *others):
             outlet.log = log
@@ -131,6 +138,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             announcements,
             early,
             ends_at,
+            metrics,
         )
     finally:
         output.drain(2.0)
@@ -140,6 +148,12 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
 def _open_log(options: UploadOptions, folder: LogsFolder, output: ConsoleOutput) -> logging.Logger:
     default = FileInLogs(folder, folder.log)
     return open_log(output, options.log, default, options.directory, log_fields(options.topic))
+
+
+def _end(outlets: Sequence[Outlet], status: UploadStatus) -> None:
+    """Tell `outlets` that the run ends before it has a supervisor."""
+    for outlet in outlets:
+        outlet.end(status)
 
 
 def _activity(folder: LogsFolder) -> str:
@@ -161,6 +175,7 @@ def _run(
     announcements: Announcements,
     early: EarlyRun | None = None,
     ends_at: float | None = None,
+    metrics: Sequence[MetricsOutlet] = (),
 ) -> int:
     """Read what is in LOGS, start the workers and supervise them."""
     status.write_starting()
@@ -177,6 +192,8 @@ def _run(
         producer = producer._replace(properties=chunk_limit.with_room(producer.properties, largest_chunk))
     tune_gc()
     pool = WorkerPool(lock) if early is None else early.pool
+    for metrics_outlet in metrics:  # which are among the others
+        metrics_outlet.use(pool)
     try:
         # The workers come first, so that they start while the tables are merged.
         watcher = None if early is None else early.take_watcher(watch)

@@ -33,6 +33,7 @@ from dfud.logs.upload_status import (
     WatchStatus,
 )
 from dfud.messages import TopicFindings, WatchReport
+from dfud.uploading.client_statistics import ClientTotals
 from dfud.uploading.entry import ENDED, Entry, State
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.reporter import UploadReporter
@@ -68,6 +69,7 @@ class RunStatus:
         self.stalls: tuple[Stall, ...] = ()  # workers that do nothing
         self.canary: CanaryStatus | None = None
         self._topic_findings: tuple[TopicFinding, ...] = ()
+        self.kafka = ClientTotals()
         self.topic_harm = ""  # what was lost on the topic
 
     # -- what the supervisor learns
@@ -149,6 +151,7 @@ class RunStatus:
             restarts=self._restarts,
             stalls=self.stalls[:MAX_STALLS],
             canary=self.canary,
+            kafka=self.kafka.status,
             recording=recording,
             topic_harm=self.topic_harm[:_MAX_TEXT],
             topic_findings=self._topic_findings,

@@ -23,6 +23,7 @@ from dfud.messages import (
     CanaryDelivered,
     CanaryFound,
     ChunksAcked,
+    ClientStatistics,
     DeliveryGivenUp,
     DirectoryGone,
     FileChanged,
@@ -161,6 +162,7 @@ class UploadSupervisor:
                 TopicHarmed: self._on_topic_harmed,
                 TopicFindings: self._state.on_topic_findings,
                 CanaryDelivered: self._on_canary_delivered,
+                ClientStatistics: self._state.kafka.add,
             },
         )
 

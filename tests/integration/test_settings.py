@@ -150,7 +150,7 @@ def test_the_broker_is_all_that_has_to_be_configured(
 @pytest.mark.parametrize(
     "producer",
     [
-        {"acks": "1", "message.timeout.ms": "0", "debug": "all", "statistics.interval.ms": "100"},
+        {"acks": "1", "message.timeout.ms": "0", "debug": "all"},
         {"max.in.flight": "6", "retries": "0", "queuing.strategy": "lifo"},
         {"enable.idempotence": "false", "partitioner": "random"},
     ],

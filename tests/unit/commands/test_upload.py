@@ -74,6 +74,11 @@ BAD = [
     ("--chunk_size", str(1 << 40)),
     ("--upload_regex", "("),
     ("--upload_regex", "a{99999999999}"),
+    ("--metrics_port", "70000"),
+    ("--metrics_port", "-1"),
+    ("--metrics_port", "host:9710"),
+    ("--metrics_port", "[127.0.0.1:9710"),
+    ("--metrics_port", "127.0.0.1"),
     ("--watchdog_lag_time", "-1"),
     ("--watchdog_lag_time", "nan"),
     ("--watchdog_lag_time", "inf"),
@@ -196,6 +201,7 @@ def test_help_names_every_option_of_the_contract(capsys: Capture) -> None:
         "config", "topic_name", "upload_existing", "n_threads", "upload_regex", "chunk_size", "queue_max_size",
         "update_seconds", "once", "use_polling_observer", "logger_stream_level", "logger_file_level",
         "logger_file_path", "version", "watchdog_lag_time", "follow_links", "log_format", "quiet", "time_limit",
+        "metrics_port", "metrics_file",
     ):  # fmt: skip
         assert f"--{name}" in text
 
@@ -204,6 +210,22 @@ def test_help_names_every_option_of_the_contract(capsys: Capture) -> None:
 def test_version(capsys: Capture, command: click.Command) -> None:
     assert run(command, ["--version"], "dfud") == 0
     assert capsys.readouterr().out == f"dfud, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("9710", ("127.0.0.1", 9710)),
+        ("0.0.0.0:9710", ("0.0.0.0", 9710)),
+        ("[2001:db8::1]:9710", ("2001:db8::1", 9710)),
+    ],
+)
+def test_metrics_are_for_this_machine_alone_unless_an_address_is_given(
+    top: Path, config: Path, started: list[tuple[UploadOptions, ClientConfig]], text: str, address: tuple[str, int]
+) -> None:
+    arguments = [str(top), "--config", str(config), "--topic_name", "T", "--metrics-port", text]
+    assert run(upload, arguments, "dfud") == 0
+    assert started[0][0].metrics_port == address
 
 
 def test_quiet_leaves_warnings_and_errors(

@@ -1,0 +1,1 @@
+"""The state of an upload as metrics of Prometheus: in a file, or over HTTP."""

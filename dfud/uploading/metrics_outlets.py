@@ -1,0 +1,49 @@
+"""The outlets for Prometheus; what the user does not ask for is not even imported."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Protocol
+
+from dfud.errors import LockedError, UsageError
+from dfud.logs.layout import LogsFolder
+from dfud.logs.session import RunState, last_run
+from dfud.processes.workers import WorkerPool
+from dfud.uploading.options import UploadOptions
+from dfud.uploading.outlets import LoggingOutlet
+
+
+class MetricsOutlet(LoggingOutlet, Protocol):
+    """An outlet that is made before anything is written."""
+
+    def use(self, pool: WorkerPool) -> None:
+        """Start a process of its own from `pool`, if it needs one."""
+
+
+def metrics_outlets(options: UploadOptions, logs: LogsFolder) -> list[MetricsOutlet]:
+    """Return the outlets that the user wants; nothing is written yet.
+
+    Raises UsageError if one of them cannot work, and LockedError if that is because another instance has its port.
+    """
+    outlets: list[MetricsOutlet] = []
+    if options.metrics_file is not None:
+        from dfud.metrics.textfile import MetricsFile
+
+        outlets.append(MetricsFile(options.metrics_file, logs))
+    if options.metrics_port is not None:
+        from dfud.metrics.endpoint import MetricsEndpoint
+
+        try:
+            outlets.append(MetricsEndpoint(*options.metrics_port))
+        except UsageError:
+            _check_running(logs)
+            raise
+    return outlets
+
+
+def _check_running(logs: LogsFolder) -> None:
+    with contextlib.suppress(OSError):  # no LOGS
+        if last_run(logs, logs.lock) is RunState.RUNNING:
+            raise LockedError(
+                f"another dfud is already uploading {logs.directory} to topic {logs.topic}"
+            ) from None
