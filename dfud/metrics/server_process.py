@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -27,7 +28,8 @@ def run(
 ) -> None:
     """Run the metrics server until the supervisor ends."""
     init_worker(name, supervisor_pid)
-    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # a sandbox may not allow it
+        os.nice(_NICENESS)
     page = _Page(to_supervisor)
     server = MetricsServer(listener, page.content)
     server.add_reader(to_supervisor.fileno(), page.receive)
