@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Protocol
 
 from dfud.errors import LockedError, UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import RunState, last_run
-from dfud.processes.workers import WorkerPool
 from dfud.uploading.options import UploadOptions
-from dfud.uploading.outlets import LoggingOutlet
+from dfud.uploading.outlets import EarlyOutlet
 
 
-class MetricsOutlet(LoggingOutlet, Protocol):
-    """An outlet that is made before anything is written."""
-
-    def use(self, pool: WorkerPool) -> None:
-        """Start a process of its own from `pool`, if it needs one."""
-
-
-def metrics_outlets(options: UploadOptions, logs: LogsFolder) -> list[MetricsOutlet]:
+def metrics_outlets(options: UploadOptions, logs: LogsFolder) -> list[EarlyOutlet]:
     """Return the outlets that the user wants; nothing is written yet.
 
     Raises UsageError if one of them cannot work, and LockedError if that is because another instance has its port.
     """
-    outlets: list[MetricsOutlet] = []
+    outlets: list[EarlyOutlet] = []
     if options.metrics_file is not None:
         from dfud.metrics.textfile import MetricsFile
 

@@ -10,6 +10,7 @@ from dfud.core.sizes import shown_size
 from dfud.core.text import counted, escaped
 from dfud.logs.upload_status import UploadStatus
 from dfud.processes.service_manager import ServiceManager
+from dfud.processes.workers import WorkerPool
 
 _INTERVAL_S = 5.0  # between looks at the run
 _START_INTERVAL_S = 0.25  # until it is ready: whoever has started it waits for that
@@ -38,6 +39,9 @@ class Notifier:
         self._text = ""  # likewise
         self._acked = 0  # chunks, when systemd was last asked for more time
         self._is_failing = False
+
+    def use(self, pool: WorkerPool) -> None:
+        """Do nothing: no process is needed."""
 
     @property
     def due(self) -> float:

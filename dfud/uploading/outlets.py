@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dfud.logs.upload_status import UploadStatus
+from dfud.processes.workers import WorkerPool
 
 
 class Outlet(Protocol):
@@ -27,10 +28,13 @@ class Outlet(Protocol):
         """Take the last state of the run."""
 
 
-class LoggingOutlet(Outlet, Protocol):
-    """An outlet that is made before the log is open."""
+class EarlyOutlet(Outlet, Protocol):
+    """An outlet that is made before the log is open, and before there are workers."""
 
     log: logging.Logger
+
+    def use(self, pool: WorkerPool) -> None:
+        """Start a process of its own from `pool`, if it needs one."""
 
 
 class Outlets:

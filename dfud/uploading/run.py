@@ -38,10 +38,10 @@ from dfud.uploading.fleet import Fleet
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
-from dfud.uploading.metrics_outlets import MetricsOutlet, metrics_outlets
+from dfud.uploading.metrics_outlets import metrics_outlets
 from dfud.uploading.notifier import Notifier
 from dfud.uploading.options import UploadOptions, log_fields
-from dfud.uploading.outlets import LoggingOutlet, Outlet
+from dfud.uploading.outlets import EarlyOutlet, Outlet
 from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares, topic_needs
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.recovery import (
@@ -82,13 +82,13 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             lock = DirectoryLock.take(folder, folder.lock, _activity(folder))
             no_log = logging.Logger("dfud", logging.CRITICAL + 1)
             status = StatusWriter(folder, options.once, no_log)
-            others: list[LoggingOutlet] = [*metrics] if manager is None else [Notifier(manager, no_log), *metrics]
+            others = metrics if manager is None else [Notifier(manager, no_log), *metrics]
             if absent is not None:
                 user = RunContext(signals, output, CommandInput(), options.update_seconds)
                 try:
-                    early = absent.wait(options, folder, lock, user, status, others, metrics)
+                    early = absent.wait(options, folder, lock, user, status, others)
                 except UsageError as error:
-                    _end(metrics, status.header("ended", error.exit_status))
+                    _end(others, status.header("ended", error.exit_status))
                     raise
                 except DfudError as error:
                     _open_log(options, folder, output).error(str(error))
@@ -122,7 +122,8 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         if metrics and not producer.statistics_s:
             log.info(f"statistics.interval.ms is 0 in {config.path}: there are no metrics of librdkafka")
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
-        for outlet in (status, *others):
+        status.log = log
+        for outlet in others:
             outlet.log = log
         return _run(
             options,
@@ -138,7 +139,6 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             announcements,
             early,
             ends_at,
-            metrics,
         )
     finally:
         output.drain(2.0)
@@ -171,11 +171,10 @@ def _run(
     output: ConsoleOutput,
     log: logging.Logger,
     status: StatusWriter,
-    others: Sequence[Outlet],
+    others: Sequence[EarlyOutlet],
     announcements: Announcements,
     early: EarlyRun | None = None,
     ends_at: float | None = None,
-    metrics: Sequence[MetricsOutlet] = (),
 ) -> int:
     """Read what is in LOGS, start the workers and supervise them."""
     status.write_starting()
@@ -192,8 +191,8 @@ def _run(
         producer = producer._replace(properties=chunk_limit.with_room(producer.properties, largest_chunk))
     tune_gc()
     pool = WorkerPool(lock) if early is None else early.pool
-    for metrics_outlet in metrics:  # which are among the others
-        metrics_outlet.use(pool)
+    for outlet in others:
+        outlet.use(pool)
     try:
         # The workers come first, so that they start while the tables are merged.
         watcher = None if early is None else early.take_watcher(watch)
@@ -233,7 +232,7 @@ def _run(
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)
-        outlets = [*others, *announcements.outlets(pool)]
+        outlets: list[Outlet] = [*others, *announcements.outlets(pool)]
         supervisor = UploadSupervisor(context, fleet, user, status=status, outlets=outlets)
         if early is not None and is_early:
             supervisor.on_early(early.messages)

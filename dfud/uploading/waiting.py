@@ -18,9 +18,8 @@ from dfud.processes.workers import WorkerPool
 from dfud.uploading.beginning import EarlyRun, begin
 from dfud.uploading.early_watch import EarlyWatch
 from dfud.uploading.lanes import start_watcher
-from dfud.uploading.metrics_outlets import MetricsOutlet
 from dfud.uploading.options import UploadOptions, log_fields
-from dfud.uploading.outlets import LoggingOutlet, Outlets
+from dfud.uploading.outlets import EarlyOutlet, Outlets
 from dfud.uploading.status_writer import StatusWriter
 
 
@@ -43,8 +42,7 @@ class AbsentBroker:
         lock: DirectoryLock,
         user: RunContext,
         status: StatusWriter,
-        others: Sequence[LoggingOutlet] = (),
-        metrics: Sequence[MetricsOutlet] = (),
+        others: Sequence[EarlyOutlet] = (),
     ) -> EarlyRun:
         """Return the run that has begun meanwhile, once the call has its answer; `status` and `others` are told.
 
@@ -57,11 +55,10 @@ class AbsentBroker:
         if options.time_limit is not None and options.time_limit < patience.seconds:
             patience = Patience(options.time_limit, "--time_limit")
         pool = WorkerPool(lock)
-        for metrics_outlet in metrics:  # which are among the others
-            metrics_outlet.use(pool)
         early: EarlyWatch | None = None
         for outlet in others:
             outlet.log = log
+            outlet.use(pool)
 
         def tell(line: str) -> float | None:
             outlets = Outlets(
