@@ -171,6 +171,7 @@ class Recording(_Part, frozen=True):
 
     cause: Text = ""
     unrecorded_rows: Count = 0
+    free_bytes: Optional[Count] = None
 
 
 class UploadStatus(_Part, frozen=True, kw_only=True):

@@ -55,6 +55,11 @@ def _oldest(status: UploadStatus) -> float | None:
     return None if oldest is None or written is None else written - oldest.age_s
 
 
+def _findings(status: UploadStatus) -> dict[str, float]:
+    critical = sum(finding.is_critical for finding in status.topic_findings)
+    return {"critical": critical, "warning": len(status.topic_findings) - critical}
+
+
 def _canary(field: str) -> Callable[[UploadStatus], Value]:
     return lambda status: None if status.canary is None else getattr(status.canary, field)
 
@@ -139,12 +144,14 @@ RULES = (
         lambda s: None if s.canary is None else bool(s.canary.cause),
     ),
     _gauge("logs_writable", "Whether LOGS can be written.", lambda s: not s.recording.cause),
+    _gauge("logs_free_bytes", "How much can still be written into LOGS.", lambda s: s.recording.free_bytes),
     _gauge(
         "unrecorded_rows", "Completed files whose rows are not on disk yet.", lambda s: s.recording.unrecorded_rows
     ),
     _gauge(
         "topic_harmed", "Whether something was lost on the topic after it was sent.", lambda s: bool(s.topic_harm)
     ),
+    _gauge("topic_findings", "What is wrong with the topic or the clocks now.", _findings, "severity"),
     _gauge(
         "kafka_queued_messages", "Messages in librdkafka that are not acknowledged.", _kafka("queued_messages")
     ),

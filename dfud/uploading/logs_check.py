@@ -37,6 +37,14 @@ class LogsCheck:
         self.trouble = ""  # why LOGS cannot be made again; empty if it is in place
         self.is_displaced = False  # another process uploads from here now
 
+    @property
+    def free_bytes(self) -> int | None:
+        """How much can still be written into LOGS; None if that cannot be found out."""
+        try:
+            return self._folder.free_bytes
+        except OSError:
+            return None
+
     def on_disturbed(self) -> None:
         """Check soon, as something in LOGS was removed or replaced."""
         self.due = min(self._latest, self._clock() + _SETTLE_S)

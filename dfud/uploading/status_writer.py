@@ -50,7 +50,8 @@ class StatusWriter:
         self._next_look = clock()  # s, monotonic
         self._written: UploadStatus | None = None  # last
         self._written_at = self._next_look
-        self._is_stopped = self._is_failing = False
+        self._is_stopped = False
+        self.trouble = ""  # why the file cannot be written; empty if it can
 
     def header(self, state: State, exit_status: int | None = None) -> UploadStatus:
         """Return a status that says no more than which run it is of, and its `state`."""
@@ -112,12 +113,12 @@ class StatusWriter:
             # After a power cut it would say nothing that is still so: it need not be synced.
             self._folder.replace(path, [encode_status(status)], durable=False)
         except OSError as error:
-            if not self._is_failing:
-                self._is_failing = True
-                self.log.warning(f"cannot write {path}: {error.strerror or error}; retrying; uploading continues")
+            if not self.trouble:
+                self.trouble = f"cannot write {path}: {error.strerror or error}"
+                self.log.warning(f"{self.trouble}; retrying; uploading continues")
         else:
-            if self._is_failing:
-                self._is_failing = False
+            if self.trouble:
+                self.trouble = ""
                 self.log.warning(f"writing {path} works again")
 
 
@@ -126,4 +127,5 @@ def _what_counts(status: UploadStatus) -> UploadStatus:
     oldest = status.oldest
     if oldest is not None:
         oldest = OldestFile(oldest.path, oldest.since, 0.0)
-    return msgspec.structs.replace(status, written="", rates=Rates(), oldest=oldest)
+    recording = msgspec.structs.replace(status.recording, free_bytes=None)
+    return msgspec.structs.replace(status, written="", rates=Rates(), oldest=oldest, recording=recording)

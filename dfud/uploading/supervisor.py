@@ -271,10 +271,11 @@ class UploadSupervisor:
     def _current_status(self) -> UploadStatus:
         """Return the state of the run."""
         cause = self._logs.trouble or ("the tables cannot be written" if self._table.is_failing else "")
+        cause = cause or self._status.trouble
         state: State = "finishing" if self._draining else "running"
         return self._state.describe(
             self._status.header(state),
-            Recording(cause, self._files.unrecorded),
+            Recording(cause, self._files.unrecorded, self._logs.free_bytes),
             len(self._detection.left),
             self._detection.is_full,
         )

@@ -45,6 +45,9 @@ WELL = {
     "dfud_inotify_overflows_total": "2x1000",
     "dfud_canary_overdue": "0x1000",
     "dfud_logs_writable": "1x1000",
+    "dfud_logs_free_bytes": "1000000000x1000",
+    'dfud_topic_findings{severity="critical"}': "0x1000",
+    'dfud_topic_findings{severity="warning"}': "0x1000",
     "dfud_topic_harmed": "0x1000",
 }
 ENDED = {
@@ -70,6 +73,8 @@ CASES: list[tuple[dict[str, str], str, set[str]]] = [
     ({"dfud_status_timestamp_seconds": "100+15x1000"}, "2m", {"DfudClockAhead"}),
     ({'dfud_broker_state{state="unreachable"}': "1x1000"}, "75s", {"DfudBrokerUnreachable"}),
     ({'dfud_broker_state{state="slow"}': "1x1000"}, "16m", {"DfudBrokerSlow"}),
+    ({'dfud_topic_findings{severity="critical"}': "1x1000"}, "45s", {"DfudTopicRefused"}),
+    ({'dfud_topic_findings{severity="warning"}': "1x1000"}, "11m", {"DfudTopicDoubtful"}),
     ({"dfud_topic_harmed": "1x1000"}, "15s", {"DfudTopicHarmed"}),
     ({"dfud_oldest_file_timestamp_seconds": "0x1000"}, "9m", set()),
     ({"dfud_oldest_file_timestamp_seconds": "0x1000"}, "11m", {"DfudFileWaits"}),
@@ -78,6 +83,7 @@ CASES: list[tuple[dict[str, str], str, set[str]]] = [
     ({'dfud_undelivered_files{kind="left"}': "1x1000"}, "11m", {"DfudFilesUnread"}),
     ({"dfud_unread_folders": "1x1000"}, "11m", {"DfudFoldersUnread"}),
     ({"dfud_inotify_overflows_total": "0+1x10 10x1000"}, "10m", {"DfudEventsLost"}),
+    ({"dfud_logs_free_bytes": "99999999x1000"}, "45s", {"DfudLogsAlmostFull"}),
     ({"dfud_logs_writable": "0x1000"}, "45s", {"DfudLogsNotWritable"}),
 ]
 
