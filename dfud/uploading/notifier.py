@@ -122,7 +122,7 @@ def _clauses(status: UploadStatus) -> Iterator[str]:
     yield from (f"{escaped(stall.worker)} {escaped(stall.cause)}" for stall in status.stalls)
     if status.canary is not None and status.canary.cause:
         yield f"the canary has not come round: {escaped(status.canary.cause)}"
-    yield from (escaped(finding.text) for finding in status.topic_findings if finding.is_critical)
+    yield from (escaped(finding.text) for finding in status.topic_findings)
     yield from (escaped(text) for text in (status.topic_harm, status.recording.cause) if text)
     if status.state != "running":
         yield status.state

@@ -139,11 +139,12 @@ class Fortress:
         return client_config.write(path, self.node.bootstrap, broker=client, producer=properties)
 
 
-_WRITER = (AclOperation.WRITE, AclOperation.DESCRIBE)
+WRITER = (AclOperation.WRITE, AclOperation.DESCRIBE)
 
 
 @contextmanager
-def _fortress(scene: Scene) -> Iterator[Fortress]:
+def fortress_of(scene: Scene) -> Iterator[Fortress]:
+    """Run a broker with access control for the duration of the block."""
     authority = Authority(scene.path("authority"))
     properties: Mapping[str, str] = {
         "listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -164,9 +165,9 @@ def _fortress(scene: Scene) -> Iterator[Fortress]:
 
 def refused_at_start(scene: Scene, tally: Tally, times: int) -> None:
     """Start with a wrong password, a wrong CA, without rights to the topic, and without the right to write."""
-    with _fortress(scene) as fortress:
+    with fortress_of(scene) as fortress:
         topic, secret_topic, readable = (create_topic(fortress.node.internal_bootstrap) for _ in range(3))
-        fortress.allow(topic, *_WRITER)
+        fortress.allow(topic, *WRITER)
         fortress.allow(readable, AclOperation.READ, AclOperation.DESCRIBE)
         stranger = Authority(scene.path("authority")).certificate
         cases = [
@@ -201,10 +202,10 @@ def refused_at_start(scene: Scene, tally: Tally, times: int) -> None:
 
 def revoke_credentials(scene: Scene, tally: Tally, times: int) -> None:
     """Remove the user's password, restart the broker so that it asks for it, then restore the password."""
-    with _fortress(scene) as fortress:
+    with fortress_of(scene) as fortress:
         for _ in range(times):
             directory, topic = scene.directory(), create_topic(fortress.node.internal_bootstrap)
-            fortress.allow(topic, *_WRITER)
+            fortress.allow(topic, *WRITER)
             with uploading(directory, fortress.config(batch_num_messages="1"), topic) as upload:
                 scene.fill(directory, 3, 4_000_000, "before")
                 upload.wait_for("broken into")
@@ -225,10 +226,10 @@ def revoke_credentials(scene: Scene, tally: Tally, times: int) -> None:
 
 def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
     """Revoke the right to write during an upload, then grant it: later files are delivered."""
-    with _fortress(scene) as fortress:
+    with fortress_of(scene) as fortress:
         for number in range(times):
             directory, topic = scene.directory(), create_topic(fortress.node.internal_bootstrap)
-            fortress.allow(topic, *_WRITER)
+            fortress.allow(topic, *WRITER)
             operation = (AclOperation.WRITE, AclOperation.ANY)[number % 2]
             with uploading(directory, fortress.config(), topic) as upload:
                 scene.fill(directory, 3, 1_000_000, "before")
@@ -240,7 +241,7 @@ def forbid_writing(scene: Scene, tally: Tally, times: int) -> None:
                     upload.wait_for(
                         r"meanwhile\d not delivered: .*authorization failed.*grant the operation Write"
                     )
-                fortress.allow(topic, *_WRITER)
+                fortress.allow(topic, *WRITER)
                 time.sleep(1.5)  # for a second, dfud does not ask again after a refusal
                 scene.fill(directory, 3, 100_000, "after")
                 with tally.recovering():

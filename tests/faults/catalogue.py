@@ -30,6 +30,7 @@ SECTIONS = (
     ),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),
+    Section("Who is told, with nobody at the console", ("telling",)),
     Section("File servers and other file systems", ("file_server", "file_systems")),
 )
 

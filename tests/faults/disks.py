@@ -24,7 +24,7 @@ def fill_logs(scene: Scene, tally: Tally, times: int) -> None:
         with tmpfs(directory / "LOGS", 1):
             with uploading(directory, scene.config(), topic) as upload:
                 ballast = directory / "LOGS" / "ballast"
-                _fill_up(ballast)
+                fill_up(ballast)
                 tally.times += 1
                 scene.fill(directory, 100, 20_000)
                 upload.wait_for("cannot write the completed table.*No space left")
@@ -47,7 +47,7 @@ def fill_logs_for_good(scene: Scene, tally: Tally, times: int) -> None:
         with tmpfs(directory / "LOGS", 1):
             with uploading(directory, scene.config(), topic) as upload:
                 ballast = directory / "LOGS" / "ballast"
-                _fill_up(ballast)
+                fill_up(ballast)
                 tally.times += 1
                 scene.fill(directory, 100, 20_000)
                 upload.wait_for("cannot write the completed table.*No space left")
@@ -68,7 +68,7 @@ def fill_logs_for_good(scene: Scene, tally: Tally, times: int) -> None:
             tally.require(len(completed(directory, topic)) >= 100, "some files have no row")
 
 
-def _fill_up(path: Path) -> None:
+def fill_up(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         try:
             while True:

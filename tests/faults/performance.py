@@ -36,7 +36,7 @@ class Row(NamedTuple):
         if self.skipped:
             return [self.fault.name, "0", *["-"] * 5, f"skipped: {self.skipped}"]
         tally = self.tally
-        remark = f"injected: {self.fault.injected}" if self.fault.injected else ""
+        remark = f"injected: {self.fault.injected}" if self.fault.injected else tally.remark
         return [
             self.fault.name,
             *(f"{number:,}" for number in (tally.times, tally.files, tally.chunks, tally.lost, tally.twice)),

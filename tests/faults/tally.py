@@ -33,6 +33,7 @@ class Tally:
     twice: int = 0  # messages that repeat a chunk
     seconds: list[float] = field(default_factory=list)  # from the end of a fault to full recovery
     failures: list[str] = field(default_factory=list)
+    remark: str = ""  # for the last column
 
     @contextmanager
     def recovering(self) -> Iterator[None]:
