@@ -17,7 +17,7 @@ from dfud.commands.openmsistream_options import (
     take_useless,
     take_wanted,
 )
-from dfud.commands.options import apply_quiet
+from dfud.commands.options import apply_quiet, take_log_options
 from dfud.commands.upload import upload
 from dfud.doctor.bounded import Check, make_checks
 from dfud.doctor.diagnosis import Diagnosis, Level, exit_status, stops, warning
@@ -49,7 +49,8 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     topic = take_topic(values)
     of_options = [warning("options", text) for text in take_useless(values)]
     check = Check("announcements", _check_announcements, (take_wanted(values), config, topic))
-    options = UploadOptions(directory=directory, topic=topic, **values)
+    log = take_log_options(values)
+    options = UploadOptions(directory=directory, topic=topic, log=log, **values)
     diagnoses: list[Diagnosis] = []
     of_announcements = chain.from_iterable(make_checks(_FILE_TIMEOUT_S, check))
     for diagnosis in chain(examine(options, config), of_options, of_announcements):

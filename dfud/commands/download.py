@@ -16,6 +16,7 @@ from dfud.commands.options import (
     logger_options,
     option,
     quiet_option,
+    take_log_options,
     threads_option,
     update_option,
 )
@@ -65,7 +66,8 @@ def download(directory: str, config: str, topic_name: str, **options: Any) -> in
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:
-        return run_download(DownloadOptions(directory=directory, topic=topic_name, **options), client)
+        log = take_log_options(options)
+        return run_download(DownloadOptions(directory=directory, topic=topic_name, log=log, **options), client)
     except LockedError as error:
         if is_quiet:  # cron starts it again
             return error.exit_status

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from dfud.logs.log_lines import JSON, TEXT
+from dfud.logs.logfile import LogOptions
 
 _MAX_THREADS = 64
 _MAX_LOG_FILES = 1000
@@ -129,6 +130,18 @@ def apply_quiet(options: dict[str, Any]) -> bool:
         options["update_seconds"] = -1.0
         options["logger_stream_level"] = max(options["logger_stream_level"], logging.WARNING)
     return is_quiet
+
+
+def take_log_options(options: dict[str, Any]) -> LogOptions:
+    """Take those of `logger_options` out of the values of the options."""
+    return LogOptions(
+        options.pop("logger_stream_level"),
+        options.pop("logger_file_level"),
+        options.pop("logger_file_path"),
+        options.pop("logger_file_max_size"),
+        options.pop("logger_file_count"),
+        options.pop("log_format"),
+    )
 
 
 def _check_max_size(_context: click.Context, _parameter: click.Parameter, value: float) -> float:

@@ -26,6 +26,7 @@ from dfud.commands.options import (
     option,
     quiet_option,
     state_dir_option,
+    take_log_options,
     threads_option,
     update_option,
     upload_regex_option,
@@ -148,7 +149,8 @@ def upload(directory: str, config: str, **options: Any) -> int:
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:
-        chosen = UploadOptions(directory=directory, topic=topic, announcements=announcements, **options)
+        log = take_log_options(options)
+        chosen = UploadOptions(directory=directory, topic=topic, log=log, announcements=announcements, **options)
         return run_upload(chosen, client)
     except LockedError as error:
         if is_quiet:  # cron starts it again

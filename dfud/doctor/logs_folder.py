@@ -91,7 +91,7 @@ def _open_to_write(folder: LogsFolder, path: str) -> None:
 
 def _check_log(folder: LogsFolder, options: UploadOptions) -> Iterator[Diagnosis]:
     """Check the log file, be it in LOGS or elsewhere."""
-    log_file = choose_log_file(options.logger_file_path, FileInLogs(folder, folder.log), options.directory)
+    log_file = choose_log_file(options.log.file_path, FileInLogs(folder, folder.log), options.directory)
     try:
         if isinstance(log_file, FileInLogs):
             with contextlib.suppress(FileNotFoundError):

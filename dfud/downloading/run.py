@@ -27,7 +27,6 @@ from dfud.kafka.properties import consumer_properties, group_id
 from dfud.logs.layout import MAX_TOPIC_CHARS
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.log_files import FileInLogs
-from dfud.logs.log_lines import TEXT
 from dfud.logs.logfile import LogOptions, open_log, reopen_log
 from dfud.processes.broker_wait import Patience, ask_broker, network_patience
 from dfud.processes.console import CommandInput, ConsoleOutput
@@ -50,24 +49,7 @@ class DownloadOptions(NamedTuple):
     consumer_group_id: str | None
     update_seconds: float
     once: bool
-    logger_stream_level: int
-    logger_file_level: int
-    logger_file_path: str | None
-    logger_file_max_size: float = 10
-    logger_file_count: int = 5
-    log_format: str = TEXT
-
-    @property
-    def log(self) -> LogOptions:
-        """What the user wants of the log."""
-        return LogOptions(
-            self.logger_stream_level,
-            self.logger_file_level,
-            self.logger_file_path,
-            self.logger_file_max_size,
-            self.logger_file_count,
-            self.log_format,
-        )
+    log: LogOptions
 
 
 def download(options: DownloadOptions, config: ClientConfig) -> int:

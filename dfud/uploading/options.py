@@ -6,7 +6,6 @@ import os
 from typing import Any, NamedTuple
 
 from dfud.announcing.options import AnnouncementOptions
-from dfud.logs.log_lines import TEXT
 from dfud.logs.logfile import LogOptions
 
 
@@ -25,31 +24,14 @@ class UploadOptions(NamedTuple):
     use_polling_observer: bool
     watchdog_lag_time: float  # s that a file must have been quiet before it is taken
     follow_links: bool  # also to files outside of the directory
-    logger_stream_level: int
-    logger_file_level: int
-    logger_file_path: str | None
+    log: LogOptions
     state_dir: str | None = None  # where LOGS is, if not in `directory`
     time_limit: float | None = None  # s, after which no more files are begun
     canary: float | None = None  # s between canaries
     canary_topic_name: str | None = None
-    logger_file_max_size: float = 10  # MB, at which the log file is renamed; 0 for never
-    logger_file_count: int = 5  # log files that are kept
-    log_format: str = TEXT
     announcements: tuple[AnnouncementOptions, ...] = ()  # heartbeats and lines of the log, to other topics
     metrics_file: str | None = None  # for the textfile collector of node_exporter
     metrics_port: tuple[str, int] | None = None  # IP address and port at which metrics are served
-
-    @property
-    def log(self) -> LogOptions:
-        """What the user wants of the log."""
-        return LogOptions(
-            self.logger_stream_level,
-            self.logger_file_level,
-            self.logger_file_path,
-            self.logger_file_max_size,
-            self.logger_file_count,
-            self.log_format,
-        )
 
 
 def log_fields(topic: str) -> dict[str, Any]:

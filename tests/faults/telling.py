@@ -216,7 +216,7 @@ def clock_is_off(scene: Scene, tally: Tally, _: int) -> None:
 
 FAULTS = [
     Fault("told: the share is unmounted", share_is_unmounted, times=1),
-    Fault("told: the watcher is stopped", worker_is_stopped("watcher"), times=1, quick=1),
+    Fault("told: the watcher is stopped", worker_is_stopped("watcher"), times=1),
     Fault("told: a producer is stopped", worker_is_stopped("producer-1"), times=1),
     Fault("told: the right to write is taken away", right_is_taken, times=1),
     Fault("told: the topic is deleted", topic_is_deleted, times=1),

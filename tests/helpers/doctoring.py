@@ -10,6 +10,7 @@ from typing import Any
 
 from dfud.doctor.bounded import Check, make_checks
 from dfud.doctor.diagnosis import Diagnosis, Level
+from dfud.logs.logfile import LogOptions
 from dfud.uploading.options import UploadOptions
 from tests.helpers.users import NOBODY
 
@@ -29,9 +30,7 @@ def options_for(directory: Path | str, topic: str = "T", **changes: Any) -> Uplo
         use_polling_observer=False,
         watchdog_lag_time=0,
         follow_links=False,
-        logger_stream_level=logging.INFO,
-        logger_file_level=logging.INFO,
-        logger_file_path=None,
+        log=LogOptions(logging.INFO, logging.INFO),
     )._replace(**changes)
 
 

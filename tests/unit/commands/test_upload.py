@@ -18,6 +18,7 @@ from dfud.commands.main import dfud, run
 from dfud.commands.upload import upload
 from dfud.errors import BrokerError, LockedError, UsageError
 from dfud.kafka.config import ClientConfig
+from dfud.logs.logfile import LogOptions
 from dfud.uploading.options import UploadOptions
 
 Capture = pytest.CaptureFixture[str]
@@ -169,7 +170,7 @@ def test_the_options_are_passed_on(top: Path, config: Path, started: list[object
     assert run(upload, arguments, "dfud") == 0
     assert started.pop() == (
         UploadOptions(
-            str(top), "topic", False, 2, None, 16384, 500.0, 300.0, False, False, 0, False, 20, 20, None
+            str(top), "topic", False, 2, None, 16384, 500.0, 300.0, False, False, 0, False, LogOptions(20, 20)
         ),
         ClientConfig(str(config), {"bootstrap.servers": "127.0.0.1:9"}),
     )
@@ -177,7 +178,9 @@ def test_the_options_are_passed_on(top: Path, config: Path, started: list[object
     more += ["--queue_max_size", "0.5", "--update_seconds", "-1", "--logger_stream_level", "WARNING"]
     more += ["--logger_file_level", "5", "--logger_file_path", "x", "--upload_regex", "a"]
     more += ["--watchdog_lag_time", "1.5", "--follow_links"]
-    expected = UploadOptions(str(top), "topic", True, 7, "a", 1, 0.5, -1.0, True, True, 1.5, True, 30, 5, "x")
+    expected = UploadOptions(
+        str(top), "topic", True, 7, "a", 1, 0.5, -1.0, True, True, 1.5, True, LogOptions(30, 5, "x")
+    )
     assert run(upload, arguments + more, "dfud") == 0
     assert started[-1][0] == expected  # type: ignore[index]
     dashed = ["--" + word[2:].replace("_", "-") if word[:2] == "--" else word for word in arguments + more]
@@ -234,7 +237,7 @@ def test_quiet_leaves_warnings_and_errors(
     words = [str(top), "--config", str(config), "--topic_name", "t", "-q"]
     assert run(upload, words, "dfud") == 0
     assert run(upload, [*words, "--logger_stream_level", "error"], "dfud") == 0
-    shown = [(options.logger_stream_level, options.update_seconds) for options, _ in started]
+    shown = [(options.log.stream_level, options.update_seconds) for options, _ in started]
     assert shown == [(logging.WARNING, -1), (logging.ERROR, -1)]
 
 

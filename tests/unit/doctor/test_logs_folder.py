@@ -10,6 +10,7 @@ import pytest
 
 from dfud.doctor.diagnosis import Diagnosis, Level
 from dfud.doctor.logs_folder import check_logs_folder
+from dfud.logs.logfile import LogOptions
 from dfud.uploading.preflight import make_logs
 from tests.helpers.doctoring import levels, options_for, without_privileges
 from tests.helpers.folders import take_lock
@@ -102,7 +103,11 @@ def test_the_tables_of_another_directory_stop_an_upload(directory: Path) -> None
 
 def test_a_log_file_elsewhere_is_looked_at(directory: Path) -> None:
     make_logs(str(directory), "T")
-    assert not texts(list(check_logs_folder(options_for(directory, logger_file_path="/tmp/x.log"))), Level.STOPS)
+    assert not texts(
+        list(check_logs_folder(options_for(directory, log=LogOptions(20, 20, "/tmp/x.log")))), Level.STOPS
+    )
     for path in ("/proc/none/x.log", "/proc/sys/x.log"):
-        (stopped,) = texts(list(check_logs_folder(options_for(directory, logger_file_path=path))), Level.STOPS)
+        (stopped,) = texts(
+            list(check_logs_folder(options_for(directory, log=LogOptions(20, 20, path)))), Level.STOPS
+        )
         assert stopped.startswith(f"cannot open {path}: ")

@@ -11,6 +11,7 @@ import pytest
 
 from dfud.errors import LockedError, UsageError
 from dfud.logs.layout import LogsFolder
+from dfud.logs.logfile import LogOptions
 from dfud.uploading.metrics_outlets import metrics_outlets
 from dfud.uploading.options import UploadOptions
 from tests.helpers.folders import take_lock
@@ -24,7 +25,7 @@ def used_port() -> Iterator[int]:
 
 def options(directory: Path, metrics_port: tuple[str, int]) -> UploadOptions:
     return UploadOptions(
-        os.fspath(directory), "T", False, 1, None, 4, 1.0, -1, False, False, 0, False, 20, 20, None,
+        os.fspath(directory), "T", False, 1, None, 4, 1.0, -1, False, False, 0, False, LogOptions(20, 20),
         metrics_port=metrics_port,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dfud.errors import UsageError
+from dfud.logs.logfile import LogOptions
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import check_options, make_logs, memory_shares
 
@@ -25,9 +26,7 @@ OPTIONS = UploadOptions(
     use_polling_observer=False,
     watchdog_lag_time=0,
     follow_links=False,
-    logger_stream_level=logging.INFO,
-    logger_file_level=logging.INFO,
-    logger_file_path=None,
+    log=LogOptions(logging.INFO, logging.INFO),
 )
 
 

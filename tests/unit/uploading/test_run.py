@@ -16,6 +16,7 @@ from dfud.core.version import FileStamp, FileVersion
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
+from dfud.logs.logfile import LogOptions
 from dfud.uploading import run
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
@@ -84,9 +85,7 @@ class Bench:
             False,
             0,
             False,
-            0,
-            0,
-            None,
+            LogOptions(0, 0),
         )._replace(**changes)
         lock = take_lock(self.folder.lock)
         log = logging.Logger("test", logging.CRITICAL + 1)
