@@ -47,6 +47,8 @@ class Notice(Message, frozen=True):
 
     level: int  # of `logging`
     text: str
+    file: bytes = b""  # that it is about: its path below the directory
+    cause: str = ""
 
 
 class Stop(Message, frozen=True):

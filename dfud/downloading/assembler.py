@@ -21,6 +21,7 @@ from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.placement import Placement
 from dfud.downloading.refusals import LimitedReport, Refusals
+from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 from dfud.messages import Released
 
@@ -38,7 +39,7 @@ class Assembler:
         disk: Disk,
         is_shared: bool,
         accepts: Callable[[bytes], bool],
-        report: Callable[[int, str], None],
+        report: Report,
         claims: Callable[[Chunk, KafkaMessage], bool] | None = None,
     ) -> None:
         """Write below `tree` as the fetcher with number `fetcher`; `is_shared` says that there are others.

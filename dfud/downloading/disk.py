@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from dfud.downloading.supervisor_link import Report
 from dfud.files.sync import begin_writing
 
 _COPY_BYTES = 1 << 20
@@ -69,7 +70,7 @@ class Disk:
 class DiskReporter:
     """Reports when the disk fails, each reason once, and when it works again."""
 
-    def __init__(self, directory: str, report: Callable[[int, str], None]) -> None:
+    def __init__(self, directory: str, report: Report) -> None:
         self._directory = directory
         self._report = report
         self._reason = ""  # why it fails at the moment
@@ -79,7 +80,7 @@ class DiskReporter:
         reason = error.strerror or str(error)
         if reason != self._reason:
             self._reason = reason
-            self._report(logging.ERROR, f"cannot write {self._directory}: {reason}; retrying")
+            self._report(logging.ERROR, f"cannot write {self._directory}: {reason}; retrying", cause=reason)
 
     def on_success(self) -> None:
         """Report that writing works again, if it did not before."""

@@ -213,7 +213,8 @@ class Fetcher:
     def _report_undecided(self) -> None:
         for path in self._filter.pop_undecided():
             self._assembler.counts.undecided += 1
-            self._supervisor.report(logging.WARNING, f"{printable(path)} left: --download_regex {UNDECIDED}")
+            cause = f"--download_regex {UNDECIDED}"
+            self._supervisor.report(logging.WARNING, f"{printable(path)} left: {cause}", path, cause)
 
     def _on_release(self, order: Release) -> None:
         self._supervisor.add(self._assembler.store.release(order.part))

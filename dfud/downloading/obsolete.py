@@ -21,7 +21,7 @@ class ObsoleteParts:
     def __init__(self, tree: ConfinedTree, folder: PartsFolder) -> None:
         self._tree = tree
         self._folder = folder
-        self._obstacles = Obstacles(tree, folder.dir_fd, lambda level, text: None)
+        self._obstacles = Obstacles(tree, folder.dir_fd, lambda level, text, file=b"", cause="": None)
 
     def includes(self, name: PartName, metadata: PartMetadata) -> bool:
         """Return whether a part is obsolete."""

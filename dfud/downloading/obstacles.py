@@ -7,12 +7,13 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dfud.core.sent import Sent
 from dfud.core.text import printable
 from dfud.downloading.placed import placed_sent
+from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 
 REPLACED = "replaced"  # the folder in that of the parts for what was in the way
@@ -37,7 +38,7 @@ class Obstacles:
     What no download has put there is never deleted, but moved to a folder in LOGS, and the user is told where.
     """
 
-    def __init__(self, tree: ConfinedTree, parts_fd: int, report: Callable[[int, str], None]) -> None:
+    def __init__(self, tree: ConfinedTree, parts_fd: int, report: Report) -> None:
         """Move what has to be kept into the folder of parts that is open as `parts_fd`."""
         self._tree = tree
         self._parts_fd = parts_fd

@@ -12,6 +12,7 @@ from dfud.downloading.disk import Disk
 from dfud.downloading.part import Part
 from dfud.downloading.part_metadata import PartName
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 
 _MAX_OPEN_FILES = 128
@@ -32,7 +33,7 @@ class PartFiles:
         disk: Disk,
         on_written: Callable[[Part], None],
         on_unwritable: Callable[[Part, OSError], None],
-        report: Callable[[int, str], None],
+        report: Report,
     ) -> None:
         """Call `on_written` after a run was written, `on_unwritable` for a part that cannot be written."""
         self._tree = tree
@@ -156,7 +157,7 @@ class PartFiles:
         except OSError as error:
             reason = error.strerror or str(error)
             text = f"the part of {printable(part.path)} was removed ({reason}): starting it over"
-            self._report(logging.WARNING, text)
+            self._report(logging.WARNING, text, part.path, reason)
             part.start_over()
             return self._disk.retry(lambda: self._folder.create(part.name))
 

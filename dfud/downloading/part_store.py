@@ -16,6 +16,7 @@ from dfud.downloading.part_loader import PartLoader
 from dfud.downloading.part_metadata import PartName
 from dfud.downloading.part_reports import PartReports
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.supervisor_link import Report
 from dfud.downloading.unsaved import Snapshot, UnsavedChanges
 from dfud.files.confined import ConfinedTree
 from dfud.messages import Released
@@ -42,7 +43,7 @@ class PartStore:
         disk: Disk,
         on_unwritable: Callable[[Part, OSError], None],
         on_dropped: Callable[[Part, str], None],
-        report: Callable[[int, str], None],
+        report: Report,
     ) -> None:
         """Hold the parts of the fetcher with number `fetcher`; `on_unwritable` is that of `PartFiles`.
 

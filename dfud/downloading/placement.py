@@ -7,7 +7,7 @@ import errno
 import fcntl
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from dfud.core.chunk import Chunk
 from dfud.core.sent import Sent
@@ -20,6 +20,7 @@ from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PART_SUFFIX, PartsFolder
 from dfud.downloading.placed import placed_sent, read_sent, write_sent
 from dfud.downloading.refusals import LimitedReport
+from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 from dfud.files.open_folder import open_regular
 from dfud.logs.lock import wait_for_lock
@@ -45,7 +46,7 @@ class Placement:
         disk: Disk,
         is_shared: bool,
         counts: DownloadCounts,
-        report: Callable[[int, str], None],
+        report: Report,
     ) -> None:
         """`is_shared` says that other fetchers put files in place, too."""
         self._tree = tree
@@ -142,7 +143,7 @@ class Placement:
             return
         if is_latest:
             self._counts.files += 1
-            self._report(logging.DEBUG, f"{printable(part.path)} is complete")
+            self._report(logging.DEBUG, f"{printable(part.path)} is complete", part.path)
             self._store.drop(part)
             self._counts.superseded += self._store.drop_superseded(part)
         else:
@@ -192,7 +193,9 @@ class Placement:
     def _keep(self, part: Part, reason: str) -> None:
         part.failure = f"cannot be put in place: {reason}"
         self._counts.unplaced += 1
-        self._report_failure(logging.ERROR, f"{printable(part.path)} {part.failure}; kept in LOGS")
+        self._report_failure(
+            logging.ERROR, f"{printable(part.path)} {part.failure}; kept in LOGS", part.path, reason
+        )
         self._store.adopt(part)
         self._store.on_changed(part)
         self._store.files.close(part)

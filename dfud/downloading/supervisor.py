@@ -20,6 +20,7 @@ from dfud.downloading.settings import FetchSettings
 from dfud.downloading.shortfalls import Shortfalls
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
 from dfud.files.confined import ConfinedTree
+from dfud.logs.log_lines import about
 from dfud.messages import (
     BrokerOutage,
     CaughtUp,
@@ -135,7 +136,7 @@ class DownloadSupervisor:
 
     def _check(self) -> None:
         self._output.write_line(self._counts.summary())
-        self._list_incomplete(self._output.write_line)
+        self._list_incomplete(lambda text, _: self._output.write_line(text))
 
     # -- messages
 
@@ -156,7 +157,7 @@ class DownloadSupervisor:
                 TopicGone: lambda gone: self._shortfalls.set_gone(number, gone.is_gone),
                 UnfinishedElsewhere: self._shortfalls.add_unfinished,
                 ReadRefused: lambda refused: self._shortfalls.set_refusal(number, refused.reason),
-                Notice: lambda notice: self._log.log(notice.level, notice.text),
+                Notice: self._on_notice,
             },
         )
 
@@ -210,7 +211,7 @@ class DownloadSupervisor:
         self._check_folder()
         for worker in self._fetchers:
             self._loop.unwatch(worker)
-        self._log.warning(f"{dead.name} {cause}: restarting all fetchers")
+        self._log.warning(f"{dead.name} {cause}: restarting all fetchers", extra=about(cause=cause))
         self._workers.kill_all()
         for worker in self._fetchers:
             self._workers.discard(worker)
@@ -231,6 +232,12 @@ class DownloadSupervisor:
             elif worker.process.exitcode:
                 self._commit_failures[number] = worker.cause_of_death()
 
+    def _on_notice(self, notice: Notice) -> None:
+        self._log.log(notice.level, notice.text, extra=about(notice.file or None, cause=notice.cause or None))
+
+    def _warn_of(self, text: str, path: bytes) -> None:
+        self._log.warning(text, extra=about(path or None))
+
     # -- the end
 
     def _finish(self) -> int:
@@ -240,7 +247,7 @@ class DownloadSupervisor:
         if self._is_abandoned:
             return EXIT_UNDELIVERED
         self._folder.remove_leftovers()
-        n_incomplete, n_unplaced = self._list_incomplete(self._log.warning, is_over=True)
+        n_incomplete, n_unplaced = self._list_incomplete(self._warn_of, is_over=True)
         if self._commit_failures:
             self._log.error("some offsets could not be committed: the next run reads those messages again")
         if n_unplaced:
@@ -254,7 +261,7 @@ class DownloadSupervisor:
         left = n_incomplete + n_unplaced + counts.dropped + counts.undecided
         return EXIT_UNDELIVERED if left or self._commit_failures or is_short else EXIT_OK
 
-    def _list_incomplete(self, write_line: Callable[[str], None], is_over: bool = False) -> tuple[int, int]:
+    def _list_incomplete(self, write_line: Callable[[str, bytes], None], is_over: bool = False) -> tuple[int, int]:
         """List the incomplete files and write their table.
 
         Return how many are incomplete, and how many are complete but not in place.
@@ -262,9 +269,9 @@ class DownloadSupervisor:
         with contextlib.closing(ConfinedTree(self._settings.directory)) as tree:
             rows = list(list_incomplete(self._folder, tree, is_over))
         for row in rows[:_MAX_NAMED]:
-            write_line(f"{printable(row.path)} {row.description}")
+            write_line(f"{printable(row.path)} {row.description}", row.path)
         if len(rows) > _MAX_NAMED:
-            write_line(f"{counted(len(rows) - _MAX_NAMED, 'more file')}: see {self._table.path}")
+            write_line(f"{counted(len(rows) - _MAX_NAMED, 'more file')}: see {self._table.path}", b"")
         try:
             self._table.write(rows)
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from typing import Protocol
 
 from dfud.messages import FromFetcher, Merge, Notice, Release, Stop, ToFetcher
 from dfud.processes.channel import Channel
@@ -12,6 +13,13 @@ from dfud.processes.dispatch import Dispatcher
 
 class AbandonedError(Exception):
     """The fetcher was asked to stop while the disk refuses what has been read."""
+
+
+class Report(Protocol):
+    """Takes a line for the user: its level as `logging` has it, and the file and the cause that it is about."""
+
+    def __call__(self, level: int, text: str, file: bytes = b"", cause: str = "") -> None:
+        """Take a line."""
 
 
 class SupervisorLink:
@@ -35,9 +43,9 @@ class SupervisorLink:
         """Queue messages for the next `send`."""
         self._outbox += messages
 
-    def report(self, level: int, text: str) -> None:
-        """Queue a line for the user; `level` is that of `logging`."""
-        self._outbox.append(Notice(level, text))
+    def report(self, level: int, text: str, file: bytes = b"", cause: str = "") -> None:
+        """Queue a line for the user."""
+        self._outbox.append(Notice(level, text, file, cause))
 
     def send(self) -> None:
         """Send what was added, waiting while the supervisor does not read; PeerGoneError if it has ended."""

@@ -312,7 +312,7 @@ class UploadSupervisor:
     # -- messages of any worker
 
     def _on_notice(self, notice: Notice) -> None:
-        self._log.log(notice.level, notice.text)
+        self._log.log(notice.level, notice.text, extra=about(notice.file or None, cause=notice.cause or None))
 
     # -- messages of the watcher
 

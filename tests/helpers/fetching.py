@@ -94,7 +94,7 @@ class Bench:
         is_shared = self.n_fetchers > 1
         self.assembler = Assembler(self.tree, self.folder, self.number, disk, is_shared, self.accepts, self.report)
         self.store = self.assembler.store
-        disk_reporter = DiskReporter("DIR", lambda level, text: self.disk_reports.append(text))
+        disk_reporter = DiskReporter("DIR", lambda level, text, *_, **__: self.disk_reports.append(text))
         self.checkpoints = Checkpoints(self.store, self.folder, self.sync, self.commit, disk_reporter)
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class Bench:
     def fail(self, error: OSError) -> None:
         raise AssertionError(error)
 
-    def report(self, level: int, text: str) -> None:
+    def report(self, level: int, text: str, file: bytes = b"", cause: str = "") -> None:
         if level >= logging.WARNING:
             self.reported.append(text)
 

@@ -64,7 +64,7 @@ def test_a_copy_ends_where_its_source_does(tmp_path: Path) -> None:
 
 def test_failures_are_reported_when_they_begin_change_and_end() -> None:
     reports: list[tuple[int, str]] = []
-    reporter = DiskReporter("DIR", lambda level, text: reports.append((level, text)))
+    reporter = DiskReporter("DIR", lambda level, text, *_, **__: reports.append((level, text)))
     reporter.on_success()
     assert reports == []
     for failure in (error(errno.ENOSPC), error(errno.ENOSPC), error(errno.EIO), OSError("odd")):

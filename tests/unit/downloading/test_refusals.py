@@ -26,7 +26,7 @@ def test_only_so_many_refused_versions_are_remembered(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "_MAX_VERSIONS", 2)
     reports: list[str] = []
     counts = DownloadCounts()
-    refusals = Refusals(counts, lambda level, text: reports.append(text))
+    refusals = Refusals(counts, lambda level, text, *_, **__: reports.append(text))
     for identity in (b"1", b"2", b"3"):
         refusals.refuse_version(identity, b"path\n", "reason")
         assert refusals.is_refused(identity)

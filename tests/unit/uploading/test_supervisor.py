@@ -84,7 +84,7 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self.about: list[tuple[str, str, str]] = []  # file, chunk and cause of those that have a cause
+        self.about: list[tuple[str, str | None, str]] = []  # file, chunk and cause of those that have a cause
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "cause", None):
@@ -922,3 +922,9 @@ def test_a_producer_that_is_replaced_after_logs_was_removed_numbers_its_shards_o
     assert bench.lanes[0].first_shard == 8
     assert os.path.exists(bench.folder.shard(0, 7))
     copy.close()
+
+
+def test_what_a_worker_says_of_a_file_keeps_the_file_and_the_cause(bench: Bench) -> None:
+    bench.watcher.report(Notice(logging.WARNING, "a line", b"fi\nle", "no right"))
+    bench.step()
+    assert bench.about == [("fi\\nle", None, "no right")]
