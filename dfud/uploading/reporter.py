@@ -50,6 +50,7 @@ class UploadReporter:
         self._before_last = (0.0, 0)  # the same of the one before
         self._at_start = (0.0, 0)  # the same of when files were opened, after a time without any
         self._was_busy = False  # at the last tick
+        self._shown_chunks = 0  # acknowledged, in the last line about it
         self._lines: list[
             tuple[str, bytes]
         ] = []  # each with its file; written with the next tick, after the files themselves are on their way
@@ -116,9 +117,11 @@ class UploadReporter:
             self._next_progress = now + _PROGRESS_INTERVAL_S
             self._at_start = self._before_last = self._last_acked = (now, self.acked_bytes)
         elif now >= self._next_progress:
-            self._log.info(
-                f"{counted(self.acked_chunks, 'chunk')} acknowledged so far, {per_second(self.rate(now))}"
-            )
+            if self.acked_chunks != self._shown_chunks:  # an outage may last for days
+                self._shown_chunks = self.acked_chunks
+                self._log.info(
+                    f"{counted(self.acked_chunks, 'chunk')} acknowledged so far, {per_second(self.rate(now))}"
+                )
             self._before_last, self._last_acked = self._last_acked, (now, self.acked_bytes)
             self._next_progress = now + _PROGRESS_INTERVAL_S
 

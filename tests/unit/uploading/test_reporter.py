@@ -87,6 +87,17 @@ def test_progress_is_reported_every_few_seconds_of_work(reporter: UploadReporter
     assert len(lines.lines) == 1
 
 
+def test_progress_is_not_reported_while_there_is_none(reporter: UploadReporter, lines: Lines) -> None:
+    reporter.tick(100.0, busy=True)
+    reporter.on_acked(10, 5_000_000)
+    for second in range(101, 200):
+        reporter.tick(float(second), busy=True)
+    assert lines.lines == ["10 chunks acknowledged so far, 1.0 MB/s"]
+    reporter.on_acked(1, 50)
+    reporter.tick(200.0, busy=True)
+    assert lines.lines[1:] == ["11 chunks acknowledged so far, 10 B/s"]
+
+
 def test_the_rate_of_a_slow_broker(reporter: UploadReporter) -> None:
     """It is known from the first acknowledgement on, over the time since there was something to wait for."""
     reporter.tick(100.0, busy=False)
