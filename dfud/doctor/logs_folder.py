@@ -16,7 +16,7 @@ from dfud.logs.log_files import FileInLogs, choose_log_file
 from dfud.logs.session import RunState
 from dfud.logs.status import run_report
 from dfud.uploading.options import UploadOptions
-from dfud.uploading.preflight import check_logs, logs_fault
+from dfud.uploading.preflight import check_access, check_logs, logs_fault
 
 _LOGS, _RUN, _DISK = "LOGS", "run", "disk"
 _LOW_BYTES, _FULL_BYTES = 1_000_000_000, 1_000_000
@@ -40,7 +40,7 @@ def check_logs_folder(options: UploadOptions) -> Iterator[Diagnosis]:
         if folder.is_made:
             yield from _check_made(folder, options)
         else:
-            _check_access(folder.parent_fd, os.path.dirname(folder.path))
+            check_access(folder.parent_fd, os.path.dirname(folder.path))
             yield fine(_LOGS, f"{folder.path} does not exist yet, and can be made")
             yield fine(_RUN, "no upload of this directory has run")
         yield from _check_room(folder)
@@ -49,7 +49,7 @@ def check_logs_folder(options: UploadOptions) -> Iterator[Diagnosis]:
 
 
 def _check_made(folder: LogsFolder, options: UploadOptions) -> Iterator[Diagnosis]:
-    _check_access(folder.dir_fd, folder.path)
+    check_access(folder.dir_fd, folder.path)
     try:
         check_logs(folder)
     except UsageError as error:
@@ -60,15 +60,6 @@ def _check_made(folder: LogsFolder, options: UploadOptions) -> Iterator[Diagnosi
     yield fine(_LOGS, f"{folder.path} can be read and written")
     yield from _check_log(folder, options)
     yield _run(folder)
-
-
-def _check_access(dir_fd: int, path: str) -> None:
-    """Raise OSError if this user cannot make files in an open folder."""
-    if os.access(".", os.W_OK | os.X_OK, dir_fd=dir_fd, effective_ids=True):
-        return
-    is_read_only = os.fstatvfs(dir_fd).f_flag & os.ST_RDONLY
-    number = errno.EROFS if is_read_only else errno.EACCES
-    raise OSError(number, os.strerror(number), path)
 
 
 def _check_files(folder: LogsFolder) -> None:
@@ -99,7 +90,7 @@ def _check_log(folder: LogsFolder, options: UploadOptions) -> Iterator[Diagnosis
             return
         with log_file.folder() as (dir_fd, name):
             if log_file.stat() is None:
-                _check_access(dir_fd, os.path.dirname(log_file.path))
+                check_access(dir_fd, os.path.dirname(log_file.path))
             elif not os.access(name, os.W_OK, dir_fd=dir_fd, effective_ids=True):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), log_file.path)
     except OSError as error:

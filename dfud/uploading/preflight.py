@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import mmap
 import os
@@ -97,6 +98,26 @@ def make_logs(directory: str, topic: str, state_dir: str | None = None) -> LogsF
     except OSError as error:
         raise UsageError(logs_fault(folder, error)) from None
     return folder
+
+
+def check_logs_access(folder: LogsFolder) -> None:
+    """Raise UsageError if this user cannot make LOGS or files in it; nothing is written."""
+    try:
+        if folder.is_made:
+            check_access(folder.dir_fd, folder.path)
+        else:
+            check_access(folder.parent_fd, os.path.dirname(folder.path))
+    except OSError as error:
+        raise UsageError(logs_fault(folder, error)) from None
+
+
+def check_access(dir_fd: int, path: str) -> None:
+    """Raise OSError if this user cannot make files in an open folder."""
+    if os.access(".", os.W_OK | os.X_OK, dir_fd=dir_fd, effective_ids=True):
+        return
+    is_read_only = os.fstatvfs(dir_fd).f_flag & os.ST_RDONLY
+    number = errno.EROFS if is_read_only else errno.EACCES
+    raise OSError(number, os.strerror(number), path)
 
 
 def check_logs(folder: LogsFolder) -> None:

@@ -42,7 +42,14 @@ from dfud.uploading.metrics_outlets import metrics_outlets
 from dfud.uploading.notifier import Notifier
 from dfud.uploading.options import UploadOptions, log_fields
 from dfud.uploading.outlets import EarlyOutlet, Outlet
-from dfud.uploading.preflight import check_options, check_topic, make_logs, memory_shares, topic_needs
+from dfud.uploading.preflight import (
+    check_logs_access,
+    check_options,
+    check_topic,
+    make_logs,
+    memory_shares,
+    topic_needs,
+)
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.recovery import (
     distrust,
@@ -68,6 +75,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
     place = os.path.realpath(options.directory), os.path.realpath(options.state_dir) if options.state_dir else None
     metrics = metrics_outlets(options, LogsFolder(place[0], options.topic, place[1]))
+    check_logs_access(LogsFolder(place[0], options.topic, place[1]))  # before a topic is created for nothing
     needs = topic_needs(options, properties)
     output = ConsoleOutput()
     try:

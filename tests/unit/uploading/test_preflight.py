@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from dfud.errors import UsageError
+from dfud.logs.layout import LogsFolder
 from dfud.logs.logfile import LogOptions
 from dfud.uploading.options import UploadOptions
-from dfud.uploading.preflight import check_options, make_logs, memory_shares
+from dfud.uploading.preflight import check_logs_access, check_options, make_logs, memory_shares
 
 OPTIONS = UploadOptions(
     directory="/data",
@@ -51,6 +52,20 @@ def test_what_does_not_fit_is_a_usage_error(changes: dict[str, object], option: 
 
 def test_two_chunks_in_each_lane_are_enough() -> None:
     check_options(OPTIONS._replace(queue_max_size=0.0656))
+
+
+def test_a_logs_folder_that_cannot_be_made_or_written_is_known_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = LogsFolder(os.fspath(tmp_path), "topic")
+    check_logs_access(folder)
+    assert os.listdir(tmp_path) == []
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with pytest.raises(UsageError, match=rf"^cannot use {tmp_path}: Permission denied; dfud must "):
+        check_logs_access(folder)
+    folder.make()
+    with pytest.raises(UsageError, match=rf"^cannot use {folder.path}: Permission denied; "):
+        check_logs_access(folder)
 
 
 def test_logs_is_made_or_its_absence_explained(tmp_path: Path) -> None:
