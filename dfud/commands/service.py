@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -51,7 +51,7 @@ def service(context: click.Context) -> int:
 @service.command(context_settings={**CONTEXT, "ignore_unknown_options": True, "allow_interspersed_args": False})
 @_scope_options
 @option("--run_as", metavar="USER", help="User that uploads, with --system. [default: the owner of DIR]")
-@option("--now", is_flag=True, help="Enable and start the instance, too.")
+@option("--now", is_flag=True, help="Enable and start the instance, too, or restart it.")
 @option("--overwrite", is_flag=True, help="Replace files that you have changed, and keep yours as .bak.")
 @option("--root", metavar="FOLDER", help="Install into the image of a machine in this folder.")
 @click.argument("instance", required=False)
@@ -90,13 +90,14 @@ def install(
         files.append(OwnedFile(place.environment(what.name), environment_text(what), _PRIVATE))
         if place.scope == "system":
             files.append(OwnedFile(place.drop_in(what.name), what.drop_in(_user(run_as, what)), _PUBLIC))
+        start = _start(place, _unit(instance), files, dry_run)
         if now:
-            commands.append(place.systemctl("enable", "--now", _unit(instance)))
+            commands += start
     elif now or run_as is not None:
         raise UsageError("--now and --run_as are about an instance: say which")
     install_files(place, files, commands, dry_run, overwrite, click.echo)
     if instance is not None and not now and not dry_run and place.is_live:
-        click.echo(f"next: {' '.join(place.systemctl('enable', '--now', _unit(instance)))}")
+        click.echo(f"next: {'; '.join(' '.join(command) for command in start)}")
     return EXIT_OK
 
 
@@ -140,7 +141,8 @@ def status(scope: str | None, dry_run: bool, instance: str | None) -> int:
         return EXIT_OK
     shown = [service_state(place, _unit(name)) for name in names]
     for name, state in zip(names, shown):
-        click.echo(escaped(f"{name}: {state}"))
+        hint = f": {place.journalctl(_unit(name))} says why" if state.is_failed and not state.text else ""
+        click.echo(escaped(f"{name}: {state}{hint}"))
     return EXIT_OK if all(state.is_active for state in shown) else EXIT_UNDELIVERED
 
 
@@ -151,6 +153,14 @@ def _parse(name: str, arguments: tuple[str, ...]) -> Instance:
         if any(error.option_name in parameter.opts for parameter in install.params):
             raise UsageError(f"{error.option_name} is no option of the upload: put it before {name}") from None
         raise
+
+
+def _start(place: Place, unit: str, files: Sequence[OwnedFile], is_dry: bool) -> list[list[str]]:
+    """Return the commands that start `unit` as its `files` are to be: anew, if it runs as they were."""
+    is_changed = any(file.present() is not Present.SAME for file in files)
+    if is_changed and place.is_live and not is_dry and service_state(place, unit).is_active:
+        return [place.systemctl("enable", unit), place.systemctl("restart", unit)]
+    return [place.systemctl("enable", "--now", unit)]
 
 
 def _user(run_as: str | None, what: Instance) -> str:

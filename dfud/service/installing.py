@@ -70,13 +70,17 @@ def remove_files(
                 say(f"{escaped(path)}: removed")
         except OSError as error:
             raise DfudError(f"cannot remove {path}: {error.strerror}") from None
-        _remove_empty(os.path.dirname(path))
+        _remove_empty(os.path.dirname(path), say)
     _run_all(after, is_dry, say)
 
 
-def _remove_empty(folder: str) -> None:
+def _remove_empty(folder: str, say: Callable[[str], None]) -> None:
     """Remove a folder of drop-ins unless somebody has put more into it."""
-    if folder.endswith(".d") and not os.listdir(folder):
+    if not folder.endswith(".d"):
+        return
+    if others := sorted(os.listdir(folder)):
+        say(f"{escaped(folder)} stays, with {', '.join(map(escaped, others))}, which dfud has not written")
+    else:
         os.rmdir(folder)
 
 

@@ -44,6 +44,10 @@ class Place(NamedTuple):
             raise UsageError(f"cannot list {self.environments}: {error.strerror}") from None
         return sorted(name[: -len(_SUFFIX)] for name in names if name.endswith(_SUFFIX) and name != _SUFFIX)
 
+    def journalctl(self, unit: str) -> str:
+        """Return the command that shows the last lines of a unit."""
+        return f"journalctl {'--user ' if self.scope == 'user' else ''}-u {unit} -n 20"
+
     def systemctl(self, *arguments: str) -> list[str]:
         """Return a command."""
         return ["systemctl", *(["--user"] if self.scope == "user" else []), *arguments]

@@ -25,6 +25,11 @@ class ServiceState(NamedTuple):
         """Whether it runs, and is ready."""
         return self.active == "active"
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether it has ended with an error, be it for good or until it is started again."""
+        return self.active in ("failed", "activating") and self.result not in ("", "success")
+
     def __str__(self) -> str:
         """Return all of it in one line."""
         words = f"{self.active} ({self.sub}), {self.enabled or 'not enabled'}"

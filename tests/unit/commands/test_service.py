@@ -11,19 +11,21 @@ import pytest
 from dfud.commands import service
 from dfud.commands.main import main
 from dfud.service import place
+from dfud.service.installing import remove_files
+from dfud.service.owned_file import OwnedFile
 from dfud.service.program import Program
 
 SYSTEMCTL = """#!/bin/sh
-echo "$*" >> "$CALLS"
+case " $* " in *" show "*) ;; *) echo "$*" >> "$CALLS" ;; esac
 for word; do
   [ "$word" != show ] || printf 'ActiveState=%s\\nSubState=running\\nUnitFileState=enabled\\n' "$STATE"
-  [ "$word" != show ] || printf 'NRestarts=2\\nStatusText=1 file\\n'
+  [ "$word" != show ] || printf 'NRestarts=2\\nStatusText=%s\\nResult=%s\\n' "$TEXT" "$RESULT"
 done
 """
 
 
 class Bench:
-    """A machine: its folders, and what systemctl was asked for."""
+    """A machine: its folders, and what systemctl was asked for that changes something."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.config = folder / "config"
@@ -60,7 +62,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     (programs / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", os.fspath(bench.calls_file))
-    monkeypatch.setenv("STATE", "active")
+    monkeypatch.setenv("STATE", "inactive")
+    monkeypatch.setenv("TEXT", "1 file")
+    monkeypatch.setenv("RESULT", "success")
     monkeypatch.setenv("XDG_CONFIG_HOME", os.fspath(bench.config))
     monkeypatch.setattr(place, "_BOOTED", os.fspath(tmp_path))
     return bench
@@ -80,10 +84,16 @@ def test_an_instance_is_installed_shown_and_removed(bench: Bench, monkeypatch: p
     assert f'DIR="{bench.data}"' in lines
     assert 'OPTIONS="--upload_existing"' in lines
 
+    monkeypatch.setenv("STATE", "active")
     shown = "run42: active (running), enabled, started anew 2 times: 1 file\n"
     assert bench.run("status", "--user") == (0, shown, "")
     monkeypatch.setenv("STATE", "failed")
     assert bench.run("status", "--user", "run42")[:2] == (1, shown.replace("active", "failed"))
+
+    monkeypatch.setenv("TEXT", "")
+    monkeypatch.setenv("RESULT", "exit-code")
+    why = "last result exit-code, started anew 2 times: journalctl --user -u dfud@run42.service -n 20 says why\n"
+    assert bench.run("status", "--user")[:2] == (1, f"run42: failed (running), enabled, {why}")
 
     assert bench.run("remove", "--user")[2] == "dfud: remove the instances first: run42\n"
     assert bench.run("remove", "--user", "run42")[0] == bench.run("remove", "--user")[0] == 0
@@ -93,6 +103,33 @@ def test_an_instance_is_installed_shown_and_removed(bench: Bench, monkeypatch: p
         "--user daemon-reload",
         "--user daemon-reload",
     ]
+
+
+def test_an_instance_that_runs_is_restarted_if_it_has_changed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run("install", "--user", "--now", *bench.upload)
+    monkeypatch.setenv("STATE", "active")
+    n_calls = len(bench.calls)
+    bench.run("install", "--user", "--now", *bench.upload)
+    assert bench.calls[n_calls + 1 :] == ["--user enable --now dfud@run42.service"], "nothing has changed"
+    start = ["--user enable dfud@run42.service", "--user restart dfud@run42.service"]
+    out = bench.run("install", "--user", *bench.upload, "--n_threads", 4)[1]
+    assert out.endswith(f"\nnext: {'; '.join(f'systemctl {call}' for call in start)}\n")
+    bench.run("install", "--user", "--now", *bench.upload, "--n_threads", 5)
+    assert bench.calls[-2:] == start
+
+
+def test_what_else_is_in_a_folder_of_drop_ins_stays_and_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "dfud@run42.service.d"
+    folder.mkdir()
+    own = folder / "50-dfud.conf"
+    OwnedFile(os.fspath(own), "[Service]\n", 0o644).write()
+    (folder / "override.conf").touch()
+    lines: list[str] = []
+    remove_files([os.fspath(own)], [], [], False, lines.append)
+    assert lines == [f"{own}: removed", f"{folder} stays, with override.conf, which dfud has not written"]
+    assert os.listdir(folder) == ["override.conf"]
 
 
 def test_what_would_be_done_is_printed_and_not_done(bench: Bench) -> None:
