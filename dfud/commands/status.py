@@ -190,4 +190,5 @@ def _explain(directory: str, state_dir: str | None, error: OSError) -> str:
         return f"{directory} is not a directory; give the directory that is uploaded"
     if not isinstance(error, FileNotFoundError):
         return f"cannot read {path}: {error.strerror}"
-    return f"{state_dir or directory} has no LOGS: dfud has not uploaded anything from it"
+    hint = "" if state_dir else ", or with --state_dir, which is to be given here, too"
+    return f"{state_dir or directory} has no LOGS: dfud has not uploaded anything from it{hint}"

@@ -62,9 +62,9 @@ _ADVICE = {
         "start the brokers that are down, or lower the topic's min.insync.replicas"
     ),
     KafkaError.KAFKA_STORAGE_ERROR: "the broker cannot write to its disk (log.dirs): see the broker's log",
-    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic again",
-    KafkaError._UNKNOWN_TOPIC: "create the topic again",
-    KafkaError._UNKNOWN_PARTITION: "create the topic again",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic",
+    KafkaError._UNKNOWN_TOPIC: "create the topic",
+    KafkaError._UNKNOWN_PARTITION: "create the topic",
     KafkaError._MSG_TIMED_OUT: "the broker did not acknowledge it within message.timeout.ms",
 }
 # librdkafka adds it to the errors of a connection: "(after 0ms in state CONNECT, 5 identical error(s) suppressed)"

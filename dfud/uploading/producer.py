@@ -250,7 +250,8 @@ class ProducerWorker:
 
     def _on_canary(self, canary: CanaryRead) -> None:
         def report(reason: str) -> None:
-            self._supervisor.send([CanaryDelivered(canary.number, canary.lane, reason)])
+            named = f"topic {self._canary_topic}: {reason}" if reason else ""
+            self._supervisor.send([CanaryDelivered(canary.number, canary.lane, named)])
 
         self._sender.send_apart(self._canary_topic, canary.data, report)
 
