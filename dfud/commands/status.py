@@ -29,7 +29,7 @@ _seconds = click.FloatRange(min=0.0)
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("directory", metavar="DIR", type=click.Path())
+@click.argument("directory", metavar="DIR", type=click.Path(readable=False))  # LOGS has to be, no more
 @option("--topic_name", metavar="TOPIC", callback=check_topic, help="Show this topic only.")
 @state_dir_option()
 @option("--json", "as_json_text", is_flag=True, help="Print JSON, for machines; with --watch, a line each time.")

@@ -124,6 +124,13 @@ def test_control_characters_are_escaped(directory: Path, capsys: pytest.CaptureF
     assert "topic \\x1b[2J: no uploader is running" in run(capsys, directory)[1]
 
 
+def test_the_files_need_not_be_readable(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    assert run(capsys, directory)[::2] == (0, "")
+
+
 def test_logs_without_a_topic_are_not_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "LOGS").mkdir()
     assert run(capsys, tmp_path) == (0, f"nothing has been uploaded from {tmp_path} yet\n", "")
