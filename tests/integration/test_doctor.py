@@ -24,9 +24,9 @@ def directory(tmp_path: Path) -> Path:
     return path
 
 
-def doctor(status: int, directory: Path, config: Path, topic: str) -> dict[str, str]:
+def doctor(status: int, directory: Path, config: Path, topic: str, *more: str) -> dict[str, str]:
     """Run the doctor, who must end with `status`; return what is not fine, by its subject."""
-    words = ["doctor", str(directory), "--config", str(config), "--topic_name", topic, "--json"]
+    words = ["doctor", str(directory), "--config", str(config), "--topic_name", topic, "--json", *more]
     done = subprocess.run(
         [sys.executable, "-m", "dfud", *words],
         stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=WAIT_S, check=False,
@@ -68,8 +68,10 @@ def test_what_is_wrong_with_a_topic_is_told(
 
 
 def test_a_topic_that_does_not_exist_is_not_created(directory: Path, config_file: Path, kafka: KafkaNode) -> None:
-    found = doctor(1, directory, config_file, "there_is_none")
+    canary = ("--canary", "30", "--canary_topic_name", "there_is_none_either")
+    found = doctor(1, directory, config_file, "there_is_none", *canary)
     assert "the upload would create it" in found["topic"]
+    assert found["canary"].startswith("topic there_is_none_either does not exist")
     assert (
         "there_is_none" not in AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
     )

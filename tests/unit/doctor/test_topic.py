@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from dfud.doctor.diagnosis import Level
-from dfud.doctor.topic import check_topic, judge
+from dfud.doctor.topic import check_topic, judge, judge_canary_topic
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.topic import TopicLook
 from dfud.kafka.topic_facts import ClockReading, Partition, TopicFacts
@@ -49,6 +49,16 @@ def test_what_the_broker_does_not_say_is_told() -> None:
 def test_a_topic_that_would_be_created_is_a_warning() -> None:
     diagnoses = list(judge("T", TopicLook(None, "kafka:9092"), NEEDS))
     assert levels(diagnoses) == {"broker": Level.FINE, "topic": Level.WARNING}
+
+
+def test_the_topic_for_canaries_has_to_exist_and_to_be_writable() -> None:
+    missing = judge_canary_topic("canaries", None)
+    assert (missing.level, missing.subject) == (Level.WARNING, "canary")
+    assert missing.text == "topic canaries does not exist, and the upload would not create it; create it"
+    assert judge_canary_topic("T", FACTS).level is Level.FINE
+    assert judge_canary_topic("T", FACTS._replace(operations=None)).level is Level.FINE
+    forbidden = judge_canary_topic("T", FACTS._replace(operations=frozenset(["DESCRIBE"])))
+    assert (forbidden.level, "grant the operation Write" in forbidden.text) == (Level.WARNING, True)
 
 
 def test_a_broker_that_never_answers_is_not_waited_for_long() -> None:
