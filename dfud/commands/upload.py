@@ -97,9 +97,11 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     metavar="SECONDS",
     type=float,
     callback=_check_positive,
-    help="Write a small file into LOGS this often, send it to --canary_topic_name, and say if it does not arrive.",
+    help="Write a small file into LOGS this often, send it to a topic of its own, and say if it does not arrive.",
 )
-@option("--canary_topic_name", metavar="TOPIC", callback=check_topic, help="Topic for what --canary sends.")
+@option(
+    "--canary_topic_name", metavar="TOPIC", callback=check_topic, help="Topic of --canary. [default: TOPIC_canary]"
+)
 @quiet_option()
 @option(
     "--use_polling_observer",

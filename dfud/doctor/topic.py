@@ -52,8 +52,8 @@ def check_topic(
             return
         if said is None:
             yield from judge(options.topic, call.result, topic_needs(options, properties))
-            if options.canary_topic_name:
-                yield _check_canary_topic(options.canary_topic_name, properties, config, timeout_s)
+            if options.canary_topic:
+                yield _check_canary_topic(options.canary_topic, properties, config, timeout_s)
             return
     yield stops(_BROKER, f"no broker reached at {reason}")
     yield _UNKNOWN
@@ -62,7 +62,7 @@ def check_topic(
 def _check_canary_topic(
     topic: str, properties: Mapping[str, str | int | bool], config: ClientConfig, timeout_s: float
 ) -> Diagnosis:
-    """Say whether the topic for canaries exists, which no upload creates."""
+    """Say whether the topic for canaries exists, or would be created."""
     with ChildCall(examine_topic, topic, properties, config.path) as call:
         try:
             reason = receive(call, time.monotonic() + timeout_s)
@@ -76,7 +76,7 @@ def _check_canary_topic(
 def judge_canary_topic(topic: str, facts: TopicFacts | None) -> Diagnosis:
     """Judge what the broker has said of the topic for canaries."""
     if facts is None:
-        return warning(_CANARY, f"topic {topic} does not exist, and the upload would not create it; create it")
+        return fine(_CANARY, f"topic {topic} does not exist: the upload would create it")
     if facts.operations and "WRITE" not in facts.operations:
         return warning(_CANARY, f"this user may not write to topic {topic}; grant the operation Write on it")
     return fine(_CANARY, f"topic {topic} exists")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -23,6 +24,7 @@ from dfud.kafka.topic_probe import OnWait, TopicProbe
 from dfud.kafka.topic_rules import UploadNeeds, upload_findings
 
 _CREATION_TIMEOUT_S = 10.0
+_CANARY_RETENTION_MS = 86_400_000
 _TROUBLE_TIMEOUT_S = 3.0
 _MAX_ASKED_BROKERS = 2  # for the time
 
@@ -50,19 +52,33 @@ def look_at_topic(
     properties: Mapping[str, Any],
     config_path: str,
     needs: UploadNeeds,
+    canary_topic: str = "",
 ) -> UploadTopic:
     """Return what an upload has to know of `topic`, which is created if it is missing and the broker allows it.
+
+    So is the `canary_topic`, if there is to be one; whether it can be used is seen when a canary is sent.
 
     Raises UsageError if `properties` are not librdkafka's, or if the topic cannot be accessed, or would lose what
     is sent. With `on_wait`, this waits for a broker as long as it takes. The process must not fork afterwards.
     """
-    facts, broker = _ask(TopicProbe(Producer, topic, properties, config_path, on_wait), creates=True)
+    probe = TopicProbe(Producer, topic, properties, config_path, on_wait)
+    facts, broker = _ask(probe, creates=True)
     assert facts is not None
     findings = upload_findings(facts, needs)
     refusals = [finding.text for finding in findings if finding.severity is Severity.REFUSAL]
     if refusals:
         raise UsageError(f"cannot upload to {broker}: {'. Also: '.join(refusals)}")
+    if canary_topic:
+        _create_for_canaries(probe.admin, canary_topic)
     return UploadTopic(facts, findings)
+
+
+def _create_for_canaries(admin: AdminClient, topic: str) -> None:
+    """Create a topic with one partition that keeps messages for a day, if it is missing."""
+    made = NewTopic(topic, num_partitions=1, config={"retention.ms": str(_CANARY_RETENTION_MS)})
+    timeouts = {"operation_timeout": _CREATION_TIMEOUT_S, "request_timeout": _CREATION_TIMEOUT_S}
+    with contextlib.suppress(KafkaException, FutureTimeoutError):  # it exists, mostly
+        admin.create_topics([made], **timeouts)[topic].result(_CREATION_TIMEOUT_S)
 
 
 def examine_topic(

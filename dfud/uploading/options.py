@@ -28,10 +28,15 @@ class UploadOptions(NamedTuple):
     state_dir: str | None = None  # where LOGS is, if not in `directory`
     time_limit: float | None = None  # s, after which no more files are begun
     canary: float | None = None  # s between canaries
-    canary_topic_name: str | None = None
+    canary_topic_name: str | None = None  # None for one that is named after `topic`
     announcements: tuple[AnnouncementOptions, ...] = ()  # heartbeats and lines of the log, to other topics
     metrics_file: str | None = None  # for the textfile collector of node_exporter
     metrics_port: tuple[str, int] | None = None  # IP address and port at which metrics are served
+
+    @property
+    def canary_topic(self) -> str:
+        """The topic of the canaries; "" if there are none."""
+        return "" if self.canary is None else self.canary_topic_name or f"{self.topic}_canary"
 
 
 def log_fields(topic: str) -> dict[str, Any]:

@@ -60,9 +60,9 @@ def option_faults(options: UploadOptions) -> Iterator[str]:
 
 
 def _canary_faults(options: UploadOptions) -> Iterator[str]:
-    if (options.canary is None) != (options.canary_topic_name is None):
-        yield "--canary and --canary_topic_name go together: give both or neither"
-    if options.canary is not None and options.canary_topic_name == options.topic:
+    if options.canary is None and options.canary_topic_name is not None:
+        yield "--canary_topic_name is the topic of --canary: give both, or leave it out"
+    if options.canary_topic == options.topic:
         yield f"--canary_topic_name {options.topic} is the topic of the files; give another one"
     if options.canary is not None and options.once:
         yield "--canary is for an upload that goes on, not for --once; leave one of them out"

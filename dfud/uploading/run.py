@@ -79,7 +79,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     needs = topic_needs(options, properties)
     output = ConsoleOutput()
     try:
-        with ChildCall(look_at_topic, options.topic, properties, config.path, needs) as call:
+        with ChildCall(look_at_topic, options.topic, properties, config.path, needs, options.canary_topic) as call:
             early = None
             reason = call.wait(signals)
             absent = None
@@ -124,7 +124,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             facts.topic_id,
             facts,
             needs,
-            canary_topic=options.canary_topic_name or "",
+            canary_topic=options.canary_topic,
             statistics_s=statistics_interval(properties) if metrics else 0.0,
         )
         if metrics and not producer.statistics_s:

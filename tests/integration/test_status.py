@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from dfud.broker import client_config
@@ -133,11 +132,10 @@ def test_check_tells_an_upload_whose_broker_was_never_there(directory: Path, tmp
 
 
 def test_the_canary_tells_of_a_lane_that_does_nothing(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, make_topic: Callable[..., str]
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
 ) -> None:
-    canaries = make_topic()
-    options = ("--canary", "1", "--canary_topic_name", canaries)
-    with uploading(directory, config_file, topic, *options) as upload:
+    canaries = f"{topic}_canary"
+    with uploading(directory, config_file, topic, "--canary", "1") as upload:
         wait_for_check(directory, topic, 0, " canary=0.")
         values = [json.loads(message.value or b"") for message in read_topic(kafka.bootstrap, canaries)]
         assert {(value["topic"], value["directory"]) for value in values} == {(topic, str(directory))}
