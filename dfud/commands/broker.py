@@ -9,6 +9,8 @@ import click
 
 from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
+from dfud.commands.command import CONTEXT, Command, Example, complete_folders, version_option
+from dfud.commands.options import option
 from dfud.commands.stop import StopRequested, signals_raise
 from dfud.core.text import escaped
 from dfud.errors import BrokerError
@@ -24,29 +26,38 @@ def default_data_dir() -> Path:
     return (Path(root) if root.startswith("/") else Path.home() / ".local" / "share") / "dfud" / "broker"
 
 
-@click.command("broker", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
+_EXAMPLES = (
+    Example("Start a Kafka, or the same one again", ""),
+    Example("Start another one beside it", "--data_dir kafka2 --port 9192"),
+)
+
+
+@click.command("broker", cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
+@option(
     "--data_dir",
-    "--data-dir",
+    metavar="FOLDER",
+    shell_complete=complete_folders,
     type=click.Path(path_type=Path),
     default=default_data_dir,
     show_default="~/.local/share/dfud/broker",
     help="Folder for the topics, the settings and the log; a later start finds them there.",
 )
-@click.option(
+@option(
     "--port",
+    metavar="PORT",
     type=click.IntRange(0, 65535),
     default=0,
     help="Port of 127.0.0.1 to listen on; 0 is the port of the last start, or a free one at the first.",
 )
-@click.option(
+@option(
     "--heap_mb",
-    "--heap-mb",
+    metavar="MB",
     type=click.IntRange(_MIN_HEAP_MB),
     default=512,
     show_default=True,
-    help="Maximum size of the broker's heap, in MB.",
+    help="Maximum size of the broker's heap.",
 )
+@version_option()
 def broker(data_dir: Path, port: int, heap_mb: int) -> None:
     """Run a single-node Apache Kafka on this machine.
 

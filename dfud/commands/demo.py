@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from dfud.commands.main import CONTEXT
+from dfud.commands.command import CONTEXT, Command, Example, version_option
 from dfud.commands.stop import StopRequested, signals_raise
 from dfud.core.text import escaped
 from dfud.demo.show import show
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 
 
-@click.command(context_settings=CONTEXT)
+@click.command(cls=Command, context_settings=CONTEXT, examples=[Example("See it, with nothing to configure", "")])
+@version_option()
 def demo() -> int:
     """See dfud work: a thousand files to a Kafka and back.
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from dfud import __version__
-from dfud.commands.main import CONTEXT
+from dfud.commands.command import CONTEXT, LOG, Command, Example, Option, complete_folders, version_option
 from dfud.commands.openmsistream_options import (
     Wanted,
     read_announcements,
@@ -29,12 +28,20 @@ from dfud.uploading.options import UploadOptions
 
 _FILE_TIMEOUT_S = 10.0  # to read the configuration file
 _OPTIONS_OF_UPLOAD = [parameter for parameter in upload.params if parameter.name not in ("directory", "version")]
+_EXAMPLES = (
+    Example("Check an upload before it is started", "/data/run42 --config kafka.config --topic_name run42"),
+    Example("Say only what is not fine", "/data/run42 --config kafka.config --topic_name run42 --quiet"),
+)
 
 
-@click.command(context_settings=CONTEXT, params=list(_OPTIONS_OF_UPLOAD))
-@click.argument("directory", metavar="DIR", type=str)  # click.Path would look at it, and may wait for ever
-@click.option("--json", "as_json_text", is_flag=True, help="Print one JSON object, for machines.")
-@click.version_option(__version__, prog_name="dfud")
+@click.command(cls=Command, context_settings=CONTEXT, params=list(_OPTIONS_OF_UPLOAD), examples=_EXAMPLES)
+@click.argument(
+    "directory", metavar="DIR", type=str, shell_complete=complete_folders
+)  # click.Path would look at it, and may wait for ever
+@click.option(
+    "--json", "as_json_text", cls=Option, is_flag=True, group=LOG, help="Print one JSON object, for machines."
+)
+@version_option()
 def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> int:
     """Look for what would stop an upload, and say what to do.
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from dfud import __version__
-from dfud.commands.main import CONTEXT
+from dfud.commands.command import CONTEXT, FILES, WHEN, Command, Example, version_option
 from dfud.commands.options import (
     apply_quiet,
     check_regex,
     check_topic,
+    config_option,
+    directory_argument,
     logger_options,
     option,
     quiet_option,
@@ -26,30 +27,42 @@ from dfud.errors import LockedError, UsageError
 from dfud.kafka.config import read_config
 from dfud.processes.console import open_standard_files
 
+_EXAMPLES = (
+    Example("Keep a copy of what is uploaded to a topic", "copy --config kafka.config --topic_name run42"),
+    Example("Read what is on the topic now, and exit", "copy --config kafka.config --topic_name run42 --once"),
+    Example(
+        "Share a topic with other machines that run the same",
+        "copy --config kafka.config --topic_name run42 --consumer_group_id analysis",
+    ),
+)
 
-@click.command(context_settings=CONTEXT)
-@click.argument("directory", metavar="DIR", type=click.Path())
-@option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
-@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to read.")
-@threads_option("Number of processes that share the topic's partitions.")
+
+@click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
+@directory_argument()
+@config_option("consumer")
+@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, group=FILES, help="Topic to read.")
 @option(
     "--download_regex",
+    metavar="REGEX",
+    group=FILES,
     default="",
     callback=check_regex,
-    help="Only files whose paths, relative to DIR, match this regular expression are downloaded.",
+    help="Only files whose paths, relative to DIR, match this regular expression are downloaded.  [default: all]",
 )
 @option(
     "--consumer_group_id",
     metavar="GROUP",
+    group=FILES,
     help="Share the topic with other downloads, on any machine, that name the same consumer group: each file "
     "arrives at one of them. By default DIR gets all of the topic, with a group of its own, whose name begins "
     "with group.id of [consumer].",
 )
-@update_option()
-@option("--once", is_flag=True, help="Read what is on the topic at the start, then exit: for cron.")
+@option("--once", is_flag=True, group=WHEN, help="Read what is on the topic at the start, then exit: for cron.")
+@threads_option("Number of processes that share the topic's partitions.")
 @quiet_option()
+@update_option()
 @logger_options("DataFileDownloadDirectory.log")
-@click.version_option(__version__, prog_name="dfud")
+@version_option()
 def download(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Rebuild the files of a Kafka topic below DIR.
 

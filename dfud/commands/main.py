@@ -14,12 +14,10 @@ from types import TracebackType
 
 import click
 
-from dfud import __version__
+from dfud.commands.command import CONTEXT, Example, Group, version_option
 from dfud.core.text import LAYOUT, escaped
 from dfud.errors import EXIT_USAGE, DfudError, UsageError
 from dfud.logs.journal import is_journal, with_priority
-
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 # Each names a module here and the click command in it; the order is that of the help text.
 COMMANDS = (
@@ -31,13 +29,19 @@ COMMANDS = (
     "service",
     "broker",
     "demo",
+    "completion",
 )
 
+_EXAMPLES = (
+    Example("Start a Kafka to try it with", "broker"),
+    Example("Upload what is added to a directory", "upload /data/run42 --config kafka.config --topic_name run42"),
+    Example("See all options of a command", "upload -h"),
+)
 _STDERR = 2
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command only when it is used, so that a command loads only the modules it needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,9 +61,13 @@ def load(name: str) -> click.Command:
 
 # Without a command the group itself is invoked: versions of click differ in what they do otherwise.
 @click.group(
-    cls=LazyGroup, invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...", context_settings=CONTEXT
+    cls=LazyGroup,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings=CONTEXT,
+    examples=_EXAMPLES,
 )
-@click.version_option(__version__, prog_name="dfud")
+@version_option()
 @click.pass_context
 def dfud(context: click.Context) -> int:
     """Upload what an instrument writes to Apache Kafka, and lose nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dfud.announcing.options import AnnouncementOptions
+from dfud.commands.command import OPENMSISTREAM
 from dfud.commands.options import Command, check_topic, option
 from dfud.errors import UsageError
 from dfud.kafka.announcement_config import read_announcement_config
@@ -45,17 +46,20 @@ def announcement_options(command: Command) -> Command:
                 metavar="SECONDS",
                 type=float,
                 callback=_check_interval,
+                group=OPENMSISTREAM,
                 help=f"How often {what} are sent.  [default: {_INTERVALS_S[kind]:g}]",
             ),
             option(
                 f"--{kind}_program_id",
                 metavar="ID",
-                help=f"Key of the messages, before _{kind}; HOST:DIR:TOPIC by default.",
+                group=OPENMSISTREAM,
+                help=f"Key of the messages, before _{kind}.  [default: HOST:DIR:TOPIC]",
             ),
             option(
                 f"--{kind}_topic_name",
                 metavar="TOPIC2",
                 callback=check_topic,
+                group=OPENMSISTREAM,
                 help=f"Topic to which {what} are sent.",
             ),
         ):

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from dfud.commands.command import FILES, LOG, SPEED, Option, complete_files, complete_folders
 from dfud.logs.log_lines import JSON, TEXT
 from dfud.logs.logfile import LogOptions
 
@@ -22,15 +24,34 @@ _UPLOAD_REGEX_HELP = (
     "[default: all but hidden files, what is in hidden folders, and *.log]"
 )
 _LOOPBACK, _MAX_PORT = "127.0.0.1", 65535
+_LEVELS = ("debug", "info", "warning", "error", "critical")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def directory_argument(readable: bool = True) -> Callable[[Command], Command]:
+    """Return the argument DIR, which must be `readable` if it exists."""
+    kind = click.Path(readable=readable)
+    return click.argument("directory", metavar="DIR", type=kind, shell_complete=complete_folders)
+
+
+def config_option(section: str) -> Callable[[Command], Command]:
+    """Return the option for the configuration file, of which a command needs [broker] and `section`."""
+    return option(
+        "--config",
+        metavar="FILE",
+        required=True,
+        shell_complete=complete_files,
+        group=FILES,
+        help=f"Configuration file with the sections [broker] and [{section}].",
+    )
+
+
 def option(name: str, *arguments: Any, **settings: Any) -> Callable[[Command], Command]:
     """Return a click option that is also accepted in its dashed spelling."""
     spellings = dict.fromkeys([name, "--" + name[2:].replace("_", "-")])
-    return click.option(*spellings, *arguments, **settings)
+    return click.option(*spellings, *arguments, cls=Option, **settings)
 
 
 def check_topic(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -62,6 +83,12 @@ def check_level(_context: click.Context, _parameter: click.Parameter, value: str
     return level
 
 
+def _complete_levels(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    return [CompletionItem(level) for level in _LEVELS if level.startswith(incomplete.lower())]
+
+
 def check_address(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> tuple[str, int] | None:
@@ -88,28 +115,44 @@ def check_finite(_context: click.Context, _parameter: click.Parameter, value: fl
 
 def threads_option(what: str) -> Callable[[Command], Command]:
     """Return the option for the number of processes; `what` is its help text."""
-    return option("--n_threads", type=click.IntRange(1, _MAX_THREADS), default=2, show_default=True, help=what)
+    return option(
+        "--n_threads",
+        metavar="N",
+        type=click.IntRange(1, _MAX_THREADS),
+        default=2,
+        show_default=True,
+        group=SPEED,
+        help=what,
+    )
 
 
 def upload_regex_option(what: str) -> Callable[[Command], Command]:
     """Return the option that selects files by their names or paths; `what` is its help text."""
-    return option("--upload_regex", metavar="REGEX", callback=check_regex, help=f"{what} {_UPLOAD_REGEX_HELP}")
+    return option(
+        "--upload_regex",
+        metavar="REGEX",
+        callback=check_regex,
+        group=FILES,
+        help=f"{what} {_UPLOAD_REGEX_HELP}",
+    )
 
 
 def follow_links_option(what: str) -> Callable[[Command], Command]:
     """Return the option that follows links out of the directory; `what` is its help text."""
-    return option("--follow_links", is_flag=True, help=what)
+    return option("--follow_links", is_flag=True, group=FILES, help=what)
 
 
 def update_option() -> Callable[[Command], Command]:
     """Return the option for the interval between signs of life."""
     return option(
         "--update_seconds",
+        metavar="SECONDS",
         type=float,
         default=300,
         callback=check_finite,
         show_default=True,
-        help='Seconds between dots (".") that show that the program is alive; -1 for none.',
+        group=LOG,
+        help='Time between dots (".") that show that the program is alive; -1 for none.',
     )
 
 
@@ -118,7 +161,9 @@ def quiet_option() -> Callable[[Command], Command]:
     return click.option(
         "--quiet",
         "-q",
+        cls=Option,
         is_flag=True,
+        group=LOG,
         help="Print only warnings and errors, and nothing if another instance is at work: for cron.",
     )
 
@@ -156,6 +201,8 @@ def state_dir_option() -> Callable[[Command], Command]:
         "--state_dir",
         metavar="DIR2",
         callback=_check_state_dir,
+        shell_complete=complete_folders,
+        group=FILES,
         help="Folder in which LOGS is, instead of DIR: for a DIR that is read-only or must stay as it is.",
     )
 
@@ -171,17 +218,26 @@ def logger_options(log_file: str) -> Callable[[Command], Command]:
     """Return the options for logging; the log file is by default `log_file` in LOGS."""
 
     def add(command: Command) -> Command:
-        level = {"default": "info", "callback": check_level, "show_default": True}
+        level: dict[str, Any] = {
+            "metavar": f"[{'|'.join(_LEVELS)}|N]",
+            "default": "info",
+            "callback": check_level,
+            "show_default": True,
+            "shell_complete": _complete_levels,
+        }
         for decorate in (
             option(
                 "--log_format",
                 type=click.Choice([TEXT, JSON]),
                 default=TEXT,
                 show_default=True,
+                group=LOG,
                 help="Form of the lines of console and log file: for people, or a JSON object each.",
             ),
             option(
                 "--logger_file_count",
+                metavar="N",
+                group=LOG,
                 type=click.IntRange(1, _MAX_LOG_FILES),
                 default=5,
                 show_default=True,
@@ -194,11 +250,18 @@ def logger_options(log_file: str) -> Callable[[Command], Command]:
                 default=10,
                 callback=_check_max_size,
                 show_default=True,
+                group=LOG,
                 help="Size at which the log file is renamed, and another one begun; 0 for never.",
             ),
-            option("--logger_file_path", metavar="FILE", help=f"Log file; DIR/LOGS/{log_file} by default."),
-            option("--logger_file_level", help="Level of the log file.", **level),
-            option("--logger_stream_level", help="Level of the console.", **level),
+            option(
+                "--logger_file_path",
+                metavar="FILE",
+                shell_complete=complete_files,
+                group=LOG,
+                help=f"Log file.  [default: DIR/LOGS/{log_file}]",
+            ),
+            option("--logger_file_level", group=LOG, help="Least level of what is logged in the file.", **level),
+            option("--logger_stream_level", group=LOG, help="Least level of what is shown here.", **level),
         ):
             command = decorate(command)
         return command

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from dfud.commands.main import CONTEXT, load
+from dfud.commands.command import CONTEXT, Command, Example, Group, complete_folders, version_option
+from dfud.commands.main import load
 from dfud.commands.options import option
 from dfud.core.text import escaped
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, EXIT_USAGE, UsageError
@@ -22,6 +23,26 @@ from dfud.service.state import service_state, show_command
 from dfud.service.unit import environment_text, unit_text
 from dfud.service.upload_arguments import parse_instance
 
+_EXAMPLES = (
+    Example(
+        "Upload a directory as a service of yours",
+        "install --user --now run42 /data/run42 --config kafka.config --topic_name run42",
+    ),
+    Example("See how all of them are", "status --user"),
+)
+_EXAMPLES_OF_INSTALL = (
+    Example(
+        "Upload a directory as a service of yours, from now on",
+        "--user --now run42 /data/run42 --config kafka.config --topic_name run42",
+    ),
+    Example(
+        "Install a service of the system, as root, to be started later",
+        "--system run42 /data/run42 --config /etc/dfud/kafka.config --topic_name run42 --upload_existing",
+    ),
+    Example(
+        "Show what would be written", "--user --dry_run run42 /data/run42 --config kafka.config --topic_name run42"
+    ),
+)
 _PUBLIC, _PRIVATE = 0o644, 0o600  # an environment file may get a password
 
 
@@ -36,7 +57,8 @@ def _scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Without a command the group itself is invoked: versions of click differ in what they do otherwise.
-@click.group(invoke_without_command=True, context_settings=CONTEXT)
+@click.group(cls=Group, invoke_without_command=True, context_settings=CONTEXT, examples=_EXAMPLES)
+@version_option()
 @click.pass_context
 def service(context: click.Context) -> int:
     """Run uploads as services of systemd.
@@ -48,12 +70,21 @@ def service(context: click.Context) -> int:
     return EXIT_USAGE
 
 
-@service.command(context_settings={**CONTEXT, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@service.command(
+    cls=Command,
+    context_settings={**CONTEXT, "ignore_unknown_options": True, "allow_interspersed_args": False},
+    examples=_EXAMPLES_OF_INSTALL,
+)
 @_scope_options
 @option("--run_as", metavar="USER", help="User that uploads, with --system. [default: the owner of DIR]")
 @option("--now", is_flag=True, help="Enable and start the instance, too, or restart it.")
 @option("--overwrite", is_flag=True, help="Replace files that you have changed, and keep yours as .bak.")
-@option("--root", metavar="FOLDER", help="Install into the image of a machine in this folder.")
+@option(
+    "--root",
+    metavar="FOLDER",
+    shell_complete=complete_folders,
+    help="Install into the image of a machine in this folder.",
+)
 @click.argument("instance", required=False)
 @click.argument(
     "arguments", metavar="[DIR --config FILE --topic_name TOPIC ...]", nargs=-1, type=click.UNPROCESSED
@@ -101,7 +132,14 @@ def install(
     return EXIT_OK
 
 
-@service.command(context_settings=CONTEXT)
+@service.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    examples=[
+        Example("Stop an upload and remove its instance", "--user run42"),
+        Example("Show what would be removed", "--user run42 --dry_run"),
+    ],
+)
 @_scope_options
 @click.argument("instance", required=False)
 def remove(scope: str | None, dry_run: bool, instance: str | None) -> int:
@@ -124,7 +162,14 @@ def remove(scope: str | None, dry_run: bool, instance: str | None) -> int:
     return EXIT_OK
 
 
-@service.command(context_settings=CONTEXT)
+@service.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    examples=[
+        Example("Show all uploads of yours", "--user"),
+        Example("Show one of the system's", "--system run42"),
+    ],
+)
 @_scope_options
 @click.argument("instance", required=False)
 def status(scope: str | None, dry_run: bool, instance: str | None) -> int:

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 
 import click
 
-from dfud.commands.main import CONTEXT
-from dfud.commands.options import check_topic, option, state_dir_option
+from dfud.commands.command import CONTEXT, FILES, Command, Example, version_option
+from dfud.commands.options import check_topic, directory_argument, option, state_dir_option
 from dfud.commands.status_check import Finding, Level, Limits, check, line, performance_data
 from dfud.commands.status_text import as_json, lines
 from dfud.core.text import escaped
@@ -25,52 +25,92 @@ _MB = 1_000_000
 _PAUSE_FACTOR = 4  # times what reading the tables takes, at least, between two readings
 _CLEAR = "\x1b[H\x1b[2J"  # the terminal
 
-_seconds = click.FloatRange(min=0.0)
+_seconds = click.FloatRange(min=0)
 
 
-@click.command(context_settings=CONTEXT)
-@click.argument("directory", metavar="DIR", type=click.Path(readable=False))  # LOGS has to be, no more
-@option("--topic_name", metavar="TOPIC", callback=check_topic, help="Show this topic only.")
+_SHOWN, _CHECK = "What is shown", "Monitoring plugin"
+_EXAMPLES = (
+    Example("Show what is uploaded, and what is not", "/data/run42"),
+    Example("Show it every second, until Ctrl-C", "/data/run42 --watch --interval 1"),
+    Example(
+        "Answer as plugins of Nagios do, for a run from cron every 5 minutes",
+        "/data/run42 --check --once_every 600",
+    ),
+)
+
+
+@click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
+@directory_argument(readable=False)  # LOGS has to be, no more
+@option("--topic_name", metavar="TOPIC", callback=check_topic, group=FILES, help="Show this topic only.")
 @state_dir_option()
-@option("--json", "as_json_text", is_flag=True, help="Print JSON, for machines; with --watch, a line each time.")
-@option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
-@option("--interval", type=_seconds, default=5.0, show_default=True, help="Seconds between, with --watch.")
-@option("--check", "as_plugin", is_flag=True, help="Answer as a monitoring plugin does; see below.")
+@option(
+    "--json",
+    "as_json_text",
+    is_flag=True,
+    group=_SHOWN,
+    help="Print JSON, for machines; with --watch, a line each time.",
+)
+@option("--watch", is_flag=True, group=_SHOWN, help="Show it again and again, until Ctrl-C.")
+@option(
+    "--interval",
+    metavar="SECONDS",
+    type=_seconds,
+    default=5,
+    show_default=True,
+    group=_SHOWN,
+    help="Time between, with --watch.",
+)
+@option("--check", "as_plugin", is_flag=True, group=_CHECK, help="Answer as a monitoring plugin does; see above.")
 @option(
     "--oldest_warning",
+    metavar="SECONDS",
     type=_seconds,
-    default=600.0,
+    default=600,
     show_default=True,
-    help="Seconds that a file may wait before --check warns.",
+    group=_CHECK,
+    help="Time that a file may wait before --check warns.",
 )
 @option(
     "--oldest_critical",
+    metavar="SECONDS",
     type=_seconds,
-    default=3600.0,
+    default=3600,
     show_default=True,
-    help="Seconds that a file may wait before that is critical.",
+    group=_CHECK,
+    help="Time that a file may wait before that is critical.",
 )
 @option(
     "--space_warning",
     type=click.FloatRange(min=0),
-    default=1000.0,
+    metavar="MB",
+    default=1000,
     show_default=True,
-    help="Megabytes that must be free for LOGS before --check warns.",
+    group=_CHECK,
+    help="Space that must be free for LOGS before --check warns.",
 )
 @option(
     "--space_critical",
     type=click.FloatRange(min=0),
-    default=100.0,
+    metavar="MB",
+    default=100,
     show_default=True,
-    help="Megabytes that must be free for LOGS before that is critical.",
+    group=_CHECK,
+    help="Space that must be free for LOGS before that is critical.",
 )
-@option("--may_be_ended", is_flag=True, help="An upload that was ended in order, with status 0, is fine.")
+@option(
+    "--may_be_ended",
+    is_flag=True,
+    group=_CHECK,
+    help="An upload that was ended in order, with status 0, is fine.",
+)
 @option(
     "--once_every",
     type=_seconds,
     metavar="SECONDS",
+    group=_CHECK,
     help="An upload with --once must have ended within this time. [default: at any time]",
 )
+@version_option()
 def status(
     directory: str,
     topic_name: str | None,

@@ -7,8 +7,17 @@ from typing import Any
 
 import click
 
-from dfud import __version__
-from dfud.commands.main import CONTEXT
+from dfud.commands.command import (
+    CONTEXT,
+    FILES,
+    MONITORING,
+    SPEED,
+    WHEN,
+    Command,
+    Example,
+    complete_files,
+    version_option,
+)
 from dfud.commands.openmsistream_options import (
     announcement_options,
     read_announcements,
@@ -21,6 +30,8 @@ from dfud.commands.options import (
     apply_quiet,
     check_address,
     check_topic,
+    config_option,
+    directory_argument,
     follow_links_option,
     logger_options,
     option,
@@ -41,6 +52,22 @@ from dfud.uploading.run import upload as run_upload
 
 _MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes is at most 1,000,000,000
 
+_EXAMPLES = (
+    Example(
+        "Upload what is written into /data/run42 from now on",
+        "/data/run42 --config kafka.config --topic_name run42",
+    ),
+    Example(
+        "Upload what is there and what an earlier run has left, and exit: for cron",
+        "/data/run42 --config kafka.config --topic_name run42 --once --quiet",
+    ),
+    Example(
+        "Upload only the TIFF files, those that are there already, too, in chunks of 1 MiB",
+        "/data/run42 --config kafka.config --topic_name run42 --upload_existing --upload_regex '.*[.]tiff?$' "
+        "--chunk_size 1048576",
+    ),
+)
+
 
 def _check_chunk_size(_context: click.Context, _parameter: click.Parameter, value: int) -> int:
     if not is_chunk_size(value) or value > _MAX_CHUNK_SIZE:
@@ -60,55 +87,27 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     return value
 
 
-@click.command(context_settings=CONTEXT)
-@click.argument("directory", metavar="DIR", type=click.Path())
-@option("--config", metavar="FILE", required=True, help="Config file with [broker] and [producer] sections.")
-@option("--topic_name", metavar="TOPIC", callback=check_topic, help="Topic to produce to.  [required]")
-@option("--upload_existing", is_flag=True, help="Upload the files that are already there, too.")
-@threads_option("Number of chunkers and producers that work side by side.")
+@click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
+@directory_argument()
+@config_option("producer")
+@option(
+    "--topic_name", metavar="TOPIC", callback=check_topic, group=FILES, help="Topic to produce to.  [required]"
+)
+@option("--upload_existing", is_flag=True, group=FILES, help="Upload the files that are already there, too.")
 @upload_regex_option("Only files that match this regular expression are uploaded.")
+@follow_links_option("Also upload files outside DIR that links in DIR lead to.")
+@state_dir_option()
 @option(
-    "--chunk_size",
-    type=int,
-    default=16384,
-    callback=_check_chunk_size,
-    show_default=True,
-    help="Size of the chunks in bytes, a nonzero power of two.",
+    "--once", is_flag=True, group=WHEN, help="Upload what is there and what is unfinished, then exit: for cron."
 )
-@option(
-    "--queue_max_size",
-    type=float,
-    default=500,
-    callback=_check_positive,
-    show_default=True,
-    help="Maximum memory in MB for the internal queue and librdkafka's queues together.",
-)
-@update_option()
-@option("--once", is_flag=True, help="Upload what is there and what is unfinished, then exit: for cron.")
 @option(
     "--time_limit",
     metavar="SECONDS",
     type=float,
     callback=_check_positive,
-    help="After this time, begin no more files, finish those that are in progress, and exit.",
+    group=WHEN,
+    help="After this time, begin no more files, finish those that are in progress, and exit.  [default: none]",
 )
-@option(
-    "--canary",
-    metavar="SECONDS",
-    type=float,
-    callback=_check_positive,
-    help="Write a small file into LOGS this often, send it to a topic of its own, and say if it does not arrive.",
-)
-@option(
-    "--canary_topic_name", metavar="TOPIC", callback=check_topic, help="Topic of --canary. [default: TOPIC_canary]"
-)
-@quiet_option()
-@option(
-    "--use_polling_observer",
-    is_flag=True,
-    help="Poll for new files: for file systems without inotify, such as NFS and CIFS.",
-)
-@state_dir_option()
 @option(
     "--watchdog_lag_time",
     metavar="SECONDS",
@@ -116,24 +115,72 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     default=0,
     callback=_check_not_negative,
     show_default=True,
+    group=WHEN,
     help="How long a file must have been quiet before it is taken.",
 )
-@follow_links_option("Also upload files outside DIR that links in DIR lead to.")
-@announcement_options
 @option(
-    "--metrics_file",
-    metavar="FILE.prom",
-    help="Write metrics for Prometheus into this file, for the textfile collector of node_exporter.",
+    "--use_polling_observer",
+    is_flag=True,
+    group=WHEN,
+    help="Poll for new files: for file systems without inotify, such as NFS and CIFS.",
+)
+@threads_option("Number of chunkers and producers that work side by side.")
+@option(
+    "--chunk_size",
+    metavar="BYTES",
+    type=int,
+    default=16384,
+    callback=_check_chunk_size,
+    show_default=True,
+    group=SPEED,
+    help="Size of the chunks, a nonzero power of two.",
+)
+@option(
+    "--queue_max_size",
+    metavar="MB",
+    type=float,
+    default=500,
+    callback=_check_positive,
+    show_default=True,
+    group=SPEED,
+    help="Maximum memory for the internal queue and librdkafka's queues together.",
+)
+@quiet_option()
+@update_option()
+@logger_options("DataFileUploadDirectory.log")
+@option(
+    "--canary",
+    metavar="SECONDS",
+    type=float,
+    callback=_check_positive,
+    group=MONITORING,
+    help="Write a small file into LOGS this often, send it to a topic of its own, and say if it does not arrive."
+    "  [default: never]",
+)
+@option(
+    "--canary_topic_name",
+    metavar="TOPIC",
+    callback=check_topic,
+    group=MONITORING,
+    help="Topic of --canary.  [default: TOPIC_canary]",
 )
 @option(
     "--metrics_port",
     metavar="[ADDRESS:]PORT",
     callback=check_address,
+    group=MONITORING,
     help="Serve metrics for Prometheus at this port, to programs on this machine unless ADDRESS is given.",
 )
-@logger_options("DataFileUploadDirectory.log")
+@option(
+    "--metrics_file",
+    metavar="FILE.prom",
+    shell_complete=complete_files,
+    group=MONITORING,
+    help="Write metrics for Prometheus into this file, for the textfile collector of node_exporter.",
+)
+@announcement_options
 @useless_options
-@click.version_option(__version__, prog_name="dfud")
+@version_option()
 def upload(directory: str, config: str, **options: Any) -> int:
     """Upload the files that are added to DIR to a Kafka topic.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from dfud import __version__
-from dfud.commands.main import CONTEXT
+from dfud.commands.command import CONTEXT, FILES, Command, Example, version_option
 from dfud.commands.options import (
     check_topic,
+    config_option,
+    directory_argument,
     follow_links_option,
     option,
     state_dir_option,
@@ -23,22 +24,39 @@ from dfud.processes.console import open_standard_files
 from dfud.verifying.run import VerifyOptions
 from dfud.verifying.run import verify as run_verify
 
+_OUTPUT = "Output"
+_EXAMPLES = (
+    Example("Prove that all of a directory is on a topic", "/data/run42 --config kafka.config --topic_name run42"),
+    Example(
+        "Delete at the instrument what is proved to be on the topic (after cd /data/run42)",
+        ". --config ~/kafka.config --topic_name run42 --print0 | xargs -0 rm --",
+    ),
+)
 
-@click.command(context_settings=CONTEXT)
-@click.argument("directory", metavar="DIR", type=click.Path())
-@option("--config", metavar="FILE", required=True, help="Config file with [broker] and [consumer] sections.")
-@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, help="Topic to compare with.")
-@threads_option("Number of processes that share the topic's partitions.")
+
+@click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
+@directory_argument()
+@config_option("consumer")
+@option(
+    "--topic_name",
+    metavar="TOPIC",
+    required=True,
+    callback=check_topic,
+    group=FILES,
+    help="Topic to compare with.",
+)
 @upload_regex_option("Only files that match this regular expression are verified.")
 @follow_links_option("Also verify files outside DIR that links in DIR lead to.")
 @state_dir_option()
-@option("--json", is_flag=True, help="Print one JSON object, for machines.")
+@threads_option("Number of processes that share the topic's partitions.")
+@option("--json", is_flag=True, group=_OUTPUT, help="Print one JSON object, for machines.")
 @option(
     "--print0",
     is_flag=True,
+    group=_OUTPUT,
     help="Print the files that are proved to be on the topic, each followed by a NUL.",
 )
-@click.version_option(__version__, prog_name="dfud")
+@version_option()
 def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Prove that DIR is on a Kafka topic, byte for byte.
 

@@ -47,7 +47,7 @@ def test_the_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed] == list(COMMANDS)
 
 
@@ -69,7 +69,7 @@ def test_only_the_modules_of_the_command_are_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {
-        f"dfud.commands.{name}" for name in ("main", "options", "status", "status_check", "status_text")
+        f"dfud.commands.{name}" for name in ("command", "main", "options", "status", "status_check", "status_text")
     }
 
 
