@@ -115,6 +115,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             shortfalls.add_replaced(start.topic_id)
         table = IncompleteTable(logs, topic)
         context = RunContext(signals, output, CommandInput(), options.update_seconds)
+        context.show_hint(options.log.stream_level)
         tune_gc()
         return DownloadSupervisor(
             table,

@@ -40,7 +40,7 @@ from dfud.messages import (
 )
 from dfud.processes import links
 from dfud.processes.dispatch import Dispatcher
-from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
+from dfud.processes.event_loop import EventLoop, RunContext, UserCommands, second_interrupt
 from dfud.processes.workers import Worker, WorkerPool
 
 _PROGRESS_INTERVAL_S = 2.0
@@ -126,9 +126,12 @@ class DownloadSupervisor:
     # -- commands
 
     def _quit(self, cause: str) -> None:
+        hint = second_interrupt(cause)
         if not self._is_stopping:
-            self._log.info(f"{cause}: saving what was read")
+            self._log.info(f"{cause}: saving what was read{hint}")
             self._is_stopping = True
+        elif hint:
+            self._log.info(f"{cause}: already saving what was read{hint}")
 
     def _abandon(self) -> None:
         self._log.warning("stopped immediately; the next run reads again what was not committed")

@@ -21,6 +21,7 @@ from dfud.logs.journal import is_journal
 _MAX_PENDING_LINES = 1000
 _MAX_COMMAND_BYTES = 4096
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+HINT = 'type "check" or "c" to see what is in progress, "quit" or "q" to end'
 _COMMANDS = {"q": "quit", "quit": "quit", "c": "check", "check": "check"}
 
 
@@ -44,10 +45,11 @@ class ConsoleOutput:
         self._socket: socket.socket | None = None
         self._descriptor = self._original = descriptor
         self.is_journal = is_journal(descriptor)
+        self.is_terminal = os.isatty(descriptor)
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(mode):  # systemd's journal
             self._socket = socket.socket(fileno=os.dup(descriptor))
-        elif stat.S_ISFIFO(mode) or os.isatty(descriptor):
+        elif stat.S_ISFIFO(mode) or self.is_terminal:
             # O_NONBLOCK belongs to the open file, which we share with the shell and others: open it once more.
             with contextlib.suppress(OSError):
                 self._descriptor = os.open(
@@ -129,9 +131,9 @@ class CommandInput:
         """Read from `descriptor`; `is_open` is false from the start if it is not one that sends commands."""
         mode = os.fstat(descriptor).st_mode
         self._descriptor = descriptor
-        self._is_terminal = os.isatty(descriptor)
+        self.is_terminal = os.isatty(descriptor)
         self._rest = b""
-        self.is_open = self._is_terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        self.is_open = self.is_terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def fileno(self) -> int:
         """Return the descriptor to wait on: readable if there is something to `read`."""
@@ -140,7 +142,7 @@ class CommandInput:
     @property
     def is_in_background(self) -> bool:
         """Whether another job has the terminal now: reading from it would stop this process (SIGTTIN)."""
-        if not self._is_terminal:
+        if not self.is_terminal:
             return False
         try:
             return os.tcgetpgrp(self._descriptor) != os.getpgrp()
@@ -165,12 +167,12 @@ class CommandInput:
             word = line.decode("utf-8", "replace").strip().lower()
             if word in _COMMANDS:
                 commands.append(_COMMANDS[word])
-            elif word and not self._is_terminal:
+            elif word and not self.is_terminal:
                 self.is_open = False
                 break
             elif word:
                 commands.append("help")
         if len(self._rest) > _MAX_COMMAND_BYTES:
             self._rest = b""
-            self.is_open = self._is_terminal
+            self.is_open = self.is_terminal
         return commands

@@ -7,6 +7,7 @@ dead worker's last messages before it replaces it; `selectors` and the next dead
 from __future__ import annotations
 
 import contextlib
+import logging
 import selectors
 import signal
 import time
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 from dfud.errors import WorkerError
 from dfud.messages import Stop
 from dfud.processes.channel import Channel, PeerGoneError
-from dfud.processes.console import CommandInput, ConsoleOutput
+from dfud.processes.console import HINT, CommandInput, ConsoleOutput
 from dfud.processes.links import Up
 from dfud.processes.signals import SignalPipe
 from dfud.processes.workers import Worker
@@ -36,6 +37,12 @@ class RunContext(NamedTuple):
     commands: CommandInput
     update_seconds: float  # between "."; negative for none
 
+    def show_hint(self, level: int) -> None:
+        """Say which commands there are, to a user who can type them now and sees lines of `level` INFO."""
+        is_typing = self.commands.is_terminal and not self.commands.is_in_background
+        if level <= logging.INFO and self.output.is_terminal and is_typing:
+            self.output.write_line(HINT)
+
 
 class UserCommands(NamedTuple):
     """What is called when the user asks for something."""
@@ -43,6 +50,11 @@ class UserCommands(NamedTuple):
     quit: Callable[[str], None]  # finish in an orderly way; gets what asked for it: "quit" or a signal's name
     abandon: Callable[[], None]  # stop immediately: a second SIGINT
     check: Callable[[], None]  # show what is in progress
+
+
+def second_interrupt(request: str) -> str:
+    """Return what a user who has pressed Ctrl-C may want to know; "" for other requests to end."""
+    return "; a second Ctrl-C stops immediately" if request == signal.SIGINT.name else ""
 
 
 class EventLoop:
@@ -138,7 +150,7 @@ class EventLoop:
             elif command == "check":
                 self._user_commands.check()
             else:
-                self._output.write_line('type "check" or "c" to see what is in progress, "quit" or "q" to end')
+                self._output.write_line(HINT)
         if not self._commands.is_open:
             self._unregister(self._commands.fileno())
 

@@ -93,6 +93,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             others = metrics if manager is None else [Notifier(manager, no_log), *metrics]
             if absent is not None:
                 user = RunContext(signals, output, CommandInput(), options.update_seconds)
+                user.show_hint(options.log.stream_level)
                 try:
                     early = absent.wait(options, folder, lock, user, status, others)
                 except UsageError as error:
@@ -240,6 +241,8 @@ def _run(
         )
         fleet = Fleet(pool, folder, watch, watcher, lanes)
         user = RunContext(signals, output, CommandInput(), options.update_seconds)
+        if early is None:  # while it waited for a broker, it has said so
+            user.show_hint(options.log.stream_level)
         outlets: list[Outlet] = [*others, *announcements.outlets(pool)]
         supervisor = UploadSupervisor(context, fleet, user, status=status, outlets=outlets)
         if early is not None and is_early:

@@ -51,7 +51,7 @@ from dfud.messages import (
     WatchStarted,
 )
 from dfud.processes.dispatch import Dispatcher
-from dfud.processes.event_loop import EventLoop, RunContext, UserCommands
+from dfud.processes.event_loop import EventLoop, RunContext, UserCommands, second_interrupt
 from dfud.uploading.canary import Canary
 from dfud.uploading.clock_steps import ClockSteps
 from dfud.uploading.closing import Outcome, close_run
@@ -290,9 +290,12 @@ class UploadSupervisor:
         self._abandoned = True
 
     def _quit(self, request: str) -> None:
+        hint = second_interrupt(request)
         if not self._draining:
-            self._log.info(f"{request}: finishing what is enqueued")
+            self._log.info(f"{request}: finishing what is enqueued{hint}")
             self._drain()
+        elif hint:
+            self._log.info(f"{request}: already finishing what is enqueued{hint}")
 
     def _on_time_limit(self) -> None:
         """End in an orderly way; if the run is ending already, wait for no files that are not enqueued yet."""

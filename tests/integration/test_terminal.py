@@ -67,3 +67,26 @@ def test_a_job_reads_commands_only_in_the_foreground(tmp_path: Path, config_file
     finally:
         os.close(terminal)
         os.waitpid(shell, 0)
+
+
+def test_a_terminal_is_told_what_can_be_typed(tmp_path: Path, config_file: Path, topic: str) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    upload, terminal = pty.fork()
+    if upload == 0:
+        words = command(top, config_file, topic, "--update_seconds", -1)
+        os.execv(words[0], words)
+    output = b""
+    try:
+        while b"watching" not in output:
+            output += os.read(terminal, 1000)
+        assert output.count(b'type "check" or "c" to see what is in progress, "quit" or "q" to end\r\n') == 1
+        os.write(terminal, b"\x03")
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while part := os.read(terminal, 1000):
+                output += part
+        assert b"SIGINT: finishing what is enqueued; a second Ctrl-C stops immediately\r\n" in output
+        assert b"all files detected are on the topic and recorded\r\n" in output
+    finally:
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(upload, 0)[1]) == 0

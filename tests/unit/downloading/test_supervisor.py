@@ -231,6 +231,7 @@ def test_quit_ends_in_an_orderly_way_and_a_second_interrupt_at_once(bench: Bench
     bench.supervisor._run_once()
     assert bench.log == [
         "quit: saving what was read",
+        "SIGINT: already saving what was read; a second Ctrl-C stops immediately",
         "stopped immediately; the next run reads again what was not committed",
     ]
     assert bench.supervisor._finish() == EXIT_UNDELIVERED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -92,6 +93,41 @@ class Bench:
 def bench(signals: SignalPipe) -> Iterator[Bench]:
     with contextlib.closing(Bench(signals)) as made:
         yield made
+
+
+# The hint
+
+
+@pytest.mark.parametrize(
+    ("ours", "level", "is_background", "is_shown"),
+    [
+        pytest.param("both", logging.INFO, False, True, id="at-a-terminal"),
+        pytest.param("both", logging.WARNING, False, False, id="quiet"),
+        pytest.param("both", logging.INFO, True, False, id="in-the-background"),
+        pytest.param("input", logging.INFO, False, False, id="output-in-a-pipe"),
+        pytest.param("output", logging.INFO, False, False, id="input-from-a-pipe"),
+    ],
+)
+def test_the_hint_is_for_who_can_type(
+    signals: SignalPipe, ours: str, level: int, is_background: bool, is_shown: bool
+) -> None:
+    ends = [*os.openpty(), *os.pipe()]
+    try:
+        output = ConsoleOutput(ends[3] if ours == "input" else ends[1])
+        commands = Commands(ends[2] if ours == "output" else ends[1])
+        commands.background = is_background
+        RunContext(signals, output, commands, -1).show_hint(level)
+        output.close()
+        reader = ends[2] if ours == "input" else ends[0]
+        os.set_blocking(reader, False)
+        shown = b""
+        with contextlib.suppress(BlockingIOError):
+            shown = os.read(reader, 1000)
+        hint = b'type "check" or "c" to see what is in progress, "quit" or "q" to end\r\n'
+        assert shown == (hint if is_shown else b"")
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 # Waiting

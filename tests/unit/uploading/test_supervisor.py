@@ -293,6 +293,27 @@ def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
     ]
 
 
+def test_ctrl_c_says_that_another_one_stops_immediately(bench: Bench) -> None:
+    bench.find()
+    bench.user.send(signal.SIGINT)
+    bench.step()
+    assert bench.log[-1] == "SIGINT: finishing what is enqueued; a second Ctrl-C stops immediately"
+    bench.user.send(signal.SIGINT)
+    bench.step()
+    assert bench.log[-1] == "stopped immediately; the next run sends the rest"
+    assert bench.close() == EXIT_UNDELIVERED
+
+
+def test_ctrl_c_after_quit_says_so_too(bench: Bench) -> None:
+    bench.find()
+    bench.user.type("quit")
+    bench.step()
+    bench.user.send(signal.SIGINT)
+    bench.step()
+    assert bench.log[-1] == "SIGINT: already finishing what is enqueued; a second Ctrl-C stops immediately"
+    assert not bench.supervisor.is_over
+
+
 def test_the_end_waits_for_what_is_open(bench: Bench) -> None:
     task = bench.find()
     bench.quit()
