@@ -22,6 +22,8 @@ MINORS = range(OLDEST[1], 30)
 # An environment is recreated when one of these files changes.
 SOURCES = ("setup.cfg", "setup.py", "pyproject.toml")
 
+_DOT_INTERVAL_S = 1.0
+
 Version = tuple[int, int]
 
 _PROGRAM = Path(sys.argv[0]).stem.replace("run_", "scripts/")  # the command that the user typed
@@ -82,12 +84,26 @@ def find_pythons() -> list[tuple[Version, str]]:
     return ordered[:1] + ordered[1:][-1:]
 
 
-def run(*command: str | Path) -> bool:
-    """Show a command, run it in the checkout, and return whether it succeeded."""
+def run(*command: str | Path, patience: str = "") -> bool:
+    """Show a command, run it in the checkout, and return whether it succeeded.
+
+    If there is a `patience`, which says how long it takes, dots show a terminal that it lasts.
+    """
     words = [str(word) for word in command]
     shown = shlex.join(word.replace(f"{ROOT}{os.sep}", "") for word in words)
-    print(f"\n$ {shown}", flush=True)
-    return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+    print(f"\n$ {shown}", *filter(None, [patience]), sep="\n", flush=True)
+    with subprocess.Popen(words, cwd=ROOT) as process:
+        dots = ""
+        while True:
+            try:
+                status = process.wait(_DOT_INTERVAL_S if patience and sys.stdout.isatty() else None)
+                break
+            except subprocess.TimeoutExpired:
+                dots += "."
+                print(".", end="", flush=True)
+    if dots:
+        print(flush=True)
+    return status == 0
 
 
 def dev_environment(version: Version, python: str) -> Path:
@@ -111,7 +127,8 @@ def environment(name: str, version: Version, python: str, extra: str) -> Path:
             f"apt install python{name_of(version)}-venv, or name other Pythons in DFUD_PYTHONS"
         )
     pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
-    if not run(*pip, "install", "--editable", f".[{extra}]"):
+    patience = "(the first time, this downloads about 50 MB and takes up to a minute)"
+    if not run(*pip, "install", "--editable", f".[{extra}]", patience=patience):
         sys.exit(f"{_PROGRAM}: cannot install the dependencies; see pip's message above")
     stamp.write_text(state)
     return folder / "bin"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from dfud.broker.digests import DIGESTS, check_jars, read_digests
+from dfud.broker.download_progress import DownloadProgress
 from dfud.errors import BrokerError
 
 KAFKA_VERSION = "4.3.1"
@@ -59,7 +60,8 @@ def resolve_kafka(announce: Callable[[str], None] = lambda _: None) -> list[Path
 def resolve(*coordinates: str, announce: Callable[[str], None] = lambda _: None) -> list[Path]:
     """Return the jars of ``group:artifact:version`` coordinates and of all their dependencies.
 
-    The first time they are downloaded, which `announce` reports; later, neither jgo nor a network is needed.
+    The first time they are downloaded, and `announce` gets lines that say so and how far that is; later, neither
+    jgo nor a network is needed.
     Processes that resolve at the same time wait for one another, and an interrupted download is never used.
     Raises BrokerError.
     """
@@ -76,7 +78,8 @@ def resolve(*coordinates: str, announce: Callable[[str], None] = lambda _: None)
             announce(f"Downloading {coordinates[0]} into {folder} (only this once)")
             staging = folder.with_name(f"{folder.name}.partial")
             _remove(staging)
-            write_list(staging, _download(coordinates, staging))
+            with DownloadProgress(staging, announce) as progress:
+                write_list(staging, _download(coordinates, staging, progress))
             _remove(folder)
             staging.rename(folder)
     except OSError as error:
@@ -110,7 +113,7 @@ def write_list(folder: Path, jars: list[Path]) -> None:
     (folder / _LIST).write_text("".join(lines), encoding="utf-8")
 
 
-def _download(coordinates: tuple[str, ...], repository: Path) -> list[Path]:
+def _download(coordinates: tuple[str, ...], repository: Path, progress: DownloadProgress) -> list[Path]:
     """Download into a Maven repository of our own, and check that each jar is intact."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a user cannot act on those of jgo and its dependencies
@@ -130,6 +133,7 @@ def _download(coordinates: tuple[str, ...], repository: Path) -> list[Path]:
                 wanted = [d for d in transitive if d.scope in ("compile", "runtime") and not d.optional]
                 for dependency in (*inputs, *wanted):
                     needed.setdefault((dependency.groupId, dependency.artifactId), dependency.artifact)
+            progress.on_resolved(len(needed))
             jars = [Path(artifact.resolve()) for artifact in needed.values()]
             for jar in jars:
                 _check(jar)

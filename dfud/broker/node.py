@@ -37,6 +37,7 @@ class KafkaNode:
 
     The kernel kills the broker when the thread that started it ends. `properties` are Kafka's and take precedence
     over ours. A `port` of None or 0 is the port of the last start in this folder, or a free one at the first.
+    The first start takes `preferred_port` if that is free.
     `advertised_port` is where clients are sent to instead, for a proxy in front of the node.
     """
 
@@ -49,6 +50,7 @@ class KafkaNode:
         announce: Callable[[str], None] = lambda _: None,
         quorum: Quorum | None = None,
         advertised_port: int | None = None,
+        preferred_port: int | None = None,
     ) -> None:
         self.folder = DataFolder(Path(data_dir))
         self.heap_mb = heap_mb
@@ -57,6 +59,7 @@ class KafkaNode:
         self._announce = announce
         self._quorum = quorum
         self._advertised_port = advertised_port
+        self._preferred_port = preferred_port
         self._port: int | None = None
         self._internal_port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -156,6 +159,8 @@ class KafkaNode:
             return self._wanted_port
         remembered = self._port or self.folder.remembered_port()
         if remembered is None:
+            if self._preferred_port is not None and ports.is_free(self._preferred_port):
+                return self._preferred_port
             return ports.free_ports(1)[0]
         self._require_free(remembered, ", of the last start in this folder,")
         return remembered

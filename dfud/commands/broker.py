@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -14,8 +16,11 @@ from dfud.commands.options import option
 from dfud.commands.stop import StopRequested, signals_raise
 from dfud.core.text import escaped
 from dfud.errors import BrokerError
+from dfud.service.program import own_program
 
 CONFIG_NAME = "dfud.config"
+PORT = 9092  # Kafka's own
+EXAMPLE = "run42"  # the directory and the topic of the next command
 
 _MIN_HEAP_MB = 128
 
@@ -47,7 +52,7 @@ _EXAMPLES = (
     metavar="PORT",
     type=click.IntRange(0, 65535),
     default=0,
-    help="Port of 127.0.0.1 to listen on; 0 is the port of the last start, or a free one at the first.",
+    help="Port of 127.0.0.1 to listen on.  [default: that of the last start; at the first, 9092 or a free one]",
 )
 @option(
     "--heap_mb",
@@ -62,15 +67,21 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
     """Run a single-node Apache Kafka on this machine.
 
     It listens on 127.0.0.1 only and runs until SIGINT or SIGTERM. The first start downloads Kafka, about 45 MB.
-    The configuration file whose path it prints is all that an upload needs.
+    It writes the configuration file that an upload needs, and prints the very next command.
     """
-    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=_say)
+    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=_say, preferred_port=PORT)
     with signals_raise():
         try:
             node.start()
             config = client_config.write(node.folder.path / CONFIG_NAME, node.bootstrap)
             _say(f"Kafka listens on {node.bootstrap}; its log is {node.folder.log}")
             _say(f"Configuration file: {config}")
+            _say("Next, in another terminal:")
+            _say("")
+            _say(f"    mkdir -p {EXAMPLE}")
+            upload = ("upload", EXAMPLE, "--config", str(config), "--topic_name", EXAMPLE)
+            _say(f"    {shlex.join((*program_words(), *upload))}")
+            _say("")
             _say("Stop it with Ctrl-C or SIGTERM.")
             status = node.wait()
             raise BrokerError(
@@ -81,6 +92,21 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
             _say("Stopping Kafka")
         finally:
             node.stop()
+
+
+def program_words() -> tuple[str, ...]:
+    """Return how dfud is started in another terminal: by its name only if that does not need this environment."""
+    own = own_program().words
+    found = shutil.which("dfud")
+    if found is None or os.path.realpath(found) != os.path.realpath(own[0]) or _is_activated(found):
+        return own
+    return ("dfud",)
+
+
+def _is_activated(path: str) -> bool:
+    """Return whether a program is found only because a virtual environment is active here."""
+    environment = os.environ.get("VIRTUAL_ENV")
+    return bool(environment) and os.path.dirname(path) == os.path.join(str(environment), "bin")
 
 
 def _say(line: str) -> None:

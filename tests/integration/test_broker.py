@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -156,6 +157,20 @@ def dfud_broker(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "dfud", "broker", *map(str, arguments)]
 
 
+def test_the_command_says_what_to_type_next(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    data = tmp_path / "a folder"
+    with running(dfud_broker("--data_dir", data, "--port", port)) as process:
+        lines = list(iter(lambda: line_of(process).rstrip("\n"), "Stop it with Ctrl-C or SIGTERM."))
+        start = lines.index("Next, in another terminal:")
+        blank, make, upload, _ = lines[start + 1 :]
+        assert (blank, make) == ("", "    mkdir -p run42")
+        config = shlex.quote(str(data / "dfud.config"))
+        assert upload.endswith(f" upload run42 --config {config} --topic_name run42")
+        program = shlex.split(upload)[: shlex.split(upload).index("upload")]
+        subprocess.run([*program, "--version"], stdout=subprocess.DEVNULL, timeout=WAIT_S, check=True)
+
+
 def printed_config(process: subprocess.Popen[bytes]) -> Path:
     """Wait for the path of the configuration file in a broker's output and return it."""
     while True:
@@ -187,7 +202,7 @@ def test_the_command_writes_a_working_config_and_stops_on_a_signal(tmp_path: Pat
 
 
 def test_the_command_reports_that_the_broker_died(tmp_path: Path) -> None:
-    with running(dfud_broker("--data_dir", tmp_path)) as process:
+    with running(dfud_broker("--data_dir", tmp_path, "--port", free_ports(1)[0])) as process:
         printed_config(process)
         (child,) = psutil.Process(process.pid).children(recursive=True)
         child.kill()
