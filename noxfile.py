@@ -37,7 +37,7 @@ _PASSED, _FAILED, _NO_TESTS = 0, 1, 5  # exit statuses of pytest; the arguments 
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["format", "lint", "imports", "types", "jars", "openmsistream", "tests"]
+nox.options.sessions = ["format", "lint", "imports", "types", "jars", "wheels", "openmsistream", "tests"]
 
 
 @functools.cache
@@ -77,6 +77,12 @@ def jars(session: nox.Session) -> None:
     """Download Kafka, so that a slow network does not count as the time of a test."""
     resolve = "from dfud.broker import jars; jars.resolve_kafka(print)"
     session.run(tool("python"), "-c", resolve, external=True)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Download what an installation needs; the test of the Quick start is skipped where that cannot be had."""
+    session.run(tool("python"), "-m", "tests.helpers.wheels", external=True, success_codes=[0, 1])
 
 
 @nox.session
