@@ -28,8 +28,8 @@ _OUTPUT = "Output"
 _EXAMPLES = (
     Example("Prove that all of a directory is on a topic", "/data/run42 --config kafka.config --topic_name run42"),
     Example(
-        "Delete at the instrument what is proved to be on the topic (after cd /data/run42)",
-        ". --config ~/kafka.config --topic_name run42 --print0 | xargs -0 rm --",
+        "Delete at the instrument what is proved to be on the topic",
+        "/data/run42 --config kafka.config --topic_name run42 --print0 | (cd /data/run42 && xargs -0 rm --)",
     ),
 )
 
