@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,12 @@ def test_names_as_they_are_do_not_go_to_a_terminal(directory: Path, config_file:
 # What is removed
 
 
+def _remove(folder: Path) -> bool:
+    """Remove a folder, into which others may write meanwhile; return whether it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
 @pytest.mark.parametrize("removed", [".", "LOGS"])
 def test_a_download_whose_folder_is_removed_ends_and_says_so(
     directory: Path, config_file: Path, topic: str, kafka: KafkaNode, removed: str
@@ -151,7 +158,7 @@ def test_a_download_whose_folder_is_removed_ends_and_says_so(
     with downloading(directory, config_file, topic) as download:
         download.wait_for("downloading topic")
         wait_until((directory / "LOGS" / f"download_from_{topic}" / ".lock").exists)
-        shutil.rmtree(directory / removed)
+        wait_until(partial(_remove, directory / removed))
         produce(kafka.bootstrap, topic, native(b"file", b"x" * 5000, 1))
         status, text = download.end()
     assert status == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -159,6 +160,7 @@ def test_what_is_deleted_while_it_runs_is_named(
         wait_until((target / "f0").exists)
         for process in (worker := running.workers()).values():
             process.suspend()
+        time.sleep(1.0)  # until the broker has answered what they had asked for: fetch.wait.max.ms
         produce(kafka.bootstrap, topic, files(1, 9))
         delete_before(admin, topic, 6)
         for process in worker.values():
