@@ -68,6 +68,15 @@ def find_pythons() -> list[tuple[Version, str]]:
 
     Exits with a message if there is none.
     """
+    ordered = all_pythons()
+    return ordered if os.environ.get("DFUD_PYTHONS", "").split() else ordered[:1] + ordered[1:][-1:]
+
+
+def all_pythons() -> list[tuple[Version, str]]:
+    """Return all supported Pythons of this machine, the oldest first, or those of DFUD_PYTHONS.
+
+    Exits with a message if there is none.
+    """
     requested = os.environ.get("DFUD_PYTHONS", "").split()
     pythons: dict[Version, str] = {}
     for python in requested or candidates():
@@ -80,8 +89,7 @@ def find_pythons() -> list[tuple[Version, str]]:
         return list(pythons.items())
     if not pythons:
         sys.exit(f"{_PROGRAM}: no Python {name_of(OLDEST)} or newer found; name one in DFUD_PYTHONS")
-    ordered = sorted(pythons.items())
-    return ordered[:1] + ordered[1:][-1:]
+    return sorted(pythons.items())
 
 
 def run(*command: str | Path, patience: str = "") -> bool:
