@@ -110,8 +110,13 @@ def install(
         program.check_reachable()
     elif run_as is not None:
         raise UsageError("--run_as is for --system: a service of --user runs as you")
-    unit = OwnedFile(place.unit, unit_text(place.scope, program), _PUBLIC)
+    text = unit_text(place.scope, program)
+    unit = OwnedFile(place.unit, text, _PUBLIC)
     files = [unit]
+    packaged = place.packaged_unit(text)
+    if packaged is not None:
+        click.echo(f"{escaped(packaged)}: as it is to be")
+        files.clear()
     commands = [place.systemctl("daemon-reload")]
     if instance is not None:
         what = _parse(instance, arguments)

@@ -20,11 +20,23 @@ class Place(NamedTuple):
     units: str
     environments: str
     is_live: bool = True  # not an image, for which nothing can be started
+    packages: str = ""  # where the units are that the machine's packages bring along
 
     @property
     def unit(self) -> str:
         """The path of the unit for all instances."""
         return os.path.join(self.units, UNIT)
+
+    def packaged_unit(self, text: str) -> str | None:
+        """Return the path of the unit that a package has installed, if it has `text` and no other one hides it."""
+        path = os.path.join(self.packages, UNIT)
+        if not self.packages or os.path.lexists(self.unit):
+            return None
+        try:
+            with open(path, encoding="utf-8") as file:
+                return path if file.read().endswith(text) else None
+        except (OSError, ValueError):
+            return None
 
     def environment(self, name: str) -> str:
         """Return the path of the environment file of an instance."""
@@ -64,7 +76,8 @@ def find_place(scope: str | None, root: str | None = None, is_dry: bool = False)
     if scope == "system":
         if not top and not is_dry and os.geteuid() != 0:
             raise UsageError("--system changes files below /etc: start this as root, or use --user")
-        found = Place(scope, f"{top}/etc/systemd/system", f"{top}/etc/dfud", not top)
+        packages = f"{top}/usr/lib/systemd/system"
+        found = Place(scope, f"{top}/etc/systemd/system", f"{top}/etc/dfud", not top, packages)
     else:
         home = os.environ.get("XDG_CONFIG_HOME", "")
         config = top + (home if home.startswith("/") else os.path.expanduser("~/.config"))

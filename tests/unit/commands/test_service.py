@@ -14,6 +14,7 @@ from dfud.service import place
 from dfud.service.installing import remove_files
 from dfud.service.owned_file import OwnedFile
 from dfud.service.program import Program
+from dfud.service.unit import unit_text
 
 SYSTEMCTL = """#!/bin/sh
 case " $* " in *" show "*) ;; *) echo "$*" >> "$CALLS" ;; esac
@@ -219,3 +220,27 @@ def test_without_a_running_systemd_nothing_is_installed(bench: Bench, monkeypatc
     status, _, err = bench.run("install", "--user", *bench.upload)
     assert (status, bench.files) == (2, set())
     assert err.startswith("dfud: systemd does not run here")
+
+
+def test_the_unit_that_a_package_has_brought_is_used_unless_another_hides_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(("/usr/lib/dfud/bin/dfud",), ("/usr/lib/dfud",))
+    monkeypatch.setattr(service, "own_program", lambda: program)
+    image = tmp_path / "image"
+    options = ("--system", "--root", image)
+    packaged, own = (image / top / "systemd/system/dfud@.service" for top in ("usr/lib", "etc"))
+    packaged.parent.mkdir(parents=True)
+
+    packaged.write_text("# of another version\n")
+    assert bench.run("install", *options)[0] == 0
+    assert own.exists()
+    packaged.write_text("# of a package\n" + unit_text("system", program))
+    assert bench.run("install", *options)[:2] == (0, f"{own}: as it is to be\n")
+
+    own.unlink()
+    status, out, err = bench.run("install", *options, "--run_as", getpass.getuser(), *bench.upload)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == f"{packaged}: as it is to be"
+    assert not own.exists()
+    assert (image / "etc/dfud/run42.env").exists()
