@@ -165,6 +165,12 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build all that is released; install it on each Python here and in a throwaway Debian, and run it."""
+    session.run(tool("python"), "scripts/try_package.py", *session.posargs, external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure dfud beside its peers, as ``scripts/bench`` does."""
     session.run("scripts/bench", *session.posargs, external=True)
