@@ -27,6 +27,7 @@ MAN = ROOT / "scripts" / "man"
 COMMANDS = ("dfud", "DataFileUploadDirectory", "DataFileDownloadDirectory")
 
 _PROGRAM = "scripts/deb"
+_IS_CHANGED = re.compile(r"\.\./\.\./\.\./bin/|\S*/direct_url\.json,").match  # a line of RECORD
 _LIBC = "2.28"  # what the wheels of today need: they are of manylinux_2_28, or older
 _UNIT = """
 from dfud.service.program import Program
@@ -75,7 +76,10 @@ def main(arguments: list[str]) -> int:
         for script in ("postinst", "prerm", "postrm"):
             write(top / "DEBIAN" / script, (TEMPLATES / script).read_text(encoding="utf-8"), 0o755)
         set_modes(top)
-        write(top / "DEBIAN/md5sums", output_of("sh", "-c", f"cd '{top}' && find usr -type f -exec md5sum {{}} +"))
+        write(
+            top / "DEBIAN/md5sums",
+            output_of("sh", "-c", f"cd '{top}' && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum"),
+        )
         package = output / f"dfud_{full_version}_{architecture}.deb"
         output.mkdir(exist_ok=True)
         if not run("dpkg-deb", "--root-owner-group", "-Zxz", "--build", top, package):
@@ -113,6 +117,9 @@ def move_environment(top: Path) -> None:
     configuration.write_text("".join(line for line in lines if here not in line), encoding="utf-8")
     for path in top.glob(f"{PREFIX}/lib/python*/site-packages/*.dist-info/direct_url.json"):
         path.unlink()  # where the wheel lay
+    for path in top.glob(f"{PREFIX}/lib/python*/site-packages/*.dist-info/RECORD"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not _IS_CHANGED(line)), encoding="utf-8")
     shutil.rmtree(top / PREFIX / "include", ignore_errors=True)
     left = subprocess.run(["grep", "-rlF", here, str(top)], capture_output=True, encoding="utf-8", check=False)
     if left.stdout:
