@@ -30,6 +30,15 @@ NEWEST = list(PYTHONS)[-1]
 # What an old Python is tried with, besides the unit tests: each command once. The faults and the other tests that
 # start processes take minutes, and what they cause does not depend on Python's version.
 ON_OLD_PYTHONS = ("test_api.py", "test_upload.py")
+# Of the unit tests, those that take long, and are about other programs, texts or bytes rather than a Python.
+_NOT_ON_OLD_PYTHONS = [
+    f"tests/unit/{name}"
+    for name in (
+        "benchmarks", "broker/test_settings.py", "commands/test_completion.py", "downloading/test_fuzz.py",
+        "metrics/test_alerts.py", "scripts", "test_docs.py", "test_man_pages.py", "test_package.py",
+        "test_spooled_versions.py",
+    )
+]  # fmt: skip
 
 _SHARES = 3  # of the integration tests, which run at the same time
 
@@ -112,7 +121,11 @@ def tests(session: nox.Session) -> None:
     """
     paths = sorted(map(str, Path("tests/integration").glob("test_*.py")))
     shares = [[path for path in paths if path not in paths[n::_SHARES]] for n in range(_SHARES)]  # to be ignored
-    quick = ["tests/faults", *(path for path in paths if Path(path).name not in ON_OLD_PYTHONS)]
+    quick = [
+        "tests/faults",
+        *_NOT_ON_OLD_PYTHONS,
+        *(path for path in paths if Path(path).name not in ON_OLD_PYTHONS),
+    ]
     runs = [
         (f"share {n} on {NEWEST}", NEWEST, ["tests/unit", "tests/faults", *share])
         for n, share in enumerate(shares, 1)

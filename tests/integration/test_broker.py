@@ -157,7 +157,7 @@ def dfud_broker(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "dfud", "broker", *map(str, arguments)]
 
 
-def test_the_command_says_what_to_type_next(tmp_path: Path) -> None:
+def test_the_command_says_what_to_type_next_and_reports_that_the_broker_died(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     data = tmp_path / "a folder"
     with running(dfud_broker("--data_dir", data, "--port", port)) as process:
@@ -169,6 +169,11 @@ def test_the_command_says_what_to_type_next(tmp_path: Path) -> None:
         assert upload.endswith(f" upload run42 --config {config} --topic_name run42")
         program = shlex.split(upload)[: shlex.split(upload).index("upload")]
         subprocess.run([*program, "--version"], stdout=subprocess.DEVNULL, timeout=WAIT_S, check=True)
+        (child,) = psutil.Process(process.pid).children(recursive=True)
+        child.kill()
+        assert process.wait(WAIT_S) == 1
+        assert process.stderr is not None
+        assert b"the broker exited unexpectedly" in process.stderr.read()
 
 
 def printed_config(process: subprocess.Popen[bytes]) -> Path:
@@ -199,16 +204,6 @@ def test_the_command_writes_a_working_config_and_stops_on_a_signal(tmp_path: Pat
         assert process.stderr is not None
         assert process.stderr.read() == b""
         assert not psutil.pid_exists(child.pid)
-
-
-def test_the_command_reports_that_the_broker_died(tmp_path: Path) -> None:
-    with running(dfud_broker("--data_dir", tmp_path, "--port", free_ports(1)[0])) as process:
-        printed_config(process)
-        (child,) = psutil.Process(process.pid).children(recursive=True)
-        child.kill()
-        assert process.wait(WAIT_S) == 1
-        assert process.stderr is not None
-        assert b"the broker exited unexpectedly" in process.stderr.read()
 
 
 def refused(*arguments: object) -> str:

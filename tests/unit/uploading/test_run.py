@@ -17,6 +17,7 @@ from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import LogOptions
+from dfud.processes.event_loop import RunContext
 from dfud.uploading import run
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
@@ -117,6 +118,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(run, "Lane", bench.lane)
     monkeypatch.setattr(run, "UploadSupervisor", bench.supervisor)
     monkeypatch.setattr(run, "tune_gc", lambda: None)
+    monkeypatch.setattr(RunContext, "show_hint", lambda *_: None)
     return bench
 
 
