@@ -9,10 +9,9 @@ import msgspec
 
 from dfud.announcing.heartbeats import Heartbeats
 from dfud.logs.upload_status import Acknowledged, UploadStatus
+from tests.helpers.statuses import upload_status
 
-STATUS = UploadStatus(
-    version="1", topic="t", directory="/d", host="h", pid=1, state="running", once=False, started="", written=""
-)
+STATUS = upload_status()
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
 
 

@@ -19,10 +19,9 @@ from dfud.messages import Announced, Announcement, AnnouncementDelayed, Stop
 from dfud.processes import links
 from dfud.processes.channel import PeerGoneError
 from tests.helpers.fake_workers import FakePool, FakeWorker
+from tests.helpers.statuses import upload_status
 
-STATUS = UploadStatus(
-    version="1", topic="t", directory="/d", host="h", pid=1, state="running", once=False, started="", written=""
-)
+STATUS = upload_status()
 
 
 class FakeSource:

@@ -24,6 +24,7 @@ from dfud.logs.in_progress_table import write_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.upload_status import BrokerStatus, Cause, Failures, OldestFile, UploadStatus, encode_status
 from tests.helpers.folders import take_lock
+from tests.helpers.statuses import upload_status
 
 AT = "2026-03-01T10:00:00.000+00:00"
 
@@ -193,12 +194,15 @@ def test_a_shown_size_is_close_to_the_size(size: int) -> None:
 def write_status(directory: Path, **changes: object) -> UploadStatus:
     """Write the status file of a run that is now at work on topic T."""
     now = datetime.now(timezone.utc).isoformat()
-    status = UploadStatus(
-        version="1", topic="T", directory=str(directory), host="here", pid=7, state="running", once=False,
-        started=AT, written=now, broker=BrokerStatus("unreachable", "Connection refused", AT),
+    status = upload_status(
+        directory=str(directory),
+        pid=7,
+        started=AT,
+        written=now,
+        broker=BrokerStatus("unreachable", "Connection refused", AT),
         oldest=OldestFile("a", AT, 61.0),
         failures=Failures(failed=2, causes=(Cause("too large", True, 2, "big"),)),
-    )  # fmt: skip
+    )
     status = msgspec.structs.replace(status, **changes)
     (directory / "LOGS" / "upload_to_T_status.json").write_bytes(encode_status(status))
     return status

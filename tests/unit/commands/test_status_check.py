@@ -24,6 +24,7 @@ from dfud.logs.upload_status import (
     UploadStatus,
     WatchStatus,
 )
+from tests.helpers.statuses import upload_status
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=timezone.utc)
 LIMITS = Limits(600.0, 3600.0, 1_000_000_000, 100_000_000, False, None)
@@ -36,18 +37,7 @@ def ago(seconds: float) -> str:
 
 
 def status(**changes: Any) -> UploadStatus:
-    whole = UploadStatus(
-        version="1",
-        topic="T",
-        directory="/data",
-        host="here",
-        pid=1,
-        state="running",
-        once=False,
-        started=ago(7_200),
-        written=ago(10),
-        broker=BrokerStatus("reachable"),
-    )
+    whole = upload_status(started=ago(7_200), written=ago(10), broker=BrokerStatus("reachable"))
     return msgspec.structs.replace(whole, **changes)
 
 

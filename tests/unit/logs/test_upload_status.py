@@ -16,24 +16,15 @@ from dfud.logs.upload_status import (
     BrokerStatus,
     Cause,
     Failures,
-    UploadStatus,
     encode_status,
     read_status,
 )
 from tests.helpers.json_schema import Schema
+from tests.helpers.statuses import AT
+from tests.helpers.statuses import upload_status as sample
 
 SCHEMA = Path(upload_status.__file__).with_suffix(".schema.json")
-AT = "2026-03-01T10:00:00.000+00:00"
-STATUS = UploadStatus(
-    version="1",
-    topic="T",
-    directory="/data",
-    host="here",
-    pid=1,
-    state="running",
-    once=False,
-    started=AT,
-    written=AT,
+STATUS = sample(
     broker=BrokerStatus("unreachable", "no route", AT),
     failures=Failures(failed=1, causes=(Cause("too large", True, 1, "a"),)),
 )

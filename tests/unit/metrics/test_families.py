@@ -24,16 +24,14 @@ from dfud.logs.upload_status import (
     WatchStatus,
 )
 from dfud.metrics.families import INFO, INFO_LABELS, RULES, render
+from tests.helpers.statuses import upload_status
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 AT = "2026-03-01T10:00:0{}.000+02:00"
 EPOCH = 1_772_352_000.0  # s; of AT with 0
-NEW = UploadStatus(
+NEW = upload_status(
     version="1.2",
-    topic="T",
     directory='/a "b"\\\\c\n',
-    host="here",
-    pid=1,
     state="starting",
     once=True,
     started=AT.format(0),

@@ -25,22 +25,12 @@ from dfud.logs.upload_status import (
 from dfud.processes.service_manager import ServiceManager
 from dfud.uploading.notifier import Notifier, status_text
 from tests.helpers.service_manager import NotifySocket, in_folder
+from tests.helpers.statuses import upload_status
 
 WATCHDOG_S = 30.0
 PING = "WATCHDOG=1"
 EXTENSION = "EXTEND_TIMEOUT_USEC=60000000"
-RUNNING = UploadStatus(
-    version="1",
-    topic="T",
-    directory="/data",
-    host="host",
-    pid=1,
-    state="running",
-    once=False,
-    started="then",
-    written="now",
-    watch=WatchStatus(True),
-)
+RUNNING = upload_status(watch=WatchStatus(True))
 
 
 def changed(status: UploadStatus = RUNNING, **fields: Any) -> UploadStatus:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -10,25 +9,10 @@ import pytest
 
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
-from dfud.logs.logfile import LogOptions
-from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import check_logs_access, check_options, make_logs, memory_shares
+from tests.helpers.doctoring import options_for
 
-OPTIONS = UploadOptions(
-    directory="/data",
-    topic="topic",
-    upload_existing=False,
-    n_threads=2,
-    upload_regex=None,
-    chunk_size=16384,
-    queue_max_size=500,
-    update_seconds=-1,
-    once=False,
-    use_polling_observer=False,
-    watchdog_lag_time=0,
-    follow_links=False,
-    log=LogOptions(logging.INFO, logging.INFO),
-)
+OPTIONS = options_for("/data", "topic")
 
 
 def test_the_defaults_are_accepted() -> None:
