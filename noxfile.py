@@ -120,7 +120,7 @@ def tests(session: nox.Session) -> None:
     their own. All of them mostly wait for processes, so that several at the same time take little longer than one.
     """
     paths = sorted(map(str, Path("tests/integration").glob("test_*.py")))
-    shares = [[path for path in paths if path not in paths[n::_SHARES]] for n in range(_SHARES)]  # to be ignored
+    shares = [[path for path in paths if path not in dealt] for dealt in _deal(paths)]  # to be ignored
     quick = [
         "tests/faults",
         *_NOT_ON_OLD_PYTHONS,
@@ -156,6 +156,15 @@ def tests(session: nox.Session) -> None:
         failed = [name for name, status in results.items() if status not in (_PASSED, _NO_TESTS)]
         if failed:
             session.error(f"tests failed: {', '.join(failed)}")
+
+
+def _deal(paths: list[str]) -> list[list[str]]:
+    """Deal out tests to the shares, so that each gets about as much: a longer module mostly takes longer."""
+    shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(_SHARES)]
+    for size, path in sorted(((os.path.getsize(path), path) for path in paths), reverse=True):
+        lightest = min(range(_SHARES), key=lambda n: shares[n][0])
+        shares[lightest] = (shares[lightest][0] + size, [*shares[lightest][1], path])
+    return [dealt for _, dealt in shares]
 
 
 def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
