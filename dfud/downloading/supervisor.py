@@ -41,6 +41,7 @@ from dfud.messages import (
 from dfud.processes import links
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands, second_interrupt
+from dfud.processes.notices import log_notice
 from dfud.processes.workers import Worker, WorkerPool
 
 _PROGRESS_INTERVAL_S = 2.0
@@ -236,7 +237,7 @@ class DownloadSupervisor:
                 self._commit_failures[number] = worker.cause_of_death()
 
     def _on_notice(self, notice: Notice) -> None:
-        self._log.log(notice.level, notice.text, extra=about(notice.file or None, cause=notice.cause or None))
+        log_notice(self._log, notice)
 
     def _warn_of(self, text: str, path: bytes) -> None:
         self._log.warning(text, extra=about(path or None))

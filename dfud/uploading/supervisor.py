@@ -52,6 +52,7 @@ from dfud.messages import (
 )
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop, RunContext, UserCommands, second_interrupt
+from dfud.processes.notices import log_notice
 from dfud.uploading.canary import Canary
 from dfud.uploading.clock_steps import ClockSteps
 from dfud.uploading.closing import Outcome, close_run
@@ -235,10 +236,8 @@ class UploadSupervisor:
         self._detection.allow_more_files()
         self._logs.check_if_due(now)
         self._stalls.check_if_due(now)
-        self._state.stalls = self._stalls.stalls
         if self._canary is not None:
             self._canary.turn(now)
-            self._state.canary = self._canary.status
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
         self._slow_lanes.tick(now)
@@ -273,6 +272,9 @@ class UploadSupervisor:
         cause = self._logs.trouble or ("the tables cannot be written" if self._table.is_failing else "")
         cause = cause or self._status.trouble
         state: State = "finishing" if self._draining else "running"
+        self._state.stalls = self._stalls.stalls
+        if self._canary is not None:
+            self._state.canary = self._canary.status
         return self._state.describe(
             self._status.header(state),
             Recording(cause, self._files.unrecorded, self._logs.free_bytes),
@@ -315,7 +317,7 @@ class UploadSupervisor:
     # -- messages of any worker
 
     def _on_notice(self, notice: Notice) -> None:
-        self._log.log(notice.level, notice.text, extra=about(notice.file or None, cause=notice.cause or None))
+        log_notice(self._log, notice)
 
     # -- messages of the watcher
 
