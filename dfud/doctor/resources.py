@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from typing import NamedTuple
 
 from dfud.core.sizes import shown_size
 from dfud.doctor.diagnosis import Diagnosis, fine, stops, warning
+from dfud.uploading.descriptors import descriptor_fault, descriptor_limit, needed_descriptors
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import memory_shares, option_faults
 
 # Counted in uploads with 1 to 16 threads, and rounded up.
-_DESCRIPTORS, _DESCRIPTORS_OF_LANE = 40, 10  # of the supervisor, which has most of them
 _TASKS, _TASKS_OF_LANE = 4, 12  # processes and threads: librdkafka has several in each producer
 _PROCESS_BYTES = 15_000_000
 
@@ -24,7 +25,6 @@ _CGROUPS = "/sys/fs/cgroup"  # version 2: cgroups(7)
 class Need(NamedTuple):
     """What an upload uses at most."""
 
-    descriptors: int  # in one process
     tasks: int  # processes and threads
     memory: int  # bytes
 
@@ -34,7 +34,6 @@ def need_of(options: UploadOptions) -> Need:
     n, shares = options.n_threads, memory_shares(options)
     processes = (2 + 2 * n) * _PROCESS_BYTES
     return Need(
-        _DESCRIPTORS + n * _DESCRIPTORS_OF_LANE,
         _TASKS + n * _TASKS_OF_LANE,
         processes + n * (shares.ring + shares.librdkafka),
     )
@@ -45,22 +44,19 @@ def check_resources(options: UploadOptions) -> Iterator[Diagnosis]:
     faults = [stops("options", fault) for fault in option_faults(options)]
     yield from faults
     need = need_of(options)
-    yield judge_descriptors(need.descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    yield _judge_descriptors(options)
     yield from _judge_tasks(need.tasks)
     if not faults:
         yield judge_memory(need.memory, available_memory())
 
 
-def judge_descriptors(needed: int, limit: int) -> Diagnosis:
-    """Compare the number of descriptors with the soft limit of this process."""
-    if limit == resource.RLIM_INFINITY:
-        return fine("descriptors", f"about {needed} needed in a process, without a limit")
-    text = f"about {needed} needed in a process, {limit} allowed"
-    if limit >= needed:
-        return fine("descriptors", text)
-    return stops(
-        "descriptors", f"{text}; ulimit -n {2 * needed}, or LimitNOFILE={2 * needed} in the unit of its service"
-    )
+def _judge_descriptors(options: UploadOptions) -> Diagnosis:
+    fault = descriptor_fault(options)
+    if fault:
+        return stops("descriptors", fault)
+    limit = descriptor_limit()
+    allowed = "without a limit" if math.isinf(limit) else f"{limit:.0f} allowed"
+    return fine("descriptors", f"about {needed_descriptors(options)} needed in a process, {allowed}")
 
 
 def _judge_tasks(needed: int) -> Iterator[Diagnosis]:

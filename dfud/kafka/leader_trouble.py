@@ -8,9 +8,9 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
-from dfud.kafka.logger import silent_logger
+from dfud.kafka.admin import make_admin_client
 from dfud.kafka.probe import reason_of
 
 _TIMEOUT_S = 3.0
@@ -22,8 +22,7 @@ def leader_trouble(topic: str, properties: Mapping[str, Any]) -> str:
     This waits for them, up to 3 s, with a client of its own: on a connection on which a broker has not answered a
     message, it answers nothing else either.
     """
-    settings: dict[str, Any] = {**properties, "logger": silent_logger()}
-    admin = AdminClient(settings)
+    admin = make_admin_client(properties)
     deadline = time.monotonic() + _TIMEOUT_S
     try:
         partitions = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions

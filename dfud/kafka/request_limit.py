@@ -8,9 +8,9 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import ConfigResource, ResourceType
 
-from dfud.kafka.logger import silent_logger
+from dfud.kafka.admin import make_admin_client
 
 _TIMEOUT_S = 3.0
 _DEFAULT_BYTES = 104_857_600  # Kafka's
@@ -22,8 +22,7 @@ def request_limit(properties: Mapping[str, Any]) -> int:
     This waits for the brokers, up to 6 s.
     """
     limits = [_DEFAULT_BYTES]
-    settings: dict[str, Any] = {**properties, "logger": silent_logger()}
-    admin = AdminClient(settings)
+    admin = make_admin_client(properties)
     with contextlib.suppress(KafkaException):
         brokers = [
             ConfigResource(ResourceType.BROKER, str(number))

@@ -14,8 +14,8 @@ from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.cimpl import NewTopic
 
 from dfud.errors import UsageError
+from dfud.kafka.admin import make_admin_client
 from dfud.kafka.broker_errors import is_unanswered
-from dfud.kafka.logger import silent_logger
 from dfud.kafka.probe import reason_of
 from dfud.kafka.quorum_clock import quorum_clock
 from dfud.kafka.topic_facts import ClockReading, Finding, Severity, TopicFacts
@@ -186,7 +186,7 @@ def topic_trouble(topic: str, properties: Mapping[str, Any]) -> str:
     This waits for the broker, up to 3 s, with a client of its own: on a connection on which the broker has not
     answered a message, it answers nothing else either.
     """
-    admin = AdminClient({**properties, "logger": silent_logger()})  # type: ignore[dict-item]
+    admin = make_admin_client(properties)
     try:
         return trouble_in(admin.list_topics(topic, timeout=_TROUBLE_TIMEOUT_S).topics[topic])
     except KafkaException as error:

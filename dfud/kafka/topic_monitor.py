@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
+from dfud.kafka.admin import make_admin_client
 from dfud.kafka.broker_errors import is_unanswered
-from dfud.kafka.logger import silent_logger
 from dfud.kafka.probe import reason_of
 from dfud.kafka.quorum_clock import ClockQuestion
 from dfud.kafka.topic_changes import Change, Offsets, changes, early_deletions
@@ -26,7 +26,7 @@ LOOK_INTERVAL_S = 10.0
 _CLOCK_INTERVAL_S = 30.0
 _ANSWER_TIMEOUT_S = 20.0
 
-AdminFactory = Callable[[dict[str, Any]], AdminClient]
+AdminFactory = Callable[[Mapping[str, Any]], AdminClient]
 
 
 class TopicMonitor:
@@ -38,7 +38,7 @@ class TopicMonitor:
         needs: UploadNeeds,
         properties: Mapping[str, Any],
         now: float,
-        admin_factory: AdminFactory = AdminClient,
+        admin_factory: AdminFactory = make_admin_client,
         interval_s: float = LOOK_INTERVAL_S,
         ask_clock: Callable[[str, Mapping[str, Any]], ClockQuestion] = ClockQuestion,
     ) -> None:
@@ -49,7 +49,7 @@ class TopicMonitor:
         self._clock_question: ClockQuestion | None = None
         self._next_clock_question = now
         self.findings: tuple[Finding, ...] = ()  # what is wrong with the topic now
-        self._properties = {**properties, "logger": silent_logger()}
+        self._properties = properties
         self._admin_factory = admin_factory
         self._admin: AdminClient | None = None
         self._interval_s = interval_s

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from dfud.errors import UsageError
 from dfud.kafka import listener
+from dfud.kafka.admin import make_admin_client
 from dfud.kafka.broker_errors import ConnectionTrouble, latest_trouble, trouble_of
 from dfud.kafka.client_errors import hide_secrets, settings_fault
 from dfud.kafka.logger import silent_logger
@@ -72,7 +73,7 @@ class TopicProbe(Generic[Client]):
     def admin(self) -> AdminClient:
         """A client for administration, whose errors are kept, too."""
         if self._admin is None:
-            self._admin = AdminClient(self._client_properties())
+            self._admin = make_admin_client(self._client_properties())
         return self._admin
 
     @property
@@ -111,10 +112,10 @@ class TopicProbe(Generic[Client]):
     # -- waiting
 
     def _poll(self) -> Sequence[KafkaError]:
-        with contextlib.suppress(KafkaException):  # a fatal error: asking about the topic says why
-            self.client.poll(0)
-        if self._admin is not None:
-            self._admin.poll(0)
+        for client in (self.client, self._admin):
+            with contextlib.suppress(KafkaException):  # a fatal error: asking about the topic says why
+                if client is not None:
+                    client.poll(0)
         return self.errors
 
     def _on_failure(self, failure: str) -> None:

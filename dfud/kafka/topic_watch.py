@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from dfud.kafka.logger import silent_logger
+from dfud.kafka.admin import make_admin_client
 
 _INTERVAL_S = 2.0
 _HURRIED_INTERVAL_S = 0.1
@@ -46,8 +46,7 @@ class TopicWatch:
         self, properties: Mapping[str, Any], topic: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Make a client of its own."""
-        logger: Any = silent_logger()
-        self._admin = AdminClient({**properties, "logger": logger})
+        self._admin = make_admin_client(properties)
         self._topic = topic
         self._clock = clock
         self._answer: Future[Any] | None = None

@@ -34,6 +34,7 @@ from dfud.uploading.beginning import EarlyRun, begin_with_import
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.client_statistics import statistics_interval
 from dfud.uploading.context import UploadContext
+from dfud.uploading.descriptors import allow_descriptors
 from dfud.uploading.fleet import Fleet
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.last_ack import LastAck
@@ -72,6 +73,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     manager = take_service_manager(os.environ)
     ends_at = None if options.time_limit is None else time.monotonic() + options.time_limit
     check_options(options)
+    allow_descriptors(options)
     properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
     place = os.path.realpath(options.directory), os.path.realpath(options.state_dir) if options.state_dir else None
     metrics = metrics_outlets(options, LogsFolder(place[0], options.topic, place[1]))

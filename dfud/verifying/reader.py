@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from dfud.core.text import printable
 from dfud.errors import DfudError
 from dfud.files.links import LinkPolicy
+from dfud.kafka.admin import make_admin_client
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.read_errors import describe, is_final, is_forbidden
 from dfud.kafka.topic_reader import READER_PROPERTIES, TopicReader
@@ -140,8 +140,7 @@ class Reader:
     def _send_changes(self) -> None:
         """Report what was not read, and what was deleted since the start: it is no longer proved."""
         # By a client of its own: where the consumer still waits for messages, the broker answers nothing else.
-        logger: Any = silent_logger()
-        admin = AdminClient({**self._properties, "logger": logger})
+        admin = make_admin_client(self._properties)
         topic_id = self._ask(lambda: topic_state(admin, self._topic).topic_id)
         if self._topic_id and topic_id != self._topic_id:
             self._channel.send([TopicReplaced(topic_id)])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 
 from dfud.doctor.diagnosis import Level
-from dfud.doctor.resources import available_memory, check_resources, judge_descriptors, judge_memory, need_of
+from dfud.doctor.resources import available_memory, check_resources, judge_memory, need_of
 from tests.helpers.doctoring import levels, options_for
 
 
@@ -16,21 +15,6 @@ def test_what_this_machine_grants(tmp_path: Path) -> None:
     available = available_memory()
     assert available is not None
     assert available > 0
-
-
-def test_a_limit_of_descriptors_that_is_too_low_stops_an_upload(tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
-    try:
-        found = {each.subject: each for each in check_resources(options_for(tmp_path, n_threads=32))}
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    level, _, text = found["descriptors"]
-    assert (level, text) == (
-        Level.STOPS,
-        "about 360 needed in a process, 200 allowed; ulimit -n 720, or LimitNOFILE=720 in the unit of its service",
-    )
-    assert judge_descriptors(60, resource.RLIM_INFINITY).level is Level.FINE
 
 
 def test_each_option_that_does_not_fit_is_named(tmp_path: Path) -> None:
