@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 # The tests start dfud many hundred times: without bytecode each start compiles all of it, in half of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from environments import dev_environment, find_pythons, name_of
+from environments import VENVS, dev_environment, find_pythons, name_of
 
 PYTHONS = {name_of(version): (version, python) for version, python in find_pythons()}
 NEWEST = list(PYTHONS)[-1]
@@ -39,6 +40,8 @@ _NOT_ON_OLD_PYTHONS = [
         "test_spooled_versions.py",
     )
 ]  # fmt: skip
+
+QUICK_JAVA = str(VENVS / "java")
 
 _SHARES = 3  # of the integration tests, which run at the same time
 
@@ -83,9 +86,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def jars(session: nox.Session) -> None:
-    """Download Kafka, so that a slow network does not count as the time of a test."""
+    """Download Kafka, so that a slow network does not count as the time of a test, and make it start quickly."""
     resolve = "from dfud.broker import jars; jars.resolve_kafka(print)"
     session.run(tool("python"), "-c", resolve, external=True)
+    session.run(tool("python"), "-m", "tests.helpers.quick_java", QUICK_JAVA, external=True)
 
 
 @nox.session
@@ -133,17 +137,24 @@ def tests(session: nox.Session) -> None:
     runs.append((f"the faults on {NEWEST}", NEWEST, ["tests/unit", "tests/integration"]))
     runs += [(python, python, quick) for python in PYTHONS if python != NEWEST]
     with contextlib.ExitStack() as stack:
+        env = dict(os.environ)
+        if os.path.exists(QUICK_JAVA):
+            env["JAVA_HOME"] = QUICK_JAVA
+        env["DFUD_TEST_KAFKA"] = stack.enter_context(_kafka(env))
         beside = []
         for name, python, ignored in runs:
             output = stack.enter_context(tempfile.TemporaryFile("w+"))
             words = _pytest(session, python, ignored)
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env
+            )
             stack.callback(process.kill)
             beside.append((name, process, output))
         results = {NEWEST: _PASSED}
         try:
             session.run(
                 *_pytest(session, NEWEST, ["tests/faults", "tests/integration"]),
+                env=env,
                 external=True,
                 success_codes=[_PASSED, _NO_TESTS],
             )
@@ -156,6 +167,17 @@ def tests(session: nox.Session) -> None:
         failed = [name for name, status in results.items() if status not in (_PASSED, _NO_TESTS)]
         if failed:
             session.error(f"tests failed: {', '.join(failed)}")
+
+
+@contextlib.contextmanager
+def _kafka(env: dict[str, str]) -> Iterator[str]:
+    """Run the Kafka that all tests share; yield the line that says where it is."""
+    words = [tool("python"), "-m", "tests.helpers.shared_kafka"]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=env
+    ) as process:  # its input is closed at the end, and it ends with that
+        assert process.stdout is not None
+        yield process.stdout.readline()
 
 
 def _deal(paths: list[str]) -> list[list[str]]:

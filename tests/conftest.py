@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from tests.helpers.dispositions import default_dispositions_for_children, ignore_lease_breaks
 from tests.helpers.mounts import MountNamespace
+from tests.helpers.shared_kafka import VARIABLE, SharedKafka
 from tests.helpers.topics import create_topic
 from tests.helpers.unavailable import UnavailableError
 
@@ -26,7 +28,11 @@ settings.load_profile("no deadline")
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
-    """A running broker, shared: a test that stops or breaks a broker starts its own."""
+    """A running broker, shared by all runs of pytest: a test that stops or breaks a broker starts its own."""
+    shared = os.environ.get(VARIABLE)
+    if shared:
+        yield SharedKafka(shared)
+        return
     with KafkaNode(tmp_path_factory.mktemp("kafka")) as node:
         yield node
 

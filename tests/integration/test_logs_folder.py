@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -47,17 +47,6 @@ def outside(tmp_path: Path) -> Path:
     path.mkdir()
     (path / "file").write_bytes(b"somebody else's\n")
     return path
-
-
-@pytest.fixture
-def stopped(kafka: KafkaNode) -> Iterator[Callable[[bool], None]]:
-    """A function that stops the broker, or lets it go on."""
-
-    def stop(is_to_stop: bool) -> None:
-        os.kill(kafka.pid, signal.SIGSTOP if is_to_stop else signal.SIGCONT)
-
-    yield stop
-    stop(False)
 
 
 def run(command: str, *words: object, by: list[str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -125,10 +114,11 @@ def test_a_mirror_that_removes_it_loses_nothing(
 
 
 def test_what_is_in_progress_is_known_after_a_kill(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, stopped: Callable[[bool], None]
+    directory: Path, own_config: Path, own_kafka: KafkaNode, own_topic: str
 ) -> None:
-    with uploading(directory, config_file, topic) as upload:
-        stopped(True)
+    topic = own_topic
+    with uploading(directory, own_config, topic) as upload:
+        os.kill(own_kafka.pid, signal.SIGSTOP)
         source = directory.parent / "old"
         source.write_bytes(b"older than the run")
         os.utime(source, (1, 1))
@@ -138,10 +128,10 @@ def test_what_is_in_progress_is_known_after_a_kill(
         remove_as_a_mirror_does(directory)
         wait_until(lambda: len(in_progress(directory, topic)) == 21)
         upload.kill()
-        stopped(False)
-    upload_once(directory, config_file, topic)
-    assert_all_there(directory, kafka.bootstrap, topic, once=False)
-    verify(directory, config_file, topic)
+        os.kill(own_kafka.pid, signal.SIGCONT)
+    upload_once(directory, own_config, topic)
+    assert_all_there(directory, own_kafka.bootstrap, topic, once=False)
+    verify(directory, own_config, topic)
 
 
 def test_whatever_is_removed_or_replaced_is_made_again(directory: Path, config_file: Path, topic: str) -> None:

@@ -101,18 +101,19 @@ def wait_for_check(directory: Path, topic: str, level: int, text: str) -> str:
 
 
 def test_check_tells_a_broker_that_stops_and_goes_on_and_an_upload_that_is_killed(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str
+    directory: Path, own_config: Path, own_kafka: KafkaNode, own_topic: str
 ) -> None:
-    with uploading(directory, config_file, topic) as upload:
+    topic = own_topic
+    with uploading(directory, own_config, topic) as upload:
         (directory / "before").write_bytes(b"x" * 100)
         wait_for_check(directory, topic, 0, "DFUD OK - running, idle, 1 file completed | ")
-        os.kill(kafka.pid, signal.SIGSTOP)
+        os.kill(own_kafka.pid, signal.SIGSTOP)
         try:
             (directory / "meanwhile").write_bytes(b"x" * 200)
             out = wait_for_check(directory, topic, 2, "DFUD CRITICAL - broker unreachable for ")
             assert "backlog_files=1;;;0 backlog_bytes=200B;;;0" in out
         finally:
-            os.kill(kafka.pid, signal.SIGCONT)
+            os.kill(own_kafka.pid, signal.SIGCONT)
         wait_for_check(directory, topic, 0, "DFUD OK - running, idle, 2 files completed | ")
         upload.kill()
         wait_for_check(directory, topic, 2, "DFUD CRITICAL - not running: killed, or ended by an error, about ")
