@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ ignore_lease_breaks()
 settings.register_profile("no deadline", deadline=None)
 settings.register_profile("few examples", deadline=None, max_examples=25)  # for old Pythons
 settings.load_profile("no deadline")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave out the thousands of tests: many of them collect all garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
