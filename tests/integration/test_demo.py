@@ -55,7 +55,8 @@ def test_a_signal_ends_it_and_leaves_no_files_or_processes(tmp_path: Path) -> No
         try:
             assert process.stdout is not None
             assert process.stderr is not None
-            assert any(line.startswith("uploading ") for line in process.stdout), "it ended before the upload"
+            if not any(line.startswith("uploading ") for line in process.stdout):
+                pytest.fail(f"it ended before the upload: {process.stderr.read()}")
             started = psutil.Process(process.pid).children(recursive=True)
             assert len(started) >= 3  # Kafka, the upload and its workers
             process.send_signal(signal.SIGTERM)

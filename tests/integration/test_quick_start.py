@@ -142,7 +142,7 @@ def test_the_quick_start_does_what_it_says(terminal: Open, home: Path) -> None:
     assert reading.lines[-1] == "first light"
     assert upload.end("quit\n") == 0, upload.lines
     assert upload.lines[-1].endswith("all files detected are on the topic and recorded")
-    assert broker.end(number=signal.SIGINT) in (0, -signal.SIGINT)
+    assert broker.end(number=signal.SIGINT) in (0, -signal.SIGINT), broker.lines
     assert broker.lines[-1] == "Stopping Kafka"
 
 
