@@ -18,15 +18,17 @@ from dfud.commands.openmsistream_options import (
 )
 from dfud.commands.options import apply_quiet, take_log_options
 from dfud.commands.upload import upload
-from dfud.doctor.bounded import Check, make_checks
+from dfud.doctor.bounded import call_in_time
 from dfud.doctor.diagnosis import Diagnosis, Level, exit_status, stops, warning
 from dfud.doctor.examination import examine
+from dfud.doctor.other_topics import check_announcement_topics
 from dfud.doctor.report import as_json, line, summary
-from dfud.errors import UsageError
+from dfud.errors import DfudError
 from dfud.processes.console import open_standard_files
 from dfud.uploading.options import UploadOptions
 
 _FILE_TIMEOUT_S = 10.0  # to read the configuration file
+_BROKER_TIMEOUT_S = 15.0  # until a broker has said what it knows of a topic for announcements
 _OPTIONS_OF_UPLOAD = [parameter for parameter in upload.params if parameter.name not in ("directory", "version")]
 _EXAMPLES = (
     Example("Check an upload before it is started", "/data/run42 --config kafka.config --topic_name run42"),
@@ -55,12 +57,11 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     open_standard_files()
     topic = take_topic(values)
     of_options = [warning("options", text) for text in take_useless(values)]
-    check = Check("announcements", _check_announcements, (take_wanted(values), config, topic))
+    wanted = take_wanted(values)
     log = take_log_options(values)
     options = UploadOptions(directory=directory, topic=topic, log=log, **values)
     diagnoses: list[Diagnosis] = []
-    of_announcements = chain.from_iterable(make_checks(_FILE_TIMEOUT_S, check))
-    for diagnosis in chain(examine(options, config), of_options, of_announcements):
+    for diagnosis in chain(examine(options, config), of_options, _check_announcements(wanted, config, topic)):
         diagnoses.append(diagnosis)
         if not as_json_text and not (is_quiet and diagnosis.level in (Level.FINE, Level.SKIPPED)):
             click.echo(line(diagnosis))
@@ -74,10 +75,11 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
 def _check_announcements(wanted: Wanted, config: str, topic: str) -> Iterator[Diagnosis]:
     """Yield what is wrong with the heartbeats and log messages that are wanted."""
     try:
-        announcements = read_announcements(wanted, config, topic)
-    except UsageError as error:
+        announcements = call_in_time(_FILE_TIMEOUT_S, read_announcements, wanted, config, topic)
+    except DfudError as error:
         yield stops("announcements", str(error))
         return
     for each in announcements:
         for text in each.config.warnings:
             yield warning("announcements", text)
+    yield from check_announcement_topics(announcements, config, _BROKER_TIMEOUT_S)

@@ -94,7 +94,7 @@ def _check_log(folder: LogsFolder, options: UploadOptions) -> Iterator[Diagnosis
             elif not os.access(name, os.W_OK, dir_fd=dir_fd, effective_ids=True):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), log_file.path)
     except OSError as error:
-        yield stops("log", f"cannot open {log_file.path}: {error.strerror}; see --logger_file_path")
+        yield stops("log file", f"cannot open {log_file.path}: {error.strerror}; see --logger_file_path")
 
 
 def _run(folder: LogsFolder) -> Diagnosis:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dfud.core.text import counted
 from dfud.doctor.bounded import receive
 from dfud.doctor.diagnosis import Diagnosis, Level, fine, skipped, stops, warning
+from dfud.doctor.other_topics import check_canary_topic
 from dfud.errors import DfudError, UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import producer_properties
@@ -18,7 +19,7 @@ from dfud.processes.child import ChildCall
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import memory_shares, topic_needs
 
-_BROKER, _TOPIC, _CANARY = "broker", "topic", "canary"
+_BROKER, _TOPIC = "broker", "topic"
 _SUBJECTS = {"rights": "rights", "clock": "clock"}  # of rules that are not about the topic itself
 _LEVELS: Mapping[Severity, Level] = {
     Severity.NOTE: Level.FINE,
@@ -53,33 +54,10 @@ def check_topic(
         if said is None:
             yield from judge(options.topic, call.result, topic_needs(options, properties))
             if options.canary_topic:
-                yield _check_canary_topic(options.canary_topic, properties, config, timeout_s)
+                yield check_canary_topic(options.canary_topic, properties, config.path, timeout_s)
             return
     yield stops(_BROKER, f"no broker reached at {reason}")
     yield _UNKNOWN
-
-
-def _check_canary_topic(
-    topic: str, properties: Mapping[str, str | int | bool], config: ClientConfig, timeout_s: float
-) -> Diagnosis:
-    """Say whether the topic for canaries exists, or would be created."""
-    with ChildCall(examine_topic, topic, properties, config.path) as call:
-        try:
-            reason = receive(call, time.monotonic() + timeout_s)
-        except DfudError as error:
-            return warning(_CANARY, str(error))
-        if reason is not None:
-            return skipped(_CANARY, f"topic {topic} is not looked at: {reason or 'no answer'}")
-        return judge_canary_topic(topic, call.result.facts)
-
-
-def judge_canary_topic(topic: str, facts: TopicFacts | None) -> Diagnosis:
-    """Judge what the broker has said of the topic for canaries."""
-    if facts is None:
-        return fine(_CANARY, f"topic {topic} does not exist: the upload would create it")
-    if facts.operations and "WRITE" not in facts.operations:
-        return warning(_CANARY, f"this user may not write to topic {topic}; grant the operation Write on it")
-    return fine(_CANARY, f"topic {topic} exists")
 
 
 def judge(topic: str, look: TopicLook, needs: UploadNeeds) -> Iterator[Diagnosis]:

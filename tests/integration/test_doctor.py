@@ -68,7 +68,9 @@ def test_what_is_wrong_with_a_topic_is_told(
 
 
 def test_a_topic_that_does_not_exist_is_not_created(directory: Path, config_file: Path, kafka: KafkaNode) -> None:
-    found = doctor(1, directory, config_file, "there_is_none", "--canary", "30")
+    options = ("--canary", "30", "--heartbeat_topic_name", "there_are_no_beats")
+    found = doctor(1, directory, config_file, "there_is_none", *options)
     assert "the upload would create it" in found["topic"]
+    assert found["heartbeat"] == "topic there_are_no_beats does not exist; create it"
     topics = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
-    assert not {"there_is_none", "there_is_none_canary"} & set(topics)
+    assert not {"there_is_none", "there_is_none_canary", "there_are_no_beats"} & set(topics)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from dfud.doctor.diagnosis import Level
-from dfud.doctor.topic import check_topic, judge, judge_canary_topic
+from dfud.doctor.diagnosis import Level, warning
+from dfud.doctor.other_topics import judge_other_topic
+from dfud.doctor.topic import check_topic, judge
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.topic import TopicLook
 from dfud.kafka.topic_facts import ClockReading, Partition, TopicFacts
@@ -51,11 +52,13 @@ def test_a_topic_that_would_be_created_is_a_warning() -> None:
     assert levels(diagnoses) == {"broker": Level.FINE, "topic": Level.WARNING}
 
 
-def test_the_topic_for_canaries_has_to_be_writable_if_it_exists() -> None:
-    assert judge_canary_topic("canaries", None).level is Level.FINE
-    assert judge_canary_topic("T", FACTS).level is Level.FINE
-    assert judge_canary_topic("T", FACTS._replace(operations=None)).level is Level.FINE
-    forbidden = judge_canary_topic("T", FACTS._replace(operations=frozenset(["DESCRIBE"])))
+def test_a_topic_for_canaries_or_announcements_has_to_be_writable_if_it_exists() -> None:
+    absent = warning("log", "it does not exist")
+    assert judge_other_topic("log", "T", None, absent) is absent
+    assert judge_other_topic("log", "T", FACTS, absent).level is Level.FINE
+    assert judge_other_topic("log", "T", FACTS._replace(operations=None), absent).level is Level.FINE
+    facts = FACTS._replace(operations=frozenset(["DESCRIBE"]))
+    forbidden = judge_other_topic("log", "T", facts, absent)
     assert (forbidden.level, "grant the operation Write" in forbidden.text) == (Level.WARNING, True)
 
 
