@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from dfud.broker.node import KafkaNode
 
 _TIMEOUT_S = 15.0
 _NO_SETTINGS: Mapping[str, object] = {}
+_RUN = os.urandom(3).hex()  # several runs of pytest share a broker
 _numbers = itertools.count(1)
 
 
@@ -23,7 +25,7 @@ def create_topic(
 
     The client is gone on return: a test may fork, and Python warns about forks of a process with threads.
     """
-    name = f"topic_{next(_numbers)}"
+    name = f"topic_{_RUN}_{next(_numbers)}"
     config = {key.replace("_", "."): str(value) for key, value in settings.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     created = admin.create_topics([NewTopic(name, partitions, replicas, config=config)])

@@ -63,13 +63,13 @@ def test_what_a_committed_offset_says_and_is_gone_is_named(
 ) -> None:
     topic = make_topic(1)
     produce(kafka.bootstrap, topic, native(b"file", b"a" * 2500, NOW) + native(b"last", b"", NOW))
-    group = {"bootstrap.servers": kafka.bootstrap, "group.id": "reads files"}
+    group = {"bootstrap.servers": kafka.bootstrap, "group.id": f"reads {topic}"}
     consumer = Consumer(group)
     consumer.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
     consumer.close()
     delete_before(kafka, topic, 3)
     assert [each.path for each in dfud.read_files(config_file, topic)] == ["last"]
-    files = dfud.read_files(config_file, topic, consumer_group_id="reads files")
+    files = dfud.read_files(config_file, topic, consumer_group_id=f"reads {topic}")
     assert next(files).path == "last"
     with pytest.raises(dfud.DfudError, match="partition 0: offsets 1-2 were deleted"):
         next(files)
@@ -80,10 +80,10 @@ def test_what_was_committed_of_an_earlier_topic_hides_nothing(
 ) -> None:
     topic = make_topic(1)
     produce(kafka.bootstrap, topic, native(b"file", b"", NOW))
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "read the earlier one"})
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": f"read {topic}"})
     consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
     consumer.close()
-    files = dfud.read_files(config_file, topic, consumer_group_id="read the earlier one")
+    files = dfud.read_files(config_file, topic, consumer_group_id=f"read {topic}")
     assert next(files).path == "file"
     with pytest.raises(dfud.DfudError, match="partition 0: offsets 1-4 are no longer there"):
         next(files)

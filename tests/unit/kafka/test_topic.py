@@ -81,7 +81,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Check:
 
     def check(client: FakeClient, admin: FakeAdmin) -> UploadTopic:
         monkeypatch.setattr(topic_module, "Producer", client)
-        monkeypatch.setattr(topic_probe, "AdminClient", lambda _properties: admin)
+        monkeypatch.setattr(topic_probe, "make_admin_client", lambda _properties: admin)
         return look_at_topic(None, TOPIC, {"bootstrap.servers": "host:9092"}, "file.config", UploadNeeds(16384))
 
     return check
@@ -144,7 +144,7 @@ def test_an_examination_creates_nothing(monkeypatch: pytest.MonkeyPatch, outcome
         return FakeClient({}, [UNKNOWN])
 
     monkeypatch.setattr(topic_module, "Producer", producer)
-    monkeypatch.setattr(topic_probe, "AdminClient", lambda _properties: admin)
+    monkeypatch.setattr(topic_probe, "make_admin_client", lambda _properties: admin)
     look = partial(examine_topic, None, TOPIC, {"bootstrap.servers": "host:9092"}, "file.config")
     if outcome is None:
         assert look().facts is None
