@@ -6,10 +6,11 @@ One line, performance data, and an exit status, by the guidelines of the Monitor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
+from dfud.core.elapsed import duration, seconds_since
 from dfud.core.sizes import shown_size
 from dfud.core.text import counted, escaped
 from dfud.logs.session import RunState
@@ -58,11 +59,16 @@ def check(report: RunReport, limits: Limits, free_bytes: int, now: datetime) -> 
     return found or [Finding(Level.OK, _summary(report))]
 
 
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, the worst first."""
+    return sorted(findings, key=lambda finding: -_BY_SEVERITY.index(finding.level))
+
+
 def line(findings: Iterable[Finding], performance: str = "") -> tuple[Level, str]:
     """Return the exit status, and the line to be printed: the worst first."""
-    ordered = sorted(findings, key=lambda finding: -_BY_SEVERITY.index(finding.level))
-    level = ordered[0].level
-    text = escaped("; ".join(finding.text for finding in ordered)).replace("|", "/")
+    worst_first = ordered(findings)
+    level = worst_first[0].level
+    text = escaped("; ".join(finding.text for finding in worst_first)).replace("|", "/")
     return level, f"DFUD {level.name} - {text}" + (f" | {performance}" if performance else "")
 
 
@@ -195,26 +201,3 @@ def _summary(report: RunReport) -> str:
         f"{counted(backlog.files, 'file')} waiting ({shown_size(backlog.bytes)})" if backlog.files else "idle"
     )
     return f"{status.state}, {waiting}, {counted(status.completed.files, 'file')} completed"
-
-
-def seconds_since(time: str, now: datetime) -> float:
-    """Return how long ago an ISO 8601 time was; infinitely, if it is none."""
-    try:
-        then = datetime.fromisoformat(time)
-    except ValueError:
-        return float("inf")
-    return (now - (then if then.tzinfo else then.replace(tzinfo=timezone.utc))).total_seconds()
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that reads best.
-
-    >>> duration(-1), duration(89.6), duration(5_400), duration(200_000), duration(float("inf"))
-    ('0 s', '90 s', '90 min', '2 d', 'an unknown time')
-    """
-    if seconds == float("inf"):
-        return "an unknown time"
-    for unit, name, limit in ((1, "s", 120), (60, "min", 7_200), (3_600, "h", 172_800)):
-        if seconds < limit:
-            return f"{max(0.0, seconds) / unit:.0f} {name}"
-    return f"{seconds / 86_400:.0f} d"

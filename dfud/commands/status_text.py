@@ -8,7 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from dfud.commands.status_check import FRESH_S, duration, seconds_since
+from dfud.commands.status_check import FRESH_S
+from dfud.core.elapsed import duration, seconds_since
 from dfud.core.sizes import shown_size
 from dfud.core.text import counted
 from dfud.logs.session import RunState
