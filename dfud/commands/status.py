@@ -11,14 +11,15 @@ from datetime import datetime, timezone
 
 import click
 
-from dfud.commands.command import CONTEXT, FILES, Command, Example, version_option
+from dfud.commands.command import CONTEXT, FILES, Command, Example, complete_files, version_option
 from dfud.commands.options import check_topic, directory_argument, option, state_dir_option
 from dfud.commands.status_check import Finding, Level, Limits, check, line, performance_data
+from dfud.commands.status_html import page_maker
 from dfud.commands.status_text import as_json, lines
+from dfud.commands.status_topics import chosen_topics, explain
 from dfud.core.text import escaped
 from dfud.errors import EXIT_OK, UsageError
-from dfud.logs.layout import LogsFolder, topics
-from dfud.logs.owner import check_owner
+from dfud.logs.layout import LogsFolder
 from dfud.logs.status import run_report, topic_status
 
 _MB = 1_000_000
@@ -31,7 +32,7 @@ _seconds = click.FloatRange(min=0)
 _SHOWN, _CHECK = "What is shown", "Monitoring plugin"
 _EXAMPLES = (
     Example("Show what is uploaded, and what is not", "/data/run42"),
-    Example("Show it every second, until Ctrl-C", "/data/run42 --watch --interval 1"),
+    Example("Keep a page up to date for a web server", "/data/run42 --html /var/www/run42.html --watch"),
     Example(
         "Answer as plugins of Nagios do, for a run from cron every 5 minutes",
         "/data/run42 --check --once_every 600",
@@ -49,6 +50,14 @@ _EXAMPLES = (
     is_flag=True,
     group=_SHOWN,
     help="Print JSON, for machines; with --watch, a line each time.",
+)
+@option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    shell_complete=complete_files,
+    group=_SHOWN,
+    help='Write a page of HTML into this file, or to standard output for "-"; with --watch, again and again.',
 )
 @option("--watch", is_flag=True, group=_SHOWN, help="Show it again and again, until Ctrl-C.")
 @option(
@@ -116,6 +125,7 @@ def status(
     topic_name: str | None,
     state_dir: str | None,
     as_json_text: bool,
+    html_file: str | None,
     watch: bool,
     interval: float,
     as_plugin: bool,
@@ -131,41 +141,52 @@ def status(
     It reads DIR/LOGS only: no broker is contacted and nothing is written, so it can be run at any time. The tables
     of a running uploader are at most 5 seconds old. Exit status: 0 success; 2 DIR has no LOGS.
 
+    With --html it writes one page that loads nothing from elsewhere: what is done, under way, failed, and rates.
+
     With --check it reads no table, however large, and prints one line with performance data. Exit status: 0 fine;
     1 warning; 2 critical: not running, status not fresh, broker unreachable, files that could not be delivered, a
     file that has waited too long, LOGS nearly full; 3 unknown.
     """
+    limits = Limits(
+        oldest_warning,
+        oldest_critical,
+        int(space_warning * _MB),
+        int(space_critical * _MB),
+        may_be_ended,
+        once_every,
+    )
+    if html_file is not None:
+        if as_plugin or as_json_text:
+            raise UsageError("--html makes a page: use it without --check and --json")
+        make = page_maker(html_file, directory, topic_name, state_dir, limits, interval if watch else None)
+        return _repeat(make, interval) if watch else make()
     if as_plugin:
         if watch or as_json_text:
             raise UsageError("--check prints one line: use it without --watch and --json")
-        limits = Limits(
-            oldest_warning,
-            oldest_critical,
-            int(space_warning * _MB),
-            int(space_critical * _MB),
-            may_be_ended,
-            once_every,
-        )
         level, text = _check(directory, topic_name, state_dir, limits)
         click.echo(text)
         return level
     if not watch:
         click.echo(_shown(directory, topic_name, state_dir, as_json_text))
         return EXIT_OK
-    return _watch(lambda: _shown(directory, topic_name, state_dir, as_json_text, 0), interval, as_json_text)
-
-
-def _watch(show: Callable[[], str], interval: float, as_json_text: bool) -> int:
-    """Print what `show` returns again and again, until the user has seen enough."""
     is_screen = sys.stdout.isatty() and not as_json_text
     end = "\n" if is_screen or as_json_text else "\n\n"
+
+    def show() -> int:
+        text = _shown(directory, topic_name, state_dir, as_json_text, 0)
+        click.echo((_CLEAR if is_screen else "") + text + end, nl=False)
+        return EXIT_OK
+
+    return _repeat(show, interval)
+
+
+def _repeat(show: Callable[[], int], interval: float) -> int:
+    """Call `show` again and again, until the user has seen enough."""
     try:
         while True:
             began = time.monotonic()
-            text = show()
-            cost_s = time.monotonic() - began
-            click.echo((_CLEAR if is_screen else "") + text + end, nl=False)
-            time.sleep(max(interval, _PAUSE_FACTOR * cost_s))
+            show()
+            time.sleep(max(interval, _PAUSE_FACTOR * (time.monotonic() - began)))
     except KeyboardInterrupt:
         return EXIT_OK
     except BrokenPipeError:  # as with "| head"
@@ -178,10 +199,10 @@ def _shown(
 ) -> str:
     """Return what is shown of the topics; UsageError if there are none."""
     try:
-        chosen = _topics(directory, topic_name, state_dir)
+        chosen = chosen_topics(directory, topic_name, state_dir)
         statuses = [topic_status(LogsFolder(directory, topic, state_dir)) for topic in chosen]
     except OSError as error:
-        raise UsageError(_explain(directory, state_dir, error)) from None
+        raise UsageError(explain(directory, state_dir, error)) from None
     if as_json_text:
         return json.dumps({"topics": [as_json(topic) for topic in statuses]}, indent=indent or None)
     if not statuses:
@@ -194,7 +215,7 @@ def _check(directory: str, topic_name: str | None, state_dir: str | None, limits
     """Return the exit status and the line of --check."""
     found, performance = [], []
     try:
-        chosen = _topics(directory, topic_name, state_dir)
+        chosen = chosen_topics(directory, topic_name, state_dir)
         for topic in chosen:
             folder = LogsFolder(directory, topic, state_dir)
             report, free_bytes = run_report(folder), folder.free_bytes
@@ -207,28 +228,5 @@ def _check(directory: str, topic_name: str | None, state_dir: str | None, limits
     except OSError as error:
         is_missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
         level = Level.CRITICAL if is_missing else Level.UNKNOWN
-        found.append(Finding(level, _explain(directory, state_dir, error)))
+        found.append(Finding(level, explain(directory, state_dir, error)))
     return line(found or [Finding(Level.CRITICAL, "no upload is running")], " ".join(performance))
-
-
-def _topics(directory: str, topic_name: str | None, state_dir: str | None) -> list[str]:
-    """Return the topics that are asked for; UsageError if LOGS has none of them, OSError if it cannot be read."""
-    logs = LogsFolder(directory, "", state_dir)
-    known = topics(logs)
-    check_owner(logs)
-    if topic_name is not None and topic_name not in known:
-        raise UsageError(
-            f"nothing was uploaded from {directory} to topic {topic_name}; "
-            f"LOGS has tables for {', '.join(known) or 'no topic'}"
-        )
-    return known if topic_name is None else [topic_name]
-
-
-def _explain(directory: str, state_dir: str | None, error: OSError) -> str:
-    path = error.filename or directory
-    if not os.path.isdir(directory):
-        return f"{directory} is not a directory; give the directory that is uploaded"
-    if not isinstance(error, FileNotFoundError):
-        return f"cannot read {path}: {error.strerror}"
-    hint = "" if state_dir else ", or with --state_dir, which is to be given here, too"
-    return f"{state_dir or directory} has no LOGS: dfud has not uploaded anything from it{hint}"

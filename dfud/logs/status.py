@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from dfud.core.tables import InProgressRow, read_completed
+from dfud.core.tables import CompletedRow, InProgressRow, read_completed
 from dfud.logs.in_progress_table import read_in_progress_table
 from dfud.logs.layout import LogsFolder
 from dfud.logs.session import RunState, last_run
 from dfud.logs.table_files import RejectedRow, accepted_rows, read_lines
 from dfud.logs.takeover import find_openmsistream_tables
 from dfud.logs.upload_status import UploadStatus, read_status
+
+Observer = Callable[[CompletedRow], None]
 
 
 class InProgressTotals(NamedTuple):
@@ -55,6 +57,7 @@ class TopicStatus(NamedTuple):
     completed: CompletedTotals
     bad_rows: list[RejectedRow]
     to_import: list[str]  # paths of OpenMSIStream's tables, whose rows are not counted
+    unfinished: list[InProgressRow]  # a row for each version that is in progress
 
 
 def run_report(folder: LogsFolder) -> RunReport:
@@ -77,8 +80,10 @@ def _status(folder: LogsFolder) -> tuple[UploadStatus | None, str]:
         return None, f"it is damaged, or of another version ({error})"
 
 
-def topic_status(folder: LogsFolder) -> TopicStatus:
-    """Read what LOGS has of a topic; OSError if a table cannot be read.
+def topic_status(folder: LogsFolder, observe: Observer = lambda row: None) -> TopicStatus:
+    """Read what LOGS has of a topic, and show each completed version to `observe`.
+
+    Raises OSError if a table cannot be read.
 
     A file that is completed meanwhile is found at least once, because the in-progress table is read first; its row
     there counts no more if it has a completed row of the same start. Shards are read before the completed table,
@@ -89,8 +94,8 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
     rows, bad = ([], []) if theirs_in_progress else read_in_progress_table(folder)
     unfinished = {(row.rel_filepath, row.size, row.mtime_ns, row.started): row for row in rows}
     tables = [path for path in (*folder.shards(), folder.completed) if path not in theirs]
-    completed = _completed(folder, tables, unfinished, bad)
-    versions = {upload[:3]: row for upload, row in unfinished.items()}.values()
+    completed = _completed(folder, tables, unfinished, bad, observe)
+    versions = list({upload[:3]: row for upload, row in unfinished.items()}.values())
     in_progress = InProgressTotals(
         len({row.rel_filepath for row in versions}),
         len(versions),
@@ -99,7 +104,7 @@ def topic_status(folder: LogsFolder) -> TopicStatus:
         sum(row.n_chunks_to_send for row in versions),
     )
     theirs = [theirs_in_progress, *theirs] if theirs_in_progress else theirs
-    return TopicStatus(folder.topic, report, in_progress, completed, bad, theirs)
+    return TopicStatus(folder.topic, report, in_progress, completed, bad, theirs, versions)
 
 
 def _completed(
@@ -107,6 +112,7 @@ def _completed(
     tables: list[str],
     unfinished: dict[tuple[str, int, int, str], InProgressRow],
     bad: list[RejectedRow],
+    observe: Observer,
 ) -> CompletedTotals:
     """Read the completed tables.
 
@@ -126,6 +132,7 @@ def _completed(
             seen.add(key)
             paths.add(hash(row.rel_filepath))
             size += row.size
+            observe(row)
             offset = row.completed[-6:]
             if row.completed > latest.get(offset, ""):
                 latest[offset] = row.completed
