@@ -190,6 +190,7 @@ def _deal(paths: list[str]) -> list[list[str]]:
 
 
 def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
+    ignored = [*ignored, "tests/browser"]
     words = [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored)]
     if python != NEWEST:
         words.append("--hypothesis-profile=few examples")
@@ -206,6 +207,12 @@ def model(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Cause all faults, as ``scripts/faults`` does."""
     session.run("scripts/faults", *session.posargs, external=True)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the page of ``dfud status --html`` in a headless Chromium; skipped where there is none."""
+    session.run(tool("python"), "-m", "pytest", "tests/browser", *session.posargs, external=True)
 
 
 @nox.session

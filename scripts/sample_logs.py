@@ -86,7 +86,7 @@ def _status(directory: str, now: datetime, since: str, hours: float) -> UploadSt
         started=(now - timedelta(hours=hours)).isoformat(timespec="milliseconds"),
         written=now.isoformat(timespec="milliseconds"),
         broker=BrokerStatus("unreachable", "kafka1:9092: Connection refused", since, since),
-        rates=Rates(3.2, 81_000_000.0, 160.0, 60.0),
+        rates=Rates(interval_s=60.0),
         backlog=Backlog(8, 8, 49_000_000_000, 93_456),
         oldest=OldestFile("scan_9000/frames.h5", since, 240.0),
         failures=Failures(

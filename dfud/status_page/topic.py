@@ -66,7 +66,8 @@ def _parts(page: TopicPage) -> Iterator[Html]:
     under_way = [row for row in topic.unfinished if row.n_chunks_delivered]
     waiting = [row for row in topic.unfinished if not row.n_chunks_delivered]
     if under_way:
-        yield element("h3", text("Under way"))
+        is_running = topic.report.run is RunState.RUNNING
+        yield element("h3", text("Under way" if is_running else "Begun: the next run sends the rest"))
         yield under_way_table(under_way)
     if waiting:
         yield element("h3", text("Waiting"))
