@@ -57,7 +57,7 @@ class Histogram:
         self._shift_s = shift_s
         self._step = 0  # index of the present width
         self._width_s = WIDTHS_S[0]
-        self._bins: dict[int, tuple[int, int]] = {}  # by the number of the interval
+        self._bins: dict[int, list[int]] = {}  # versions and bytes, by the number of the interval
 
     def __bool__(self) -> bool:
         return bool(self._bins)
@@ -65,8 +65,12 @@ class Histogram:
     def add(self, time_s: int, size: int) -> None:
         """Count a version of `size` bytes that was completed at `time_s` (since 1970)."""
         number = (time_s + self._shift_s) // self._width_s
-        versions, total = self._bins.get(number, (0, 0))
-        self._bins[number] = (versions + 1, total + size)
+        counts = self._bins.get(number)
+        if counts is not None:
+            counts[0] += 1
+            counts[1] += size
+            return
+        self._bins[number] = [1, size]
         while len(self._bins) > _MAX_BINS:
             self._widen()
 
@@ -102,12 +106,13 @@ class Histogram:
         )
 
 
-def _merged(bins: dict[int, tuple[int, int]], factor: int) -> dict[int, tuple[int, int]]:
+def _merged(bins: dict[int, list[int]], factor: int) -> dict[int, list[int]]:
     """Return the counts in intervals that are `factor` times as wide."""
-    merged: dict[int, tuple[int, int]] = {}
+    merged: dict[int, list[int]] = {}
     for number, (versions, size) in bins.items():
-        so_far = merged.get(number // factor, (0, 0))
-        merged[number // factor] = (so_far[0] + versions, so_far[1] + size)
+        counts = merged.setdefault(number // factor, [0, 0])
+        counts[0] += versions
+        counts[1] += size
     return merged
 
 
