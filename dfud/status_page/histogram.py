@@ -96,8 +96,8 @@ class Histogram:
         )
         width_s = next(wide_enough)
         merged = _merged(self._bins, width_s // self._width_s)
-        start = first // width_s
-        end = max(last // width_s + 1, start + _MIN_BARS)
+        end = last // width_s + 1
+        start = min(first // width_s, end - _MIN_BARS)  # not into the future
         return Series(
             start * width_s - self._shift_s,
             end * width_s - self._shift_s,

@@ -109,12 +109,10 @@ def _facts(page: TopicPage) -> Iterator[Html]:
     )
     amount = text(f"{shown_size(completed.size)}, {counted(page.history.chunks, 'chunk')}")
     yield _fact("Completed", text(counted(completed.files, "file")), *versions, amount, *last)
-    yield _fact(
-        "Under way and waiting",
-        text(counted(waiting.files, "file")),
-        text(f"{shown_size(waiting.size)}, {shown_size(done)} of it acknowledged"),
-        text(f"{waiting.chunks_to_send:,} of {counted(waiting.chunks, 'chunk')} to be sent"),
-    )
+    sizes = text(f"{shown_size(waiting.size)}, {shown_size(done)} of it acknowledged")
+    chunks = text(f"{waiting.chunks_to_send:,} of {counted(waiting.chunks, 'chunk')} to be sent")
+    amounts = [sizes, chunks] if waiting.versions else []
+    yield _fact("Under way and waiting", text(counted(waiting.files, "file")), *amounts)
     status, run = page.status.report.status, page.status.report.run
     if status is None:
         yield _fact("Run", text(_RUNS[run]))
