@@ -14,7 +14,6 @@ import click
 from dfud.commands.command import CONTEXT, FILES, Command, Example, complete_files, version_option
 from dfud.commands.options import check_topic, directory_argument, option, state_dir_option
 from dfud.commands.status_check import Finding, Level, Limits, check, line, performance_data
-from dfud.commands.status_html import page_maker
 from dfud.commands.status_text import as_json, lines
 from dfud.commands.status_topics import chosen_topics, explain
 from dfud.core.text import escaped
@@ -156,6 +155,8 @@ def status(
         once_every,
     )
     if html_file is not None:
+        from dfud.commands.status_html import page_maker  # what is not asked for is not imported
+
         if as_plugin or as_json_text:
             raise UsageError("--html makes a page: use it without --check and --json")
         make = page_maker(html_file, directory, topic_name, state_dir, limits, interval if watch else None)

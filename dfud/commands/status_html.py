@@ -14,6 +14,9 @@ from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.replaced_file import ReplacedFile
 from dfud.logs.status import topic_status
+from dfud.status_page.history import History
+from dfud.status_page.page import Making, page
+from dfud.status_page.topic import Finding, TopicPage
 
 _OPTION = "--html"
 _STANDARD_OUTPUT = "-"
@@ -62,10 +65,6 @@ def _content(
     directory: str, topic_name: str | None, state_dir: str | None, limits: Limits, every_s: float | None
 ) -> bytes:
     """Return the page; UsageError if LOGS cannot be read."""
-    from dfud.status_page.history import History  # what is not asked for is not imported
-    from dfud.status_page.page import Making, page
-    from dfud.status_page.topic import Finding, TopicPage
-
     here = timezone(datetime.now().astimezone().utcoffset() or timedelta(0))
     topics = []
     try:

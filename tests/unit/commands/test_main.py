@@ -63,13 +63,14 @@ def test_only_the_modules_of_the_command_are_imported() -> None:
     program = (
         "import sys\n"
         "from dfud.commands.main import main\n"
-        "ours = ('dfud.commands.', 'confluent_kafka')\n"
+        "ours = ('dfud.commands.', 'dfud.status_page', 'confluent_kafka')\n"
         "try: main(['status', '/nowhere'])\n"
         "except SystemExit: print(*(name for name in sys.modules if name.startswith(ours)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {
-        f"dfud.commands.{name}" for name in ("command", "main", "options", "status", "status_check", "status_text")
+        f"dfud.commands.{name}"
+        for name in ("command", "main", "options", "status", "status_check", "status_text", "status_topics")
     }
 
 

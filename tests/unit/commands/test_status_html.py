@@ -155,13 +155,3 @@ def test_a_page_that_is_watched_is_made_again(directory: Path, tmp_path: Path) -
         assert watch.stderr.read() == b""
     assert watch.returncode == 0
     assert 'http-equiv="refresh" content="1"' in page.read_text("utf-8")
-
-
-def test_the_page_is_not_imported_unless_it_is_wanted(directory: Path) -> None:
-    script = (
-        "import sys\nfrom dfud.commands.main import main\n"
-        f"try:\n    main(['status', {str(directory)!r}])\nexcept SystemExit:\n"
-        "    print([name for name in sys.modules if name.startswith('dfud.status_page')])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("\n[]\n")
