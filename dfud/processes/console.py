@@ -12,11 +12,19 @@ import os
 import select
 import socket
 import stat
+import termios
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dfud.core.text import LAYOUT, counted, escaped
+from dfud.display.activity import Activity
+from dfud.display.terminal import is_foreground, live_look, terminal_size
 from dfud.logs.journal import is_journal
+
+if TYPE_CHECKING:
+    from dfud.display.live import Frame, LiveDisplay
 
 _MAX_PENDING_LINES = 1000
 _MAX_COMMAND_BYTES = 4096
@@ -35,13 +43,18 @@ def open_standard_files() -> None:
 
 
 class ConsoleOutput:
-    """Writes lines to a terminal, a pipe or a file; a slow or closed reader never holds up the program."""
+    """Writes lines to a terminal, a pipe or a file; a slow or closed reader never holds up the program.
+
+    At a terminal it may also show what goes on, below the lines. It has no timer of its own: whoever uses it calls
+    `turn`.
+    """
 
     def __init__(self, descriptor: int = 1) -> None:
         """Write to `descriptor`, which stays the caller's to close."""
         self._lines: deque[tuple[bytes, int]] = deque()  # each with the number of lines that are lost with it
         self._dropped = 0
         self._closed = False
+        self._live: LiveDisplay | None = None
         self._socket: socket.socket | None = None
         self._descriptor = self._original = descriptor
         self.is_journal = is_journal(descriptor)
@@ -68,6 +81,9 @@ class ConsoleOutput:
     def write_line(self, text: str) -> None:
         """Write one line as soon as the reader takes it; if too many lines wait already, only count it."""
         if self._closed:
+            return
+        if self._live is not None:
+            self._live.add_line(text)
             return
         if len(self._lines) >= _MAX_PENDING_LINES:
             self._dropped += 1
@@ -97,8 +113,64 @@ class ConsoleOutput:
                 return
             self._lines.popleft()
 
+    # -- what goes on
+
+    def show_live(self, describe: Callable[[float], Activity]) -> bool:
+        """Show below the lines what `describe` says at a time (s, monotonic), until `drain`; say whether it does.
+
+        Only a terminal that can draw lines again does.
+        """
+        look = live_look(self._descriptor, os.environ)
+        if look is None:
+            return False
+        from dfud.display.live import LiveDisplay  # with rich, of which nothing else makes any use
+
+        self._live = LiveDisplay(look, describe, time.monotonic())
+        return True
+
+    @property
+    def due(self) -> float | None:
+        """When `turn` has something to do (s, monotonic); None if that is not known."""
+        return None if self._live is None or self._lines or self._closed else self._live.due
+
+    def turn(self, now: float) -> None:
+        """Show how things are at `now` (s, monotonic) if it is time, and the terminal is not stopped."""
+        due = self.due
+        if self._live is None or due is None or due > now:
+            return
+        size = terminal_size(self._descriptor)
+        if is_foreground(self._descriptor):
+            self._write_frame(self._live.frame(now, size))
+        else:  # the shell and its other jobs write there, too
+            self._live.forget()
+            self._write_frame(self._live.end(size))
+            self._live.rest(now)
+
+    def wake(self) -> None:
+        """Take note that something has happened, and may have to be shown."""
+        if self._live is not None:
+            self._live.wake()
+
+    def on_enter(self, n_lines: int) -> None:
+        """Take note that the user has sent off lines, which the terminal shows."""
+        if self._live is not None:
+            self._live.on_enter(n_lines)
+
+    def on_continued(self) -> None:
+        """Take note that this process was stopped, and others have used the terminal."""
+        if self._live is not None:
+            self._live.forget()
+
+    def _write_frame(self, frame: Frame) -> None:
+        if frame.codes:
+            self._lines.append((frame.codes.encode("utf-8", "backslashreplace"), frame.n_lines))
+            self.flush()
+
     def drain(self, timeout_s: float) -> None:
-        """Write what is left, waiting at most `timeout_s` for the reader to take it."""
+        """Write what is left, waiting at most `timeout_s` for the reader to take it; what goes on is removed."""
+        if self._live is not None and not self._closed:
+            self._write_frame(self._live.end(terminal_size(self._descriptor)))
+            self._live = None
         deadline = time.monotonic() + timeout_s
         while self.has_pending and time.monotonic() < deadline:
             select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
@@ -133,6 +205,7 @@ class CommandInput:
         self._descriptor = descriptor
         self.is_terminal = os.isatty(descriptor)
         self._rest = b""
+        self.n_echoed = 0  # lines of the last `read` that the terminal has shown
         self.is_open = self.is_terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def fileno(self) -> int:
@@ -162,6 +235,7 @@ class CommandInput:
             self.is_open = False
             data = b"\n"  # the last line need not be terminated
         *lines, self._rest = (self._rest + data).split(b"\n")
+        self.n_echoed = len(lines) if self._has_echo() else 0
         commands = []
         for line in lines:
             word = line.decode("utf-8", "replace").strip().lower()
@@ -176,3 +250,9 @@ class CommandInput:
             self._rest = b""
             self.is_open = self.is_terminal
         return commands
+
+    def _has_echo(self) -> bool:
+        try:
+            return self.is_terminal and bool(termios.tcgetattr(self._descriptor)[3] & termios.ECHO)
+        except termios.error:
+            return False

@@ -15,7 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from dfud.display.activity import Activity
 from dfud.errors import WorkerError
+from dfud.logs.log_lines import TEXT
+from dfud.logs.logfile import LogOptions
 from dfud.messages import Stop
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.console import HINT, CommandInput, ConsoleOutput
@@ -27,6 +30,7 @@ _MAX_DEATHS, _DEATH_WINDOW_S = 5, 60.0  # more deaths of workers within this tim
 _MAX_PAUSE_S = 86_400.0  # epoll_wait(2) overflows at about 24 days
 _TERMINAL_CHECK_INTERVAL_S = 1.0
 _STOP_TIMEOUT_S = 15.0  # for workers to exit on their own
+_STOP_CHECK_INTERVAL_S = 0.5
 
 
 class RunContext(NamedTuple):
@@ -42,6 +46,11 @@ class RunContext(NamedTuple):
         is_typing = self.commands.is_terminal and not self.commands.is_in_background
         if level <= logging.INFO and self.output.is_terminal and is_typing:
             self.output.write_line(HINT)
+
+    def show_live(self, log: LogOptions, describe: Callable[[float], Activity]) -> None:
+        """Show at a terminal what goes on, to a user who wants lines of level INFO, and wants them to read."""
+        if log.stream_level <= logging.INFO and log.format == TEXT and self.output.show_live(describe):
+            self.signals.watch_terminal(self.output.on_continued)
 
 
 class UserCommands(NamedTuple):
@@ -84,7 +93,10 @@ class EventLoop:
     def run_once(self, due: Iterable[float | None]) -> None:
         """Wait until something happens, or the first of the times `due` (monotonic, s), and call the handlers."""
         self._update_write_interest()
-        for key, _ in self._selector.select(self._timeout(due)):
+        events = self._selector.select(self._timeout(due))
+        if events:
+            self._output.wake()
+        for key, _ in events:
             # An earlier handler may have closed a dead worker's channel, and the descriptor may be in use again.
             registered = self._selector.get_map().get(key.fd)
             if registered is not None and registered.data is key.data:
@@ -97,9 +109,10 @@ class EventLoop:
             # The shell may have moved us to the foreground again, which no event reports.
             self._next_terminal_check = None
             self._register(self._commands.fileno(), selectors.EVENT_READ, self._on_commands)
+        self._output.turn(now)
 
     def _timeout(self, due: Iterable[float | None]) -> float | None:
-        times = [time for time in (*due, self._next_terminal_check) if time is not None]
+        times = [time for time in (*due, self._next_terminal_check, self._output.due) if time is not None]
         if self._update_seconds >= 0:
             times.append(self._next_dot)
         return min(max(0.0, min(times) - self._clock()), _MAX_PAUSE_S) if times else None
@@ -144,7 +157,9 @@ class EventLoop:
             self._unregister(self._commands.fileno())
             self._next_terminal_check = self._clock() + _TERMINAL_CHECK_INTERVAL_S
             return
-        for command in self._commands.read():
+        commands = self._commands.read()
+        self._output.on_enter(self._commands.n_echoed)
+        for command in commands:
             if command == "quit":
                 self._user_commands.quit("quit")
             elif command == "check":
@@ -206,9 +221,10 @@ class EventLoop:
                         worker.channel.flush()
                         selector.register(worker.process.sentinel, selectors.EVENT_READ)
                         selector.register(worker.channel.fileno(), selectors.EVENT_READ, worker)
-                    for key, _ in selector.select(1.0):
+                    for key, _ in selector.select(_STOP_CHECK_INTERVAL_S):
                         if key.data is not None:
                             self._handle_all(key.data)
+                self._output.turn(self._clock())
 
     def _on_channel(self, worker: Worker[Any, Any]) -> None:
         channel, handler = worker.channel, self._handlers[worker]

@@ -12,6 +12,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A terminal signals the whole process group, and systemd the whole control group: what that means is for the
 # supervisor to decide. SIGIO reports that a lease is being broken; workers return leases at once anyway.
 _IGNORED_BY_WORKERS = (*_ENDING, signal.SIGQUIT, signal.SIGIO, signal.SIGPIPE)
+_OF_TERMINAL = (signal.SIGWINCH, signal.SIGCONT)
 
 
 class SignalPipe:
@@ -31,6 +32,7 @@ class SignalPipe:
         """
         self._has_terminal = _has_terminal() if has_terminal is None else has_terminal
         self.on_hangup: Callable[[], None] = lambda: None
+        self._on_continued: Callable[[], None] = lambda: None
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         os.set_blocking(self._write_end, False)
@@ -45,12 +47,20 @@ class SignalPipe:
         """Return the descriptor that is readable when a signal has arrived."""
         return self._read_end
 
+    def watch_terminal(self, on_continued: Callable[[], None]) -> None:
+        """Be readable when the terminal changes its size, too; call `on_continued` after a stop."""
+        self._on_continued = on_continued
+        for number in _OF_TERMINAL:
+            signal.signal(number, lambda *_: None)
+
     def read(self) -> list[signal.Signals]:
-        """Return the signals that have arrived and ask the program to end, without waiting; call `on_hangup`."""
+        """Return the signals that have arrived and ask the program to end, without waiting; call the handlers."""
         try:
             numbers = os.read(self._read_end, 64)
         except BlockingIOError:
             return []
+        if signal.SIGCONT in numbers:
+            self._on_continued()
         received = [signal.Signals(number) for number in numbers if number in _ENDING]
         if self._has_terminal or signal.SIGHUP not in received:
             return received
@@ -82,4 +92,6 @@ def ignore_ending_signals() -> None:
     signal.set_wakeup_fd(-1)
     for number in _IGNORED_BY_WORKERS:
         signal.signal(number, signal.SIG_IGN)
+    for number in _OF_TERMINAL:
+        signal.signal(number, signal.SIG_DFL)  # which is to do nothing, and to go on
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)

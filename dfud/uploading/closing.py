@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from dfud.core.text import counted
+from dfud.display.summary import Summary
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 from dfud.logs.completed.consolidation import append_shards
 from dfud.logs.layout import LogsFolder
@@ -29,8 +31,13 @@ class Outcome(NamedTuple):
     is_cut_short: bool = False  # by --time_limit: not everything in the directory was looked at
 
 
-def close_run(context: UploadContext, table: InProgressWriter, outcome: Outcome) -> int:
-    """Write the tables for the last time, log what was not delivered, and return the exit status."""
+def close_run(
+    context: UploadContext, table: InProgressWriter, outcome: Outcome, sum_up: Callable[[int, int], Summary]
+) -> int:
+    """Write the tables for the last time, log what was not delivered, and return the exit status.
+
+    `sum_up` gets the numbers of the files that failed and that were left.
+    """
     log = context.log
     table.write()
     undelivered = context.ledger.undelivered
@@ -42,6 +49,7 @@ def close_run(context: UploadContext, table: InProgressWriter, outcome: Outcome)
             log.error(f"cannot merge the completed tables: {error}; the next run retries")
             incomplete = True
     reasons = list(_reasons(context.folder, outcome, len(undelivered), incomplete))
+    log.log(logging.WARNING if reasons else logging.INFO, sum_up(len(undelivered), outcome.n_left).line())
     for reason in reasons:
         log.error(reason)
     if not reasons:

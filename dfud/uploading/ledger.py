@@ -428,6 +428,15 @@ class Ledger:
         """Yield the files that are to be delivered, failed or not: all but those that are only compared."""
         return (entry for entry in self._entries if not entry.known_digest)
 
+    def active(self) -> Iterator[Entry]:
+        """Yield the files that are with a lane: being read, or read and not yet acknowledged entirely."""
+        return iter(self._entries.with_lane.values())
+
+    @property
+    def n_active(self) -> int:
+        """The number of files that are with a lane."""
+        return len(self._entries.with_lane)
+
     def is_superseded(self, entry: Entry) -> bool:
         """Return whether there is a newer version of the file."""
         return self._entries.is_superseded(entry)

@@ -247,6 +247,7 @@ def _run(
             user.show_hint(options.log.stream_level)
         outlets: list[Outlet] = [*others, *announcements.outlets(pool)]
         supervisor = UploadSupervisor(context, fleet, user, status=status, outlets=outlets)
+        user.show_live(options.log, supervisor.activity)
         if early is not None and is_early:
             supervisor.on_early(early.messages)
         return supervisor.run()

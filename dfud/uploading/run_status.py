@@ -130,6 +130,11 @@ class RunStatus:
 
     # -- what is said
 
+    @property
+    def broker(self) -> BrokerStatus:
+        """What is known of the broker, at the last turn."""
+        return self._broker
+
     def describe(self, header: UploadStatus, recording: Recording, left: int, is_full: bool) -> UploadStatus:
         """Return `header` with all that is known; this visits every file in progress.
 

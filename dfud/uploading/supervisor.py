@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from dfud.core.text import counted
+from dfud.display.summary import Summary
 from dfud.errors import WorkerError
 from dfud.logs.log_lines import about
 from dfud.logs.upload_status import Recording, State, UploadStatus
@@ -71,6 +72,8 @@ from dfud.uploading.slow_lanes import SlowLanes
 from dfud.uploading.stall_check import StallCheck
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.topic_identity import log_lost_files, record_topic
+from dfud.uploading.transfers import Transfers
+from dfud.uploading.upload_activity import UploadActivity
 
 # After the in-progress table was written before files could be dispatched, in proportion to what that took.
 _DISPATCH_COST_FACTOR, _MAX_DISPATCH_PAUSE_S = 20, 0.2
@@ -97,6 +100,7 @@ class UploadSupervisor:
         self._fleet = fleet
         self._output = user.output
         self._clock = clock
+        self._began = clock()
         self._clock_steps = clock_steps or ClockSteps()
         self._session = context.session
         self._loop = EventLoop(user, UserCommands(self._quit, self._abandon, self._check), clock)
@@ -104,6 +108,10 @@ class UploadSupervisor:
         self._reporter = UploadReporter(context.log)
         self._slow_lanes = SlowLanes(self._reporter, context.log)
         self._state = RunStatus(context.ledger, self._reporter)
+        self._transfers = Transfers(context.ledger)
+        self.activity = UploadActivity(
+            context.ledger, self._reporter, self._state, self._transfers, lambda: self._draining
+        )
         self._status = status or StatusWriter(context.folder, context.once, context.log, clock)
         self._outlets = Outlets([self._status, *outlets], self._current_status)
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
@@ -241,6 +249,7 @@ class UploadSupervisor:
         self._table.write_if_due(now)
         self._reporter.tick(now, self._ledger.open_files > 0)
         self._slow_lanes.tick(now)
+        self._transfers.turn(now)
         self._state.on_turn(now, self._slow_lanes.reason)
         self._outlets.turn(now)
 
@@ -262,10 +271,17 @@ class UploadSupervisor:
             self._is_topic_harmed,
             detection.is_cut_short,
         )
-        exit_status = close_run(self._context, self._table, outcome)
+        exit_status = close_run(self._context, self._table, outcome, self._sum_up)
         last = msgspec.structs.replace(self._current_status(), state="ended", exit_status=exit_status)
         self._outlets.end(last)
         return exit_status
+
+    def _sum_up(self, failed: int, left: int) -> Summary:
+        reporter = self._reporter
+        seconds = self._clock() - self._began
+        return Summary(
+            reporter.completed_files, reporter.completed_versions, reporter.acked_bytes, seconds, failed, left
+        )
 
     def _current_status(self) -> UploadStatus:
         """Return the state of the run."""
@@ -286,6 +302,8 @@ class UploadSupervisor:
 
     def _check(self) -> None:
         self._output.write_line(summary(self._ledger.progress()))
+        for line in self._transfers.lines(self._clock()):
+            self._output.write_line(line)
 
     def _abandon(self) -> None:
         self._log.warning("stopped immediately; the next run sends the rest")

@@ -171,12 +171,24 @@ class FakeUser:
     def write_line(self, text: str) -> None:
         self.lines.append(text)
 
+    due = None  # nothing but lines is shown
+
+    def turn(self, now: float) -> None:
+        """Show nothing but lines."""
+
+    def wake(self) -> None:
+        """Likewise."""
+
+    def on_enter(self, n_lines: int) -> None:
+        """Likewise."""
+
 
 class _Source:
     """What becomes readable as something is added to a list."""
 
     is_open = True
     is_in_background = False
+    n_echoed = 0
 
     def __init__(self, pipe: tuple[int, int], items: list[Any]) -> None:
         self._pipe = pipe

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dfud.core.version import FileVersion
+from dfud.display.summary import Summary
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
@@ -43,8 +44,16 @@ class Bench:
         context = UploadContext(
             False, self.folder, self.session, 1234, self.ledger, RecordedVersions(), self.log, self.keeper
         )
-        status = close_run(context, InProgressWriter(self.folder, self.ledger, self.log), outcome)
-        return status, self.caplog.messages, self.session.unfinished_since() is None
+        table = InProgressWriter(self.folder, self.ledger, self.log)
+        status = close_run(context, table, outcome, lambda failed, left: Summary(2, 3, 4_000, 2.0, failed, left))
+        n_failed = len(self.ledger.undelivered)
+        summary = (
+            f"summary: 2 files, 3 versions, 4.0 kB, 2.0 s, 2.0 kB/s, {n_failed} failed, {outcome.n_left} left"
+        )
+        level = next(record.levelno for record in self.caplog.records if record.getMessage() == summary)
+        assert level == (logging.WARNING if status else logging.INFO)
+        lines = [line for line in self.caplog.messages if line != summary]
+        return status, lines, self.session.unfinished_since() is None
 
 
 @pytest.fixture
@@ -118,7 +127,7 @@ def test_the_end_is_recorded_last(bench: Bench, monkeypatch: pytest.MonkeyPatch)
     lines: list[list[str]] = []
     monkeypatch.setattr(bench.session, "end", lambda: lines.append(list(bench.caplog.messages)))
     bench.close(CLEAN)
-    assert lines == [["all files detected are on the topic and recorded"]]
+    assert [each[-1] for each in lines] == ["all files detected are on the topic and recorded"]
 
 
 def test_all_that_was_left_is_said(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from dfud.announcing.start import Announcements
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import CompletedRow, InProgressRow, format_table, in_progress_row
 from dfud.core.version import FileStamp, FileVersion
+from dfud.display.activity import Activity
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
@@ -68,6 +69,9 @@ class Bench:
         self.context = context
         return self
 
+    def activity(self, now: float) -> Activity:
+        raise AssertionError("there is no terminal")
+
     def run(self) -> int:
         self.steps.append("run")
         return 0
@@ -119,6 +123,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(run, "UploadSupervisor", bench.supervisor)
     monkeypatch.setattr(run, "tune_gc", lambda: None)
     monkeypatch.setattr(RunContext, "show_hint", lambda *_: None)
+    monkeypatch.setattr(RunContext, "show_live", lambda *_: None)
     return bench
 
 

@@ -280,6 +280,7 @@ def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
     assert not bench.supervisor.is_over
     bench.watcher.report(SweepDone(1))
     bench.step()
+    bench.now += 3.0
     assert bench.close() == EXIT_OK
     assert bench.session.unfinished_since() is None
     assert bench.log == [
@@ -289,6 +290,7 @@ def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
         "2 chunks acknowledged so far, 2 B/s",
         "file: all 3 chunks acknowledged",
         "SIGTERM: finishing what is enqueued",
+        "summary: 1 file, 1 version, 30 bytes, 13.0 s, 2 B/s, 0 failed, 0 left",
         "all files detected are on the topic and recorded",
     ]
 
@@ -401,10 +403,18 @@ def test_the_watcher_may_report_more_files_once_it_has_used_its_allowance(bench:
 
 
 def test_check(bench: Bench) -> None:
-    bench.find()
+    task = bench.find()
     bench.user.type("check")
     bench.step()
-    assert bench.user.lines == ["1 file enqueued or in progress: 0 of 3 chunks acknowledged"]
+    assert bench.user.lines == [
+        "1 file enqueued or in progress: 0 of 3 chunks acknowledged",
+        "  file: 0 bytes of 30 bytes acknowledged",
+    ]
+    bench.now += 2
+    bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)))
+    bench.user.type("check")
+    bench.step()
+    assert bench.user.lines[-1] == "  file: 20 bytes of 30 bytes acknowledged, 10 B/s"
 
 
 # What the next run must know
@@ -472,6 +482,7 @@ def test_a_file_that_is_left_is_named_once_and_counted(bench: Bench) -> None:
     assert [line for line in bench.log if "left" in line] == [
         "open is still being written: left for the next run",
         "other is still being written: left for the next run",
+        "summary: 0 files, 0 versions, 0 bytes, 0.0 s, 0 B/s, 0 failed, 2 left",
         "2 files were left: see above; the next run sends them",
     ]
 
