@@ -409,6 +409,7 @@ class Fetched(Message, frozen=True):
     """What has been counted since the last report: the fields of `dfud.downloading.counts.DownloadCounts`."""
 
     counts: tuple[int, ...]
+    to_read: int = 0  # messages, up to where this run is to end
 
 
 class CaughtUp(Message, frozen=True):
@@ -513,6 +514,13 @@ class ReadFailed(Message, frozen=True):
     is_forbidden: bool  # the user of the configuration file lacks a right
 
 
+class Checked(Message, frozen=True):
+    """What this reader has read since it said so last."""
+
+    messages: int
+    bytes: int
+
+
 class ReaderDone(Message, frozen=True):
     """This reader has read its partitions to the end."""
 
@@ -608,7 +616,7 @@ FromFetcher = Union[
 ]
 ToFetcher = Union[Release, Merge, Stop]
 FromReader = Union[
-    Notice, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
+    Notice, Checked, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
 ]
 ToReader = Stop
 FromAnnouncer = Union[Notice, Announced, AnnouncementDelayed]

@@ -6,6 +6,7 @@ from benchmarks.benchmark import Benchmark
 from benchmarks.suite import (
     chunks,
     compression,
+    display,
     idle,
     large,
     latency,
@@ -26,7 +27,8 @@ from benchmarks.suite import (
 
 _MODULES = (
     large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, sharing, latency, start, idle, many, memory, scaling, versions,
+    openmsi, reading, sharing, latency, start, idle, many, memory, scaling, display,
+    versions,
 )  # fmt: skip
 
 ALL: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

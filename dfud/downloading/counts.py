@@ -37,6 +37,11 @@ class DownloadCounts:
             setattr(self, field.name, 0)
         return taken
 
+    @property
+    def failed(self) -> int:
+        """The files that will not be in their place."""
+        return self.wrong + self.dropped + self.undecided
+
     def summary(self) -> str:
         """Return one line with all counts but those that are zero."""
         parts = [

@@ -203,7 +203,7 @@ class Fetcher:
                 self._supervisor.add(*self._assembler.store.reports.take_all())
             counts = self._assembler.counts.take()
             if any(counts):
-                self._supervisor.add(Fetched(counts))
+                self._supervisor.add(Fetched(counts, self._reading.to_read))
         if is_caught_up:
             self._is_caught_up = True
             if self._member is not None:

@@ -117,7 +117,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         context = RunContext(signals, output, CommandInput(), options.update_seconds)
         context.show_hint(options.log.stream_level)
         tune_gc()
-        return DownloadSupervisor(
+        supervisor = DownloadSupervisor(
             table,
             settings,
             folder,
@@ -126,7 +126,9 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             log,
             shortfalls,
             lambda topic_id: groups.add(GroupRecord(group, is_own, topic_id)),
-        ).run()
+        )
+        context.show_live(options.log, supervisor.activity)
+        return supervisor.run()
     finally:
         output.drain(_OUTPUT_TIMEOUT_S)
         output.close()

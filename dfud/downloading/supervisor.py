@@ -13,6 +13,7 @@ from dfud.core.names import LOGS
 from dfud.core.text import counted, printable
 from dfud.downloading import fetcher
 from dfud.downloading.counts import DownloadCounts
+from dfud.downloading.download_activity import DownloadActivity
 from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts_folder import PartsFolder
@@ -78,6 +79,7 @@ class DownloadSupervisor:
         self._fetchers: list[Worker[ToFetcher, FromFetcher]] = []
         self._merger = PartMerger()
         self._counts = DownloadCounts()
+        self.activity = DownloadActivity(self._counts, lambda: self._is_stopping, clock())
         self._logged_counts = DownloadCounts()
         self._next_progress = clock()
         self._caught_up: set[int] = set()  # numbers of fetchers
@@ -140,6 +142,7 @@ class DownloadSupervisor:
 
     def _check(self) -> None:
         self._output.write_line(self._counts.summary())
+        self._output.write_line(f"  {', '.join(fact.text for fact in self.activity(self._clock()).facts)}")
         self._list_incomplete(lambda text, _: self._output.write_line(text))
 
     # -- messages
@@ -149,7 +152,7 @@ class DownloadSupervisor:
         return Dispatcher(
             FromFetcher,
             {
-                Fetched: lambda fetched: self._counts.add(fetched.counts),
+                Fetched: lambda fetched: self._on_fetched(number, fetched),
                 PartReport: lambda report: self._send_orders(self._merger.on_report(number, report)),
                 Released: lambda released: self._send_orders(self._merger.on_released(number, released)),
                 CaughtUp: lambda _: self._caught_up.add(number),
@@ -164,6 +167,11 @@ class DownloadSupervisor:
                 Notice: self._on_notice,
             },
         )
+
+    def _on_fetched(self, number: int, fetched: Fetched) -> None:
+        self._counts.add(fetched.counts)
+        if self._settings.ends is not None:
+            self.activity.to_read[number] = fetched.to_read
 
     def _send_orders(self, orders: list[Order]) -> None:
         if not self._is_stopping:  # nothing is merged any more after that
@@ -195,6 +203,7 @@ class DownloadSupervisor:
     def _on_outage(self, number: int, reason: str) -> None:
         was_away = bool(self._outages)
         (self._outages.add if reason else self._outages.discard)(number)
+        self.activity.is_broker_away = bool(self._outages)
         if reason and not was_away:
             self._log.warning(f"broker unreachable ({reason}): retrying; nothing is lost")
         elif was_away and not self._outages:
@@ -249,6 +258,7 @@ class DownloadSupervisor:
         if self._counts != self._logged_counts or self._counts == DownloadCounts():
             self._log_counts()
         if self._is_abandoned:
+            self._sum_up(0, EXIT_UNDELIVERED)
             return EXIT_UNDELIVERED
         self._folder.remove_leftovers()
         n_incomplete, n_unplaced = self._list_incomplete(self._warn_of, is_over=True)
@@ -263,7 +273,13 @@ class DownloadSupervisor:
         is_short = self._shortfalls.finish()
         counts = self._counts
         left = n_incomplete + n_unplaced + counts.dropped + counts.undecided
-        return EXIT_UNDELIVERED if left or self._commit_failures or is_short else EXIT_OK
+        status = EXIT_UNDELIVERED if left or self._commit_failures or is_short else EXIT_OK
+        self._sum_up(n_incomplete + n_unplaced, status)
+        return status
+
+    def _sum_up(self, n_incomplete: int, status: int) -> None:
+        level = logging.WARNING if status else logging.INFO
+        self._log.log(level, self.activity.sum_up(self._clock(), n_incomplete).line())
 
     def _list_incomplete(self, write_line: Callable[[str, bytes], None], is_over: bool = False) -> tuple[int, int]:
         """List the incomplete files and write their table.

@@ -95,6 +95,12 @@ class TopicReading:
         """Whether the partitions that are read here are read up to their ends."""
         return self._reader.is_done and not self._repairs.is_busy
 
+    @property
+    def to_read(self) -> int:
+        """The number of offsets up to the ends, in the partitions that are read here; 0 if there are no ends."""
+        ends = self._assignment.ends or {}
+        return sum(max(0, ends.get(number, 0) - each.offset) for number, each in self.positions.items())
+
     def stop(self) -> None:
         """Read no partition any more."""
         self._assignment.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from dfud.files.links import LinkPolicy
 from dfud.files.openat import DEFAULT_LINKS
 from dfud.messages import (
     BrokerOutage,
+    Checked,
     FromReader,
     Gap,
     Notice,
@@ -41,6 +43,7 @@ from dfud.verifying.findings import (
     pack_record,
     path_hash,
 )
+from dfud.verifying.verify_activity import VerifyActivity
 
 
 class TopicContent(NamedTuple):
@@ -56,8 +59,13 @@ class TopicContent(NamedTuple):
 class Collector:
     """Merges the reports of all readers, of which several may have found chunks of one version."""
 
-    def __init__(self) -> None:
-        """Begin with nothing; `handle` takes one message of a reader."""
+    def __init__(self, activity: VerifyActivity | None = None, say: Callable[[str], None] | None = None) -> None:
+        """Begin with nothing; `handle` takes one message of a reader.
+
+        `say` gets lines for the user; by default they go to standard error.
+        """
+        self._activity = activity or VerifyActivity(0)
+        self._say = say or _print
         self._records: list[bytes] = []
         self._clashes: list[bytes] = []
         self._partials: dict[tuple[bytes, int | None, int | None, str], PartialVersion] = {}
@@ -69,6 +77,7 @@ class Collector:
             {
                 VersionVerdicts: self._on_verdicts,
                 PartialVersion: self._on_partial,
+                Checked: self._activity.add,
                 ReaderDone: self._on_done,
                 ReadFailed: self._on_failed,
                 BrokerOutage: self._on_outage,
@@ -113,13 +122,14 @@ class Collector:
             if outage.reason
             else "broker reachable again: verification resumed"
         )
-        print(escaped(text), file=sys.stderr)
+        self._activity.is_broker_away = bool(outage.reason)
+        self._say(text)
 
     def _on_replaced(self, _: TopicReplaced) -> None:
         self._is_replaced = True
 
     def _on_notice(self, notice: Notice) -> None:
-        print(escaped(notice.text), file=sys.stderr)
+        self._say(notice.text)
 
     def finish(self, directory: str, links: LinkPolicy = DEFAULT_LINKS) -> TopicContent:
         """Return what was collected, and forget it.
@@ -150,6 +160,10 @@ class Collector:
         clash = b"" if partial.is_here else find_clash(tree, partial.path)
         if clash:
             self._clashes.append(pack_clash(clash, partial.sent))
+
+
+def _print(text: str) -> None:
+    print(escaped(text), file=sys.stderr)
 
 
 def _merge(one: PartialVersion, other: PartialVersion) -> PartialVersion:

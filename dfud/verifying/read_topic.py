@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import selectors
+import time
 
 from dfud.errors import StoppedError, WorkerError
 from dfud.messages import FromReader, ReaderDone, ToReader
 from dfud.processes import links
 from dfud.processes.channel import PeerGoneError
+from dfud.processes.console import ConsoleOutput
 from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
 from dfud.processes.workers import Worker, WorkerPool
 from dfud.verifying import reader
 from dfud.verifying.collector import Collector
 from dfud.verifying.reader import ReadSettings
+
+_DISPLAY_INTERVAL_S = 0.25  # between looks at whether something is to be shown
 
 
 class _NoLock:
@@ -23,10 +27,13 @@ class _NoLock:
         """Do nothing."""
 
 
-def read_topic(settings: ReadSettings, signals: SignalPipe, collector: Collector) -> None:
+def read_topic(
+    settings: ReadSettings, signals: SignalPipe, collector: Collector, output: ConsoleOutput | None = None
+) -> None:
     """Run the readers until all have finished, and pass what they report to `collector`.
 
-    Raises WorkerError if one of them dies, StoppedError if a signal asks to end.
+    Meanwhile `output` shows how far that is. Raises WorkerError if one of them dies, StoppedError if a signal asks
+    to end.
     """
     tune_gc()
     workers = WorkerPool(_NoLock())
@@ -39,12 +46,16 @@ def read_topic(settings: ReadSettings, signals: SignalPipe, collector: Collector
             for worker in readers:
                 selector.register(worker.channel.fileno(), selectors.EVENT_READ, worker)
             while len(selector.get_map()) > 1:
-                for key, _ in selector.select():
+                for key, _ in selector.select(None if output is None else _DISPLAY_INTERVAL_S):
                     if key.data is None:
                         for number in signals.read():
                             raise StoppedError(f"{number.name}: stopped before everything was compared")
                     elif _receive(key.data, collector):
                         selector.unregister(key.fileobj)
+                if output is not None:
+                    output.wake()
+                    output.flush()
+                    output.turn(time.monotonic())
     finally:
         workers.shut_down()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,7 @@ from dfud.kafka.topic_watch import topic_state
 from dfud.kafka.watermarks import first_offsets
 from dfud.messages import (
     BrokerOutage,
+    Checked,
     FromReader,
     Gap,
     Notice,
@@ -39,6 +41,7 @@ _CORRUPT = "{}: all chunks of a version are on the topic, but they do not have t
 _DROPPED = "more than {:,} versions are incomplete on the topic at once: {:,} of them were not checked"
 _MAX_UNSENT = 1000  # verdicts
 _OUTDATED = "it happened while the topic was read; verify again"
+_REPORT_INTERVAL_S = 0.5  # between reports of how far it is
 _RETRY_INTERVAL_S = 1.0  # between questions that the broker does not answer
 _MAX_REHASH_PASSES = 5  # over chunks that arrived out of order, or twice, and differ from the local file
 
@@ -112,6 +115,8 @@ class Reader:
         self._deleted: dict[int, int] = {}  # by partition, the last offset that was deleted since the start
         self._checker = TopicChecker(settings.directory, settings.links)
         self._is_unreachable = False
+        self._next_report = 0.0  # s, monotonic
+        self._reported = 0, 0  # messages and bytes
 
     def run(self) -> None:
         """Read the partitions as often as it takes, and report everything."""
@@ -181,8 +186,17 @@ class Reader:
             if batch.messages:
                 self._on_reachable()
                 handle(batch.messages)
+                self._report_progress(time.monotonic())
             if self._checker.n_verdicts >= _MAX_UNSENT:
                 self._send_verdicts()
+
+    def _report_progress(self, now: float) -> None:
+        if now < self._next_report:
+            return
+        self._next_report = now + _REPORT_INTERVAL_S
+        messages, n_bytes = self._checker.messages, self._checker.bytes
+        self._channel.send([Checked(messages - self._reported[0], n_bytes - self._reported[1])])
+        self._reported = messages, n_bytes
 
     def _send_verdicts(self) -> None:
         for path in self._checker.pop_corrupt():

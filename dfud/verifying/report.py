@@ -11,6 +11,7 @@ from typing import NamedTuple, TextIO
 from dfud.core.names import UNDECIDED
 from dfud.core.text import escaped, printable
 from dfud.core.version import FileVersion
+from dfud.display.summary import Summary
 from dfud.kafka.gaps import cause_text, gap_text
 from dfud.messages import Gap, PartialVersion, ReaderDone
 
@@ -134,10 +135,11 @@ class Report:
             which = f"chunks {chunks_missing}" if chunks_missing else "some of its chunks"
             self._write_line(f"incomplete on the topic: {printable(partial.path)}; {which} are missing")
 
-    def finish(self, totals: ReaderDone, n_corrupt: int = 0) -> bool:
+    def finish(self, totals: ReaderDone, n_corrupt: int = 0, seconds: float = 0.0) -> bool:
         """Print the sums; return whether the topic has all files, and all that is recorded, intact.
 
-        `n_corrupt` versions that were sent last do not have their digest; they have been named.
+        All of it took so many `seconds`. `n_corrupt` versions that were sent last do not have their digest; they
+        have been named.
         """
         counts = self._counts
         is_whole = counts[FileStatus.SAME] == sum(counts.values())
@@ -155,6 +157,9 @@ class Report:
             }  # fmt: skip
             self._output.write(f'\n], "summary": {json.dumps(sums)}}}\n')
         else:
+            n_files = sum(counts.values())
+            failed = n_files - counts[FileStatus.SAME]
+            self._write_line(Summary(n_files, None, totals.bytes, seconds, failed, self._unread).line())
             files = ", ".join(f"{number} {status.value}" for status, number in counts.items())
             self._write_line(
                 f"{files}; recorded uploads on the topic: {self._rows - self._faults} of {self._rows}"

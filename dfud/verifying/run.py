@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple, TextIO
@@ -20,6 +21,7 @@ from dfud.logs.layout import LogsFolder
 from dfud.logs.owner import check_owner
 from dfud.processes.bounded_pattern import BoundedPattern
 from dfud.processes.broker_wait import ask_broker, network_patience
+from dfud.processes.console import ConsoleOutput
 from dfud.processes.signals import SignalPipe
 from dfud.verifying.collector import Collector
 from dfud.verifying.comparison import compare_file, compare_tables, missing_ranges
@@ -27,6 +29,9 @@ from dfud.verifying.read_topic import read_topic
 from dfud.verifying.reader import ReadSettings
 from dfud.verifying.report import FileStatus, Report
 from dfud.verifying.survey import survey
+from dfud.verifying.verify_activity import VerifyActivity
+
+_OUTPUT_TIMEOUT_S = 2.0  # for a slow terminal
 
 
 class VerifyOptions(NamedTuple):
@@ -44,6 +49,7 @@ class VerifyOptions(NamedTuple):
 
 def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.stdout) -> int:
     """Compare the directory with the topic; return the exit status. Raises DfudError."""
+    began = time.monotonic()
     directory = os.path.realpath(options.directory)
     folder = LogsFolder(directory, options.topic, options.state_dir)
     tables = _completed_tables(folder)
@@ -55,9 +61,8 @@ def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.st
         signals, 2, network_patience(properties), survey, options.topic, properties, config.path
     )
     links = _link_policy(options.follow_links, folder)
-    collector = Collector()
     settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets, links, topic_id)
-    read_topic(settings, signals, collector)
+    collector = _read(settings, signals)
     content = collector.finish(directory, links)
     report = Report(output, options.json, options.print0)
     path_filter = UploadFilter(options.upload_regex, compile_regex=BoundedPattern)
@@ -81,8 +86,24 @@ def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.st
     for partial in chain.from_iterable(content.partials.values()):
         if partial.path not in named:
             report.add_incomplete(partial, missing_ranges(partial))
-    is_proved = report.finish(content.totals, content.findings.n_corrupt)
+    is_proved = report.finish(content.totals, content.findings.n_corrupt, time.monotonic() - began)
     return EXIT_OK if is_proved else EXIT_UNDELIVERED
+
+
+def _read(settings: ReadSettings, signals: SignalPipe) -> Collector:
+    """Read the topic, and show on a terminal at standard error how far that is."""
+    activity = VerifyActivity(sum(end - start for start, end in settings.offsets.values()))
+    output = ConsoleOutput(2)
+    try:
+        is_shown = output.show_live(activity)
+        if is_shown:
+            signals.watch_terminal(output.on_continued)
+        collector = Collector(activity, output.write_line if is_shown else None)
+        read_topic(settings, signals, collector, output if is_shown else None)
+    finally:
+        output.drain(_OUTPUT_TIMEOUT_S)
+        output.close()
+    return collector
 
 
 def _local_files(tree: WatchedTree) -> Iterator[FileVersion]:

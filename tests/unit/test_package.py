@@ -110,7 +110,7 @@ def test_the_metadata_says_what_it_is(built: Built) -> None:
     assert f"{NAME}.dist-info/licenses/LICENSE" in built.wheel or f"{NAME}.dist-info/LICENSE" in built.wheel
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert {re.split(r"[^\w-]", line)[0] for line in required} == {
-        "click", "confluent-kafka", "inotify-simple", "msgspec", "prometheus-client", "xxhash",
+        "click", "confluent-kafka", "inotify-simple", "msgspec", "prometheus-client", "rich", "xxhash",
     }  # fmt: skip
 
 

@@ -117,7 +117,9 @@ class Bench:
             cast("Any", fetcher.process).exitcode = 0
         self.supervisor._stop_fetchers()
         assert all(fetcher.received()[-1] == Stop() for fetcher in present)
-        return self.supervisor._finish()
+        status = self.supervisor._finish()
+        self.summary = self.log.pop()
+        return status
 
     def add_part(self, path: bytes, spans: list[tuple[int, int]], failure: str = "") -> None:
         name = PartName.new(os.urandom(16), 0)
@@ -162,6 +164,7 @@ def test_counts_of_all_fetchers_are_added_and_logged_now_and_then(bench: Bench) 
     assert bench.log[2:] == ["5 messages read, 3.0 MB, 1 file completed"]
     assert bench.end() == EXIT_OK
     assert len(bench.log) == 3, "the same counts are logged twice"
+    assert bench.summary == "summary: 1 file, 3.0 MB, 5.0 s, 600.0 kB/s, 0 failed, 0 left"
 
 
 def test_once_ends_when_all_fetchers_have_caught_up_and_nothing_is_being_merged(once: Bench) -> None:
@@ -243,6 +246,7 @@ def test_what_is_incomplete_is_listed(bench: Bench) -> None:
     bench.step()
     assert bench.user.lines == [
         "0 messages read, 0.0 MB, 0 files completed",
+        "  0 bytes read, 0 files completed, broker reachable, waiting for messages",
         "half is incomplete: 5 of 10 bytes received; missing chunks: 2",
     ]
     assert bench.end() == EXIT_UNDELIVERED

@@ -31,7 +31,7 @@ def report(*verdicts: FileVerdict | RowVerdict, as_json: bool = False, print0: b
             made.add_file(verdict)
         else:
             made.add_row(verdict)
-    is_proved = made.finish(TOTALS)
+    is_proved = made.finish(TOTALS, seconds=2.0)
     output.flush()
     return raw.getvalue(), is_proved
 
@@ -44,6 +44,7 @@ def test_lines_name_all_files_but_those_that_are_the_same() -> None:
         "missing: new",
         "b\\n is gone",
         "row 2 of T cannot be read",
+        "summary: 4 files, 1.0 MB, 2.0 s, 500.0 kB/s, 3 failed, 0 left",
         "1 same, 1 differs, 1 missing, 1 incomplete; recorded uploads on the topic: 1 of 3",
     ]
     assert not is_proved
@@ -61,6 +62,7 @@ def test_only_names_are_printed_for_print0(capsys: pytest.CaptureFixture[str]) -
     assert printed == b"a/\xff same\n\0" * 2
     assert capsys.readouterr().err.splitlines() == [
         "b\\n is gone",
+        "summary: 3 files, 1.0 MB, 2.0 s, 500.0 kB/s, 1 failed, 0 left",
         "2 same, 1 differs, 0 missing, 0 incomplete; recorded uploads on the topic: 1 of 2",
     ]
 
