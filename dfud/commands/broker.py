@@ -14,8 +14,8 @@ from dfud.broker.node import KafkaNode
 from dfud.commands.command import CONTEXT, Command, Example, complete_folders, version_option
 from dfud.commands.options import option
 from dfud.commands.stop import StopRequested, signals_raise
-from dfud.core.text import escaped
 from dfud.errors import BrokerError
+from dfud.processes.console_narrator import ConsoleNarrator
 from dfud.service.program import own_program
 
 CONFIG_NAME = "dfud.config"
@@ -69,27 +69,28 @@ def broker(data_dir: Path, port: int, heap_mb: int) -> None:
     It listens on 127.0.0.1 only and runs until SIGINT or SIGTERM. The first start downloads Kafka, about 45 MB.
     It writes the configuration file that an upload needs, and prints the very next command.
     """
-    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=_say, preferred_port=PORT)
+    say = ConsoleNarrator()
+    node = KafkaNode(data_dir, port=port, heap_mb=heap_mb, announce=say, preferred_port=PORT)
     with signals_raise():
         try:
             node.start()
             config = client_config.write(node.folder.path / CONFIG_NAME, node.bootstrap)
-            _say(f"Kafka listens on {node.bootstrap}; its log is {node.folder.log}")
-            _say(f"Configuration file: {config}")
-            _say("Next, in another terminal:")
-            _say("")
-            _say(f"    mkdir -p {EXAMPLE}")
+            say(f"Kafka listens on {node.bootstrap}; its log is {node.folder.log}")
+            say(f"Configuration file: {config}")
+            say("Next, in another terminal:")
+            say("")
+            say(f"    mkdir -p {EXAMPLE}")
             upload = ("upload", EXAMPLE, "--config", str(config), "--topic_name", EXAMPLE)
-            _say(f"    {shlex.join((*program_words(), *upload))}")
-            _say("")
-            _say("Stop it with Ctrl-C or SIGTERM.")
+            say(f"    {shlex.join((*program_words(), *upload))}")
+            say("")
+            say("Stop it with Ctrl-C or SIGTERM.")
             status = node.wait()
             raise BrokerError(
                 f"the broker exited unexpectedly (status {status}); the end of {node.folder.log}:\n"
                 f"{node.folder.log_tail()}"
             )
         except StopRequested:
-            _say("Stopping Kafka")
+            say("Stopping Kafka")
         finally:
             node.stop()
 
@@ -107,7 +108,3 @@ def _is_activated(path: str) -> bool:
     """Return whether a program is found only because a virtual environment is active here."""
     environment = os.environ.get("VIRTUAL_ENV")
     return bool(environment) and os.path.dirname(path) == os.path.join(str(environment), "bin")
-
-
-def _say(line: str) -> None:
-    click.echo(escaped(line))

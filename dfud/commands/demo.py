@@ -6,9 +6,9 @@ import click
 
 from dfud.commands.command import CONTEXT, Command, Example, version_option
 from dfud.commands.stop import StopRequested, signals_raise
-from dfud.core.text import escaped
 from dfud.demo.show import show
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
+from dfud.processes.console_narrator import ConsoleNarrator
 
 
 @click.command(cls=Command, context_settings=CONTEXT, examples=[Example("See it, with nothing to configure", "")])
@@ -23,10 +23,6 @@ def demo() -> int:
     """
     try:
         with signals_raise():
-            return EXIT_OK if show(_say) else EXIT_UNDELIVERED
+            return EXIT_OK if show(ConsoleNarrator()) else EXIT_UNDELIVERED
     except StopRequested:
         raise click.Abort from None
-
-
-def _say(line: str) -> None:
-    click.echo(escaped(line))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Callable, Literal, NamedTuple
 
 Tone = Literal["", "good", "doubtful", "bad", "quiet"]
 
@@ -31,3 +31,6 @@ class Activity(NamedTuple):
     transfers: tuple[Transfer, ...] = ()
     n_more: int = 0  # files on their way that are not among `transfers`
     is_idle: bool = False  # nothing changes until something happens
+
+
+Describe = Callable[[float], Activity]  # at a time (s, monotonic)

@@ -149,7 +149,7 @@ def _packed(facts: Iterable[Fact], width: int, look: Look) -> list[Line]:
 
 def _transfer_line(transfer: Transfer, width: int, look: Look) -> Line:
     share = transfer.done / transfer.size if transfer.size else 1.0
-    amount = f"  {int(min(1.0, share) * 100):3} % of {shown_size(transfer.size)}"
+    amount = f"  {int(min(1.0, share) * 100):3} % of {shown_size(transfer.size):>9}"
     room = width - cell_len(amount)
     if room < _MIN_BAR:
         return (Piece(end_fitted(f"  {transfer.name}", width, look)),)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from dfud.core.text import LAYOUT, counted, escaped
-from dfud.display.activity import Activity
+from dfud.display.activity import Describe
 from dfud.display.lines import Piece, ansi, paint, shown
 from dfud.display.region import Region
 from dfud.display.terminal import Look, Size
@@ -15,8 +14,6 @@ _LINE_INTERVAL_S = 0.1  # between frames that show new lines
 _REFRESH_INTERVAL_S = 0.25  # between frames that show how things are going
 _MAX_WAITING_LINES = 1000
 _LEVELS = (("WARNING", "doubtful"), ("ERROR", "bad"), ("CRITICAL", "bad"))
-
-Describe = Callable[[float], Activity]
 
 
 class Frame(NamedTuple):

@@ -15,11 +15,10 @@ import stat
 import termios
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dfud.core.text import LAYOUT, counted, escaped
-from dfud.display.activity import Activity
+from dfud.display.activity import Describe
 from dfud.display.terminal import is_foreground, live_look, terminal_size
 from dfud.logs.journal import is_journal
 
@@ -115,7 +114,7 @@ class ConsoleOutput:
 
     # -- what goes on
 
-    def show_live(self, describe: Callable[[float], Activity]) -> bool:
+    def show_live(self, describe: Describe) -> bool:
         """Show below the lines what `describe` says at a time (s, monotonic), until `drain`; say whether it does.
 
         Only a terminal that can draw lines again does.

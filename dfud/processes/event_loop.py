@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from dfud.display.activity import Activity
+from dfud.display.activity import Describe
 from dfud.errors import WorkerError
 from dfud.logs.log_lines import TEXT
 from dfud.logs.logfile import LogOptions
@@ -47,7 +47,7 @@ class RunContext(NamedTuple):
         if level <= logging.INFO and self.output.is_terminal and is_typing:
             self.output.write_line(HINT)
 
-    def show_live(self, log: LogOptions, describe: Callable[[float], Activity]) -> None:
+    def show_live(self, log: LogOptions, describe: Describe) -> None:
         """Show at a terminal what goes on, to a user who wants lines of level INFO, and wants them to read."""
         if log.stream_level <= logging.INFO and log.format == TEXT and self.output.show_live(describe):
             self.signals.watch_terminal(self.output.on_continued)

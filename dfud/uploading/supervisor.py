@@ -110,7 +110,7 @@ class UploadSupervisor:
         self._state = RunStatus(context.ledger, self._reporter)
         self._transfers = Transfers(context.ledger)
         self.activity = UploadActivity(
-            context.ledger, self._reporter, self._state, self._transfers, lambda: self._draining
+            context.ledger, self._reporter, self._state, self._transfers, self._is_asked_to_end
         )
         self._status = status or StatusWriter(context.folder, context.once, context.log, clock)
         self._outlets = Outlets([self._status, *outlets], self._current_status)
@@ -275,6 +275,9 @@ class UploadSupervisor:
         last = msgspec.structs.replace(self._current_status(), state="ended", exit_status=exit_status)
         self._outlets.end(last)
         return exit_status
+
+    def _is_asked_to_end(self) -> bool:
+        return self._draining and not self._context.once
 
     def _sum_up(self, failed: int, left: int) -> Summary:
         reporter = self._reporter

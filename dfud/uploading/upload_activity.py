@@ -76,7 +76,7 @@ class UploadActivity:
         return Activity(
             (*facts, *self._counts(), *self._states()),
             done / total if total else None,
-            f"{shown_size(done)} of {shown_size(total)}",
+            f"{shown_size(done)} of {shown_size(total)}" if total else "",
             tuple(Transfer(printable(each.version.path), each.acked_bytes, each.version.size) for each in shown),
             self._ledger.n_active - len(shown) if shown else 0,
         )

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from dfud.display.activity import Activity, Fact
+from dfud.processes import console
 from dfud.processes.console import CommandInput, ConsoleOutput
 
 F_SETPIPE_SZ = 1031  # fcntl names it from Python 3.10 on
@@ -161,6 +163,50 @@ def test_a_stopped_terminal(descriptors: Callable[..., int]) -> None:
         assert output.has_pending
         termios.tcflow(slave, termios.TCOON)
         assert drain(output, master).count(b"while it is stopped\n") == 3
+
+
+def test_what_goes_on_is_shown_below_the_lines_and_removed_at_the_end(
+    descriptors: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master, slave = map(descriptors, pty.openpty())
+    tty.setraw(slave)
+    monkeypatch.setattr(console, "is_foreground", lambda _: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with contextlib.closing(ConsoleOutput(slave)) as output:
+        assert output.due is None
+        assert output.show_live(lambda now: Activity((Fact(f"at {now - 1e6:.0f} s"),)))
+        output.turn(1e6)
+        output.write_line("a line")
+        assert b"a line" not in read_all(master), "it comes with the next frame"
+        termios.tcflow(slave, termios.TCOOFF)  # as Ctrl-S does
+        for number in range(1, 5000):
+            output.write_line(f"line {number}")
+            output.turn(1e6 + number)
+        assert output.has_pending
+        assert output.due is None, "a frame was made that nobody reads"
+        termios.tcflow(slave, termios.TCOON)
+        frames = drain(output, master)
+        assert frames.count(b" s\x1b[K") == 1
+        output.drain(1.0)
+        rest = read_all(master)
+    assert rest.startswith(b"\x1b[1A\r\x1b[Jline ")
+    assert rest.endswith(b"lines dropped: the output was blocked or too slow)\r\n")
+    for mode in (b"\x1b[?", b"\x1bc"):
+        assert mode not in frames + rest, "a mode of the terminal was changed"
+
+
+def test_in_the_background_only_lines_are_written(
+    descriptors: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master, slave = map(descriptors, pty.openpty())
+    tty.setraw(slave)
+    monkeypatch.setattr(console, "is_foreground", lambda _: False)
+    monkeypatch.setenv("TERM", "xterm")
+    with contextlib.closing(ConsoleOutput(slave)) as output:
+        output.show_live(lambda _: Activity((Fact("shown"),)))
+        output.write_line("a line")
+        output.turn(1e6)
+        assert read_all(master) == b"a line\r\n"
 
 
 def test_draining_waits_for_its_timeout_and_no_longer(descriptors: Callable[..., int]) -> None:

@@ -417,6 +417,29 @@ def test_check(bench: Bench) -> None:
     assert bench.user.lines[-1] == "  file: 20 bytes of 30 bytes acknowledged, 10 B/s"
 
 
+def shown(bench: Bench) -> list[str]:
+    return [fact.text for fact in bench.supervisor.activity(bench.now).facts]
+
+
+def test_what_a_terminal_shows(bench: Bench) -> None:
+    bench.step()
+    assert shown(bench) == ["0 files done", "0 bytes sent", "broker reachable", "waiting for files"]
+    assert bench.supervisor.activity(bench.now).is_idle
+    task = bench.find()
+    bench.now += 1
+    assert bench.supervisor.activity(bench.now).amount == "0 bytes of 30 bytes"
+    bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)), BrokerOutage("refused"))
+    bench.step()
+    bench.now += 2
+    assert shown(bench) == ["10 B/s", "1 s left", "0 files done", "1 to do", "broker unreachable"]
+    assert bench.supervisor.activity(bench.now).share == 20 / 30
+    bench.lane.producer.report(FileUndelivered(task.token, "too large"))
+    bench.step()
+    bench.quit()
+    bench.now += 1
+    assert shown(bench) == ["0 files done", "20 bytes sent", "1 failed", "broker unreachable", "finishing"]
+
+
 # What the next run must know
 
 
