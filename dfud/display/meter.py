@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 _WINDOW_S = 5.0
+_STEADY_S = 1.0
 _MIN_STEP_S = 0.2  # between samples that are kept
 
 
@@ -26,6 +27,11 @@ class Meter:
         if not samples or now - samples[-1][0] >= _MIN_STEP_S:
             samples.append((now, count))
         return rate
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the last rate is that of a second or more, and says something about what is to come."""
+        return len(self._samples) > 1 and self._samples[-1][0] - self._samples[0][0] >= _STEADY_S
 
     def clear(self) -> None:
         """Forget the samples, as nothing is to be expected for a while."""

@@ -36,7 +36,7 @@ class DownloadActivity:
         facts = [Fact(f"{shown_size(counts.bytes)} read")]
         if not is_idle:
             facts.append(Fact(shown_rate(rate)))
-        left = time_left(to_read, messages)
+        left = time_left(to_read, messages) if self._message_rate.is_steady else ""
         if left:
             facts.append(Fact(left))
         amount = f"{counts.messages:,} of {counted(counts.messages + to_read, 'message')}"

@@ -282,6 +282,8 @@ class UploadSupervisor:
     def _sum_up(self, failed: int, left: int) -> Summary:
         reporter = self._reporter
         seconds = self._clock() - self._began
+        if self._abandoned:
+            left += self._ledger.open_files
         return Summary(
             reporter.completed_files, reporter.completed_versions, reporter.acked_bytes, seconds, failed, left
         )

@@ -66,7 +66,7 @@ class UploadActivity:
         files = self._file_rate.add(now, reporter.completed_versions)
         total = max(self._acked + self._to_send, acked) - self._base
         done = acked - self._base
-        left = time_left(total - done, rate)
+        left = time_left(total - done, rate) if self._byte_rate.is_steady else ""
         facts = [Fact(shown_rate(rate))]
         if files >= 1:
             facts.append(Fact(f"{files:,.0f} files/s"))

@@ -29,7 +29,8 @@ class VerifyActivity:
         """Return how things are at `now` (s, monotonic)."""
         total = max(self._n_messages, self._messages)
         rate = self._byte_rate.add(now, self._bytes)
-        left = time_left(total - self._messages, self._message_rate.add(now, self._messages))
+        messages = self._message_rate.add(now, self._messages)
+        left = time_left(total - self._messages, messages) if self._message_rate.is_steady else ""
         facts = [Fact(f"{shown_size(self._bytes)} compared"), Fact(shown_rate(rate))]
         if left:
             facts.append(Fact(left))

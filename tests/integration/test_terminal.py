@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import fcntl
 import os
 import pty
+import struct
 import sys
+import termios
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.helpers.screen import Screen
 from tests.helpers.uploading import command
 
 SHELL = textwrap.dedent("""
@@ -75,7 +81,7 @@ def test_a_terminal_is_told_what_can_be_typed(tmp_path: Path, config_file: Path,
     upload, terminal = pty.fork()
     if upload == 0:
         words = command(top, config_file, topic, "--update_seconds", -1)
-        os.execv(words[0], words)
+        os.execve(words[0], words, {**os.environ, "TERM": "dumb"})
     output = b""
     try:
         while b"watching" not in output:
@@ -90,3 +96,44 @@ def test_a_terminal_is_told_what_can_be_typed(tmp_path: Path, config_file: Path,
     finally:
         os.close(terminal)
         assert os.waitstatus_to_exitcode(os.waitpid(upload, 0)[1]) == 0
+
+
+def test_a_terminal_shows_what_goes_on_and_is_left_as_it_was(
+    tmp_path: Path, config_file: Path, topic: str
+) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "name\x1b[2J\x9b").write_bytes(b"x" * 50_000)
+    screen = Screen(80, 24)
+    shown = codecs.getincrementaldecoder("utf-8")()
+    upload, terminal = pty.fork()
+    if upload == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", screen.rows, screen.columns, 0, 0))
+        words = command(top, config_file, topic, "--update_seconds", -1, "--upload_existing")
+        os.execve(words[0], words, {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": ""})
+    modes = termios.tcgetattr(terminal)
+
+    def read_until(is_there: Callable[[], bool]) -> None:
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while not is_there():
+                screen.feed(shown.decode(os.read(terminal, 1000)))
+
+    try:
+        read_until(
+            lambda: screen.lines[-2:-1] == ["1 file done  50.0 kB sent  broker reachable  waiting for files"]
+        )
+        assert os.listdir(f"/proc/{upload}/task") == [str(upload)], "it forks, so it must not have threads"
+        os.write(terminal, b"check\n")
+        read_until(lambda: "0 files enqueued or in progress: 0 of 0 chunks acknowledged" in screen.lines)
+        assert termios.tcgetattr(terminal) == modes
+        os.write(terminal, b"quit\n")
+        read_until(lambda: False)
+    finally:
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(upload, 0)[1]) == 0
+    lines = screen.lines
+    name = "name\\x1b[2J\\x9b"
+    assert lines.index(f"{name}: all 4 chunks acknowledged") < lines.index("check") < lines.index("quit")
+    assert lines[-3].startswith("summary: 1 file, 1 version, 50.0 kB, ")
+    assert lines[-2:] == ["all files detected are on the topic and recorded", ""]
+    assert not any("broker reachable" in line for line in lines), "what was shown is left behind"

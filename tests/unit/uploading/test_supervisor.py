@@ -430,7 +430,9 @@ def test_what_a_terminal_shows(bench: Bench) -> None:
     assert bench.supervisor.activity(bench.now).amount == "0 bytes of 30 bytes"
     bench.lane.producer.report(ChunksAcked(task.token, ((1, 2),)), BrokerOutage("refused"))
     bench.step()
-    bench.now += 2
+    bench.now += 1
+    assert shown(bench)[0] == "20 B/s"
+    bench.now += 1
     assert shown(bench) == ["10 B/s", "1 s left", "0 files done", "1 to do", "broker unreachable"]
     assert bench.supervisor.activity(bench.now).share == 20 / 30
     bench.lane.producer.report(FileUndelivered(task.token, "too large"))
