@@ -12,6 +12,7 @@ from dfud.display.terminal import Look, Size
 
 _LINE_INTERVAL_S = 0.1  # between frames that show new lines
 _REFRESH_INTERVAL_S = 0.25  # between frames that show how things are going
+_ABSENCE_INTERVAL_S = 0.75  # more than between frames, while another job has the terminal
 _MAX_WAITING_LINES = 1000
 _LEVELS = (("WARNING", "doubtful"), ("ERROR", "bad"), ("CRITICAL", "bad"))
 
@@ -60,8 +61,9 @@ class LiveDisplay:
         self._is_idle = False
 
     def rest(self, now: float) -> None:
-        """Take note that nothing is to be shown at `now` (s, monotonic)."""
-        self._drawn_at = now
+        """Take note that nothing can be shown at `now` (s, monotonic), and no event will say when it can."""
+        self._drawn_at = now + _ABSENCE_INTERVAL_S
+        self._is_idle = False
 
     @property
     def due(self) -> float | None:
