@@ -65,10 +65,15 @@ def test_only_the_modules_of_the_command_are_imported() -> None:
         "from dfud.commands.main import main\n"
         "ours = ('dfud.commands.', 'dfud.status_page', 'confluent_kafka')\n"
         "try: main(['status', '/nowhere'])\n"
-        "except SystemExit: print(*(name for name in sys.modules if name.startswith(ours)))"
+        "except SystemExit: print(*(name for name in sys.modules if name.startswith(ours)))\n"
+        "from dfud.commands.main import COMMANDS, load\n"
+        "for name in COMMANDS: load(name)\n"
+        "print('rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {
+    modules, needs_terminal = done.stdout.splitlines()
+    assert needs_terminal == "False"
+    assert set(modules.split()) == {
         f"dfud.commands.{name}"
         for name in ("command", "main", "options", "status", "status_check", "status_text", "status_topics")
     }

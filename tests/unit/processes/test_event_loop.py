@@ -9,11 +9,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from dfud.display.activity import Activity
 from dfud.errors import WorkerError
+from dfud.logs.log_lines import JSON
+from dfud.logs.logfile import LogOptions
 from dfud.messages import Allowance, FolderMovedIn, FromWatcher, Stop, Sweep, SweepDone, ToWatcher, WatchStarted
 from dfud.processes import links
 from dfud.processes.channel import Channel
@@ -93,6 +96,39 @@ class Bench:
 def bench(signals: SignalPipe) -> Iterator[Bench]:
     with contextlib.closing(Bench(signals)) as made:
         yield made
+
+
+# What goes on
+
+
+@pytest.mark.parametrize(
+    ("log", "is_shown"),
+    [
+        pytest.param(LogOptions(logging.INFO, logging.INFO), True, id="lines-for-people"),
+        pytest.param(LogOptions(logging.WARNING, logging.INFO), False, id="quiet"),
+        pytest.param(LogOptions(logging.INFO, logging.INFO, format=JSON), False, id="lines-for-machines"),
+    ],
+)
+def test_what_goes_on_is_for_who_wants_to_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: LogOptions, is_shown: bool
+) -> None:
+    shows: list[object] = []
+    monkeypatch.setattr(bench.output, "show_live", shows.append)
+    RunContext(cast("Any", None), bench.output, bench.commands, -1).show_live(log, lambda _: Activity(()))
+    assert bool(shows) == is_shown
+
+
+def test_what_goes_on_is_drawn_by_the_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(bench.output, "wake", lambda: calls.append("wake"))
+    monkeypatch.setattr(bench.output, "turn", calls.append)
+    monkeypatch.setattr(bench.output, "on_enter", lambda n: calls.append(f"{n} sent off"))
+    bench.poll()
+    assert calls == [bench.now], "nothing has happened, but it may be time"
+    bench.commands.n_echoed = 1
+    bench.say("check\n")
+    bench.poll()
+    assert calls[1:] == ["wake", "0 sent off", bench.now], "a pipe has no echo"
 
 
 # The hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -40,6 +41,22 @@ def test_other_signals_do_not_ask_for_the_end(signals: SignalPipe) -> None:
         assert signals.read() == []
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_happens_to_the_terminal_wakes_the_reader_and_asks_for_nothing(signals: SignalPipe) -> None:
+    stops: list[None] = []
+    signals.watch_terminal(lambda: stops.append(None))
+    try:
+        os.kill(os.getpid(), signal.SIGWINCH)
+        assert select.select([signals.fileno()], [], [], 0)[0]
+        assert signals.read() == []
+        assert stops == []
+        os.kill(os.getpid(), signal.SIGCONT)
+        assert signals.read() == []
+        assert stops == [None]
+    finally:
+        for number in (signal.SIGWINCH, signal.SIGCONT):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def test_blocked_signals_arrive_later(signals: SignalPipe) -> None:
