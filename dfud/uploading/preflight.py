@@ -84,12 +84,11 @@ def check_topic(
         fit_to_topic(properties, config.properties, topic.facts.largest_batch)
 
 
-def make_logs(directory: str, topic: str, state_dir: str | None = None) -> LogsFolder:
-    """Open LOGS in `directory`, or in `state_dir`, and create it unless it exists.
+def make_logs(folder: LogsFolder) -> None:
+    """Open LOGS, and create it unless it exists.
 
     Raises UsageError if that is not possible, or if the tables in it are another directory's or another topic's.
     """
-    folder = LogsFolder(directory, topic, state_dir)
     try:
         folder.make()
         check_logs(folder)
@@ -97,7 +96,6 @@ def make_logs(directory: str, topic: str, state_dir: str | None = None) -> LogsF
         record_spelling(folder)
     except OSError as error:
         raise UsageError(logs_fault(folder, error)) from None
-    return folder
 
 
 def check_logs_access(folder: LogsFolder) -> None:

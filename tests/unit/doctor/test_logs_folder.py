@@ -10,6 +10,7 @@ import pytest
 
 from dfud.doctor.diagnosis import Diagnosis, Level
 from dfud.doctor.logs_folder import check_logs_folder
+from dfud.logs.layout import LogsFolder
 from dfud.logs.logfile import LogOptions
 from dfud.uploading.preflight import make_logs
 from tests.helpers.doctoring import levels, options_for, without_privileges
@@ -56,7 +57,8 @@ def test_a_logs_that_does_not_exist_is_not_made(directory: Path) -> None:
 
 
 def test_nothing_is_changed_beside_a_run_that_is_named(directory: Path) -> None:
-    folder = make_logs(str(directory), "T")
+    folder = LogsFolder(str(directory), "T")
+    make_logs(folder)
     lock = take_lock(folder.lock)
     before = state(directory)
     diagnoses = list(check_logs_folder(options_for(directory)))
@@ -70,7 +72,8 @@ def test_nothing_is_changed_beside_a_run_that_is_named(directory: Path) -> None:
 def test_a_logs_that_others_own_stops_an_upload(directory: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs files of another user")
-    folder = make_logs(str(directory), "T")
+    folder = LogsFolder(str(directory), "T")
+    make_logs(folder)
     take_lock(folder.lock).close()
     os.chmod(folder.path, 0o777)
     (stopped,) = texts(without_privileges(check_logs_folder, options_for(directory)), Level.STOPS)
@@ -86,7 +89,7 @@ def link(path: Path) -> None:
 @pytest.mark.parametrize("plant", [link, os.mkfifo, Path.mkdir])
 @pytest.mark.parametrize("name", [LOCK, "uploaded_to_T.csv", "DataFileUploadDirectory.log"])
 def test_what_was_planted_stops_an_upload(directory: Path, plant: Callable[[Path], None], name: str) -> None:
-    make_logs(str(directory), "T")
+    make_logs(LogsFolder(str(directory), "T"))
     plant(directory / "LOGS" / name)
     (stopped,) = texts(list(check_logs_folder(options_for(directory))), Level.STOPS)
     assert name in stopped
@@ -95,14 +98,14 @@ def test_what_was_planted_stops_an_upload(directory: Path, plant: Callable[[Path
 def test_the_tables_of_another_directory_stop_an_upload(directory: Path) -> None:
     for name in ("one", "other", "state"):
         (directory / name).mkdir()
-    make_logs(str(directory / "one"), "T", str(directory / "state"))
+    make_logs(LogsFolder(str(directory / "one"), "T", str(directory / "state")))
     options = options_for(directory / "other", state_dir=str(directory / "state"))
     (stopped,) = texts(list(check_logs_folder(options)), Level.STOPS)
     assert "belongs to" in stopped
 
 
 def test_a_log_file_elsewhere_is_looked_at(directory: Path) -> None:
-    make_logs(str(directory), "T")
+    make_logs(LogsFolder(str(directory), "T"))
     assert not texts(
         list(check_logs_folder(options_for(directory, log=LogOptions(20, 20, "/tmp/x.log")))), Level.STOPS
     )

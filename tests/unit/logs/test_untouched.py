@@ -28,14 +28,16 @@ def test_logs_is_as_it_was(tmp_path: Path, before: str) -> None:
     if before != "nothing":
         (state / "LOGS").mkdir()
     if before == "a run":
-        folder = make_logs(*place)
+        folder = LogsFolder(*place)
+        make_logs(folder)
         lock = DirectoryLock.take(folder, folder.lock, "uploading")
         Session(lock.fileno()).begin(77)
         folder.replace(folder.status, [b"{}"])
         lock.close()
     found = contents(tmp_path)
     untouched = UntouchedLogs(LogsFolder(*place))
-    folder = make_logs(*place)
+    folder = LogsFolder(*place)
+    make_logs(folder)
     lock = DirectoryLock.take(folder, folder.lock, "uploading")
     session = Session(lock.fileno())
     session.begin(99)
@@ -48,7 +50,8 @@ def test_logs_is_as_it_was(tmp_path: Path, before: str) -> None:
 
 
 def test_the_id_of_the_topic(tmp_path: Path) -> None:
-    folder = make_logs(os.fspath(tmp_path), "topic")
+    folder = LogsFolder(os.fspath(tmp_path), "topic")
+    make_logs(folder)
     assert read_topic_id(folder) == ""
     write_topic_id(folder, "ediF_sxBRxSkhNaCt0w1yQ")
     assert read_topic_id(folder) == "ediF_sxBRxSkhNaCt0w1yQ"

@@ -54,8 +54,9 @@ def test_a_logs_folder_that_cannot_be_made_or_written_is_known_before(
 
 def test_logs_is_made_or_its_absence_explained(tmp_path: Path) -> None:
     for _ in range(2):
-        folder = make_logs(os.fspath(tmp_path), "topic")
+        folder = LogsFolder(os.fspath(tmp_path), "topic")
+        make_logs(folder)
         assert os.path.isdir(folder.path)
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"^cannot use .*Not a directory; dfud must be able to write into LOGS, "):
-        make_logs(os.fspath(tmp_path / "file"), "topic")
+        make_logs(LogsFolder(os.fspath(tmp_path / "file"), "topic"))

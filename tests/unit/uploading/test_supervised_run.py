@@ -19,7 +19,7 @@ from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import LogOptions
 from dfud.processes.event_loop import RunContext
-from dfud.uploading import run
+from dfud.uploading import supervised_run
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
 from dfud.uploading.lanes import LaneSettings
@@ -27,6 +27,7 @@ from dfud.uploading.last_ack import LastAck
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.status_writer import StatusWriter
+from dfud.uploading.supervised_run import Reports
 from dfud.uploading.wire import NATIVE
 from dfud.watch.watcher import WatchOptions
 from tests.helpers.folders import take_lock
@@ -95,18 +96,14 @@ class Bench:
         lock = take_lock(self.folder.lock)
         log = logging.Logger("test", logging.CRITICAL + 1)
         try:
-            return run._run(
+            return supervised_run.supervise(
                 options,
                 ProducerSettings("topic", {}, True, NATIVE, LastAck()),
                 ChunkLimit("topic", None, {}),
                 self.folder,
                 lock,
-                cast("Any", None),
-                cast("Any", None),
-                log,
-                StatusWriter(self.folder, False, log),
-                (),
-                Announcements((), self.folder, log),
+                RunContext(cast("Any", None), cast("Any", None), cast("Any", None), -1),
+                Reports(log, StatusWriter(self.folder, False, log), (), Announcements((), self.folder, log)),
             )
         finally:
             lock.close()
@@ -117,11 +114,11 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(tmp_path)
-    monkeypatch.setattr(run, "WorkerPool", bench.pool)
-    monkeypatch.setattr(run, "start_watcher", bench.start_watcher)
-    monkeypatch.setattr(run, "Lane", bench.lane)
-    monkeypatch.setattr(run, "UploadSupervisor", bench.supervisor)
-    monkeypatch.setattr(run, "tune_gc", lambda: None)
+    monkeypatch.setattr(supervised_run, "WorkerPool", bench.pool)
+    monkeypatch.setattr(supervised_run, "start_watcher", bench.start_watcher)
+    monkeypatch.setattr(supervised_run, "Lane", bench.lane)
+    monkeypatch.setattr(supervised_run, "UploadSupervisor", bench.supervisor)
+    monkeypatch.setattr(supervised_run, "tune_gc", lambda: None)
     monkeypatch.setattr(RunContext, "show_hint", lambda *_: None)
     monkeypatch.setattr(RunContext, "show_live", lambda *_: None)
     return bench
@@ -146,7 +143,7 @@ def test_no_worker_outlives_an_error(bench: Bench, monkeypatch: pytest.MonkeyPat
     def fail(*_: object) -> None:
         raise UsageError("cannot read the completed tables")
 
-    monkeypatch.setattr(run, "merge_completed", fail)
+    monkeypatch.setattr(supervised_run, "merge_completed", fail)
     with pytest.raises(UsageError):
         bench.start()
     assert bench.steps == ["watcher", "lane 0", "lane 1", "kill"]
