@@ -190,7 +190,7 @@ def _deal(paths: list[str]) -> list[list[str]]:
 
 
 def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
-    ignored = [*ignored, "tests/browser"]
+    ignored = [*ignored, "tests/browser", "tests/howto"]
     words = [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored)]
     if python != NEWEST:
         words.append("--hypothesis-profile=few examples")
@@ -213,6 +213,12 @@ def faults(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Look at the page of ``dfud status --html`` in a headless Chromium; skipped where there is none."""
     session.run(tool("python"), "-m", "pytest", "tests/browser", *session.posargs, external=True)
+
+
+@nox.session
+def howto(session: nox.Session) -> None:
+    """Run what the how-to pages say, word for word; with root, Samba and kcat, all of it."""
+    session.run(tool("python"), "-m", "pytest", "tests/howto", *session.posargs, external=True)
 
 
 @nox.session
