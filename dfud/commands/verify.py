@@ -29,7 +29,7 @@ _EXAMPLES = (
     Example("Prove that all of a directory is on a topic", "/data/run42 --config kafka.config --topic_name run42"),
     Example(
         "Delete at the instrument what is proved to be on the topic",
-        "/data/run42 --config kafka.config --topic_name run42 --print0 | (cd /data/run42 && xargs -0 rm --)",
+        "/data/run42 --config kafka.config --topic_name run42 --print0 | (cd /data/run42 && xargs -0 -r rm --)",
     ),
 )
 

@@ -117,7 +117,7 @@ class Systemd:
                     return init
         return 0
 
-    def run(self, *words: object, text: str | None = None, check: bool = True) -> str:
+    def run(self, *words: object, text: str | None = None, check: bool = True, seconds: float = WAIT_S) -> str:
         """Run a program where the systemd is, with `text` as its input; return its output."""
         done = subprocess.run(
             [
@@ -131,7 +131,7 @@ class Systemd:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=WAIT_S,
+            timeout=seconds,
             check=False,
         )
         assert not check or done.returncode == 0, f"{words}: {done.stdout}"
