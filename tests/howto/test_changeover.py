@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from dfud.broker.node import KafkaNode
 from tests.helpers.openmsistream_peer import InstallError, OpenMSIStream, install
@@ -31,6 +32,8 @@ def test_the_changeover(
     imported, same = page.blocks("text")
     (config,) = page.blocks("ini")
     (home / "kafka.config").write_text(config)
+    admin = AdminClient({"bootstrap.servers": kafka.internal_bootstrap})
+    admin.create_topics([NewTopic(TOPIC, 4, 1)])[TOPIC].result(30)
     (home / "dfud").mkdir()
     (home / "dfud" / "bin").symlink_to(programs)
     directory = home / "run42"
