@@ -56,7 +56,7 @@ def run(systemd: Systemd) -> RunThere:
 
 
 def _python(systemd: Systemd) -> str:
-    """Return this Python's path where the systemd is; out of a home, in which no service of the system would see it."""
+    """Return this Python's path where the systemd is; not in a home, in which no service would see it."""
     prefix = sys.base_prefix
     if prefix.startswith(("/root/", "/home/")):
         prefix = "/usr/local/python"
