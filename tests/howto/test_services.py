@@ -40,11 +40,10 @@ def run(systemd: Systemd) -> RunThere:
         pytest.skip(f"no wheels: {error}")
     systemd.write("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n')
     systemd.run("chmod", "755", "/usr/local/bin/sudo")
-    systemd.run("ln", "-sf", _python(systemd), "/usr/local/bin/python3")
     systemd.run("mkdir", CHECKOUT)
     systemd.run("cp", "-r", *(ROOT / name for name in NEEDED), CHECKOUT)
     environment = (
-        "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+        f"PATH={_python(systemd)}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
         "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={links}", "PIP_NO_COMPILE=1",
     )  # fmt: skip
 
@@ -56,7 +55,7 @@ def run(systemd: Systemd) -> RunThere:
 
 
 def _python(systemd: Systemd) -> str:
-    """Return this Python's path where the systemd is; not in a home, in which no service would see it."""
+    """Return the folder of this Python where the systemd is; not in a home, in which no service would see it."""
     prefix = sys.base_prefix
     if prefix.startswith(("/root/", "/home/")):
         prefix = "/usr/local/python"
@@ -65,7 +64,7 @@ def _python(systemd: Systemd) -> str:
         systemd.run("mount", "-t", "tmpfs", "tmpfs", sys.base_prefix)  # its library would be found here first
         systemd.write("/etc/ld.so.conf.d/python.conf", f"{prefix}/lib\n")
         systemd.run("ldconfig")
-    return f"{prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"{prefix}/bin"
 
 
 @pytest.mark.timeout(600)
