@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import download_once
 from tests.helpers.mounts import MountNamespace
+from tests.helpers.stopping import stopped_process
 from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import (
     WAIT_S,
@@ -118,17 +118,16 @@ def test_what_is_in_progress_is_known_after_a_kill(
 ) -> None:
     topic = own_topic
     with uploading(directory, own_config, topic) as upload:
-        os.kill(own_kafka.pid, signal.SIGSTOP)
-        source = directory.parent / "old"
-        source.write_bytes(b"older than the run")
-        os.utime(source, (1, 1))
-        write_files(directory, "new", 20)
-        source.rename(directory / "old")
-        wait_until(lambda: len(in_progress(directory, topic)) == 21)
-        remove_as_a_mirror_does(directory)
-        wait_until(lambda: len(in_progress(directory, topic)) == 21)
-        upload.kill()
-        os.kill(own_kafka.pid, signal.SIGCONT)
+        with stopped_process(own_kafka.pid):
+            source = directory.parent / "old"
+            source.write_bytes(b"older than the run")
+            os.utime(source, (1, 1))
+            write_files(directory, "new", 20)
+            source.rename(directory / "old")
+            wait_until(lambda: len(in_progress(directory, topic)) == 21)
+            remove_as_a_mirror_does(directory)
+            wait_until(lambda: len(in_progress(directory, topic)) == 21)
+            upload.kill()
     upload_once(directory, own_config, topic)
     assert_all_there(directory, own_kafka.bootstrap, topic, once=False)
     verify(directory, own_config, topic)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +13,7 @@ from dfud.broker.ports import free_ports
 from dfud.demo.reader import read_topic
 from dfud.logs import upload_status
 from tests.helpers.json_schema import Schema
+from tests.helpers.stopping import stopped_process
 from tests.helpers.uploading import Upload, command, uploading, wait_until
 
 WAIT_S = 60.0
@@ -107,13 +106,10 @@ def test_check_tells_a_broker_that_stops_and_goes_on_and_an_upload_that_is_kille
     with uploading(directory, own_config, topic) as upload:
         (directory / "before").write_bytes(b"x" * 100)
         wait_for_check(directory, topic, 0, "DFUD OK - running, idle, 1 file completed | ")
-        os.kill(own_kafka.pid, signal.SIGSTOP)
-        try:
+        with stopped_process(own_kafka.pid):
             (directory / "meanwhile").write_bytes(b"x" * 200)
             out = wait_for_check(directory, topic, 2, "DFUD CRITICAL - broker unreachable for ")
             assert "backlog_files=1;;;0 backlog_bytes=200B;;;0" in out
-        finally:
-            os.kill(own_kafka.pid, signal.SIGCONT)
         wait_for_check(directory, topic, 0, "DFUD OK - running, idle, 2 files completed | ")
         upload.kill()
         wait_for_check(directory, topic, 2, "DFUD CRITICAL - not running: killed, or ended by an error, about ")
