@@ -70,7 +70,8 @@ class Region:
 
     def end(self, above: Sequence[str], size: Size) -> str:
         """Return what removes the lines, and shows the texts `above` in their place."""
-        return self._draw_anew(above, [], size)
+        codes = self._take_typed_lines() if self._entered and size.columns == self._columns else ""
+        return codes + self._draw_anew(above, [], size)
 
     def _draw_anew(self, above: Sequence[str], lines: list[Line], size: Size) -> str:
         codes = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -335,8 +336,11 @@ def test_no_right_to_use_a_consumer_group_is_needed(
     topic = guarded_topic(guarded, AclOperation.READ, AclOperation.DESCRIBE)
     write(directory, "file", b"x" * 2500)
     write(directory, "f2", b"")
-    assert verify(directory, guarded_config, topic) == (
-        0, "2 same, 0 differs, 0 missing, 0 incomplete; recorded uploads on the topic: 0 of 0\n",
+    status, text = verify(directory, guarded_config, topic)
+    summary, *rest = text.splitlines()
+    assert re.fullmatch(r"summary: 2 files, 2.5 kB, [\d.,]+ s, .*/s, 0 failed, 0 left", summary)
+    assert (status, rest) == (
+        0, ["2 same, 0 differs, 0 missing, 0 incomplete; recorded uploads on the topic: 0 of 0"],
     )  # fmt: skip
     assert {each.path for each in dfud.read_files(guarded_config, topic)} == {"file", "f2"}
 

@@ -77,8 +77,9 @@ def test_nothing_is_written_where_nothing_has_changed() -> None:
 def test_its_end_leaves_nothing_behind() -> None:
     shown = Shown()
     shown.draw(["one"], "a", "b")
+    shown.type("quit\n")
     shown.screen.feed(shown.region.end(["two"], shown.size))
-    assert shown.screen.lines == ["one", "two", ""]
+    assert shown.screen.lines == ["one", "quit", "two", ""]
 
 
 def test_after_a_stop_it_begins_anew_below() -> None:
