@@ -11,7 +11,7 @@ from dfud.display.activity import Activity, Fact, Tone, Transfer
 from dfud.display.amounts import shown_rate, time_left
 from dfud.display.meter import Meter
 from dfud.logs.upload_status import BrokerState
-from dfud.uploading.entry import State
+from dfud.uploading.entry import Entry, State
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.reporter import UploadReporter
 from dfud.uploading.run_status import RunStatus
@@ -48,6 +48,7 @@ class UploadActivity:
         self._acked = 0  # bytes, at the last look
         self._base = 0  # bytes that were acknowledged when there was nothing to do
         self._failed = self._retrying = self._held = 0
+        self._largest: list[Entry] = []  # files on their way, at the last look
         self._byte_rate, self._file_rate = Meter(), Meter()
 
     def __call__(self, now: float) -> Activity:
@@ -72,7 +73,7 @@ class UploadActivity:
             facts.append(Fact(f"{files:,.0f} files/s"))
         if left:
             facts.append(Fact(left))
-        shown = [each for each in self._transfers.largest(_MAX_SHOWN) if each.version.size >= _MIN_SHOWN_BYTES]
+        shown = [each for each in self._largest if each.state is State.ACTIVE]
         return Activity(
             (*facts, *self._counts(), *self._states()),
             done / total if total else None,
@@ -116,4 +117,6 @@ class UploadActivity:
                 retrying += bool(entry.named)
         self._to_send, self._acked = to_send, self._reporter.acked_bytes
         self._failed, self._retrying, self._held = failed, retrying, held
+        largest = self._transfers.largest(_MAX_SHOWN)
+        self._largest = [each for each in largest if each.version.size >= _MIN_SHOWN_BYTES]
         self._next_look = now + max(_MIN_LOOK_INTERVAL_S, _COST_FACTOR * (self._clock() - began))
