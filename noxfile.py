@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 # The tests start dfud many hundred times: without bytecode each start compiles all of it, in half of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from environments import VENVS, dev_environment, find_pythons, name_of
+from environments import VENVS, dev_environment, environment, find_pythons, name_of
 
 PYTHONS = {name_of(version): (version, python) for version, python in find_pythons()}
 NEWEST = list(PYTHONS)[-1]
@@ -36,12 +36,16 @@ _NOT_ON_OLD_PYTHONS = [
     f"tests/unit/{name}"
     for name in (
         "benchmarks", "broker/test_settings.py", "commands/test_completion.py", "downloading/test_fuzz.py",
-        "metrics/test_alerts.py", "scripts", "test_docs.py", "test_man_pages.py", "test_package.py",
-        "test_spooled_versions.py",
+        "metrics/test_alerts.py", "scripts", "test_doc_blocks.py", "test_docs.py", "test_man_pages.py",
+        "test_package.py", "test_spooled_versions.py",
     )
 ]  # fmt: skip
 
 QUICK_JAVA = str(VENVS / "java")
+
+# What is run of the documents; the commands of whole pages not by default, as that takes a minute.
+DOC_PAGES = "tests/docs"
+DOC_TESTS = (DOC_PAGES, "tests/unit/test_docs.py", "tests/unit/test_doc_blocks.py")
 
 _SHARES = 3  # of the integration tests, which run at the same time
 
@@ -190,7 +194,7 @@ def _deal(paths: list[str]) -> list[list[str]]:
 
 
 def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
-    ignored = [*ignored, "tests/browser", "tests/howto"]
+    ignored = [*ignored, "tests/browser", "tests/howto", DOC_PAGES]
     words = [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored)]
     if python != NEWEST:
         words.append("--hypothesis-profile=few examples")
@@ -237,3 +241,28 @@ def bench(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Show dfud at work, as ``scripts/demo`` does."""
     session.run("scripts/demo", *session.posargs, external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into ``build/docs``, check its links, and run what its pages say."""
+    build_docs(session, "html", "build/docs")
+    session.run(docs_tool("python"), "-m", "pytest", *DOC_TESTS, *session.posargs, external=True)
+
+
+@nox.session
+def linkcheck(session: nox.Session) -> None:
+    """Check that what the documents link to in the world is there: it needs a network."""
+    build_docs(session, "linkcheck", "build/linkcheck")
+
+
+def build_docs(session: nox.Session, builder: str, folder: str) -> None:
+    """Run Sphinx; every warning, such as one of a link that leads nowhere, is an error."""
+    words = [docs_tool("sphinx-build"), "-W", "--keep-going", "-q", "-b", builder, "docs", folder]
+    session.run(*words, external=True)
+
+
+@functools.cache
+def docs_tool(name: str) -> str:
+    """Return the path of a program in the environment for the documentation."""
+    return str(environment("docs", *PYTHONS[NEWEST], "docs") / name)

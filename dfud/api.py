@@ -54,10 +54,13 @@ def upload(
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
-    This runs ``dfud upload`` in a process of its own; the options are those of the command. Without `once` it runs
-    until KeyboardInterrupt, which ends it in an orderly way and is raised again. Raises UsageError for bad options
-    or configuration, LockedError if another upload is running, and DfudError if some files could not be
-    delivered; the error's text names them.
+    This runs ``dfud upload`` in a process of its own; the options are those of the command, in its units: times in
+    seconds, `chunk_size` in bytes, `queue_max_size` and `logger_file_max_size` in MB. What it prints is printed;
+    by default that is nothing but warnings and errors. Without `once` it runs until KeyboardInterrupt, which ends
+    it in an orderly way and is raised again.
+
+    Raises UsageError for bad options or configuration, LockedError if another upload of `directory` to the topic
+    is running, and DfudError if some files could not be delivered; the error's text names them.
     """
     options: dict[str, Any] = {
         "once": once,
@@ -111,10 +114,13 @@ def download(
 ) -> None:
     """Rebuild the files of a topic below `directory`; return when everything on the topic has been read.
 
-    This runs ``dfud download`` in a process of its own; the options are those of the command. Without `once` it
-    runs until KeyboardInterrupt, which ends it in an orderly way and is raised again. Raises UsageError for bad
-    options or configuration, LockedError if another download is running, and DfudError if some files could not be
-    rebuilt.
+    This runs ``dfud download`` in a process of its own; the options are those of the command, in its units: times
+    in seconds, `logger_file_max_size` in MB. What it prints is printed; by default that is nothing but warnings
+    and errors. Without `once` it runs until KeyboardInterrupt, which ends it in an orderly way and is raised
+    again.
+
+    Raises UsageError for bad options or configuration, LockedError if another download into `directory` is
+    running, and DfudError if some files could not be rebuilt; the error's text names them.
     """
     options: dict[str, Any] = {
         "once": once,

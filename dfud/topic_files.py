@@ -38,11 +38,11 @@ _log = logging.getLogger(__name__)
 class TopicFile(NamedTuple):
     """A file of a topic, complete and intact."""
 
-    path: str  # relative, "/"-separated; bytes that are not UTF-8 become surrogates, as by `os.fsdecode`
-    size: int  # bytes
-    mtime_ns: int | None  # nanoseconds since 1970-01-01 UTC; None if the sender did not state it
-    digest: str  # "xxh3_128:…" or "sha512:…", in hex digits
-    file: IO[bytes]  # open at its start, valid until the next file is requested
+    path: str  #: relative, "/"-separated; bytes that are not UTF-8 become surrogates, as by `os.fsdecode`
+    size: int  #: bytes
+    mtime_ns: int | None  #: nanoseconds since 1970-01-01 UTC; None if the sender did not state it
+    digest: str  #: "xxh3_128:…" or "sha512:…", in hex digits
+    file: IO[bytes]  #: open at its start, valid until the next file is requested
 
 
 def read_files(
@@ -62,10 +62,10 @@ def read_files(
     no right to use a group is needed without it. At most `spool_bytes` of each file are held in memory, and 64 MiB
     of all that are incomplete.
 
-    Once all files that are complete have been yielded, DfudError names what is missing: files of which the topic
-    has only a part, and messages that are damaged, that an open transaction hides, or that were deleted after the
-    committed offset or while the topic was read. With `follow`, messages that are skipped are logged, and a topic
-    that was made anew.
+    Raises UsageError for a bad configuration, or if the topic cannot be accessed. Once all files that are complete
+    have been yielded, DfudError names what is missing: files of which the topic has only a part, and messages that
+    are damaged, that an open transaction hides, or that were deleted after the committed offset or while the topic
+    was read. With `follow`, messages that are skipped are logged, and a topic that was made anew.
 
     >>> for path, size, mtime_ns, digest, file in read_files("kafka.config", "scans"):  # doctest: +SKIP
     ...     print(path, size, file.read(4))

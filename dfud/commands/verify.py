@@ -63,7 +63,8 @@ def verify(directory: str, config: str, topic_name: str, **options: Any) -> int:
     Every chunk on the topic is compared with the file in DIR; nothing is written. The files that --print0 lists
     may be deleted: a download of the topic gives them back. Exit status: 0 every file that an upload would take,
     and every one that the tables in DIR/LOGS call uploaded, is on the topic and identical, and nothing of the
-    topic is missing; 1 not so; 2 bad usage or configuration.
+    topic is missing; 1 something is missing or differs; 2 bad usage or
+    configuration.
     """  # fmt: skip
     if options["json"] and options["print0"]:
         raise UsageError("--json and --print0 exclude each other; give one of them")

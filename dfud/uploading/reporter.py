@@ -19,15 +19,17 @@ _MAX_REPEATED = 20  # files whose failure is named once more at the end
 class _Kind(NamedTuple):
     """What is said of one file or several, before and after their number of chunks."""
 
+    before_one: str
     before: str
     after: str
 
     def line(self, subject: str, n_chunks: int) -> str:
-        return f"{subject}: {self.before}{counted(n_chunks, 'chunk')}{self.after}"
+        before = self.before_one if n_chunks == 1 else self.before
+        return f"{subject}: {before}{counted(n_chunks, 'chunk')}{self.after}"
 
 
-_ENQUEUED = _Kind("broken into ", "")
-_COMPLETED = _Kind("all ", " acknowledged")
+_ENQUEUED = _Kind("broken into ", "broken into ", "")
+_COMPLETED = _Kind("", "all ", " acknowledged")
 
 
 class UploadReporter:

@@ -75,7 +75,7 @@ def kill_after_moving_in(scene: Scene, tally: Tally, times: int) -> None:
             (outside / "came").rename(directory / "came")
             for name in ("came", "stayed"):
                 (directory / name / "written").write_bytes(scene.random.randbytes(1_000))
-            upload.wait_for(": all 1 chunk ")
+            upload.wait_for(": 1 chunk acknowledged")
             upload.kill()
             tally.times += 1
         with tally.recovering(), uploading(directory, scene.config(), topic) as upload:

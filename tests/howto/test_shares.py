@@ -63,5 +63,5 @@ def test_a_file_system_that_reports_too_little(
     running.wait_for(shown.strip().strip("…"))
     running.wait_for("watching 1 folder")
     run("echo light > image.tif\n" + write.replace("run42/", "server/"))  # as another machine does
-    running.wait_for("image.tif: all 1 chunk acknowledged")
+    running.wait_for("image.tif: 1 chunk acknowledged")
     assert running.end("quit\n") == 0

@@ -243,7 +243,7 @@ def test_a_lease_that_is_not_given_up_is_named(
     upload = Upload(command(directory, config_file, topic, "--once"))
     try:
         with leased(directory / "held", hold_s=0):
-            upload.wait_for("other: all 1 chunk ")
+            upload.wait_for("other: 1 chunk acknowledged")
             status, text = upload.end(float(LEASE_BREAK.read_text()) + WAIT_S)
     finally:
         upload.close()
@@ -303,7 +303,7 @@ def test_files_that_cannot_be_read_hold_up_neither_later_files_nor_the_end(
     with uploading(directory, config_file, topic, "--upload_existing", by=NO_PRIVILEGE) as upload:
         wait_until(lambda: len(in_progress(directory, topic)) == N_UNREADABLE)
         (directory / "good").write_bytes(b"content")
-        upload.wait_for("good: all 1 chunk ")
+        upload.wait_for("good: 1 chunk acknowledged")
         upload.process.terminate()
         status, _ = upload.end()
     assert status == 1
@@ -321,7 +321,7 @@ def test_files_that_were_there_before_are_counted(directory: Path, config_file: 
     with uploading(directory, config_file, topic) as upload:
         upload.wait_for(line)
         (directory / "new").write_bytes(b"new")
-        upload.wait_for("new: all 1 chunk ")
+        upload.wait_for("new: 1 chunk acknowledged")
         text = upload.quit()
     assert text.count("were there before") == 1
     with uploading(directory, config_file, topic, "--upload_existing") as upload:

@@ -122,7 +122,7 @@ def test_only_new_files_are_uploaded_by_default(
     (directory / "old").write_bytes(b"there before")
     with uploading(directory, config_file, topic) as upload:
         (directory / "new").write_bytes(b"came later")
-        upload.wait_for("new: all 1 chunk ")
+        upload.wait_for("new: 1 chunk acknowledged")
         upload.quit()
     assert files_on(kafka.bootstrap, topic).keys() == {b"new"}
 
@@ -148,7 +148,7 @@ def test_new_files_are_detected(
     with uploading(directory, config_file, topic, *(["--use_polling_observer"] if polling else [])) as upload:
         (directory / "a" / "b").mkdir(parents=True)
         (directory / "a" / "b" / "file").write_bytes(b"content")
-        upload.wait_for("a/b/file: all 1 chunk ")
+        upload.wait_for("a/b/file: 1 chunk acknowledged")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic)
 
@@ -226,7 +226,7 @@ def test_a_killed_worker_is_replaced(
         upload.workers()[name].kill()
         upload.wait_for(f"{name} was killed by SIGKILL: restarting it")
         (directory / "later").write_bytes(b"noticed by whoever watches now")
-        upload.wait_for("later: all 1 chunk ")
+        upload.wait_for("later: 1 chunk acknowledged")
         upload.quit()
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import get_args
 from xml.etree import ElementTree
 
+import exit_statuses_table
 import msgspec
 import pytest
 
+import dfud
 from dfud import errors
 from dfud.commands.main import COMMANDS, load
 from dfud.core.tables import CompletedRow, InProgressRow
@@ -121,3 +124,52 @@ def test_the_picture_is_an_svg_with_a_description() -> None:
     picture = ElementTree.parse(ROOT / "docs" / "dfud.svg").getroot()
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     assert picture.find("{http://www.w3.org/2000/svg}desc") is not None
+
+
+def test_the_tables_of_exit_statuses_are_those_of_the_code() -> None:
+    assert exit_statuses_table.written_tables() == exit_statuses_table.tables()
+
+
+def test_each_command_is_on_the_page_of_the_commands() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\.\. click:: dfud\.commands\.(\w+):(\w+)\n   :prog: dfud (\w+)$", text, re.MULTILINE)
+    assert shown == [(name, name, name) for name in COMMANDS]
+
+
+def test_each_public_name_is_on_the_page_of_the_api() -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\.\. auto\w+:: (\w+)", text, re.MULTILINE))
+    assert shown == {name for name in dfud.__all__ if not name.startswith("__")}
+
+
+def test_each_page_is_in_the_contents_of_the_site() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    contents = "".join(re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL))
+    listed = re.findall(r"^(\w[\w-]*)$", contents, re.MULTILINE)
+    assert set(listed) == {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"}
+
+
+def test_what_the_faq_quotes_is_printed() -> None:
+    """Each line consists of texts of the code, but for what differs from case to case and is shown as …."""
+    texts = sorted(printed_texts(), key=len, reverse=True)
+    text = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    quoted = "".join(re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)).splitlines()
+    assert len(quoted) > 20
+    for line in quoted:
+        rest = re.sub(OF_OTHERS, "|", line)
+        for each in texts:
+            rest = rest.replace(each, "|")
+        assert len(re.findall(r"\w+", rest)) <= 2, (line, rest)  # words that stand alone in the code
+
+
+OF_OTHERS = "Connection refused|Permission denied|Read-only file system|No space left on device"  # errno(3)
+
+
+def printed_texts() -> set[str]:
+    """Return the texts in the code that are long enough to be recognised, and the parts of those with gaps."""
+    texts: set[str] = set()
+    for path in (ROOT / "dfud").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.update(part.strip() for part in re.split(r"{\w*}|%s", node.value))
+    return {text for text in texts if " " in text}

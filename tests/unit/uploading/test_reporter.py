@@ -48,6 +48,12 @@ def test_a_line_a_file_while_they_are_few(reporter: UploadReporter, lines: Lines
     assert reporter.due(busy=False) is None
 
 
+def test_one_chunk_is_not_all_chunks(reporter: UploadReporter, lines: Lines) -> None:
+    reporter.on_completed(entry(1, chunks=1), 5.0)
+    reporter.tick(5.0, busy=False)
+    assert lines.lines == ["folder/file1: 1 chunk acknowledged"]
+
+
 def test_braces_and_percent_signs_in_names(reporter: UploadReporter, lines: Lines) -> None:
     reporter.on_enqueued(Entry(1, FileVersion(b"{}%s{0}", 10, 0), 10, "now"), 5.0)
     reporter.tick(5.0, busy=True)
