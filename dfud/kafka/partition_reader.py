@@ -24,6 +24,7 @@ class PartitionFailure(NamedTuple):
     number: int
     offset: int
     error: KafkaError
+    n_before: int  # messages of the batch that came before it; what came behind it may be no sequel
 
 
 class Batch(NamedTuple):
@@ -100,7 +101,8 @@ class PartitionReader:
     def read(self, timeout_s: float) -> Batch:
         """Return the messages that have been fetched; wait up to `timeout_s` for the first if there are none.
 
-        Messages at or after a partition's end are left out.
+        Messages at or after a partition's end are left out. A partition with a failure is not finished, whatever
+        came behind that; `on_position` does it.
         """
         received = self._consumer.consume(_MAX_BATCH, 0)
         if not received:
@@ -118,9 +120,16 @@ class PartitionReader:
             elif offset < end_of(number, -1):
                 messages.append(message)
                 next_offsets[number] = offset + 1
+        failed = {failure.number for failure in batch.failures}
         for number, next_offset in next_offsets.items():
-            self._on_position(number, next_offset)
+            if number not in failed:
+                self.on_position(number, next_offset)
         return batch
+
+    def on_position(self, number: int, next_offset: int) -> None:
+        """Finish a partition if nothing is left to be read before its end."""
+        if next_offset >= self._unfinished.get(number, _NO_END):
+            del self._unfinished[number]
 
     def _on_error(self, error: KafkaError, number: int, offset: int | None, batch: Batch) -> None:
         is_end = error.code() == KafkaError._PARTITION_EOF
@@ -132,16 +141,12 @@ class PartitionReader:
             batch.at_end[number] = offset
             batch.next_offsets[number] = min(offset, self._unfinished[number])
         else:
-            batch.failures.append(PartitionFailure(number, offset, error))
-
-    def _on_position(self, number: int, next_offset: int) -> None:
-        if next_offset >= self._unfinished.get(number, _NO_END):
-            del self._unfinished[number]
+            batch.failures.append(PartitionFailure(number, offset, error, len(batch.messages)))
 
     def _begin(self, starts: Mapping[int, int]) -> None:
         for number, start in starts.items():
             self._unfinished[number] = _NO_END if self._ends is None else self._ends[number]
-            self._on_position(number, start)
+            self.on_position(number, start)
 
     def _partitions(self, starts: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, number, start) for number, start in starts.items()]

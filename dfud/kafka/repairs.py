@@ -18,7 +18,7 @@ _BROKER_TIMEOUT_S = 5.0
 _SILENCE_S = 3.0  # librdkafka reports a batch of an unknown format once, and says nothing when it gets it again
 
 _OF_BATCH = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED)  # have its offset
-_NONE = 1 << 63  # greater than any offset
+_NONE = 1 << 63  # greater than any number of messages
 
 
 class Skip(NamedTuple):
@@ -89,30 +89,53 @@ class Repairs:
     # -- damaged batches
 
     def filter(self, batch: Batch) -> list[Any]:
-        """Return the messages of `batch` that are to be taken; its `next_offsets` are changed accordingly."""
-        if not (batch.failures or self._searches):
+        """Return the messages of `batch` that are to be taken; its other fields are changed accordingly."""
+        if not (batch.failures or self.is_busy):
             return batch.messages
         unfinished = self._reader.unfinished
-        first_failures = {each.number: each for each in reversed(batch.failures) if each.number in unfinished}
-        limits = dict.fromkeys(self._searches, 0)  # by partition, from which offset on nothing is taken yet
+        failures = [each for each in batch.failures if each.number in unfinished and not self._is_stale(each)]
+        # By partition, how many messages of the batch may be taken: none while it is not read on.
+        limits = dict.fromkeys([*self._searches, *self._out_of_range], 0)
+        for number in list(self._searches):
+            self._on_probe(number, next((each for each in failures if each.number == number), None), batch)
         for number in limits:
             batch.next_offsets.pop(number, None)
-            self._on_probe(number, first_failures.pop(number, None), batch)
-        for number, failure in first_failures.items():
-            kind = kind_of(failure.error)
-            if kind is ReadError.OUT_OF_RANGE:
+            batch.at_end.pop(number, None)
+        for failure in failures:
+            number, kind = failure.number, kind_of(failure.error)
+            if number in limits:  # a repair has begun
+                continue
+            if kind is ReadError.DAMAGED:
+                limits[number] = failure.n_before
+                self._on_damage(failure, batch)
+            elif kind is ReadError.OUT_OF_RANGE:
                 self.add_out_of_range(number)
-            elif kind is ReadError.DAMAGED and failure.offset >= self._reader.end_of(number):
-                self._on_later_damage(failure)
-            elif kind is ReadError.DAMAGED:
-                limits[number] = failure.offset
-                read = [offset for offset in _offsets(batch, number) if offset < failure.offset]
-                if read:
-                    batch.next_offsets[number] = read[-1] + 1
-                else:
-                    batch.next_offsets.pop(number, None)
-                self._begin(failure, max([self._offset_of(number), *(offset + 1 for offset in read)]))
-        return [m for m in batch.messages if m.offset() < limits.get(m.partition(), _NONE)]
+            elif number in batch.next_offsets:
+                self._reader.on_position(number, batch.next_offsets[number])
+        return [m for n, m in enumerate(batch.messages) if n < limits.get(m.partition(), _NONE)]
+
+    def _on_damage(self, failure: PartitionFailure, batch: Batch) -> None:
+        """Handle damage behind what has been read of a partition."""
+        number = failure.number
+        batch.next_offsets.pop(number, None)
+        batch.at_end.pop(number, None)
+        read = _offsets(batch.messages[: failure.n_before], number)
+        if read:
+            batch.next_offsets[number] = max(read) + 1
+        if failure.offset >= self._reader.end_of(number):
+            self._on_later_damage(failure)
+        else:
+            self._begin(failure, max([self._offset_of(number), *(offset + 1 for offset in read)]))
+
+    def _is_stale(self, failure: PartitionFailure) -> bool:
+        """Return whether a failure is about an offset that nothing is read from any more.
+
+        After a damaged batch librdkafka also fetches from what it takes for the next offset, which is garbage, and
+        reports that there is no such offset, however often the partition was moved meanwhile.
+        """
+        search = self._searches.get(failure.number)
+        is_out_of_range = kind_of(failure.error) is ReadError.OUT_OF_RANGE
+        return search is not None and is_out_of_range and failure.offset != search.search.probe
 
     def _on_later_damage(self, failure: PartitionFailure) -> None:
         """Handle damage that seems to lie behind all that is to be read."""
@@ -133,6 +156,7 @@ class Repairs:
             self._reader.move(number, first)
             return
         is_silent = failure.error.code() == KafkaError._NOT_IMPLEMENTED
+        self._out_of_range.discard(number)
         self._searches[number] = _Search(
             DamageSearch(first, min(high, self._reader.end_of(number))), failure.error.str(), is_silent
         )
@@ -142,13 +166,14 @@ class Repairs:
         """Handle what came of reading from a probe, if anything did."""
         search, _, is_silent = self._searches[number]
         kind = kind_of(failure.error) if failure is not None else None
+        read = _offsets(batch.messages if failure is None else batch.messages[: failure.n_before], number)
         if kind is ReadError.OUT_OF_RANGE:
             self.add_out_of_range(number)
-        elif _offsets(batch, number) or number in batch.at_end:
-            search.on_success()
-            self._go_on(number)
-        elif failure is not None and kind is ReadError.DAMAGED:
+        elif failure is not None and kind is ReadError.DAMAGED and not read:
             search.on_failure(failure.offset if failure.error.code() in _OF_BATCH else search.first)
+            self._go_on(number)
+        elif read or number in batch.at_end:
+            search.on_success()
             self._go_on(number)
         elif is_silent and self._clock() > self._heard[number] + _SILENCE_S:
             search.on_failure(search.first)
@@ -182,6 +207,6 @@ class Repairs:
         return int(low), int(high)
 
 
-def _offsets(batch: Batch, number: int) -> list[int]:
-    """Return the offsets of a partition's messages in `batch`."""
-    return [message.offset() for message in batch.messages if message.partition() == number]
+def _offsets(messages: list[Any], number: int) -> list[int]:
+    """Return the offsets of a partition's messages."""
+    return [message.offset() for message in messages if message.partition() == number]

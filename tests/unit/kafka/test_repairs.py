@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.helpers.fake_consumer import FakeMessage
 
 BAD = KafkaError(KafkaError._BAD_COMPRESSION, "bad")
 END = KafkaError(KafkaError._PARTITION_EOF)
+NO_SUCH_OFFSET = KafkaError(KafkaError._AUTO_OFFSET_RESET)
 
 
 class BatchConsumer:
@@ -42,6 +44,10 @@ class BatchConsumer:
     def poll(self, timeout: float) -> None:
         return None
 
+    def is_known(self) -> bool:
+        """Whether it is known by now that the topic was not made anew."""
+        return True
+
     def consume(self, most: int, timeout: float) -> list[FakeMessage]:
         if self.has_stopped or self.position is None:
             return []
@@ -55,6 +61,51 @@ class BatchConsumer:
                 return [*taken, FakeMessage(0, first, BAD), FakeMessage(0, first, BAD)]
             taken += [FakeMessage(0, offset) for offset in range(max(first, self.position), end)]
         return [*taken, FakeMessage(0, self.end, END)]
+
+
+class ClientThatGoesOn(BatchConsumer):
+    """Delivers, as librdkafka does, what follows a damaged batch in the same answer, all of it in several pieces.
+
+    Then it fetches from what it takes for the next offset, and reports later on that there is no such offset; that
+    report comes even if the partition was moved meanwhile.
+    """
+
+    def __init__(self, batches: list[tuple[int, bool]], random: Random) -> None:
+        super().__init__(batches)
+        self._random = random
+        self._answer: list[FakeMessage] = []
+        self._late: list[FakeMessage] = []
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        super().incremental_unassign(partitions)
+        self._answer = []
+
+    def consume(self, most: int, timeout: float) -> list[FakeMessage]:
+        if self._late and self._random.random() < 0.3:
+            return [self._late.pop()]
+        if not self._answer and self.position is not None and not self.has_stopped:
+            self.has_stopped = True
+            self._answer = self._fetch(self.position)
+        count = self._random.randint(0, len(self._answer))
+        taken, self._answer = self._answer[:count], self._answer[count:]
+        return taken
+
+    def is_known(self) -> bool:
+        return self._random.random() < 0.3
+
+    def _fetch(self, position: int) -> list[FakeMessage]:
+        answer = []
+        is_damaged = False
+        for first, end, is_good in self.batches:
+            if end > position and is_good:
+                answer += [FakeMessage(0, offset) for offset in range(max(first, position), end)]
+            elif end > position:
+                answer.append(FakeMessage(0, first, BAD))
+                is_damaged = True
+        if is_damaged:
+            self._late.append(FakeMessage(0, self._random.choice([self.end // 2, 1 << 60]), NO_SUCH_OFFSET))
+            return answer
+        return [*answer, FakeMessage(0, self.end, END)]
 
 
 def read_all(consumer: BatchConsumer, start: int, end: int) -> tuple[list[int], list[Skip], int]:
@@ -77,6 +128,8 @@ def read_all(consumer: BatchConsumer, start: int, end: int) -> tuple[list[int], 
         batch = reader.read(0.0)
         read += [message.offset() for message in repairs.filter(batch)]
         offsets.update(batch.next_offsets)
+        if repairs.is_waiting and consumer.is_known():
+            repairs.resume()
     raise AssertionError("it does not end")
 
 
@@ -103,6 +156,19 @@ def test_all_that_can_be_read_is_read_once_and_the_rest_is_named(
     assert all((skip.cause, skip.reason) == ("damaged", "bad") for skip in skips)
 
 
+@given(
+    batches=st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=8),
+    seed=st.integers(0, 1 << 32),
+)
+def test_what_a_client_goes_on_with_by_itself_is_no_sequel(batches: list[tuple[int, bool]], seed: int) -> None:
+    consumer = ClientThatGoesOn(batches, Random(seed))
+    read, skips, position = read_all(consumer, 0, consumer.end)
+    assert read == [n for first, end, is_good in consumer.batches for n in range(first, end) if is_good]
+    named = [offset for skip in skips for offset in range(skip.first, skip.last + 1)]
+    assert sorted(read + named) == list(range(consumer.end))
+    assert position == consumer.end
+
+
 def test_what_fails_once_is_no_damage() -> None:
     read, skips, _ = read_all(BatchConsumer([(3, True), (3, False)], is_persistent=False), 0, 6)
     assert (read, skips) == (list(range(6)), [])
@@ -116,6 +182,6 @@ def test_other_errors_of_a_partition_are_not_repaired(code: int) -> None:
     repairs = Repairs(client, "T", reader, {0: 0}.__getitem__, lambda _: None)
     reader.add({0: 0})
     batch = reader.read(0.0)
-    batch.failures.append(PartitionFailure(0, 1, KafkaError(code)))
+    batch.failures.append(PartitionFailure(0, 1, KafkaError(code), 3))
     assert [message.offset() for message in repairs.filter(batch)] == [0, 1, 2]
     assert not repairs.is_busy

@@ -21,11 +21,13 @@ import os, shutil, sys
 from dfud.errors import UsageError
 from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.keeper import LogsKeeper
+from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.session import Session
 from dfud.uploading.preflight import make_logs
 
-folder = make_logs(sys.argv[1], "Scans")
+folder = LogsFolder(sys.argv[1], "Scans")
+make_logs(folder)
 with open(folder.shard(0, 1), "wb") as shard:
     shard.write(b"row")
 assert folder.shards() and folder.next_sequence() == 2, os.listdir(folder.path)
@@ -45,12 +47,12 @@ assert not repairs.files, repairs
 with open(folder.completed, "rb") as table:
     assert table.read() == b"table"
 assert len(folder.shards()) == 2
-make_logs(sys.argv[1], "Scans")
+make_logs(LogsFolder(sys.argv[1], "Scans"))
 lock.close()
 again = DirectoryLock.take(folder, folder.lock, "uploading")
 assert Session(again.fileno()).unfinished_since() == 77
 try:
-    make_logs(sys.argv[1], "scans")
+    make_logs(LogsFolder(sys.argv[1], "scans"))
 except UsageError as error:
     print(error)
 """

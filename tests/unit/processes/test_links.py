@@ -79,6 +79,7 @@ SAMPLES: list[Message] = [
     messages.VersionVerdicts(b"records", b"clashes"),
     messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), True, False, b"place"),
     messages.ReadFailed("why", True),
+    messages.Checked(1, 2),
     messages.ReaderDone(1, 2, 3),
     messages.Announcement("log", 1, b"{}"),
     messages.Announced("heartbeat", 1, "no such topic"),
