@@ -93,7 +93,7 @@ class Repairs:
         if not (batch.failures or self.is_busy):
             return batch.messages
         unfinished = self._reader.unfinished
-        failures = [each for each in batch.failures if each.number in unfinished and not self._is_stale(each)]
+        failures = [each for each in batch.failures if each.number in unfinished]
         # By partition, how many messages of the batch may be taken: none while it is not read on.
         limits = dict.fromkeys([*self._searches, *self._out_of_range], 0)
         for number in list(self._searches):
@@ -127,16 +127,6 @@ class Repairs:
         else:
             self._begin(failure, max([self._offset_of(number), *(offset + 1 for offset in read)]))
 
-    def _is_stale(self, failure: PartitionFailure) -> bool:
-        """Return whether a failure is about an offset that nothing is read from any more.
-
-        After a damaged batch librdkafka also fetches from what it takes for the next offset, which is garbage, and
-        reports that there is no such offset, however often the partition was moved meanwhile.
-        """
-        search = self._searches.get(failure.number)
-        is_out_of_range = kind_of(failure.error) is ReadError.OUT_OF_RANGE
-        return search is not None and is_out_of_range and failure.offset != search.search.probe
-
     def _on_later_damage(self, failure: PartitionFailure) -> None:
         """Handle damage that seems to lie behind all that is to be read."""
         number, high = failure.number, -1
@@ -167,8 +157,12 @@ class Repairs:
         search, _, is_silent = self._searches[number]
         kind = kind_of(failure.error) if failure is not None else None
         read = _offsets(batch.messages if failure is None else batch.messages[: failure.n_before], number)
-        if kind is ReadError.OUT_OF_RANGE:
+        if failure is not None and kind is ReadError.OUT_OF_RANGE and failure.offset == search.probe:
             self.add_out_of_range(number)
+        elif kind is ReadError.OUT_OF_RANGE:
+            # After a damaged batch librdkafka also fetches from what it takes for the next offset: garbage. That
+            # there is no such offset comes even if the partition was moved meanwhile, and ends its reading.
+            self._go_on(number)
         elif failure is not None and kind is ReadError.DAMAGED and not read:
             search.on_failure(failure.offset if failure.error.code() in _OF_BATCH else search.first)
             self._go_on(number)

@@ -67,7 +67,7 @@ class ClientThatGoesOn(BatchConsumer):
     """Delivers, as librdkafka does, what follows a damaged batch in the same answer, all of it in several pieces.
 
     Then it fetches from what it takes for the next offset, and reports later on that there is no such offset; that
-    report comes even if the partition was moved meanwhile.
+    report comes even if the partition was moved meanwhile, and ends its reading.
     """
 
     def __init__(self, batches: list[tuple[int, bool]], random: Random) -> None:
@@ -82,6 +82,7 @@ class ClientThatGoesOn(BatchConsumer):
 
     def consume(self, most: int, timeout: float) -> list[FakeMessage]:
         if self._late and self._random.random() < 0.3:
+            self._answer, self.has_stopped = [], True
             return [self._late.pop()]
         if not self._answer and self.position is not None and not self.has_stopped:
             self.has_stopped = True
