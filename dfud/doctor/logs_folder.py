@@ -15,6 +15,7 @@ from dfud.logs.layout import LogsFolder
 from dfud.logs.log_files import FileInLogs, choose_log_file
 from dfud.logs.session import RunState
 from dfud.logs.status import run_report
+from dfud.logs.takeover import find_openmsistream_tables
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import check_access, check_logs, logs_fault
 
@@ -59,6 +60,11 @@ def _check_made(folder: LogsFolder, options: UploadOptions) -> Iterator[Diagnosi
     _check_files(folder)
     yield fine(_LOGS, f"{folder.path} can be read and written")
     yield from _check_log(folder, options)
+    in_progress, completed = find_openmsistream_tables(folder)
+    if in_progress or completed:
+        yield fine(
+            _LOGS, "its tables are OpenMSIStream's: an upload imports them; end OpenMSIStream before it starts"
+        )
     yield _run(folder)
 
 
@@ -106,9 +112,9 @@ def _run(folder: LogsFolder) -> Diagnosis:
         return fine(_RUN, f"an upload is running{which}; another one would end at once with status 75")
     if report.run is RunState.UNFINISHED:
         return fine(
-            _RUN, "no upload is running; the last one was interrupted, or left files: the next one goes on"
+            _RUN, "no upload by dfud is running; the last one was interrupted, or left files: the next one goes on"
         )
-    return fine(_RUN, "no upload is running")
+    return fine(_RUN, "no upload by dfud is running")
 
 
 def _check_room(folder: LogsFolder) -> Iterator[Diagnosis]:

@@ -18,6 +18,7 @@ from dfud.kafka.topic_rules import UploadNeeds
 from dfud.logs.layout import MAX_TOPIC_CHARS, LogsFolder
 from dfud.logs.owner import check_owner, record_owner
 from dfud.logs.spelling import check_spelling, record_spelling
+from dfud.logs.tables_elsewhere import elsewhere_fault
 from dfud.uploading.memory import MEGABYTE, Shares, divide
 from dfud.uploading.options import UploadOptions
 
@@ -37,13 +38,13 @@ def check_directory(directory: str) -> None:
 
 
 def check_options(options: UploadOptions) -> None:
-    """Raise UsageError if the topic's name is too long for its tables, or the memory does not suit."""
+    """Raise UsageError if valid options do not suit each other, this machine or what OpenMSIStream left."""
     for fault in option_faults(options):
         raise UsageError(fault)
 
 
 def option_faults(options: UploadOptions) -> Iterator[str]:
-    """Yield what is wrong with options that are valid each on its own."""
+    """Yield what is wrong with options that are valid each on its own; nothing is written."""
     if len(options.topic) > MAX_TOPIC_CHARS:
         yield f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
     yield from _canary_faults(options)
@@ -57,6 +58,12 @@ def option_faults(options: UploadOptions) -> Iterator[str]:
         mmap.mmap(-1, int(options.queue_max_size * MEGABYTE)).close()
     except (OSError, OverflowError, ValueError):
         yield f"--queue_max_size {options.queue_max_size:g} (MB) is more memory than is available here; lower it"
+    if options.log.file_path:
+        state_dir = os.path.realpath(options.state_dir) if options.state_dir else None
+        folder = LogsFolder(os.path.realpath(options.directory), options.topic, state_dir)
+        fault = elsewhere_fault(folder, options.log.file_path)
+        if fault:
+            yield fault
 
 
 def _canary_faults(options: UploadOptions) -> Iterator[str]:

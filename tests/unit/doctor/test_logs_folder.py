@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dfud.core.openmsistream_tables import COMPLETED_FIELDS
 from dfud.doctor.diagnosis import Diagnosis, Level
 from dfud.doctor.logs_folder import check_logs_folder
 from dfud.logs.layout import LogsFolder
@@ -65,8 +66,15 @@ def test_nothing_is_changed_beside_a_run_that_is_named(directory: Path) -> None:
     assert "an upload is running" in texts(diagnoses, Level.FINE)[1]
     lock.close()
     diagnoses = list(check_logs_folder(options_for(directory)))
-    assert "no upload is running" in texts(diagnoses, Level.FINE)[1]
+    assert "no upload by dfud is running" in texts(diagnoses, Level.FINE)[1]
     assert state(directory) == before
+
+
+def test_tables_of_openmsistream_are_named(directory: Path) -> None:
+    (directory / "LOGS").mkdir()
+    (directory / "LOGS" / "uploaded_to_T.csv").write_text(";".join(COMPLETED_FIELDS) + "\n")
+    diagnoses = list(check_logs_folder(options_for(directory)))
+    assert "its tables are OpenMSIStream's: an upload imports them" in texts(diagnoses, Level.FINE)[1]
 
 
 def test_a_logs_that_others_own_stops_an_upload(directory: Path) -> None:

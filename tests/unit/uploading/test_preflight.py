@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
+from dfud.core.openmsistream_tables import IN_PROGRESS_FIELDS
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
+from dfud.logs.logfile import LogOptions
 from dfud.uploading.preflight import check_logs_access, check_options, make_logs, memory_shares
 from tests.helpers.doctoring import options_for
 
@@ -36,6 +39,25 @@ def test_what_does_not_fit_is_a_usage_error(changes: dict[str, object], option: 
 
 def test_two_chunks_in_each_lane_are_enough() -> None:
     check_options(OPTIONS._replace(queue_max_size=0.0656))
+
+
+@pytest.mark.parametrize("log_file", ["", "/dfud.log"])
+def test_tables_that_openmsistream_left_beside_the_log_are_not_missed(tmp_path: Path, log_file: str) -> None:
+    elsewhere, directory = tmp_path / "elsewhere", tmp_path / "data"
+    elsewhere.mkdir()
+    directory.mkdir()
+    log = LogOptions(logging.INFO, logging.INFO, f"{elsewhere}{log_file}")
+    options = options_for(directory, "topic", log=log)
+    check_options(options)
+    table = elsewhere / "upload_to_topic_in_progress.csv"
+    table.write_text(";".join(IN_PROGRESS_FIELDS))
+    with pytest.raises(UsageError, match=rf"OpenMSIStream left its tables of topic topic in {elsewhere}, "):
+        check_options(options)
+    (directory / "LOGS").mkdir()
+    table.rename(directory / "LOGS" / table.name)
+    check_options(options)
+    table.write_text(";".join(IN_PROGRESS_FIELDS))  # a copy of what is in LOGS already
+    check_options(options)
 
 
 def test_a_logs_folder_that_cannot_be_made_or_written_is_known_before(
