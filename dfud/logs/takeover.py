@@ -198,7 +198,12 @@ def _in_progress_row(
         warnings.append(f"{name} was begun in OpenMSIStream's message format: all of it is uploaded in dfud's own")
         delivered = RangeSet()
     elif count_chunks(version.size, chunk_size) != entry.n_chunks:
-        warnings.append(f"{name} has other chunks now than OpenMSIStream sent: all of it is uploaded")
+        theirs = find_chunk_size(version.size, entry.n_chunks, chunk_size)
+        of_size = f" of {theirs} bytes" if theirs else ""
+        warnings.append(
+            f"{name} was begun by OpenMSIStream in {counted(entry.n_chunks, 'chunk')}{of_size}, and "
+            f"--chunk_size is {chunk_size}: all of it is uploaded"
+        )
         delivered = RangeSet()
     elif _changed_after(version.mtime_ns, entry.started):
         warnings.append(f"{name} has changed since OpenMSIStream began it: all of it is uploaded")

@@ -87,7 +87,7 @@ def resume_rows(
         else:
             ledger.resume(row, version, stamp)
             log.info(
-                f"{name}: {row.n_chunks_to_send} of {counted(row.n_chunks, 'chunk')} still to send", extra=fields
+                f"{name}: {row.n_chunks_to_send:,} of {counted(row.n_chunks, 'chunk')} still to send", extra=fields
             )
 
 

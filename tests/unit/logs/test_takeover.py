@@ -153,7 +153,7 @@ def test_the_latest_of_several_rows_of_a_file_counts(folder: LogsFolder) -> None
     [
         pytest.param(10, NOW, True, "1 3", "", id="goes on"),
         pytest.param(10, NOW + timedelta(seconds=1), True, "1-3", "changed", id="changed since"),
-        pytest.param(13, NOW, True, "1-4", "other chunks", id="other number of chunks"),
+        pytest.param(13, NOW, True, "1-4", "in 3 chunks, and --chunk_size is 4", id="other number of chunks"),
         pytest.param(10, NOW, False, "1-3", "in dfud's own", id="other messages"),
     ],
 )
