@@ -22,6 +22,7 @@ from dfud.service.program import own_program
 from dfud.service.state import service_state, show_command
 from dfud.service.unit import environment_text, unit_text
 from dfud.service.upload_arguments import parse_instance
+from dfud.service.variables import missing_variables
 
 _EXAMPLES = (
     Example(
@@ -126,6 +127,7 @@ def install(
         files.append(OwnedFile(place.environment(what.name), environment_text(what), _PRIVATE))
         if place.scope == "system":
             files.append(OwnedFile(place.drop_in(what.name), what.drop_in(_user(run_as, what)), _PUBLIC))
+        _say_missing_variables(place, what)
         start = _start(place, _unit(instance), files, dry_run)
         if now:
             commands += start
@@ -203,6 +205,16 @@ def _parse(name: str, arguments: tuple[str, ...]) -> Instance:
         if any(error.option_name in parameter.opts for parameter in install.params):
             raise UsageError(f"{error.option_name} is no option of the upload: put it before {name}") from None
         raise
+
+
+def _say_missing_variables(place: Place, what: Instance) -> None:
+    """Say what the configuration file takes from the environment and the service would not find there."""
+    common, own = place.common_environment(), place.environment(what.name)
+    for name in missing_variables(what.config, (common, own)):
+        click.echo(
+            f'missing: {escaped(what.config)} takes {name} from the environment: put a line {name}="..." into '
+            f"{escaped(common)}, which counts for all instances"
+        )
 
 
 def _start(place: Place, unit: str, files: Sequence[OwnedFile], is_dry: bool) -> list[list[str]]:

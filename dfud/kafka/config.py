@@ -71,6 +71,19 @@ def open_config(path: str, environment: Mapping[str, str], on_fault: OnFault = r
     return file
 
 
+def variables_of(path: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables that settings of the file are taken from.
+
+    Only those whose names may be shown: a password may begin with $, too. Raises UsageError if the file cannot be
+    understood.
+    """
+    file = ConfigFile(find_config(path, environment))
+    values = (item for section in _SECTIONS for item in file.items(section).items())
+    found = ((name, _VARIABLE.fullmatch(value)) for name, value in values)
+    shown = (_name(match) for name, match in found if match and _is_shown_variable(name, match))
+    return list(dict.fromkeys(shown))
+
+
 def merge_sections(
     file: ConfigFile,
     sections: Iterable[str],
@@ -165,7 +178,7 @@ def _expand(value: str, name: str, place: str, environment: Mapping[str, str]) -
     variable = _VARIABLE.fullmatch(value)
     if variable is not None and _name(variable) not in environment:
         # A password may begin with $, too: what looks like one is not shown.
-        if not is_secret(name) or _name(variable).isupper():
+        if _is_shown_variable(name, variable):
             raise UsageError(
                 f"{place} is taken from the environment variable {_name(variable)}, which is not set; set it"
             )
@@ -176,6 +189,11 @@ def _expand(value: str, name: str, place: str, environment: Mapping[str, str]) -
     if not value.startswith("$"):
         return value
     return _VARIABLE.sub(lambda match: environment.get(_name(match), match[0]), value)
+
+
+def _is_shown_variable(name: str, match: re.Match[str]) -> bool:
+    """Return whether the variable may be named that the setting `name` seems to be taken from."""
+    return not is_secret(name) or _name(match).isupper()
 
 
 def _name(match: re.Match[str]) -> str:

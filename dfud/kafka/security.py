@@ -116,10 +116,8 @@ def _file_faults(user: UserSettings, name: str) -> Iterator[Fault]:
         with open(file, "rb") as opened:
             content = opened.read(_MAX_PEM_BYTES)
     except (OSError, ValueError) as error:
-        yield (
-            name,
-            f"names a file that cannot be read: {file}: {getattr(error, 'strerror', None) or 'no file name'}",
-        )
+        reason = getattr(error, "strerror", None) or "no file name"
+        yield name, f"names a file that cannot be read: {os.path.abspath(file)}: {reason}"
         return
     if name not in _NO_PEM and _PEM.encode() not in content:
         yield name, f"names a file that is not in the PEM format: {file}; give one with -----BEGIN lines"

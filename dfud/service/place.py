@@ -42,6 +42,10 @@ class Place(NamedTuple):
         """Return the path of the environment file of an instance."""
         return os.path.join(self.environments, name + _SUFFIX)
 
+    def common_environment(self) -> str:
+        """Return the path of the file with variables for all instances, which is the administrator's."""
+        return os.path.join(self.environments, "environment")
+
     def drop_in(self, name: str) -> str:
         """Return the path of what the unit of an instance has beyond the common one."""
         return os.path.join(self.units, f"dfud@{name}.service.d", "50-dfud.conf")

@@ -31,7 +31,8 @@ def environment_text(instance: Instance) -> str:
     """Return the environment file of an instance; UsageError for names that it cannot have."""
     lines = (
         f"# Changes count from the next start: systemctl restart dfud@{instance.name}",
-        "# What the configuration file takes from the environment ($KAFKA_PASSWORD) can be set here, too.",
+        "# What the configuration file takes from the environment ($KAFKA_PASSWORD) is set for all instances",
+        '# in the file "environment" beside this one.',
         assignment("DIR", instance.directory),
         assignment("CONFIG", instance.config),
         assignment("TOPIC", instance.topic),

@@ -155,6 +155,25 @@ def test_what_the_user_has_changed_is_replaced_only_on_request_and_kept(bench: B
     assert "secret" in changed.with_name("run42.env.bak").read_text()
 
 
+def test_what_a_service_would_not_find_in_its_environment_is_named(bench: Bench) -> None:
+    bench.settings.write_text(
+        "[broker]\nsasl.username = ${KAFKA_USER}\nsasl.password = $KAFKA_PASSWORD\n"
+        "[producer]\nssl.key.password = $ecret\n"
+    )
+    common = bench.config / "dfud/environment"
+    _, out, _ = bench.run("install", "--user", *bench.upload)
+    missing = [line for line in out.splitlines() if line.startswith("missing: ")]
+    assert missing == [
+        f'missing: {bench.settings} takes {name} from the environment: put a line {name}="..." into {common}, '
+        "which counts for all instances"
+        for name in ("KAFKA_USER", "KAFKA_PASSWORD")
+    ]
+    common.write_text("# instruments\nKAFKA_USER=instrument\n KAFKA_PASSWORD = 'a secret'\n")
+    status, out, err = bench.run("install", "--user", *bench.upload, "--n_threads", 4)
+    assert (status, err) == (0, ""), "nothing of dfud's was changed"
+    assert "missing" not in out
+
+
 def test_a_unit_that_the_user_has_changed_serves_further_instances(bench: Bench) -> None:
     bench.run("install", "--user")
     unit = bench.config / "systemd/user/dfud@.service"

@@ -122,4 +122,4 @@ def test_the_program_is_the_dfud_that_runs() -> None:
 
 def test_the_environment_file_has_what_the_command_line_needs() -> None:
     lines = environment_text(instance()._replace(options=("--n_threads=4",))).splitlines()
-    assert lines[2:] == ['DIR="/data"', 'CONFIG="/etc/dfud/kafka.config"', 'TOPIC="T"', 'OPTIONS="--n_threads=4"']
+    assert lines[3:] == ['DIR="/data"', 'CONFIG="/etc/dfud/kafka.config"', 'TOPIC="T"', 'OPTIONS="--n_threads=4"']
