@@ -290,7 +290,8 @@ class UploadSupervisor:
 
     def _current_status(self) -> UploadStatus:
         """Return the state of the run."""
-        cause = self._logs.trouble or ("the tables cannot be written" if self._table.is_failing else "")
+        are_tables_failing = self._table.is_failing or self._files.unrecorded > 0
+        cause = self._logs.trouble or ("the tables cannot be written" if are_tables_failing else "")
         cause = cause or self._status.trouble
         state: State = "finishing" if self._draining else "running"
         self._state.stalls = self._stalls.stalls
