@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dfud.core.names import UploadFilter
+from dfud.core.names import LOGS, UploadFilter
 from dfud.core.text import counted, printable
 from dfud.doctor.diagnosis import Diagnosis, fine, stops, warning
+from dfud.doctor.overlaps import warn_of_uploads_below
 from dfud.errors import UsageError
 from dfud.files.links import LinkPolicy
 from dfud.files.scan import Folder, WatchedTree
@@ -40,10 +41,13 @@ def survey(options: UploadOptions, logs: tuple[int, int], clock: Callable[[], fl
         return Survey(0, True, [stops(_SUBJECT, str(error))])
     deadline = clock() + _TIMEOUT_S
     n_folders, unreadable, is_whole = 0, [], True
+    called_logs: list[bytes] = []
 
-    def enter(_folder: Folder, _dir_fd: int) -> bool:
+    def enter(folder: Folder, _dir_fd: int) -> bool:
         nonlocal n_folders
         n_folders += 1
+        if os.path.basename(folder.path) == LOGS:
+            called_logs.append(folder.path)
         return False
 
     for step in tree.walk(Folder(b"", take_all=True), enter):
@@ -53,6 +57,8 @@ def survey(options: UploadOptions, logs: tuple[int, int], clock: Callable[[], fl
             is_whole = False
             break
     diagnoses = [warning(_SUBJECT, text) for text in _troubles(tree, path_filter, unreadable, is_whole)]
+    overlaps = warn_of_uploads_below(directory, called_logs, path_filter)
+    diagnoses += [warning(_SUBJECT, text) for text in overlaps]
     at_least = "" if is_whole else f"at least (after {_TIMEOUT_S:g} s) "
     found = f"{counted(n_folders, 'folder')} and {counted(tree.counts.accepted, 'file')} that would be uploaded"
     diagnoses.append(fine(_SUBJECT, f"{options.directory} can be read: {at_least}{found}"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from dfud.core.sizes import shown_size
 from dfud.doctor.diagnosis import Diagnosis, fine, skipped, stops, warning
+from dfud.doctor.overlaps import warn_of_uploads_above
 from dfud.errors import UsageError
 from dfud.files.open_folder import open_regular
 from dfud.logs.layout import LogsFolder
@@ -37,6 +38,7 @@ def check_logs_folder(options: UploadOptions) -> Iterator[Diagnosis]:
         yield skipped(_LOGS, f"not looked at, as {parent} is not a directory")
         return
     folder = folder_of(options)
+    yield from (warning(_LOGS, text) for text in warn_of_uploads_above(folder.path))
     try:
         if folder.is_made:
             yield from _check_made(folder, options)

@@ -148,6 +148,11 @@ class LogsFolder(OpenFolder):
                 yield match
 
 
+def names_topic(name: str) -> bool:
+    """Return whether a file of this name is the lock or a table of a topic."""
+    return _NAMES_TOPIC.fullmatch(name) is not None or _COMPLETED.fullmatch(name) is not None
+
+
 def topics(folder: OpenFolder) -> list[str]:
     """List the topics that have files in LOGS; OSError if it cannot be listed.
 
