@@ -16,6 +16,7 @@ from dfud.core.text import escaped
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, EXIT_USAGE, UsageError
 from dfud.service.installing import install_files, remove_files
 from dfud.service.instance import Instance, check_name
+from dfud.service.mounts import find_mount
 from dfud.service.owned_file import OwnedFile, Present
 from dfud.service.place import Place, find_place
 from dfud.service.program import own_program
@@ -121,6 +122,8 @@ def install(
     commands = [place.systemctl("daemon-reload")]
     if instance is not None:
         what = _parse(instance, arguments)
+        if place.is_live:
+            what = what._replace(mount=find_mount(what.directory))
         if not overwrite and unit.present() is Present.OTHER:
             click.echo(f"{escaped(unit.path)}: you have changed it, so it stays as it is")
             files.clear()

@@ -22,6 +22,7 @@ class Instance(NamedTuple):
     topic: str
     options: tuple[str, ...]  # further ones of the upload
     written: tuple[str, ...] = ()  # what is written besides LOGS, or instead of it
+    mount: str = ""  # what has to be mounted for the directory to be there, if anything
 
     def drop_in(self, user: str) -> str:
         """Return what the unit of this instance has beyond the common one, if it runs as `user` in the sandbox.

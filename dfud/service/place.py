@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dfud.errors import DfudError, UsageError
 from dfud.service.unit import UNIT
 
+_DONE = ("Created symlink ", "Removed ")  # what systemctl says of what it has done, before it says what failed
 _BOOTED = "/run/systemd/system"  # sd_booted(3)
 _SUFFIX = ".env"
 
@@ -98,5 +99,6 @@ def call(command: list[str], may_fail: bool = False) -> str:
     except OSError as error:
         raise DfudError(f"cannot run {command[0]}: {error.strerror}") from None
     if done.returncode and not may_fail:
-        raise DfudError(f"{' '.join(command)}: {done.stderr.strip() or f'status {done.returncode}'}")
+        lines = [line for line in done.stderr.splitlines() if not line.startswith(_DONE)]
+        raise DfudError(f"{' '.join(command)}: {' '.join(lines) or f'status {done.returncode}'}")
     return done.stdout

@@ -29,6 +29,7 @@ def unit_text(scope: str, program: Program) -> str:
 
 def environment_text(instance: Instance) -> str:
     """Return the environment file of an instance; UsageError for names that it cannot have."""
+    mount = [assignment("MOUNT", instance.mount)] if instance.mount else []
     lines = (
         f"# Changes count from the next start: systemctl restart dfud@{instance.name}",
         "# What the configuration file takes from the environment ($KAFKA_PASSWORD) is set for all instances",
@@ -37,5 +38,6 @@ def environment_text(instance: Instance) -> str:
         assignment("CONFIG", instance.config),
         assignment("TOPIC", instance.topic),
         assignment("OPTIONS", split_words(instance.options)),
+        *mount,
     )
     return "\n".join(lines) + "\n"

@@ -106,6 +106,14 @@ def test_an_instance_is_installed_shown_and_removed(bench: Bench, monkeypatch: p
     ]
 
 
+def test_what_systemctl_says_of_a_start_that_failed_is_shown(bench: Bench, tmp_path: Path) -> None:
+    says = "printf 'Created symlink a -> b.\\nJob for dfud@run42.service failed.\\n' >&2; exit 1"
+    (tmp_path / "bin/systemctl").write_text(f'#!/bin/sh\ncase "$*" in *enable*) {says};; esac\n')
+    status, _, err = bench.run("install", "--user", "--now", *bench.upload)
+    assert status == 1
+    assert err == "dfud: systemctl --user enable --now dfud@run42.service: Job for dfud@run42.service failed.\n"
+
+
 def test_an_instance_that_runs_is_restarted_if_it_has_changed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dfud.errors import UsageError
 from dfud.service.instance import Instance, check_name
+from dfud.service.mounts import find_mount
 from dfud.service.program import Program, own_program
 from dfud.service.unit import environment_text, unit_text
 
@@ -123,3 +124,9 @@ def test_the_program_is_the_dfud_that_runs() -> None:
 def test_the_environment_file_has_what_the_command_line_needs() -> None:
     lines = environment_text(instance()._replace(options=("--n_threads=4",))).splitlines()
     assert lines[3:] == ['DIR="/data"', 'CONFIG="/etc/dfud/kafka.config"', 'TOPIC="T"', 'OPTIONS="--n_threads=4"']
+
+
+def test_a_share_that_has_to_be_mounted_is_in_the_environment_file() -> None:
+    assert (find_mount("/proc/self"), find_mount("/")) == ("/proc", "")
+    lines = environment_text(instance("/srv/share/run42")._replace(mount="/srv/share")).splitlines()
+    assert lines[-1] == 'MOUNT="/srv/share"'

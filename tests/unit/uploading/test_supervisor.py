@@ -590,7 +590,14 @@ def test_rows_that_are_not_on_disk_in_the_end_are_no_orderly_end(bench: Bench) -
 
 def test_rows_that_are_on_disk_after_all_are_an_orderly_end(bench: Bench) -> None:
     bench.complete(bench.find(), recorded=False)
+    bench.now += 10
+    bench.step()
+    failing = bench.status().recording.cause
     bench.lane.producer.report(RowsRecorded(1))
+    bench.step()
+    bench.now += 10
+    bench.step()
+    assert (failing, bench.status().recording.cause) == ("the tables cannot be written", "")
     bench.quit()
     assert bench.close() == EXIT_OK
     assert bench.session.unfinished_since() is None
