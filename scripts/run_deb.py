@@ -150,9 +150,7 @@ def write_documents(top: Path, version: str) -> None:
 
 
 def write_manual(folder: Path) -> None:
-    """Write the pages that ``scripts/man FOLDER`` makes, in a checkout that has it."""
-    if not MAN.exists():
-        return
+    """Write the pages that ``scripts/man FOLDER`` makes."""
     folder.mkdir(parents=True)
     if not run(MAN, folder):
         sys.exit(f"{_PROGRAM}: {MAN.name} failed; see above")
