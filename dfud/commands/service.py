@@ -167,7 +167,11 @@ def remove(scope: str | None, dry_run: bool, instance: str | None) -> int:
     else:
         _check_installed(place, instance)
         paths = [place.environment(instance), place.drop_in(instance)]
-        before = [place.systemctl("disable", "--now", _unit(instance))]
+        before = [
+            place.systemctl("disable", "--now", _unit(instance)),
+            # What has failed would be listed until the next boot; a pattern need not match anything.
+            place.systemctl("reset-failed", f"{_unit(instance)}*"),
+        ]
     remove_files(paths, before, [place.systemctl("daemon-reload")], dry_run, click.echo)
     return EXIT_OK
 

@@ -99,8 +99,9 @@ def test_an_instance_is_installed_shown_and_removed(bench: Bench, monkeypatch: p
     assert bench.run("remove", "--user")[2] == "dfud: remove the instances first: run42\n"
     assert bench.run("remove", "--user", "run42")[0] == bench.run("remove", "--user")[0] == 0
     assert bench.files == set()
-    assert bench.calls[-3:] == [
+    assert bench.calls[-4:] == [
         "--user disable --now dfud@run42.service",
+        "--user reset-failed dfud@run42.service*",
         "--user daemon-reload",
         "--user daemon-reload",
     ]
