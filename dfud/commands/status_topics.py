@@ -25,6 +25,8 @@ def chosen_topics(directory: str, topic_name: str | None, state_dir: str | None)
 def explain(directory: str, state_dir: str | None, error: OSError) -> str:
     """Return why LOGS cannot be read, and what to do."""
     path = error.filename or directory
+    if not os.path.lexists(directory):
+        return f"{directory} does not exist; give the directory that is uploaded, or mount it"
     if not os.path.isdir(directory):
         return f"{directory} is not a directory; give the directory that is uploaded"
     if not isinstance(error, FileNotFoundError):

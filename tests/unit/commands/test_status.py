@@ -147,7 +147,7 @@ def test_logs_without_a_topic_are_not_an_error(tmp_path: Path, capsys: pytest.Ca
         pytest.param("file", ["."], "has no LOGS", id="no-logs"),
         pytest.param("LOGS", ["."], "LOGS: it is a link or a file, not a folder; remove", id="logs-is-a-file"),
         pytest.param("file", ["file"], "file is not a directory", id="no-directory"),
-        pytest.param("file", ["nowhere"], "nowhere is not a directory", id="nothing"),
+        pytest.param("file", ["nowhere"], "nowhere does not exist", id="nothing"),
         pytest.param("LOGS/uploaded_to_T.csv", [".", "--topic_name", "V"], "LOGS has tables for T", id="topic"),
         pytest.param("LOGS/", [".", "--topic_name", "a b"], "'a b' is not a name that Kafka allows", id="name"),
     ],
