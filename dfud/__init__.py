@@ -1,4 +1,4 @@
-"""dfud: upload what an instrument writes to Apache Kafka, and lose nothing."""
+"""dfud: upload the files of an instrument to Apache Kafka, and lose nothing."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def environment(name: str, version: Version, python: str, extra: str) -> Path:
     state = hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in SOURCES)).hexdigest()
     if stamp.exists() and stamp.read_text() == state and version_of(str(folder / "bin" / "python")) == version:
         return folder / "bin"
-    if not run(python, "-m", "venv", "--clear", folder):
+    if not run(python, "-m", "venv", "--clear", folder, patience="(this takes some seconds)"):
         sys.exit(
             f"{_PROGRAM}: {python} cannot make a virtual environment; on Debian and Ubuntu, "
             f"apt install python{name_of(version)}-venv, or name other Pythons in DFUD_PYTHONS"

@@ -1,4 +1,4 @@
-"""``dfud completion``: what makes a shell complete the names of commands, options and files."""
+"""``dfud completion``: the script that makes a shell complete the names of commands, options and files."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from dfud.errors import EXIT_OK
 PROGRAMS = ("dfud", "DataFileUploadDirectory", "DataFileDownloadDirectory")
 SHELLS = ("bash", "zsh", "fish")
 _EXAMPLES = (
-    Example("bash: complete from the next shell on", "bash > ~/.local/share/bash-completion/completions/dfud"),
     Example(
-        "zsh: the same, if .zshrc has called compinit",
+        "bash, from the next shell on; first, mkdir -p ~/.local/share/bash-completion/completions",
+        "bash > ~/.local/share/bash-completion/completions/dfud",
+    ),
+    Example(
+        "zsh, if .zshrc has called compinit",
         "zsh > ~/.dfud-completion && echo '. ~/.dfud-completion' >> ~/.zshrc",
     ),
-    Example("fish: the same", "fish > ~/.config/fish/conf.d/dfud.fish"),
+    Example("fish; first, mkdir -p ~/.config/fish/conf.d", "fish > ~/.config/fish/conf.d/dfud.fish"),
 )
 
 
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
-@click.argument("shell", metavar="[bash|zsh|fish]", type=click.Choice(SHELLS))
+@click.argument("shell", metavar="{bash|zsh|fish}", type=click.Choice(SHELLS))
 @version_option()
 def completion(shell: str) -> int:
-    """Print what makes a shell complete dfud's commands.
+    """Print a script that makes the shell complete dfud's commands.
 
     It completes the names of commands and options, values, files and directories, for dfud,
     DataFileUploadDirectory and DataFileDownloadDirectory. To try it in bash: eval "$(dfud completion bash)".

@@ -70,7 +70,7 @@ def load(name: str) -> click.Command:
 @version_option()
 @click.pass_context
 def dfud(context: click.Context) -> int:
-    """Upload what an instrument writes to Apache Kafka, and lose nothing."""
+    """Upload the files of an instrument to Apache Kafka, and lose nothing."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
     return EXIT_USAGE

@@ -185,8 +185,9 @@ def upload(directory: str, config: str, **options: Any) -> int:
     """Upload the files that are added to DIR to a Kafka topic.
 
     While it runs, type "check" or "c" to see what is in progress, and "quit" or "q" to end when all that is
-    enqueued has been delivered. Exit status: 0 all is on the topic and recorded; 1 some files could not be
-    delivered; 2 bad usage or configuration; 75 another instance is uploading DIR to this topic.
+    enqueued has been delivered. What is on the topic is recorded in the folder LOGS, which is made in DIR. Exit
+    status: 0 all is on the topic and recorded; 1 some files could not be delivered; 2 bad usage or configuration;
+    75 another instance is uploading DIR to this topic.
     """  # fmt: skip
     check_directory(directory)
     topic = take_topic(options)

@@ -30,7 +30,7 @@ def commands(title: str) -> list[str]:
 
 BY_PIPX, BY_UV, BY_VENV = commands("Install")
 BROKER, UPLOAD, READ, OWN_KAFKA = commands("Quick start")
-ACTIVATE = ". ~/dfud/bin/activate\n"
+ACTIVATE = ". ~/dfud-venv/bin/activate\n"
 
 
 Open = Callable[[str], Terminal]
@@ -87,7 +87,7 @@ def test_the_quick_start_does_what_it_says(terminal: Open, home: Path) -> None:
     start = broker.lines.index("Next, in another terminal:") + 2
     printed = [shlex.split(line) for line in broker.lines[start : broker.lines.index("", start)]]
     written = [shlex.split(line.replace("~", str(home))) for line in UPLOAD.splitlines()]
-    assert printed[1][0] == str(home / "dfud" / "bin" / "dfud")  # found also where nothing is activated
+    assert printed[1][0] == str(home / "dfud-venv" / "bin" / "dfud")  # found also where nothing is activated
     printed[1][0] = "dfud"
     assert printed == written
     assert "Kafka listens on 127.0.0.1:" in broker.lines[0]
