@@ -26,6 +26,10 @@ KAFKA = (
 
 _LIST = "classpath.txt"
 _TIMEOUT_S = 30
+_CERTIFICATE_ADVICE = (
+    "if a proxy of your network looks into TLS, set REQUESTS_CA_BUNDLE to the file with its certificate, "
+    "such as /etc/ssl/certs/ca-certificates.crt"
+)
 
 
 def cache_dir() -> Path:
@@ -141,9 +145,10 @@ def _download(coordinates: tuple[str, ...], repository: Path, progress: Download
         # place of a POM (a SyntaxError, of the XML) or of a jar.
         except (OSError, RuntimeError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
             _remove(repository)
+            advice = f"; {_CERTIFICATE_ADVICE}" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
             raise BrokerError(
                 f"cannot download {' and '.join(coordinates)}: {error}; the first time needs a network, "
-                f"or a copy of the folder {cache_dir()} of a machine that has it"
+                f"or a copy of the folder {cache_dir()} of a machine that has it{advice}"
             ) from error
     return jars
 

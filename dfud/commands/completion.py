@@ -27,7 +27,7 @@ _EXAMPLES = (
 @click.argument("shell", metavar="{bash|zsh|fish}", type=click.Choice(SHELLS))
 @version_option()
 def completion(shell: str) -> int:
-    """Print a script that makes the shell complete dfud's commands.
+    """Print the script that makes a shell complete dfud.
 
     It completes the names of commands and options, values, files and directories, for dfud,
     DataFileUploadDirectory and DataFileDownloadDirectory. To try it in bash: eval "$(dfud completion bash)".

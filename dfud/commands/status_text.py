@@ -22,6 +22,7 @@ _RUNS = {
     RunState.UNFINISHED: "no uploader is running; start it again: the last one may have left something unsent",
 }
 _MAX_BAD_ROWS = 10
+_TABLES_AGE_S = 10.0  # tables and status are written one after the other, each at most 5 s late
 
 
 def lines(topic: TopicStatus, now: datetime) -> Iterator[str]:
@@ -33,7 +34,7 @@ def lines(topic: TopicStatus, now: datetime) -> Iterator[str]:
     chunks = f", {in_progress.chunks_to_send:,} of {in_progress.chunks:,} chunks to be sent"
     amount = _amount(in_progress.files, in_progress.versions, in_progress.size)
     yield f"  in progress: {amount}{chunks if in_progress.files else ''}"
-    yield from _run_lines(topic.report, now)
+    yield from _run_lines(topic.report, in_progress.files, now)
     if bad:
         yield f"  bad rows:    {len(bad):,}, which the next upload sets aside"
         for table, row in bad[:_MAX_BAD_ROWS]:
@@ -45,7 +46,7 @@ def lines(topic: TopicStatus, now: datetime) -> Iterator[str]:
         yield f"  OpenMSIStream's tables, which the next upload imports, are not counted: {names}"
 
 
-def _run_lines(report: RunReport, now: datetime) -> Iterator[str]:
+def _run_lines(report: RunReport, n_in_progress: int, now: datetime) -> Iterator[str]:
     """Yield what the last run says of itself, as far as that is still of interest."""
     status = report.status
     if report.trouble:
@@ -58,11 +59,11 @@ def _run_lines(report: RunReport, now: datetime) -> Iterator[str]:
         elif status.exit_status:
             yield f"  the last run ended at {status.written} with status {status.exit_status}"
     elif status.state != "ended":
-        yield from _present_lines(status, now)
+        yield from _present_lines(status, n_in_progress, now)
     yield from _failure_lines(status)
 
 
-def _present_lines(status: UploadStatus, now: datetime) -> Iterator[str]:
+def _present_lines(status: UploadStatus, n_in_progress: int, now: datetime) -> Iterator[str]:
     broker, rates = status.broker, status.rates
     yield f"  run:         {status.state}, process {status.pid} on {status.host}, since {status.started}"
     age_s = seconds_since(status.written, now)
@@ -82,7 +83,9 @@ def _present_lines(status: UploadStatus, now: datetime) -> Iterator[str]:
     if rates.bytes:
         yield f"  rate:        {shown_size(round(rates.bytes))} per second"
     if status.oldest is not None:
-        yield f"  oldest:      {status.oldest.path}, waiting for {duration(status.oldest.age_s + max(0.0, age_s))}"
+        waited_s = status.oldest.age_s + max(0.0, age_s)
+        if n_in_progress or waited_s > _TABLES_AGE_S:  # or else the tables have it as completed
+            yield f"  oldest:      {status.oldest.path}, waiting for {duration(waited_s)}"
     if status.backlog.is_full:
         yield "  more files may be ready in DIR: they wait until there is room for them"
     if status.watch.unread_folders:

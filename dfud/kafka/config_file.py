@@ -77,6 +77,11 @@ class ConfigFile:
         try:
             with open(self.path, "rb") as file:
                 content = file.read()
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"cannot read the config file {self.path}: {error.strerror}; give the path of one, "
+                "which has at least the lines [broker] and bootstrap.servers = HOST:PORT"
+            ) from None
         except OSError as error:
             raise UsageError(f"cannot read the config file {self.path}: {error.strerror}") from None
         try:

@@ -140,7 +140,7 @@ class Detection:
         number = self._earlier.add(message.identities, message.is_last)
         if number:
             are, them = ("was there before and is", "it") if number == 1 else ("were there before and are", "them")
-            self._log.info(f"{counted(number, 'file')} {are} left; --upload_existing sends {them}")
+            self._log.info(f"{counted(number, 'file')} {are} not sent; --upload_existing sends {them}")
 
     def on_scanned(self, message: FilesScanned) -> None:
         """Answer which of the files that a scan has found are not recorded."""

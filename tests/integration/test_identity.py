@@ -317,7 +317,7 @@ def test_files_that_were_there_before_are_counted(directory: Path, config_file: 
     (directory / "sub").mkdir()
     for name in ("one", "sub/two", "three", ".hidden", "some.log"):
         write(directory / name, b"content")
-    line = "3 files were there before and are left; --upload_existing sends them"
+    line = "3 files were there before and are not sent; --upload_existing sends them"
     with uploading(directory, config_file, topic) as upload:
         upload.wait_for(line)
         (directory / "new").write_bytes(b"new")

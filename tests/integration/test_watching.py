@@ -302,7 +302,7 @@ def test_files_that_were_there_before_are_counted(directory: Path, config_file: 
         (directory / f"{number}").write_bytes(b"x")
     (directory / ".hidden").write_bytes(b"x")
     with uploading(directory, config_file, topic) as upload:
-        upload.wait_for("3 files were there before and are left; --upload_existing sends them")
+        upload.wait_for("3 files were there before and are not sent; --upload_existing sends them")
         upload.quit()
     (directory / "0").unlink()
     upload_once(directory, config_file, topic)
@@ -374,7 +374,7 @@ def test_files_that_came_between_two_runs_are_counted(
     for number in range(4):
         (directory / f"{number}").write_bytes(b"x")
     with uploading(directory, config_file, topic) as upload:
-        upload.wait_for("4 files were there before and are left")
+        upload.wait_for("4 files were there before and are not sent")
         upload.quit()
     upload_once(directory, config_file, topic)
     assert_all_there(directory, kafka.bootstrap, topic)

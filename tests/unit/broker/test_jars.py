@@ -136,6 +136,17 @@ def test_a_damaged_download_is_an_error_and_is_removed(
     assert [path.name for path in cache.iterdir()] == ["tool_2.13-1.2.lock"]
 
 
+def test_a_proxy_whose_certificate_is_not_known_is_told_from_a_missing_network(
+    maven: type[FakeMaven], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> None:
+        raise OSError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+
+    monkeypatch.setattr(maven, "spoil", staticmethod(refuse))
+    with pytest.raises(BrokerError, match="set REQUESTS_CA_BUNDLE"):
+        jars.resolve(*COORDINATES)
+
+
 def test_concurrent_processes_download_once(maven: type[FakeMaven]) -> None:
     results: list[list[Path]] = []
     threads = [

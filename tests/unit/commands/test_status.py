@@ -224,6 +224,18 @@ def test_what_a_run_says_is_shown(directory: Path, capsys: pytest.CaptureFixture
     assert msgspec.convert(shown["topics"][0]["status"], UploadStatus) == status
 
 
+def test_a_file_that_the_tables_call_completed_does_not_wait(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_in_progress_table(LogsFolder(str(directory), "T"), [])
+    write_status(directory, oldest=OldestFile("b", AT, 1.0))
+    lock = take_lock(LogsFolder(str(directory), "T").lock)
+    out = run(capsys, directory, "--topic_name", "T")[1]
+    lock.close()
+    assert "run:  " in out
+    assert "oldest:" not in out
+
+
 def test_a_run_that_was_killed_is_told_by_its_lock(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = write_status(directory)
     out = run(capsys, directory, "--topic_name", "T")[1]

@@ -524,9 +524,9 @@ def test_a_file_that_was_left_and_is_sent_after_all_does_not_count(bench: Bench)
     ("number", "line"),
     [
         (0, None),
-        (1, "1 file was there before and is left; --upload_existing sends it"),
-        (3, "3 files were there before and are left; --upload_existing sends them"),
-        (1_500, "1,500 files were there before and are left; --upload_existing sends them"),
+        (1, "1 file was there before and is not sent; --upload_existing sends it"),
+        (3, "3 files were there before and are not sent; --upload_existing sends them"),
+        (1_500, "1,500 files were there before and are not sent; --upload_existing sends them"),
     ],
 )
 def test_files_that_were_there_before_are_said_once(bench: Bench, number: int, line: str | None) -> None:
@@ -555,7 +555,7 @@ def test_files_that_were_there_before_are_counted_by_the_next_watcher_if_the_fir
     bench.step()
     bench.watcher.report(FilesBefore(FileVersion(b"one", 1, 1).identity(), is_last=True))
     bench.step()
-    assert "1 file was there before and is left; --upload_existing sends it" in bench.log
+    assert "1 file was there before and is not sent; --upload_existing sends it" in bench.log
 
 
 def test_a_clock_that_is_set_back_lowers_what_is_new(bench: Bench) -> None:
