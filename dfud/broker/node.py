@@ -113,6 +113,7 @@ class KafkaNode:
         try:
             port = self._choose_port()
             jvm = Jvm(java.find_java(), jars.resolve_kafka(self._announce), self.heap_mb)
+            self._announce("Starting Kafka")  # which takes some seconds
             deadline = time.monotonic() + timeout  # a download does not count
             self._launch(jvm, port, deadline)
             return deadline

@@ -12,14 +12,14 @@ PROGRAMS = ("dfud", "DataFileUploadDirectory", "DataFileDownloadDirectory")
 SHELLS = ("bash", "zsh", "fish")
 _EXAMPLES = (
     Example(
-        "bash, from the next shell on; first, mkdir -p ~/.local/share/bash-completion/completions",
+        "bash, from the next shell on (mkdir -p the folder first)",
         "bash > ~/.local/share/bash-completion/completions/dfud",
     ),
     Example(
         "zsh, if .zshrc has called compinit",
         "zsh > ~/.dfud-completion && echo '. ~/.dfud-completion' >> ~/.zshrc",
     ),
-    Example("fish; first, mkdir -p ~/.config/fish/conf.d", "fish > ~/.config/fish/conf.d/dfud.fish"),
+    Example("fish (mkdir -p the folder first)", "fish > ~/.config/fish/conf.d/dfud.fish"),
 )
 
 

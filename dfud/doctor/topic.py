@@ -26,7 +26,7 @@ _LEVELS: Mapping[Severity, Level] = {
     Severity.WARNING: Level.WARNING,
     Severity.REFUSAL: Level.STOPS,
 }
-_UNKNOWN = skipped(_TOPIC, "its settings, rights and clock are not looked at, as no broker has said them")
+_UNKNOWN = skipped(_TOPIC, "its settings, rights and clock cannot be checked without a broker")
 
 
 def check_topic(

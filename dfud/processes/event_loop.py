@@ -165,7 +165,7 @@ class EventLoop:
             elif command == "check":
                 self._user_commands.check()
             else:
-                self._output.write_line(HINT)
+                self._output.write_line(f"dfud has no such command; {HINT}")
         if not self._commands.is_open:
             self._unregister(self._commands.fileno())
 

@@ -90,7 +90,8 @@ def test_the_quick_start_does_what_it_says(terminal: Open, home: Path) -> None:
     assert printed[1][0] == str(home / "dfud-venv" / "bin" / "dfud")  # found also where nothing is activated
     printed[1][0] = "dfud"
     assert printed == written
-    assert "Kafka listens on 127.0.0.1:" in broker.lines[0]
+    assert broker.lines[0] == "Starting Kafka"
+    assert "Kafka listens on 127.0.0.1:" in broker.lines[1]
 
     upload = terminal(ACTIVATE + UPLOAD)
     upload.wait_for("watching 1 folder")
