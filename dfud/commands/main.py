@@ -105,7 +105,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
         _complain(f"{name}: {escaped(str(error), '' if isinstance(error, UsageError) else LAYOUT)}")
         return error.exit_status
     except click.UsageError as error:
-        message = " ".join(error.format_message().split())
+        message = " ".join(error.format_message().split()).rstrip(".")
         command_path = error.ctx.command_path if error.ctx else name
         _complain(f"{name}: {escaped(message)} (see {command_path} --help)")
         return EXIT_USAGE
