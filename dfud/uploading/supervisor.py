@@ -317,6 +317,8 @@ class UploadSupervisor:
 
     def _quit(self, request: str) -> None:
         hint = second_interrupt(request)
+        if request == "quit" and self._outage:
+            hint = ", which needs the broker; Ctrl-C twice stops immediately"
         if not self._draining:
             self._log.info(f"{request}: finishing what is enqueued{hint}")
             self._drain()

@@ -306,6 +306,17 @@ def test_ctrl_c_says_that_another_one_stops_immediately(bench: Bench) -> None:
     assert bench.close() == EXIT_UNDELIVERED
 
 
+def test_quit_says_how_not_to_wait_for_a_broker_that_is_away(bench: Bench) -> None:
+    bench.find()
+    bench.lane.producer.report(BrokerOutage("refused"))
+    bench.step()
+    bench.user.type("quit")
+    bench.step()
+    assert bench.log[-1] == (
+        "quit: finishing what is enqueued, which needs the broker; Ctrl-C twice stops immediately"
+    )
+
+
 def test_ctrl_c_after_quit_says_so_too(bench: Bench) -> None:
     bench.find()
     bench.user.type("quit")
