@@ -43,7 +43,7 @@ def begin_session(
         if not compare_since_ns:  # no run has ended since dfud records that: its tables show that it ran
             compare_since_ns = since_ns if newest_table_ns is None else newest_table_ns
         if unfinished is not None:
-            log.info("the last run was interrupted, or left files: also looking for what has changed since it began")
+            log.info("the last run was interrupted, or left files: looking for what has changed since it began")
             if unfinished > since_ns:
                 log.warning("the clock has been set back since then: checking all files")
                 unfinished, compare_since_ns = EVERYTHING, _COMPARE_ALL

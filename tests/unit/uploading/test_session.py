@@ -76,7 +76,7 @@ def test_after_any_other_end_what_has_come_since_that_run_began_is_taken(
     session.begin(1234, 1000)
     assert begin(session, log) == Scope(False, 1234, (0, 0), 1000)
     assert session.unfinished_since() == 1234, "this run may be killed, too"
-    said = "the last run was interrupted, or left files: also looking for what has changed since it began"
+    said = "the last run was interrupted, or left files: looking for what has changed since it began"
     assert [(record.levelno, record.message) for record in caplog.records] == [(logging.INFO, said)]
 
 
