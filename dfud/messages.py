@@ -16,7 +16,8 @@ An upload:
               ◀─ ToAnnouncer ─
     supervisor ─ ToMetricsServer ─▶ metrics server
 
-A download has a supervisor and its fetchers, a verification a main process and its readers.
+A download has a supervisor, its fetchers and perhaps a process that sends receipts, a verification a main process
+and its readers.
 
 Unions are spelled out with `Union` and `Optional` because msgspec evaluates them, which Python 3.9 cannot do for
 ``X | None``.
@@ -466,6 +467,17 @@ class CommitFailed(Message, frozen=True):
     reason: str
 
 
+class FilesPlaced(Message, frozen=True):
+    """Files are in their places and synced, and receipts of them are owed.
+
+    Also from the supervisor to the process that sends receipts, with another number.
+    """
+
+    number: int  # of this message, ascending
+    n_files: int
+    files: bytes  # a packed list of `dfud.downloading.owed_receipts.PlacedFile`
+
+
 # supervisor → fetcher
 
 
@@ -480,6 +492,38 @@ class Merge(Message, frozen=True):
 
     part: bytes
     donors: tuple[Released, ...]
+
+
+# supervisor → fetcher, and the process that sends receipts → supervisor
+
+
+class ReceiptsSent(Message, frozen=True):
+    """All receipts of one `FilesPlaced` are on their topic."""
+
+    number: int  # of that message
+
+
+# the process that sends receipts → supervisor
+
+
+class ReceiptsDelayed(Message, frozen=True):
+    """Receipts cannot be sent, for this reason; if the reason is empty, they are sent again."""
+
+    reason: str
+
+
+class ReceiptRefused(Message, frozen=True):
+    """The broker takes no receipt of this file: it is too large."""
+
+    path: bytes
+    reason: str
+
+
+class EarlierFilesSent(Message, frozen=True):
+    """All receipts of files that earlier runs have put in place are on their topic, or have to be sent again."""
+
+    n_files: int
+    is_done: bool
 
 
 # reader → main process of a verification
@@ -613,8 +657,11 @@ FromFetcher = Union[
     TopicGone,
     ReadRefused,
     UnfinishedElsewhere,
+    FilesPlaced,
 ]
-ToFetcher = Union[Release, Merge, Stop]
+ToFetcher = Union[Release, Merge, ReceiptsSent, Stop]
+FromReceiptSender = Union[Notice, ReceiptsSent, ReceiptsDelayed, ReceiptRefused, EarlierFilesSent]
+ToReceiptSender = Union[FilesPlaced, Stop]
 FromReader = Union[
     Notice, Checked, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
 ]

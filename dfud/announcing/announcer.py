@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from dfud.announcing.trouble import connection_reason, delivery_reason, is_too_large
 from dfud.kafka.client_errors import settings_fault
+from dfud.kafka.delivery_trouble import connection_reason, delivery_reason, is_too_large
 from dfud.kafka.logger import silent_logger
 from dfud.messages import (
     Announced,

@@ -18,6 +18,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 FILES = "Files and topic"
 SPEED = "Speed"
 WHEN = "When"
+RECEIPTS = "Receipts"
 LOG = "Console and log"
 MONITORING = "Monitoring"
 OPENMSISTREAM = "Heartbeats and log messages, as in OpenMSIStream"

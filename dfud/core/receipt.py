@@ -104,19 +104,23 @@ class Receipt(NamedTuple):
             raise ValueError("it does not say which format of receipts it has")
         if number != FORMAT:
             raise ValueError(f"it has format {number} of receipts, and this dfud knows format {FORMAT}")
+        if (fields.get("topic"), fields.get("receiver"), fields.get("path")) != (
+            about.topic,
+            about.receiver,
+            os.fsdecode(about.path),
+        ):
+            raise ValueError("its value is about something else than its key")
         receipt = cls(
-            _topic(fields.get("topic")),
+            about.topic,
             _text(fields, "topic_id", _TOPIC_ID),
-            _receiver(fields.get("receiver")),
-            _path(fields.get("path")),
+            about.receiver,
+            about.path,
             _number(fields, "size", 0),
             _number(fields, "mtime_ns", -_MAX_NUMBER),
             _text(fields, "xxh3_128", _XXH3_128),
             _time(fields),
             _text(fields, "sha256", _SHA256) if "sha256" in fields else "",
         )
-        if receipt.key != about:
-            raise ValueError("its value is about something else than its key")
         if fields.get("upload_id") != receipt.version.upload_id().decode():
             raise ValueError("its upload_id does not match its path, size and mtime_ns")
         return receipt

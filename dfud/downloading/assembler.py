@@ -12,10 +12,12 @@ from dfud.core.decode import NOT_UTF_8, get_headers, read_chunk
 from dfud.core.sent import NO_TIMESTAMP, Sent
 from dfud.core.text import printable
 from dfud.downloading.attempts import Attempts
+from dfud.downloading.confirmation import Confirmation
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk
 from dfud.downloading.incomplete_table import describe_incomplete
 from dfud.downloading.kafka_message import KafkaMessage
+from dfud.downloading.owed_receipts import OwedReceipts
 from dfud.downloading.part import Part
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PartsFolder
@@ -41,21 +43,26 @@ class Assembler:
         accepts: Callable[[bytes], bool],
         report: Report,
         claims: Callable[[Chunk, KafkaMessage], bool] | None = None,
+        receipts: OwedReceipts | None = None,
     ) -> None:
         """Write below `tree` as the fetcher with number `fetcher`; `is_shared` says that there are others.
 
         Files whose paths `accepts` returns False for are left out. `report(level, text)` notifies the user.
+        `receipts` gets each file that is in its place.
         """
         self.counts = DownloadCounts()
         self.topic_id = ""  # of Kafka; set by whoever reads the topic, and again if that is made anew
         self.store = PartStore(tree, folder, fetcher, disk, self._on_unwritable, self._on_dropped, report)
         self._attempts = Attempts(tree, self.store)
         self._accepts = accepts
+        self._fetcher = fetcher
+        self._folder = folder
         self._claims = claims
         self._files = self.store.files
         self._refusals = Refusals(self.counts, report)
         self._report_dropped = LimitedReport(report, "incomplete files that are given up")
-        self._placement = Placement(tree, folder, self.store, disk, is_shared, self.counts, report)
+        self._placement = Placement(tree, folder, self.store, disk, is_shared, self.counts, report, receipts)
+        self._confirmation = None if receipts is None else Confirmation(tree, folder, self._files, receipts)
         self._expecting: dict[bytes, Part] = {}  # by key of their messages
 
     def close(self) -> None:
@@ -67,6 +74,10 @@ class Assembler:
         """Put in place what earlier runs have left complete."""
         for part in self.store.load_earlier(keeps_incomplete=self._claims is None):
             self._placement.finish(part, is_earlier=True)
+        if self._confirmation is not None:
+            for name, metadata in self._folder.list_placed():
+                if name.fetcher == self._fetcher and not self.store.is_owed(name):
+                    self._confirmation.confirm_earlier(name, metadata)
 
     def merge(self, identity: bytes, donors: Iterable[Released]) -> None:
         """Merge what other fetchers have of a version, and put it in place if that makes it complete."""
@@ -160,6 +171,8 @@ class Assembler:
             return
         if is_there:
             self.counts.duplicates += 1
+            if self._confirmation is not None:
+                self._confirmation.confirm_file(chunk, sent.topic_id)
             return
         part = self.store.begin_file(identity, chunk)
         part.feed(sent)
@@ -191,6 +204,7 @@ class Assembler:
             if self._files.read(part, length, offset) == chunk.data:
                 self.counts.duplicates += 1
                 if part.is_in_place:
+                    self._confirm(part, sent)
                     return
             else:
                 self._overwrite(part, chunk)
@@ -209,6 +223,10 @@ class Assembler:
     def _add(self, part: Part, chunk: Chunk) -> None:
         self._files.write(part, chunk.offset, chunk.data)
         part.assembly.add(chunk.offset, chunk.data)
+
+    def _confirm(self, part: Part, sent: Sent) -> None:
+        if self._confirmation is not None:
+            self._confirmation.confirm_part(part, sent)
 
     def _overwrite(self, part: Part, chunk: Chunk) -> None:
         """Replace bytes that are there by others: what was received last counts."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from dfud.downloading.disk import DiskReporter
 from dfud.downloading.offsets import Position
+from dfud.downloading.owed_receipts import Owed, OwedReceipts
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.unsaved import Snapshot
@@ -68,13 +69,19 @@ class Checkpoints:
         sync: Callable[[], None],
         commit: Callable[[dict[int, Position]], None],
         disk_reporter: DiskReporter,
+        receipts: OwedReceipts | None = None,
     ) -> None:
-        """`sync` puts all that was written on disk; `commit` is given positions by partition."""
+        """`sync` puts all that was written on disk; `commit` is given positions by partition.
+
+        With `receipts`, those of the files that positions cover are sent before `receipts` commits them.
+        """
         self._store = store
         self._folder = folder
         self._sync = sync
         self._commit = commit
         self._disk_reporter = disk_reporter
+        self._receipts = receipts
+        self._owed = Owed([], [])  # by the running checkpoint
         self._running: Checkpoint | None = None
         self._committed: dict[int, Position] = {}
         self._next = time.monotonic() + _MIN_INTERVAL_S
@@ -98,8 +105,11 @@ class Checkpoints:
         if self._running is not None:
             if self._running.is_over:
                 self.end()
-        elif (at_once or time.monotonic() >= self._next) and positions != self._committed:
+        elif (at_once or time.monotonic() >= self._next) and self._has_news(positions):
             self.start(positions)
+
+    def _has_news(self, positions: dict[int, Position]) -> bool:
+        return positions != self._committed or (self._receipts is not None and self._receipts.has_placed)
 
     def finish(self, positions: dict[int, Position]) -> bool:
         """Put everything on disk and commit; return whether that succeeded."""
@@ -110,6 +120,8 @@ class Checkpoints:
 
     def start(self, positions: dict[int, Position]) -> None:
         """Start a checkpoint; there must not be one already."""
+        if self._receipts is not None:
+            self._owed = self._receipts.take()
         self._running = Checkpoint(self._store.snapshot(), dict(positions), self._folder, self._sync)
 
     def wait(self) -> Checkpoint:
@@ -124,6 +136,8 @@ class Checkpoints:
         self._next = time.monotonic() + max(_MIN_INTERVAL_S, _COST_FACTOR * checkpoint.seconds)
         if checkpoint.error is not None:
             self._store.on_save_failed(checkpoint.snapshot)
+            if self._receipts is not None:
+                self._receipts.put_back(self._owed)
             self._is_failing = True
             self._disk_reporter.on_failure(checkpoint.error)
             return False
@@ -133,7 +147,9 @@ class Checkpoints:
         self._store.on_saved(checkpoint.snapshot)
         positions = checkpoint.positions.items()
         changed = {number: each for number, each in positions if self._committed.get(number) != each}
-        if changed:
-            self._committed.update(changed)
+        self._committed.update(changed)
+        if self._receipts is not None:
+            self._receipts.commit(self._owed, changed)
+        elif changed:
             self._commit(changed)
         return True

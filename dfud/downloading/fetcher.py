@@ -18,6 +18,8 @@ from dfud.downloading.checkpoint import Checkpoints
 from dfud.downloading.disk import Disk, DiskReporter
 from dfud.downloading.group_member import GroupMember
 from dfud.downloading.offsets import OffsetCommitter, Position
+from dfud.downloading.owed_receipts import OwedReceipts
+from dfud.downloading.part_metadata import PartName
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor_link import AbandonedError, SupervisorLink
@@ -26,7 +28,7 @@ from dfud.files.confined import ConfinedTree
 from dfud.files.sync import FileSystemSync
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.topic_watch import TopicWatch, Watch
-from dfud.messages import CaughtUp, CommitFailed, Fetched, FromFetcher, Merge, Release, ToFetcher
+from dfud.messages import CaughtUp, CommitFailed, Fetched, FromFetcher, Merge, ReceiptsSent, Release, ToFetcher
 from dfud.processes.bounded_pattern import BoundedPattern
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
@@ -37,6 +39,12 @@ WatchFactory = Callable[[dict[str, Any], str], Watch]
 _REPORT_INTERVAL_S = 0.5
 _COMMIT_TIMEOUT_S = 10.0  # at the end
 _DISK_RETRY_INTERVAL_S = 1.0
+_RECEIPTS_TIMEOUT_S = 30.0  # at the end, while none is sent
+_SAVE_TIMEOUT_S = 5.0  # likewise, while the group waits for us to give partitions away
+_MAX_OWED = (
+    100_000  # receipts in memory, of all fetchers: some 400 bytes each. Until some are sent, nothing is read.
+)
+_FULL_PAUSE_S = 0.25
 
 
 def run(
@@ -71,11 +79,12 @@ class Fetcher:
         """Prepare fetcher `number` out of `settings.n_fetchers`; nothing is read before `run`."""
         self._is_shared = settings.n_fetchers > 1
         self._is_merging = self._is_shared and not settings.is_shared_group  # what several fetchers have of a file
-        self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge)
+        self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge, self._on_receipts_sent)
         self._tree = ConfinedTree(settings.directory)
         logs = self._tree.open_folder(LOGS, logs=True)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs))
+        keeps_placed = settings.receipts is not None
+        self._folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs), keeps_placed)
         report = self._supervisor.report
         self._disk_reporter = DiskReporter(settings.directory, report)
         self._has_waited = False  # for the disk, since the last messages were taken
@@ -88,6 +97,16 @@ class Fetcher:
                 self._save,
                 lambda: consumer_factory({**alone, "error_cb": self._broker.on_error, "logger": silent_logger()}),
             )
+        self._receipts: OwedReceipts | None = None
+        if settings.receipts is not None:
+            self._receipts = OwedReceipts(
+                self._supervisor.add,
+                self._commit,
+                self._forget_parts,
+                report,
+                settings.receipts.with_sha256,
+                _MAX_OWED // settings.n_fetchers,
+            )
         self._assembler = Assembler(
             self._tree,
             self._folder,
@@ -97,6 +116,7 @@ class Fetcher:
             self._filter.accepts,
             report,
             self._member.claims if self._member else None,
+            self._receipts,
         )
         if self._member is not None:
             self._member.take_part(self._assembler)
@@ -124,6 +144,7 @@ class Fetcher:
             FileSystemSync(self._folder.dir_fd),
             self._commit,
             self._disk_reporter,
+            self._receipts,
         )
         self._is_caught_up = False
         self._next_report = 0.0
@@ -137,6 +158,7 @@ class Fetcher:
                 self.run_once()
             if self._checkpoints.finish(self._committable()):
                 failure = ""
+            self._wait_for_receipts(_RECEIPTS_TIMEOUT_S)
             self._reading.stop()
             self._offsets.wait(_COMMIT_TIMEOUT_S)
         except AbandonedError:
@@ -156,11 +178,10 @@ class Fetcher:
 
     def run_once(self) -> None:
         """Take one batch of messages, and do what is due."""
-        messages, positions = self._reading.read()
-        self._assembler.topic_id = self._reading.topic_id
-        if messages:
-            self._take(messages)
-        self._reading.positions.update(positions)
+        if self._receipts is not None and self._receipts.is_full:
+            self._supervisor.wait_for_receipts(_FULL_PAUSE_S)
+        else:
+            self._read()
         # The other members of a group wait until they see that everything was read.
         at_once = self._member is not None and self._reading.has_read_own
         if at_once or self._checkpoints.is_due:
@@ -170,6 +191,13 @@ class Fetcher:
         self._report(time.monotonic())
         self._supervisor.send()
         self._supervisor.handle()
+
+    def _read(self) -> None:
+        messages, positions = self._reading.read()
+        self._assembler.topic_id = self._reading.topic_id
+        if messages:
+            self._take(messages)
+        self._reading.positions.update(positions)
 
     def _take(self, messages: Sequence[Any]) -> None:
         self._tree.close_folders()
@@ -187,8 +215,37 @@ class Fetcher:
     def _save(self) -> None:
         """Put all that was taken on disk, and commit it; a callback of the consumer may call this."""
         committable = self._committable()
-        if self._checkpoints.finish(committable):
+        if not self._checkpoints.finish(committable):
+            return
+        if self._wait_for_receipts(_SAVE_TIMEOUT_S):
             self._offsets.commit_now(committable)
+        elif self._receipts is not None:  # whoever reads these partitions from now on receives the files, too
+            self._receipts.drop_commits()
+            self._checkpoints.on_commit_failed()
+
+    # -- receipts
+
+    def _wait_for_receipts(self, timeout_s: float) -> bool:
+        """Wait until no receipt is owed, or none was sent for `timeout_s`; return whether none is owed."""
+        if self._receipts is None:
+            return True
+        n_answers, deadline = -1, 0.0
+        while not self._receipts.is_settled:
+            self._supervisor.send()
+            if n_answers != self._receipts.n_answers:
+                n_answers, deadline = self._receipts.n_answers, time.monotonic() + timeout_s
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._supervisor.wait_for_receipts(left_s)
+        return True
+
+    def _forget_parts(self, names: list[PartName]) -> None:
+        self._assembler.store.forget_owed(names)
+
+    def _on_receipts_sent(self, sent: ReceiptsSent) -> None:
+        if self._receipts is not None:
+            self._receipts.on_sent(sent.number)
 
     # -- the supervisor
 

@@ -24,6 +24,7 @@ class Part:
         "first",
         "has_metadata",
         "identity",
+        "is_confirmed",
         "is_in_place",
         "is_overwritten",
         "is_reported",
@@ -51,6 +52,7 @@ class Part:
         self.sent: Sent | None = None  # where the last of them was sent
         self.failure = ""  # why it is complete but not in place
         self.is_in_place = False  # it has no file of its own: chunks are compared with the file that is in place
+        self.is_confirmed = False  # it is in place, and all of it was read again
         self.placed: Sent | None = None  # if it is in place: when that file was sent
         self.is_overwritten = False  # its bytes or its digest were replaced since it was last checked
         self.is_unwritable = False  # a write failed for good; it is no longer in the store

@@ -143,12 +143,27 @@ class PartStore:
         self._unsaved.mark_changed(part)
         self.reports.on_changed(part)
 
+    def keep_metadata(self, part: Part) -> bool:
+        """Keep the metadata of a part on disk until `forget_owed`; return False if there can be none."""
+        is_found = self._index.in_memory.get(part.identity) is part
+        if is_found:
+            self._unsaved.mark_owed(part)
+        return is_found
+
     def drop(self, part: Part) -> None:
-        """Forget a part that was put in place, and remove its metadata."""
-        if part.has_metadata:
+        """Forget a part that was put in place, and remove its metadata, unless that is kept."""
+        if part.has_metadata and not self._unsaved.is_owed(part.name):
             self._folder.remove_metadata(part.name)
         self.reports.on_dropped(part)
         self._forget(part)
+
+    def is_owed(self, name: PartName) -> bool:
+        """Return whether the metadata of a part that was put in place is kept."""
+        return self._unsaved.is_owed(name)
+
+    def forget_owed(self, names: Iterable[PartName]) -> None:
+        """Remove the metadata of parts that were put in place."""
+        self._unsaved.forget_owed(names)
 
     def remove(self, part: Part) -> None:
         """Forget a part, and remove its files."""

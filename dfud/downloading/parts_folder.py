@@ -23,9 +23,13 @@ _MAX_METADATA_BYTES = 1 << 28  # somebody may have made a file to fill memory
 class PartsFolder:
     """Responsible for the files of one topic's parts; every file in the folder belongs to dfud."""
 
-    def __init__(self, dir_fd: int) -> None:
-        """Use the folder that is open as `dir_fd`, which stays the caller's."""
+    def __init__(self, dir_fd: int, keeps_placed: bool = False) -> None:
+        """Use the folder that is open as `dir_fd`, which stays the caller's.
+
+        `keeps_placed` says that the metadata of a part that was put in place is no leftover: a receipt is owed.
+        """
         self.dir_fd = dir_fd
+        self._keeps_placed = keeps_placed
 
     @property
     def is_removed(self) -> bool:
@@ -81,12 +85,23 @@ class PartsFolder:
 
     def list_parts(self) -> Iterator[tuple[PartName, PartMetadata]]:
         """Yield the parts that have metadata; skip those whose metadata cannot be read."""
-        for text in os.listdir(self.dir_fd):
+        return self._list(is_placed=False)
+
+    def list_placed(self) -> Iterator[tuple[PartName, PartMetadata]]:
+        """Yield parts that were put in place and have metadata still."""
+        return self._list(is_placed=True)
+
+    def _list(self, is_placed: bool) -> Iterator[tuple[PartName, PartMetadata]]:
+        names = set(os.listdir(self.dir_fd))
+        for text in names:
             stem, suffix = os.path.splitext(text)
             name = PartName.parse(stem)
-            if name is not None and suffix == METADATA_SUFFIX:
-                with contextlib.suppress(OSError, ValueError):
-                    yield name, self.read_metadata(name)
+            if name is None or suffix != METADATA_SUFFIX:
+                continue
+            if (self._keeps_placed and stem + PART_SUFFIX not in names) != is_placed:
+                continue
+            with contextlib.suppress(OSError, ValueError):
+                yield name, self.read_metadata(name)
 
     def remove_leftovers(self) -> None:
         """Remove what a crash left behind: parts without metadata, metadata without a part, unpublished metadata.
@@ -99,6 +114,8 @@ class PartsFolder:
             needed = {PART_SUFFIX: METADATA_SUFFIX, METADATA_SUFFIX: PART_SUFFIX, _NEW_METADATA_SUFFIX: ""}.get(
                 suffix
             )
+            if suffix == METADATA_SUFFIX and self._keeps_placed:
+                continue
             if needed is not None and PartName.parse(stem) and (not needed or stem + needed not in names):
                 self._unlink(text)
 

@@ -15,6 +15,7 @@ from dfud.core.text import printable
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk
 from dfud.downloading.obstacles import Obstacles
+from dfud.downloading.owed_receipts import Digests, OwedReceipts
 from dfud.downloading.part import Part
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PART_SUFFIX, PartsFolder
@@ -47,8 +48,9 @@ class Placement:
         is_shared: bool,
         counts: DownloadCounts,
         report: Report,
+        receipts: OwedReceipts | None = None,
     ) -> None:
-        """`is_shared` says that other fetchers put files in place, too."""
+        """`is_shared` says that other fetchers put files in place, too; `receipts` gets what was put there."""
         self._tree = tree
         self._folder = folder
         self._store = store
@@ -56,6 +58,7 @@ class Placement:
         self._is_shared = is_shared
         self._counts = counts
         self._report = report
+        self._receipts = receipts
         self._report_failure = LimitedReport(report, "complete files that are not in their place")
         self._obstacles = Obstacles(tree, folder.dir_fd, report)
         self._has_attributes = True
@@ -135,6 +138,10 @@ class Placement:
         """Put a part in place whose digest matches, unless what is there was sent later."""
         if not self._store.files.finish_writing(part):
             return
+        digests = self._digests(part)
+        if self._receipts is not None and digests is None:
+            self._keep(part, "it cannot be read back")
+            return
         try:
             with self._locked():
                 is_latest = self._move(part)
@@ -144,11 +151,27 @@ class Placement:
         if is_latest:
             self._counts.files += 1
             self._report(logging.DEBUG, f"{printable(part.path)} is complete", part.path)
+            if self._receipts is not None and digests is not None:
+                topic_id = part.sent.topic_id if part.sent else ""
+                name = part.name if self._store.keep_metadata(part) else None
+                self._receipts.add(part.path, part.assembly.size, part.mtime_ns, digests, topic_id, name)
             self._store.drop(part)
             self._counts.superseded += self._store.drop_superseded(part)
         else:
             self._counts.superseded += 1
             self._store.remove(part)
+
+    def _digests(self, part: Part) -> Digests | None:
+        """Return what a receipt says of the bytes of a part; None without receipts, or if they are unreadable."""
+        files, assembly = self._store.files, part.assembly
+        if self._receipts is None:
+            return None
+        return self._receipts.digests(
+            part.algorithm,
+            assembly.digest,
+            lambda length, offset: files.read(part, length, offset),
+            assembly.size or 0,
+        )
 
     def _move(self, part: Part) -> bool:
         """Move a part to the path of its file; return False if what is there was sent later, or edited since."""

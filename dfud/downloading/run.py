@@ -15,6 +15,7 @@ from dfud.downloading.consumer_group import GroupRecord, KnownGroups, new_group
 from dfud.downloading.group_assignment import member_properties
 from dfud.downloading.incomplete_table import IncompleteTable
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.receipt_options import ReceiptOptions, ask_receipts, make_outlet
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.shortfalls import Shortfalls
 from dfud.downloading.start import ask_start
@@ -34,6 +35,7 @@ from dfud.processes.event_loop import RunContext
 from dfud.processes.signals import SignalPipe
 from dfud.processes.worker import tune_gc
 from dfud.processes.workers import WorkerPool
+from dfud.receipts.settings import ReceiptSettings
 
 LOG_FILE = "DataFileDownloadDirectory.log"
 _OUTPUT_TIMEOUT_S = 2.0  # for a slow console at the end
@@ -50,6 +52,7 @@ class DownloadOptions(NamedTuple):
     update_seconds: float
     once: bool
     log: LogOptions
+    receipts: ReceiptOptions | None = None
 
 
 def download(options: DownloadOptions, config: ClientConfig) -> int:
@@ -75,6 +78,10 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     patience = network_patience(properties) if options.once else Patience()
     question = ask_start, topic, properties, config.path, record is None, not is_own
     start = ask_broker(signals, 1, patience, *question)
+    receipts: ReceiptSettings | None = None
+    receipt_warnings: tuple[str, ...] = ()
+    if options.receipts is not None:
+        receipts, receipt_warnings = ask_receipts(options.receipts, directory, topic, signals, patience)
     logs = _make_logs(directory)
     # One lock for all topics: two downloads could compete for a path.
     lock = DirectoryLock.take(logs, logs.file(".download.lock"), f"downloading to {directory}")
@@ -82,10 +89,10 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
     default = FileInLogs(logs, logs.file(LOG_FILE))
     log = open_log(output, options.log, default, options.directory, {"topic": topic, "pid": os.getpid()})
     signals.on_hangup = partial(reopen_log, log)
-    for warning in config.warnings:
+    for warning in dict.fromkeys((*config.warnings, *receipt_warnings)):
         log.warning(warning)
     try:
-        folder = PartsFolder(_open_parts_folder(logs, parts_name))
+        folder = PartsFolder(_open_parts_folder(logs, parts_name), keeps_placed=receipts is not None)
         try:
             folder.remove_leftovers()
             folder.reassign(options.n_threads)
@@ -106,6 +113,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             options.download_regex,
             start.topic_id,
             not is_own,
+            receipts,
         )
         log.info(f"downloading topic {topic} to {directory}")
         if not is_own:
@@ -117,15 +125,17 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
         context = RunContext(signals, output, CommandInput(), options.update_seconds)
         context.show_hint(options.log.stream_level)
         tune_gc()
+        workers = WorkerPool(lock)
         supervisor = DownloadSupervisor(
             table,
             settings,
             folder,
-            WorkerPool(lock),
+            workers,
             context,
             log,
             shortfalls,
             lambda topic_id: groups.add(GroupRecord(group, is_own, topic_id)),
+            receipts=make_outlet(settings, logs, workers, log),
         )
         context.show_live(options.log, supervisor.activity)
         return supervisor.run()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from dfud.receipts.settings import ReceiptSettings
+
 
 class FetchSettings(NamedTuple):
     """Set before the fetchers are started."""
@@ -18,3 +20,4 @@ class FetchSettings(NamedTuple):
     download_regex: str
     topic_id: str = ""  # "" if the broker does not say
     is_shared_group: bool = False  # other downloads read the topic, too, as members of the same group
+    receipts: ReceiptSettings | None = None  # None if none are wanted

@@ -17,6 +17,7 @@ from dfud.downloading.download_activity import DownloadActivity
 from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.receipt_outlet import ReceiptOutlet
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.shortfalls import Shortfalls
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
@@ -27,12 +28,14 @@ from dfud.messages import (
     CaughtUp,
     CommitFailed,
     Fetched,
+    FilesPlaced,
     FromFetcher,
     Gap,
     Hidden,
     Notice,
     PartReport,
     ReadRefused,
+    ReceiptsSent,
     Released,
     ToFetcher,
     TopicGone,
@@ -64,8 +67,12 @@ class DownloadSupervisor:
         shortfalls: Shortfalls,
         on_topic_replaced: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        receipts: ReceiptOutlet | None = None,
     ) -> None:
-        """`table` is that of incomplete files; `on_topic_replaced` gets the id of a topic that was made anew."""
+        """`table` is that of incomplete files; `on_topic_replaced` gets the id of a topic that was made anew.
+
+        `receipts` gets what is in place, if receipts are wanted.
+        """
         self._table = table
         self._settings = settings
         self._folder = folder
@@ -75,6 +82,7 @@ class DownloadSupervisor:
         self._shortfalls = shortfalls
         self._record_topic = on_topic_replaced
         self._clock = clock
+        self._receipts = receipts
         self._loop = EventLoop(context, UserCommands(self._quit, self._abandon, self._check), clock)
         self._fetchers: list[Worker[ToFetcher, FromFetcher]] = []
         self._merger = PartMerger()
@@ -85,6 +93,7 @@ class DownloadSupervisor:
         self._caught_up: set[int] = set()  # numbers of fetchers
         self._commit_failures: dict[int, str] = {}  # reasons, by number of the fetcher
         self._outages: set[int] = set()  # numbers of fetchers that cannot reach the broker
+        self._owes_receipts = False  # at the end
         self._is_stopping = False
         self._is_abandoned = False
 
@@ -93,6 +102,8 @@ class DownloadSupervisor:
     def run(self) -> int:
         """Download until asked to end, or until too many fetchers have died; return the exit status."""
         try:
+            if self._receipts is not None:
+                self._receipts.run_in(self._loop, self._on_receipts_sent)
             self._start_fetchers()
             while not self._is_stopping:
                 self._run_once()
@@ -108,9 +119,11 @@ class DownloadSupervisor:
     def _run_once(self) -> None:
         self._check_folder()
         has_news = self._counts != self._logged_counts
-        self._loop.run_once([self._next_progress if has_news else None])
+        waits_until = self._receipts and self._receipts.waits_until(self._clock())
+        self._loop.run_once([self._next_progress if has_news else None, waits_until or None])
         if self._settings.ends is not None and len(self._caught_up) == len(self._fetchers):
-            self._is_stopping = self._is_stopping or not self._merger.is_busy
+            waits = self._receipts is not None and self._receipts.waits_until(self._clock()) is not None
+            self._is_stopping = self._is_stopping or not (self._merger.is_busy or waits)
         now = self._clock()
         if now >= self._next_progress and self._counts != self._logged_counts:
             self._log_counts()
@@ -164,6 +177,7 @@ class DownloadSupervisor:
                 TopicGone: lambda gone: self._shortfalls.set_gone(number, gone.is_gone),
                 UnfinishedElsewhere: self._shortfalls.add_unfinished,
                 ReadRefused: lambda refused: self._shortfalls.set_refusal(number, refused.reason),
+                FilesPlaced: lambda placed: self._on_files_placed(number, placed),
                 Notice: self._on_notice,
             },
         )
@@ -172,6 +186,13 @@ class DownloadSupervisor:
         self._counts.add(fetched.counts)
         if self._settings.ends is not None:
             self.activity.to_read[number] = fetched.to_read
+
+    def _on_files_placed(self, number: int, placed: FilesPlaced) -> None:
+        if self._receipts is not None:
+            self._receipts.send(number, placed)
+
+    def _on_receipts_sent(self, number: int, sent: ReceiptsSent) -> None:
+        self._fetchers[number].channel.post([sent])
 
     def _send_orders(self, orders: list[Order]) -> None:
         if not self._is_stopping:  # nothing is merged any more after that
@@ -232,18 +253,23 @@ class DownloadSupervisor:
         self._caught_up.clear()
         self._commit_failures.clear()
         self._shortfalls.on_fetchers_restarted()
+        if self._receipts is not None:
+            self._receipts.forget()
         self._merger = PartMerger()
         self._folder.remove_leftovers()
         self._start_fetchers()
 
     def _stop_fetchers(self) -> None:
         """Make the fetchers put on disk and commit what they have read, and exit."""
-        self._loop.stop_workers(self._fetchers, _STOP_TIMEOUT_S)
+        helpers = [] if self._receipts is None else [self._receipts.worker]
+        self._loop.stop_workers(self._fetchers, _STOP_TIMEOUT_S, helpers)
         for number, worker in enumerate(self._fetchers):
             if worker.process.exitcode is None:
                 self._commit_failures[number] = "it did not exit"
             elif worker.process.exitcode:
                 self._commit_failures[number] = worker.cause_of_death()
+        if self._receipts is not None:
+            self._owes_receipts = self._receipts.finish()
 
     def _on_notice(self, notice: Notice) -> None:
         log_notice(self._log, notice)
@@ -273,7 +299,7 @@ class DownloadSupervisor:
         is_short = self._shortfalls.finish()
         counts = self._counts
         left = n_incomplete + n_unplaced + counts.dropped + counts.undecided
-        status = EXIT_UNDELIVERED if left or self._commit_failures or is_short else EXIT_OK
+        status = EXIT_UNDELIVERED if left or self._commit_failures or self._owes_receipts or is_short else EXIT_OK
         self._sum_up(n_incomplete + n_unplaced, status)
         return status
 

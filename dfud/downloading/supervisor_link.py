@@ -6,7 +6,7 @@ import select
 from collections.abc import Callable
 from typing import Protocol
 
-from dfud.messages import FromFetcher, Merge, Notice, Release, Stop, ToFetcher
+from dfud.messages import FromFetcher, Merge, Notice, ReceiptsSent, Release, Stop, ToFetcher
 from dfud.processes.channel import Channel
 from dfud.processes.dispatch import Dispatcher
 
@@ -30,10 +30,12 @@ class SupervisorLink:
         channel: Channel[FromFetcher, ToFetcher],
         on_release: Callable[[Release], None],
         on_merge: Callable[[Merge], None],
+        on_receipts_sent: Callable[[ReceiptsSent], None],
     ) -> None:
         self._channel = channel
         self._dispatch: Dispatcher[ToFetcher] = Dispatcher(
-            ToFetcher, {Release: on_release, Merge: on_merge, Stop: self._on_stop}
+            ToFetcher,
+            {Release: on_release, Merge: on_merge, ReceiptsSent: on_receipts_sent, Stop: self._on_stop},
         )
         self._outbox: list[FromFetcher] = []
         self._postponed: list[ToFetcher] = []
@@ -67,6 +69,15 @@ class SupervisorLink:
                 if isinstance(message, Stop):
                     raise AbandonedError
                 self._postponed.append(message)
+
+    def wait_for_receipts(self, timeout_s: float) -> None:
+        """Wait up to `timeout_s`, and handle what says that receipts were sent. All else is handled later."""
+        if select.select([self._channel], [], [], timeout_s)[0]:
+            for message in self._channel.receive(wait=False):
+                if isinstance(message, ReceiptsSent):
+                    self._dispatch(message)
+                else:
+                    self._postponed.append(message)
 
     def _on_stop(self, _: Stop) -> None:
         self.is_stopping = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from dfud.downloading.part import Part
@@ -30,6 +30,7 @@ class UnsavedChanges:
         self._released: list[tuple[PartName, bytes]] = []  # metadata of parts that other fetchers merge
         self._released_names: dict[PartName, None] = {}  # of parts that were released recently
         self._obsolete: list[PartName] = []
+        self._owed: set[PartName] = set()  # parts that were put in place, and whose metadata stays for now
 
     def __contains__(self, part: Part) -> bool:
         """Return whether the metadata of `part` has to be written."""
@@ -54,6 +55,20 @@ class UnsavedChanges:
         while len(self._released_names) > _MAX_RELEASED:
             del self._released_names[next(iter(self._released_names))]
 
+    def mark_owed(self, part: Part) -> None:
+        """Leave the metadata of a part that was put in place on disk, if it is there, until `forget_owed`."""
+        self._owed.add(part.name)
+
+    def is_owed(self, name: PartName) -> bool:
+        """Return whether the metadata of a part stays on disk."""
+        return name in self._owed
+
+    def forget_owed(self, names: Iterable[PartName]) -> None:
+        """Remove the metadata of parts that were put in place."""
+        for name in names:
+            self._owed.discard(name)
+            self._folder.remove_metadata(name)
+
     def forget(self, part: Part) -> None:
         """Leave the metadata of `part` out of the next snapshot."""
         if self._changed.get(part.identity) is part:
@@ -73,7 +88,7 @@ class UnsavedChanges:
             part = self._find(name)
             if part is not None:
                 part.has_metadata = True
-            elif name not in self._released_names:
+            elif name not in self._released_names and name not in self._owed:
                 self._folder.remove_metadata(name)  # the part was completed meanwhile
         for name in snapshot.obsolete:
             self._folder.remove(name)

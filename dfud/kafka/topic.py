@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -93,7 +94,7 @@ def examine_topic(
 
 
 def _ask(probe: TopicProbe[Producer], creates: bool) -> TopicLook:
-    facts = probe.ask(_Look(probe, creates))
+    facts = probe.ask(TopicLookup(probe, creates))
     if facts is not None:
         facts = facts._replace(clocks=(*facts.clocks, *brokers_clock(probe.admin), *_present_time(probe)))
     return TopicLook(facts, probe.broker)
@@ -112,12 +113,21 @@ def _present_time(probe: TopicProbe[Producer]) -> Iterator[ClockReading]:
             return
 
 
-class _Look:
+class TopicLookup:
     """The question what there is to know of a topic; a missing one is created, if it `creates`."""
 
-    def __init__(self, probe: TopicProbe[Producer], creates: bool) -> None:
+    def __init__(
+        self,
+        probe: TopicProbe[Producer],
+        creates: bool,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        option: str = "--topic_name",
+    ) -> None:
+        """Create it with these `settings`; `option` is the one that names it."""
         self._probe = probe
         self._creates = creates
+        self._settings = dict(settings)
+        self._option = option
         self._creation: Future[None] | None = None  # the request, while it is not answered
         self._has_created = False
         self._questions: TopicQuestions | None = None
@@ -154,7 +164,7 @@ class _Look:
         probe = self._probe
         if self._creation is None:
             self._creation = probe.admin.create_topics(
-                [NewTopic(probe.topic)],
+                [NewTopic(probe.topic, config=self._settings)],
                 operation_timeout=_CREATION_TIMEOUT_S,
                 request_timeout=_CREATION_TIMEOUT_S,
                 validate_only=not self._creates,
@@ -170,7 +180,7 @@ class _Look:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise probe.access_error(
                     f"it does not exist, and cannot be created: {reason_of(error)}",
-                    "create it, or check --topic_name",
+                    f"create it, or check {self._option}",
                 ) from None
         self._has_created = True
 

@@ -12,7 +12,7 @@ import selectors
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from dfud.display.activity import Describe
@@ -203,8 +203,16 @@ class EventLoop:
             )
         return cause
 
-    def stop_workers(self, workers: Iterable[Worker[Any, Any]], timeout_s: float = _STOP_TIMEOUT_S) -> None:
-        """Ask `workers` to exit, and handle their last messages; some may still be running after `timeout_s`."""
+    def stop_workers(
+        self,
+        workers: Iterable[Worker[Any, Any]],
+        timeout_s: float = _STOP_TIMEOUT_S,
+        helpers: Sequence[Worker[Any, Any]] = (),
+    ) -> None:
+        """Ask `workers` to exit, and handle their last messages; some may still be running after `timeout_s`.
+
+        Until then, messages of their `helpers` are handled, too.
+        """
         running = set(workers)
         for worker in running:
             self._unregister(worker.process.sentinel)
@@ -221,6 +229,10 @@ class EventLoop:
                         worker.channel.flush()
                         selector.register(worker.process.sentinel, selectors.EVENT_READ)
                         selector.register(worker.channel.fileno(), selectors.EVENT_READ, worker)
+                    for helper in helpers:
+                        helper.channel.flush()
+                        if helper.process.exitcode is None:
+                            selector.register(helper.channel.fileno(), selectors.EVENT_READ, helper)
                     for key, _ in selector.select(_STOP_CHECK_INTERVAL_S):
                         if key.data is not None:
                             self._handle_all(key.data)

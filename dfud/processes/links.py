@@ -14,6 +14,7 @@ from dfud.messages import (
     FromMetricsServer,
     FromProducer,
     FromReader,
+    FromReceiptSender,
     FromWatcher,
     ProducerToChunker,
     ToAnnouncer,
@@ -22,6 +23,7 @@ from dfud.messages import (
     ToMetricsServer,
     ToProducer,
     ToReader,
+    ToReceiptSender,
     ToWatcher,
 )
 
@@ -51,6 +53,7 @@ PRODUCER: Link[ToProducer, FromProducer] = Link(ToProducer, FromProducer)
 METRICS_SERVER: Link[ToMetricsServer, FromMetricsServer] = Link(ToMetricsServer, FromMetricsServer)
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
+RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 
 # Between the chunker and the producer of a lane

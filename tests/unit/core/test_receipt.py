@@ -92,8 +92,6 @@ def altered(**fields: Any) -> bytes:
         pytest.param(altered(receipt=2), "format 2", id="a-later-format"),
         pytest.param(altered(receipt=True), "which format", id="no-format"),
         pytest.param(altered(path="other"), "something else than its key", id="another-path-than-the-key"),
-        pytest.param(altered(path="../a"), "not allowed", id="outside"),
-        pytest.param(altered(path="\ud800"), "path", id="half-a-pair"),
         pytest.param(altered(size=4), "upload_id", id="another-size-than-the-upload-id"),
         pytest.param(altered(size=True), "size", id="no-size"),
         pytest.param(altered(size=-1), "size", id="a-negative-size"),
@@ -116,7 +114,20 @@ def test_what_a_later_dfud_adds_is_ignored() -> None:
     assert Receipt.decode(RECEIPT.key.encode(), altered(more=[1])) == RECEIPT
 
 
-@pytest.mark.parametrize("key", [b"[]", b"{}", b'["a","b"]', b'["a b","c","d"]', b'["a","","d"]', b"\xff"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"[]",
+        b"{}",
+        b'["a","b"]',
+        b'["a b","c","d"]',
+        b'["a","","d"]',
+        b'["a","b","../d"]',
+        b'["a","b","LOGS/d"]',
+        b'["a","b","\\ud800"]',
+        b"\xff",
+    ],
+)
 def test_a_key_that_is_none_is_refused(key: bytes) -> None:
     with pytest.raises(ValueError, match="it"):
         ReceiptKey.decode(key)

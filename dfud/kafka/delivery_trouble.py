@@ -1,4 +1,4 @@
-"""Why an announcement is not on its topic, in words for the log."""
+"""Why a message of a client that is no upload is not on its topic, in words for the log."""
 
 from __future__ import annotations
 

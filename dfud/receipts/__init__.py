@@ -1,0 +1,1 @@
+"""Receipts on a topic of their own: who has which version of a file."""
