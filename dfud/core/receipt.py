@@ -23,7 +23,7 @@ MAX_RECEIVER_CHARS = 4_500  # the name of a host and a path of PATH_MAX bytes ar
 _MAX_BYTES = 1 << 20  # of a key or a value; no path is longer than 65,535 bytes, or six times that in escapes
 _MAX_NUMBER = 1 << 63
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
-_TOPIC_ID = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_TOPIC_ID = re.compile(r"[A-Za-z0-9+/=_-]{0,64}")  # as librdkafka or Java writes it
 _XXH3_128, _SHA256 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -21,7 +21,7 @@ PATHS = st.binary(min_size=1, max_size=60).filter(lambda path: not path_fault(pa
 RECEIPTS = st.builds(
     Receipt,
     st.text("abcXYZ019._-", min_size=1, max_size=20),
-    st.sampled_from(["", "sLhTzZ8pQ1m0oA"]),
+    st.sampled_from(["", "g0MO8042ShCXpi+P03eT/Q"]),
     st.binary(min_size=1, max_size=40).map(os.fsdecode),
     PATHS,
     st.integers(0, 2**63 - 1),

@@ -1,0 +1,104 @@
+"""Receipts of a download, as a receiver sends them and others read them, with a real Kafka."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import xxhash
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from dfud.broker.node import KafkaNode
+from dfud.core.receipt import Receipt
+from tests.helpers.downloading import contents, download_once, downloading, native, openmsi, produce
+from tests.helpers.topics import make_anew
+from tests.helpers.uploading import wait_until
+
+NOW = 1_700_000_000_123_456_789
+TIMEOUT_S = 20.0
+
+
+def receipts_on(bootstrap: str, topic: str) -> dict[tuple[str, bytes], Receipt]:
+    """Return the last receipt of each receiver and path."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False})
+    found: dict[tuple[str, bytes], Receipt] = {}
+    try:
+        numbers = consumer.list_topics(topic, TIMEOUT_S).topics[topic].partitions
+        for number in numbers:
+            low, end = consumer.get_watermark_offsets(TopicPartition(topic, number), TIMEOUT_S)
+            consumer.assign([TopicPartition(topic, number, low)])
+            while low < end:
+                for message in consumer.consume(500, TIMEOUT_S):
+                    assert message.error() is None
+                    low = message.offset() + 1
+                    receipt = Receipt.decode(message.key(), message.value())
+                    found[receipt.receiver, receipt.path] = receipt
+    finally:
+        consumer.close()
+    return found
+
+
+def assert_each_file_has_its_receipt(target: Path, found: dict[tuple[str, bytes], Receipt], receiver: str) -> None:
+    """Assert that there is a receipt of each file that is there, and of nothing else, and that it is right."""
+    there = contents(target)
+    assert {path for name, path in found if name == receiver} == set(there)
+    for path, data in there.items():
+        receipt = found[receiver, path]
+        status = os.stat(os.path.join(os.fsencode(target), path))
+        assert (receipt.size, receipt.xxh3_128) == (len(data), xxhash.xxh3_128_hexdigest(data))
+        assert receipt.mtime_ns == status.st_mtime_ns
+
+
+def test_a_receiver_that_is_killed_again_and_again_owes_no_receipt_in_the_end(
+    tmp_path: Path, kafka: KafkaNode, config_file: Path, topic: str
+) -> None:
+    source = random.Random(3)
+    target, receipts = tmp_path / "target", f"{topic}-receipts"
+    options = "--receipts", receipts, "--receiver", "archive", "--receipt_sha256"
+    for turn in range(5):
+        records = [
+            record
+            for number in range(60)
+            for record in native(b"f%d/\xff\x1b" % number, source.randbytes(source.randrange(4_000)), NOW + turn)
+        ]
+        for number in range(5):
+            records += openmsi(b"o%d.%d" % (turn, number), source.randbytes(3_500), 1.5, partitions=4)
+        produce(kafka.bootstrap, topic, records)
+        with downloading(target, config_file, topic, *options) as running:
+            running.wait_for("downloading topic")
+            time.sleep(source.random() * 3)
+            running.kill()
+    assert "Traceback" not in download_once(target, config_file, topic, *options)
+    found = receipts_on(kafka.bootstrap, receipts)
+    assert len(found) == 60 + 25
+    assert_each_file_has_its_receipt(target, found, "archive")
+    assert all(len(receipt.sha256) == 64 for receipt in found.values())
+    # Another receiver, and one whose receipts are lost, send those of all files that are there.
+    text = download_once(target, config_file, topic, "--receipts", receipts, "--receiver", "other")
+    assert "receipts of 85 files of earlier runs are on topic" in text
+    make_anew(AdminClient({"bootstrap.servers": kafka.bootstrap}), receipts)
+    text = download_once(target, config_file, topic, "--receipts", receipts, status=2)
+    assert f"topic {receipts} has cleanup.policy = delete: receipts would vanish from it" in text
+    assert_each_file_has_its_receipt(target, found, "archive")
+
+
+def test_a_topic_of_receipts_that_is_deleted_during_a_run_gets_all_of_them_again(
+    tmp_path: Path, kafka: KafkaNode, config_file: Path, make_topic: Callable[..., str]
+) -> None:
+    topic, receipts = make_topic(), make_topic(cleanup_policy="compact")
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    produce(kafka.bootstrap, topic, native(b"early", b"1" * 2_500, NOW))
+    target = tmp_path / "target"
+    with downloading(target, config_file, topic, "--receipts", receipts, "--receiver", "archive") as running:
+        wait_until(lambda: len(receipts_on(kafka.bootstrap, receipts)) == 1)
+        admin.delete_topics([receipts])[receipts].result(TIMEOUT_S)
+        produce(kafka.bootstrap, topic, native(b"late", b"2" * 2_500, NOW))
+        running.wait_for("sending all receipts again")
+        running.wait_for("of earlier runs are on topic")
+        wait_until(lambda: len(receipts_on(kafka.bootstrap, receipts)) == 2)
+        running.quit()
+    assert_each_file_has_its_receipt(target, receipts_on(kafka.bootstrap, receipts), "archive")
