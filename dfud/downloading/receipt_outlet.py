@@ -163,6 +163,6 @@ class ReceiptOutlet:
                 "sends them"
             )
         if self._n_refused:
-            files = counted(self._n_refused, "file")
-            self._log.error(f"{files} have no receipt, because topic {self._topic} refuses them")
+            files = counted(self._n_refused, "file has no receipt", "files have no receipts")
+            self._log.error(f"{files}: topic {self._topic} takes none that are so large")
         return bool(n_owed or self._with_earlier or self._n_refused)

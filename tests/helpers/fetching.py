@@ -20,8 +20,11 @@ from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk, DiskReporter
 from dfud.downloading.incomplete_table import list_incomplete
 from dfud.downloading.offsets import Position
+from dfud.downloading.owed_receipts import OwedReceipts, PlacedFile, unpack
+from dfud.downloading.part_metadata import PartName
 from dfud.downloading.parts_folder import METADATA_SUFFIX, PART_SUFFIX, PartsFolder
 from dfud.files.confined import ConfinedTree
+from dfud.messages import FilesPlaced
 from tests.helpers.downloading import Record, contents, native
 
 NOW = 1_700_000_000_123_456_789  # ns
@@ -71,9 +74,9 @@ F = identity(native(b"f", DATA, NOW)[0])  # of the version that most tests recei
 
 
 class Bench:
-    """The assembler and the checkpoints of fetcher `number` out of `n_fetchers`."""
+    """The assembler and the checkpoints of fetcher `number` out of `n_fetchers`, with receipts or without."""
 
-    def __init__(self, top: Path, number: int = 0, n_fetchers: int = 1) -> None:
+    def __init__(self, top: Path, number: int = 0, n_fetchers: int = 1, with_receipts: bool = False) -> None:
         self.top = top
         self.parts = top / "LOGS" / "download_from_T"
         self.parts.mkdir(parents=True, exist_ok=True)
@@ -85,17 +88,43 @@ class Bench:
         self.disk_reports: list[str] = []
         self.counts = DownloadCounts()
         self.sync_faults: list[OSError | None] = []  # for the next syncs
+        self.with_receipts = with_receipts
+        self.placed: list[FilesPlaced] = []  # whose receipts are not sent yet
+        self.sent: list[PlacedFile] = []  # whose receipts are
         self.open()
 
     def open(self) -> None:
         self.tree = ConfinedTree(str(self.top))
-        self.folder = PartsFolder(os.open(self.parts, os.O_RDONLY | os.O_DIRECTORY))
+        dir_fd = os.open(self.parts, os.O_RDONLY | os.O_DIRECTORY)
+        self.folder = PartsFolder(dir_fd, keeps_placed=self.with_receipts)
+        self.receipts: OwedReceipts | None = None
+        self.placed.clear()
+        if self.with_receipts:
+            self.receipts = OwedReceipts(
+                self.placed.append,
+                self.commit,
+                self.forget,
+                self.report,
+                False,
+                100,
+            )
         disk = Disk(self.fail)
         is_shared = self.n_fetchers > 1
-        self.assembler = Assembler(self.tree, self.folder, self.number, disk, is_shared, self.accepts, self.report)
+        self.assembler = Assembler(
+            self.tree,
+            self.folder,
+            self.number,
+            disk,
+            is_shared,
+            self.accepts,
+            self.report,
+            receipts=self.receipts,
+        )
         self.store = self.assembler.store
         disk_reporter = DiskReporter("DIR", lambda level, text, *_, **__: self.disk_reports.append(text))
-        self.checkpoints = Checkpoints(self.store, self.folder, self.sync, self.commit, disk_reporter)
+        self.checkpoints = Checkpoints(
+            self.store, self.folder, self.sync, self.commit, disk_reporter, self.receipts
+        )
 
     def close(self) -> None:
         self.assembler.close()
@@ -126,6 +155,9 @@ class Bench:
         if fault is not None:
             raise fault
 
+    def forget(self, names: list[PartName]) -> None:
+        self.store.forget_owed(names)
+
     def commit(self, positions: dict[int, Position]) -> None:
         self.committed = positions[0].offset
 
@@ -154,6 +186,17 @@ class Bench:
     def save(self) -> bool:
         """Put everything on disk and commit; return whether that succeeded."""
         return self.checkpoints.finish({0: at(len(self.log))})
+
+    def send_receipts(self) -> list[bytes]:
+        """Have all receipts sent that are owed; return the paths of their files."""
+        placed, self.placed[:] = list(self.placed), []
+        files = []
+        for message in placed:
+            files += unpack(message.files)
+            assert self.receipts is not None
+            self.receipts.on_sent(message.number)
+        self.sent += files
+        return [file.path for file in files]
 
     def end(self) -> list[str]:
         """End the run; return what is named as incomplete."""
