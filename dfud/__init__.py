@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dfud.api import download, upload
     from dfud.errors import DfudError, LockedError, UsageError
+    from dfud.receipts.writing import Receipts
     from dfud.topic_files import TopicFile, read_files
 
 __all__ = [
     "DfudError",
     "LockedError",
+    "Receipts",
     "TopicFile",
     "UsageError",
     "__version__",
@@ -26,6 +28,7 @@ _MODULES = {
     "DfudError": "dfud.errors",
     "LockedError": "dfud.errors",
     "UsageError": "dfud.errors",
+    "Receipts": "dfud.receipts.writing",
     "TopicFile": "dfud.topic_files",
     "read_files": "dfud.topic_files",
     "download": "dfud.api",

@@ -133,8 +133,8 @@ def test_whatever_happens_the_last_receipt_of_each_file_is_that_of_what_is_in_pl
     files: list[tuple[int, int, int]], steps: list[str]
 ) -> None:
     records: list[Record] = []
-    for number, (path, size, later) in enumerate(files):
-        records += native(b"%d" % path, bytes([number]) * size, NOW + later)
+    for number, (name, size, later) in enumerate(files):
+        records += native(b"%d" % name, bytes([number]) * size, NOW + later)
     with tempfile.TemporaryDirectory() as folder, closing(Bench(Path(folder), with_receipts=True)) as bench:
         for step in steps:
             if step == "take" and records:
