@@ -142,6 +142,11 @@ class ReceiptOutlet:
 
     # -- the end
 
+    def summary(self) -> str:
+        """Return how many receipts are owed."""
+        n_owed = sum(placed.n_files for _, placed in self._owed.values())
+        return f"{counted(n_owed, 'receipt')} to be sent to topic {self._topic}"
+
     def waits_until(self, now: float) -> float | None:
         """Return until when a run that is to end waits for the receipts of earlier files; None if it does not."""
         patient_until = self._last_news + _PATIENCE_S

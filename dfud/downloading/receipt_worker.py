@@ -6,6 +6,7 @@ thread.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -95,13 +96,15 @@ class ReceiptWorker:
             settings.topic,
             settings.properties,
             self._on_sent,
-            lambda reason: self._outbox.append(ReceiptsDelayed(reason)),
+            self._on_trouble,
             lambda receipt, reason: self._outbox.append(ReceiptRefused(receipt.path, reason)),
         )
         self._earlier: Iterator[list[PlacedFile]] | None = None
         self._n_earlier = 0  # batches of them that are not sent
         self._last_earlier = 0  # the number of the last one, descending; those of the supervisor are above 0
         self._n_files = 0  # earlier ones
+        self._must_find_earlier = with_earlier
+        self._is_unrecorded = with_earlier  # the record was removed, or is not written yet
         self._topic_trouble = ""
         self._is_stopped = False
         self._dispatch: Dispatcher[ToReceiptSender] = Dispatcher(
@@ -120,6 +123,8 @@ class ReceiptWorker:
         self._look()
         if self._earlier is not None and self._producer.n_unsettled < _MAX_EARLIER:
             self._find_earlier(self._earlier)
+        if self._is_unrecorded and self._owes_nothing:
+            self._write_record()
         self._send()
         return not self._is_stopped
 
@@ -131,7 +136,9 @@ class ReceiptWorker:
     # -- what is owed
 
     def _on_placed(self, placed: FilesPlaced) -> None:
-        self._producer.add(placed.number, map(self._receipt, unpack(placed.files)))
+        files = unpack(placed.files)
+        self._source_id = files[-1].topic_id  # a topic that is made anew during the run has another
+        self._producer.add(placed.number, map(self._receipt, files))
 
     def _receipt(self, file: PlacedFile) -> Receipt:
         settings = self._settings
@@ -154,6 +161,18 @@ class ReceiptWorker:
             self._n_earlier -= 1
             self._end_earlier()
 
+    def _on_trouble(self, reason: str) -> None:
+        """Report it; the next run looks at all files, as messages may be deleted before they are read again."""
+        self._outbox.append(ReceiptsDelayed(reason))
+        if reason and not self._is_unrecorded:
+            self._is_unrecorded = True
+            with contextlib.suppress(OSError):  # it says too much only if messages are deleted, too
+                self._record.remove()
+
+    @property
+    def _owes_nothing(self) -> bool:
+        return not (self._must_find_earlier or self._producer.n_unsettled or self._producer.trouble)
+
     def _on_stop(self, _: Stop) -> None:
         self._is_stopped = True
         deadline = time.monotonic() + _FLUSH_S
@@ -163,11 +182,11 @@ class ReceiptWorker:
     # -- files of earlier runs
 
     def _begin_earlier(self) -> None:
-        folder = EarlierFiles(
-            self._directory, self._source_id, self._settings.with_sha256, FileSystemSync(self._logs.dir_fd)
-        )
-        self._found = folder
-        self._earlier = iter(folder)
+        if self._earlier is not None:
+            self._found.close()
+        sync = FileSystemSync(self._logs.dir_fd)
+        self._found = EarlierFiles(self._directory, self._source_id, self._settings.with_sha256, sync)
+        self._earlier = iter(self._found)
         self._n_files = 0
 
     def _find_earlier(self, earlier: Iterator[list[PlacedFile]]) -> None:
@@ -190,19 +209,23 @@ class ReceiptWorker:
             self._producer.add(self._last_earlier, map(self._receipt, files))
 
     def _end_earlier(self) -> None:
-        """Record that nothing of earlier runs is owed any more, once that is so."""
+        """Report that nothing of earlier runs is owed any more, once that is so."""
         if self._earlier is not None or self._n_earlier:
             return
         if self._found.unread:
             what = counted(self._found.unread, "file or folder", "files and folders")
             text = f"{what} below {self._directory} could not be read: no receipts of what is there"
             self._outbox.append(Notice(logging.WARNING, text))
+        self._must_find_earlier = False
+        self._outbox.append(EarlierFilesSent(self._n_files, True))
+
+    def _write_record(self) -> None:
+        self._is_unrecorded = False
         try:
             self._record.write(self._settings)
         except OSError as error:
             text = f"cannot record in LOGS that receipts are sent: {error.strerror}; the next run sends them again"
             self._outbox.append(Notice(logging.WARNING, text))
-        self._outbox.append(EarlierFilesSent(self._n_files, True))
 
     # -- the topic of receipts
 
@@ -230,4 +253,5 @@ class ReceiptWorker:
         if is_known:
             text = f"topic {self._settings.topic} was deleted or made anew: sending all receipts again"
             self._outbox += [Notice(logging.WARNING, text), EarlierFilesSent(0, False)]
+            self._must_find_earlier = self._is_unrecorded = True
             self._begin_earlier()

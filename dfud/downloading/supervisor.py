@@ -156,6 +156,8 @@ class DownloadSupervisor:
     def _check(self) -> None:
         self._output.write_line(self._counts.summary())
         self._output.write_line(f"  {', '.join(fact.text for fact in self.activity(self._clock()).facts)}")
+        if self._receipts is not None:
+            self._output.write_line(self._receipts.summary())
         self._list_incomplete(lambda text, _: self._output.write_line(text))
 
     # -- messages
