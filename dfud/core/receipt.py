@@ -8,10 +8,10 @@ written any of it: what is decoded is a claim, and nothing about it is trusted b
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ class ReceiptKey(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the key of the message."""
-        return b"[%s,%s,%s]" % (_json(self.topic), _json(self.receiver), _json(os.fsdecode(self.path)))
+        return b"[%s,%s,%s]" % (_json(self.topic), _json(self.receiver), _json(_decoded(self.path)))
 
     @classmethod
     def decode(cls, key: bytes | None) -> ReceiptKey:
@@ -75,18 +75,18 @@ class Receipt(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the value of the message."""
+        return self.message()[1]
+
+    def message(self) -> tuple[bytes, bytes]:
+        """Return the key and the value of the message."""
+        path = _json(_decoded(self.path))
+        key_start, value_start = _starts(self.topic, self.topic_id, self.receiver)
         sha256 = f',"sha256":"{self.sha256}"' if self.sha256 else ""
-        return b'{"receipt":%d,"topic":%s,"topic_id":%s,"receiver":%s,"path":%s,%s}' % (
-            FORMAT,
-            _json(self.topic),
-            _json(self.topic_id),
-            _json(self.receiver),
-            _json(os.fsdecode(self.path)),
-            (
-                f'"upload_id":"{self.version.upload_id().decode()}","size":{self.size},'
-                f'"mtime_ns":{self.mtime_ns},"xxh3_128":"{self.xxh3_128}"{sha256},"time":"{self.time}"'
-            ).encode(),
+        rest = (
+            f',"upload_id":"{self.version.upload_id().decode()}","size":{self.size},"mtime_ns":{self.mtime_ns},'
+            f'"xxh3_128":"{self.xxh3_128}"{sha256},"time":"{self.time}"}}'
         )
+        return b"%s%s]" % (key_start, path), b"%s%s%s" % (value_start, path, rest.encode())
 
     @classmethod
     def decode(cls, key: bytes | None, value: bytes | None) -> Receipt:
@@ -107,7 +107,7 @@ class Receipt(NamedTuple):
         if (fields.get("topic"), fields.get("receiver"), fields.get("path")) != (
             about.topic,
             about.receiver,
-            os.fsdecode(about.path),
+            _decoded(about.path),
         ):
             raise ValueError("its value is about something else than its key")
         receipt = cls(
@@ -155,6 +155,26 @@ def _json(text: str) -> bytes:
     return encode_basestring(text).encode("utf-8", "backslashreplace")
 
 
+@lru_cache(16)
+def _starts(topic: str, topic_id: str, receiver: str) -> tuple[bytes, bytes]:
+    """Return what comes before the path in key and value: the same for many thousand receipts."""
+    topic_json, receiver_json = _json(topic), _json(receiver)
+    return b"[%s,%s," % (
+        topic_json,
+        receiver_json,
+    ), b'{"receipt":%d,"topic":%s,"topic_id":%s,"receiver":%s,"path":' % (
+        FORMAT,
+        topic_json,
+        _json(topic_id),
+        receiver_json,
+    )
+
+
+def _decoded(path: bytes) -> str:
+    """Return a path as text; what is not UTF-8 becomes surrogates, in any locale."""
+    return path.decode("utf-8", "surrogateescape")
+
+
 def _loaded(text: bytes | None) -> Any:
     if text is None or len(text) > _MAX_BYTES:
         raise ValueError("it is not a receipt: it has no key, no value, or more than 1 MiB")
@@ -175,7 +195,7 @@ _DECODER = json.JSONDecoder(parse_int=_integer)
 
 def _is_encodable(text: str) -> bool:
     try:
-        os.fsencode(text)
+        text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
     return True
@@ -197,7 +217,7 @@ def _receiver(value: object) -> str:
 def _path(value: object) -> bytes:
     if not isinstance(value, str) or not _is_encodable(value):
         raise ValueError("its path is not one")
-    path = os.fsencode(value)
+    path = value.encode("utf-8", "surrogateescape")
     fault = path_fault(path)
     if fault:
         raise ValueError(f"its path is not allowed: {fault}")

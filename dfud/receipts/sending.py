@@ -123,7 +123,7 @@ class ReceiptProducer:
 
     def _produce(self, producer: Producer, entry: _Entry) -> bool:
         """Give a receipt to librdkafka; return whether it has taken it, or never will."""
-        key, value = entry.receipt.key.encode(), entry.receipt.encode()
+        key, value = entry.receipt.message()
         try:
             producer.produce(self._topic, value, key, on_delivery=partial(self._on_delivery, entry))
         except BufferError:

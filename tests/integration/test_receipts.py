@@ -11,38 +11,18 @@ from pathlib import Path
 
 import pytest
 import xxhash
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import dfud
 from dfud.broker.node import KafkaNode
 from dfud.core.receipt import Receipt
 from tests.helpers.downloading import contents, download_once, downloading, native, openmsi, produce
+from tests.helpers.receipts import receipts_on
 from tests.helpers.topics import make_anew
 from tests.helpers.uploading import wait_until
 
 NOW = 1_700_000_000_123_456_789
 TIMEOUT_S = 20.0
-
-
-def receipts_on(bootstrap: str, topic: str) -> dict[tuple[str, bytes], Receipt]:
-    """Return the last receipt of each receiver and path."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False})
-    found: dict[tuple[str, bytes], Receipt] = {}
-    try:
-        numbers = consumer.list_topics(topic, TIMEOUT_S).topics[topic].partitions
-        for number in numbers:
-            low, end = consumer.get_watermark_offsets(TopicPartition(topic, number), TIMEOUT_S)
-            consumer.assign([TopicPartition(topic, number, low)])
-            while low < end:
-                for message in consumer.consume(500, TIMEOUT_S):
-                    assert message.error() is None
-                    low = (message.offset() or 0) + 1
-                    receipt = Receipt.decode(message.key(), message.value())
-                    found[receipt.receiver, receipt.path] = receipt
-    finally:
-        consumer.close()
-    return found
 
 
 def assert_each_file_has_its_receipt(target: Path, found: dict[tuple[str, bytes], Receipt], receiver: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import xxhash
 from confluent_kafka import Consumer
 
 from dfud.broker import client_config
@@ -19,6 +20,7 @@ from dfud.downloading.group_assignment import GroupAssignment, member_properties
 from dfud.downloading.settings import FetchSettings
 from dfud.kafka.partition_reader import PartitionReader
 from tests.helpers.downloading import Record, contents, download_once, downloading, native, openmsi, produce
+from tests.helpers.receipts import receipts_on
 from tests.helpers.uploading import Upload, wait_until
 
 _MEMBER = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "200"}  # so that a rebalance takes no seconds
@@ -88,13 +90,20 @@ def test_each_file_arrives_whole_at_one_of_several(
     files, records = _files(90, 4, 1)
     messages = _interleaved(records, 1)
     directories = _directories(tmp_path, 3)
-    with _sharing(directories[:1], config, topic) as first, _sharing(directories[1:], config, topic) as more:
+    options = "--receipts", f"{topic}-receipts", "--receiver", "all of them"
+    with ExitStack() as stack:
+        first = stack.enter_context(_sharing(directories[:1], config, topic, *options))
+        more = stack.enter_context(_sharing(directories[1:], config, topic, *options))
         produce(kafka.bootstrap, topic, messages)  # while partitions pass from the first to those that join
         wait_until(lambda: len(_arrived(directories)) == len(files))
         for running in [*first, *more]:
             running.quit()
     assert _arrived(directories) == files
     assert not _repeated(directories)
+    receipts = receipts_on(kafka.bootstrap, f"{topic}-receipts")
+    assert {(receiver, path): each.xxh3_128 for (receiver, path), each in receipts.items()} == {
+        ("all of them", path): xxhash.xxh3_128_hexdigest(data) for path, data in files.items()
+    }
 
 
 def test_what_a_killed_member_had_in_part_is_completed_by_another(
