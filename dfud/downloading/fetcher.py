@@ -39,7 +39,7 @@ WatchFactory = Callable[[dict[str, Any], str], Watch]
 _REPORT_INTERVAL_S = 0.5
 _COMMIT_TIMEOUT_S = 10.0  # at the end
 _DISK_RETRY_INTERVAL_S = 1.0
-_RECEIPTS_TIMEOUT_S = 30.0  # at the end, while none is sent
+_RECEIPTS_TIMEOUT_S = 10.0  # at the end, while none is sent
 _SAVE_TIMEOUT_S = 5.0  # likewise, while the group waits for us to give partitions away
 _MAX_OWED = (
     100_000  # receipts in memory, of all fetchers: some 400 bytes each. Until some are sent, nothing is read.
