@@ -99,7 +99,8 @@ class ReceiptWorker:
             self._on_trouble,
             lambda receipt, reason: self._outbox.append(ReceiptRefused(receipt.path, reason)),
         )
-        self._earlier: Iterator[list[PlacedFile]] | None = None
+        self._found: EarlierFiles  # once there are any
+        self._earlier: Iterator[list[PlacedFile]] | None = None  # those that are still to be sent
         self._n_earlier = 0  # batches of them that are not sent
         self._last_earlier = 0  # the number of the last one, descending; those of the supervisor are above 0
         self._n_files = 0  # earlier ones
