@@ -132,7 +132,13 @@ def time_text(time_ns: int) -> str:
     >>> time_text(1_772_362_800_123_456_789)
     '2026-03-01T11:00:00.123456+00:00'
     """
-    return (_EPOCH + timedelta(microseconds=time_ns // 1000)).isoformat(timespec="microseconds")
+    second, microseconds = divmod(time_ns // 1000, 1_000_000)
+    return f"{_second_text(second)}.{microseconds:06d}+00:00"
+
+
+@lru_cache(16)
+def _second_text(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat()
 
 
 def receiver_fault(name: object) -> str:
