@@ -11,6 +11,7 @@ from dfud.kafka.known_settings import names_of
 from dfud.kafka.properties import CLIENT_DEFAULTS
 from dfud.kafka.user_settings import UserSettings
 
+BATCH_BYTES = 1 << 18  # of receipts; a topic has to take a batch as a whole
 _SERIALIZERS = ("key.serializer", "value.serializer")  # of the files' messages
 _DEFAULTS: dict[str, Any] = {
     **CLIENT_DEFAULTS,
@@ -22,6 +23,7 @@ _OURS: dict[str, Any] = {
     "max.in.flight.requests.per.connection": 1,
     "message.timeout.ms": 30_000,  # after which the reason is known; it is sent again
     "linger.ms": 20,
+    "batch.size": BATCH_BYTES,
     "allow.auto.create.topics": False,  # it would not be compacted
 }
 _UNUSED = ("enable.idempotence", "enable.gapless.guarantee", "delivery.report.only.error", "transactional.id")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import Producer
 
 from dfud.errors import UsageError
+from dfud.kafka.receipt_config import BATCH_BYTES
 from dfud.kafka.topic import TopicLookup
 from dfud.kafka.topic_facts import Finding, Severity, TopicFacts
 from dfud.kafka.topic_probe import OnWait, TopicProbe
@@ -47,6 +48,13 @@ def receipt_findings(facts: TopicFacts) -> Iterator[Finding]:
     needs = UploadNeeds(chunk_size=0)
     yield from RULES["rights"](facts, needs)
     yield from RULES["replicas"](facts, needs)
+    limit = facts.number("max.message.bytes")
+    if limit is not None and limit < 2 * BATCH_BYTES:
+        yield Finding(
+            Severity.REFUSAL,
+            f"topic {facts.topic} takes batches of at most max.message.bytes = {limit}, too small for receipts; set "
+            f"the topic's max.message.bytes to {2 * BATCH_BYTES} or more",
+        )
     if facts.settings is None:
         yield Finding(
             Severity.WARNING,

@@ -35,6 +35,12 @@ RIGHTS = frozenset({"WRITE", "DESCRIBE"})
             [(Severity.REFUSAL, "min.insync.replicas to 1")],
             id="too-few-replicas",
         ),
+        pytest.param(
+            {"cleanup.policy": "compact", "max.message.bytes": "1000"},
+            RIGHTS,
+            [(Severity.REFUSAL, "max.message.bytes to 524288")],
+            id="too-small",
+        ),
     ],
 )
 def test_a_topic_that_would_lose_receipts_is_refused(
