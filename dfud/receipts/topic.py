@@ -52,8 +52,8 @@ def receipt_findings(facts: TopicFacts) -> Iterator[Finding]:
     if limit is not None and limit < 2 * BATCH_BYTES:
         yield Finding(
             Severity.REFUSAL,
-            f"topic {facts.topic} takes batches of at most max.message.bytes = {limit}, too small for receipts; set "
-            f"the topic's max.message.bytes to {2 * BATCH_BYTES} or more",
+            f"topic {facts.topic} takes batches of at most max.message.bytes = {limit}, too small for receipts; "
+            f"set the topic's max.message.bytes to {2 * BATCH_BYTES} or more",
         )
     if facts.settings is None:
         yield Finding(

@@ -21,12 +21,14 @@ from dfud.messages import (
     CaughtUp,
     CommitFailed,
     Fetched,
+    FilesPlaced,
     FromFetcher,
     Gap,
     Merge,
     Notice,
     PartReport,
     ReadRefused,
+    ReceiptsSent,
     Release,
     Released,
     Stop,
@@ -35,6 +37,7 @@ from dfud.messages import (
 )
 from dfud.processes import links
 from dfud.processes.channel import Channel
+from dfud.receipts.settings import ReceiptSettings
 from tests.helpers.downloading import contents, leftovers, native, openmsi
 from tests.helpers.fetching import DATA, NOW, F, identity
 from tests.helpers.topic_consumer import TopicConsumer, TopicConsumerWatch
@@ -47,12 +50,21 @@ AWAY = KafkaError(KafkaError._TRANSPORT, "connection refused")
 class Supervisor:
     """The supervisor's end of the channel to one fetcher over a directory."""
 
-    def __init__(self, top: Path, consumer: TopicConsumer, number: int, n_fetchers: int, once: bool) -> None:
+    def __init__(
+        self,
+        top: Path,
+        consumer: TopicConsumer,
+        number: int,
+        n_fetchers: int,
+        once: bool,
+        receipts: ReceiptSettings | None,
+    ) -> None:
         (top / "LOGS" / "download_from_T").mkdir(parents=True, exist_ok=True)
         self.channel: Channel[ToFetcher, FromFetcher]
         self.channel, theirs = Channel.pair(links.FETCHER)
         ends = {partition: len(log) for partition, log in consumer.logs.items()} if once else None
         settings = FetchSettings(str(top), "download_from_T", "T", {"group.id": "G"}, n_fetchers, ends, "", "id")
+        settings = settings._replace(receipts=receipts)
         self.watch = TopicConsumerWatch(consumer)
         self.fetcher = Fetcher(theirs, number, settings, consumer, lambda *_: self.watch)  # type: ignore[arg-type]
         self._theirs = theirs
@@ -89,8 +101,14 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setattr(module, "_COMMIT_TIMEOUT_S", 0.2)
     started: list[Supervisor] = []
 
-    def make(consumer: TopicConsumer, number: int = 0, n_fetchers: int = 1, once: bool = True) -> Supervisor:
-        started.append(Supervisor(tmp_path, consumer, number, n_fetchers, once))
+    def make(
+        consumer: TopicConsumer,
+        number: int = 0,
+        n_fetchers: int = 1,
+        once: bool = True,
+        receipts: ReceiptSettings | None = None,
+    ) -> Supervisor:
+        started.append(Supervisor(tmp_path, consumer, number, n_fetchers, once, receipts))
         return started[-1]
 
     yield make
@@ -172,6 +190,32 @@ def test_what_could_not_be_committed_is_reported(tmp_path: Path, start: Start, a
     supervisor = start(consumer)
     supervisor.run_once()
     assert supervisor.run_until_stopped()[-1] == failed
+
+
+@pytest.mark.parametrize("are_sent", [True, False])
+def test_at_the_end_offsets_are_committed_only_if_all_receipts_are_sent(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, are_sent: bool
+) -> None:
+    monkeypatch.setattr(module, "_RECEIPTS_TIMEOUT_S", 0.1)
+    consumer = TopicConsumer([*native(b"f", DATA, NOW), *native(b"g", b"small", NOW)])
+    wanted = ReceiptSettings("R", "", "T", "archive", False, {}, "config")
+    supervisor = start(consumer, receipts=wanted)
+    supervisor.run_once()
+    receipts = supervisor.fetcher._receipts
+    assert receipts is not None
+    send = receipts._send
+
+    def answer(placed: FilesPlaced) -> None:
+        send(placed)
+        supervisor.channel.send([ReceiptsSent(placed.number)])
+
+    if are_sent:
+        monkeypatch.setattr(receipts, "_send", answer)
+    messages = supervisor.run_until_stopped()
+    (placed,) = (message for message in messages if isinstance(message, FilesPlaced))
+    assert (placed.number, placed.n_files) == (1, 2)
+    assert contents(tmp_path) == {b"f": DATA, b"g": b"small"}
+    assert consumer.committed_offsets == ({0: 5} if are_sent else {})
 
 
 class FailingWrites:
