@@ -84,6 +84,11 @@ SAMPLES: list[Message] = [
     messages.Announcement("log", 1, b"{}"),
     messages.Announced("heartbeat", 1, "no such topic"),
     messages.AnnouncementDelayed("log", "Connection refused"),
+    messages.FilesPlaced(1, 2, b"files"),
+    messages.ReceiptsSent(1),
+    messages.ReceiptsDelayed("Connection refused"),
+    messages.ReceiptRefused(b"path", "too large"),
+    messages.EarlierFilesSent(2, True),
 ]
 DIRECTIONS = [
     pytest.param(links.WATCHER.decode_down, messages.ToWatcher, id="to the watcher"),
@@ -100,6 +105,8 @@ DIRECTIONS = [
     pytest.param(links.FETCHER.decode_up, messages.FromFetcher, id="from a fetcher"),
     pytest.param(links.ANNOUNCER.decode_down, messages.ToAnnouncer, id="to the announcer"),
     pytest.param(links.ANNOUNCER.decode_up, messages.FromAnnouncer, id="from the announcer"),
+    pytest.param(links.RECEIPT_SENDER.decode_down, messages.ToReceiptSender, id="to the sender of receipts"),
+    pytest.param(links.RECEIPT_SENDER.decode_up, messages.FromReceiptSender, id="from the sender of receipts"),
     pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
     pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
 ]
