@@ -24,6 +24,7 @@ COMMANDS = (
     "upload",
     "download",
     "verify",
+    "release",
     "status",
     "doctor",
     "service",

@@ -21,8 +21,8 @@ _MAX_THREADS = 64
 _MAX_LOG_FILES = 1000
 _UPLOAD_REGEX_HELP = (
     "It is matched from the start of the file's name or, if it has a / in it, of the path below DIR. "
-    "[default: all but hidden files, what is in hidden folders, and *.log]"
 )
+_UPLOADED = "all but hidden files, what is in hidden folders, and *.log"
 _LOOPBACK, _MAX_PORT = "127.0.0.1", 65535
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
@@ -126,14 +126,14 @@ def threads_option(what: str) -> Callable[[Command], Command]:
     )
 
 
-def upload_regex_option(what: str) -> Callable[[Command], Command]:
-    """Return the option that selects files by their names or paths; `what` is its help text."""
+def upload_regex_option(what: str, default: str = _UPLOADED) -> Callable[[Command], Command]:
+    """Return the option that selects files by names or paths; `what` and the `default` are in its help text."""
     return option(
         "--upload_regex",
         metavar="REGEX",
         callback=check_regex,
         group=FILES,
-        help=f"{what} {_UPLOAD_REGEX_HELP}",
+        help=f"{what} {_UPLOAD_REGEX_HELP}[default: {default}]",
     )
 
 

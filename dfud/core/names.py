@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 LOGS = b"LOGS"
+RELEASING = b".dfud-releasing."  # so begins the name that a file has while it is removed; nothing uploads it
 _NOT_NAMES = (b"", b".", b"..")
 _MAX_NAME_BYTES = 255  # NAME_MAX
 # Longer than PATH_MAX, which limits only what a system call is given: folders are opened one by one.
@@ -89,6 +90,8 @@ class UploadFilter:
             return False
         if self._pattern is None:
             return not (path.startswith(b".") or b"/." in path or path.endswith(b".log"))
+        if RELEASING in path and is_releasing(path):
+            return False
         return self._pattern.matches(path, path if self._is_of_path else path.rpartition(b"/")[2])
 
     def pop_undecided(self) -> list[bytes]:
@@ -126,6 +129,15 @@ class DownloadFilter:
     def pop_undecided(self) -> list[bytes]:
         """Return the paths on which the expression has taken too long since the last call."""
         return [] if self._pattern is None else self._pattern.pop_undecided()
+
+
+def is_releasing(path: bytes) -> bool:
+    """Return whether a file has the name that it gets while `dfud release` removes it.
+
+    >>> is_releasing(b"run7/.dfud-releasing.0123456789abcdef"), is_releasing(b"run7/image.tif")
+    (True, False)
+    """
+    return path.rpartition(b"/")[2].startswith(RELEASING)
 
 
 def leads_outside(path: bytes) -> bool:

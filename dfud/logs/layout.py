@@ -80,6 +80,16 @@ class LogsFolder(OpenFolder):
         """The table of the files that are completely acknowledged."""
         return self.file(_completed_name(self.topic))
 
+    @property
+    def released(self) -> str:
+        """The table of the files that were removed because all receivers have them."""
+        return self.file(f"released_from_{self.topic}.csv")
+
+    @property
+    def release_lock(self) -> str:
+        """The file that is locked while files are removed; it says where in the table the last ones begin."""
+        return self.file(f".release_from_{self.topic}.lock")
+
     def shard(self, producer: int, sequence: int) -> str:
         """Return the path of the shard `sequence` (from 1) of producer `producer` (from 0).
 
