@@ -92,7 +92,7 @@ class Recovery:
 
 
 def _reopened(row: ReleasedRow, opened: contextlib.ExitStack) -> Destination | None:
-    """Return the directory that a file was being moved to, less what a crash has left there; None if it is gone."""
+    """Return the directory that a file was moved to, less what a crash has left there; None if it is gone."""
     try:
         destination = opened.enter_context(contextlib.closing(Destination(row.moved_to)))
     except OSError:
