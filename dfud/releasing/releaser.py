@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from dfud.core.released import KEPT, RELEASED, RELEASING, ReleasedRow, format_released, receivers_text
+from dfud.core.released import KEPT, RELEASED, RELEASING, ReleasedRow, receivers_text
 from dfud.errors import DfudError
 from dfud.files.confined import ConfinedTree
 from dfud.logs.times import IsoClock
@@ -24,7 +24,7 @@ from dfud.watch.leases import WriteLeases
 
 # Each file takes two descriptors while it is removed; what was read must not wait for long.
 _MAX_BATCH_FILES, _MAX_BATCH_BYTES = 150, 1 << 28
-_MAX_BATCH_TEXT = 1 << 20  # bytes of rows
+_MAX_BATCH_CHARS = 1 << 20  # of rows
 # Between the renaming and the last look: a program that has looked a file up before the one has come to open it.
 _PAUSE_S = 0.005
 
@@ -149,8 +149,8 @@ class Releaser:
         n_chars = 0
         for file in files:
             row = self._row(file, moved_to)
-            n_chars += len(format_released([row]))
-            if rows and n_chars > _MAX_BATCH_TEXT:
+            n_chars += sum(len(text) for text in row if isinstance(text, str))
+            if rows and n_chars > _MAX_BATCH_CHARS:
                 break
             rows.append(row)
         try:
