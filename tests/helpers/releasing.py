@@ -30,6 +30,7 @@ from dfud.releasing.released_table import ReleasedTable
 from dfud.releasing.releaser import Releaser
 from dfud.releasing.removal import Deletion, Disposal
 from dfud.releasing.report import Report
+from dfud.releasing.room import Room
 from dfud.watch.file_systems import Traits
 from dfud.watch.leases import WriteLeases
 
@@ -77,6 +78,7 @@ class UploadedDirectory:
         self.logs.make()
         self.receipts: list[Receipt] = []
         self.said: list[str] = []
+        self.room: Room | None = None
         self.waits = True  # until no file is too new
         self._rows: list[CompletedRow] = []
 
@@ -88,8 +90,12 @@ class UploadedDirectory:
         os.utime(path, ns=(OLD_NS, OLD_NS))
         self.record(path)
         if is_received:
-            self.receipts.append(receipt_of(path, self.path))
+            self.receive(path)
         return path
+
+    def receive(self, path: Path) -> None:
+        """Have a receipt of a file as it is now."""
+        self.receipts.append(receipt_of(path, self.path))
 
     def record(self, path: Path) -> None:
         """Record that a file was uploaded as it is now, and detected a minute later."""
@@ -133,7 +139,7 @@ class UploadedDirectory:
             candidates = finder.find(watched)
             holders = Holders(candidates, required, TOPIC, "")
             holders.add(FakeMessage(each.key.encode(), each.encode()) for each in self.receipts)
-            releaser = Releaser(tree, candidates, holders, report, None, traits)
+            releaser = Releaser(tree, candidates, holders, report, self.room, traits)
             target = "" if moved_to is None else str(moved_to)
             releaser.remove_all(candidates.oldest_first(), table, disposal, target)
         return report

@@ -194,3 +194,10 @@ def test_a_path_that_cannot_be_decided_is_left_named_and_never_tried_again() -> 
         assert path_filter.pop_undecided() == [b"a"]
         assert path_filter.pop_undecided() == []
     assert UploadFilter().pop_undecided() == DownloadFilter().pop_undecided() == []
+
+
+@pytest.mark.parametrize("regex", [None, ".*", r".*/\..*"])
+def test_a_file_that_is_being_released_is_not_uploaded(regex: str | None) -> None:
+    accepts = UploadFilter(regex).accepts
+    assert not accepts(b"folder/.dfud-releasing.0123456789abcdef")
+    assert accepts(b"a.dfud-releasing.b") == (regex != r".*/\..*")
