@@ -7,15 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import xxhash
 
 from benchmarks.peers.java import TOOLS
 from dfud.broker import jars, java
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import free_ports
-from dfud.core.receipt import Receipt, time_text
 from dfud.errors import BrokerError
-from tests.helpers.sent_receipts import send_receipts
 from tests.helpers.uploading import completed
 from tests.howto.page import Open, Page, Run, assert_shown
 
@@ -104,7 +101,7 @@ def test_many_instruments(home: Path, run: Run, terminal: Open, kafka: KafkaNode
 
 def test_delete_at_the_instrument(uploaded: Path, run: Run, kafka: KafkaNode) -> None:
     page = Page("delete-at-the-instrument", kafka.bootstrap)
-    doctor, look, delete, _receive, look_by_receipts, release, verify = page.blocks("sh")
+    doctor, look, delete, receive, look_by_receipts, release, verify = page.blocks("sh")
     kept, listed, received, missing = page.blocks("text")
     assert_shown(kept, run(doctor))
     assert_shown(listed, run(look))
@@ -114,21 +111,13 @@ def test_delete_at_the_instrument(uploaded: Path, run: Run, kafka: KafkaNode) ->
     assert sorted(path.name for path in uploaded.iterdir()) == ["LOGS", "new.txt"]
     assert new.read_text() == "not on the topic"
     run(delete)  # nothing more to delete is no error
-    send_receipts(kafka.bootstrap, "receipts", [upload_second(uploaded, run)])
+    (uploaded / "second.txt").write_text("second light")
+    run("dfud upload run42 --config kafka.config --topic_name run42 --once --upload_regex second.txt")
+    run(receive)
     assert_shown(received, run(look_by_receipts))
     run(release)
     assert sorted(path.name for path in uploaded.iterdir()) == ["LOGS", "new.txt"]
     assert_shown(missing, run(verify, 1))
-
-
-def upload_second(directory: Path, run: Run) -> Receipt:
-    """Upload another file, and return the receipt of a download."""
-    path = directory / "second.txt"
-    path.write_text("second light")
-    run("dfud upload run42 --config kafka.config --topic_name run42 --once --upload_regex second.txt")
-    size, digest = path.stat().st_size, xxhash.xxh3_128_hexdigest(path.read_bytes())
-    mtime_ns = path.stat().st_mtime_ns
-    return Receipt("run42", "", "archive", b"second.txt", size, mtime_ns, digest, time_text(mtime_ns))
 
 
 def test_monitoring(home: Path, run: Run, terminal: Open, kafka: KafkaNode) -> None:
