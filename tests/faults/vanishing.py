@@ -92,7 +92,7 @@ def remove_directory(scene: Scene, tally: Tally, times: int) -> None:
         with uploading(directory, scene.config(), topic) as upload:
             scene.fill(directory, 5, 50_000)
             for _ in range(5):
-                upload.wait_for(": all . chunks")
+                upload.wait_for(": (all . chunks|1 chunk) acknowledged")
             delivered = tree(directory)
             _remove(directory)
             tally.times += 1
@@ -119,7 +119,7 @@ def unmount_directory(scene: Scene, tally: Tally, times: int) -> None:
             with uploading(directory, scene.config(), topic) as upload:
                 scene.fill(directory, 5, 50_000)
                 for _ in range(5):
-                    upload.wait_for(": all . chunks")
+                    upload.wait_for(": (all . chunks|1 chunk) acknowledged")
                 delivered = tree(directory)
                 unmount(directory)
                 tally.times += 1
