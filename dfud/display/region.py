@@ -70,16 +70,15 @@ class Region:
 
     def end(self, above: Sequence[str], size: Size) -> str:
         """Return what removes the lines, and shows the texts `above` in their place."""
-        codes = self._take_typed_lines() if self._entered and size.columns == self._columns else ""
-        return codes + self._draw_anew(above, [], size)
+        return self._draw_anew(above, [], size)
 
     def _draw_anew(self, above: Sequence[str], lines: list[Line], size: Size) -> str:
-        codes = ""
+        codes = self._take_typed_lines() if self._entered and size.columns == self._columns else ""
         if self._lines:
             height = len(self._lines)
             if size.columns < self._columns:  # terminals break lines that have become too long
                 height = sum(_rows(width_of(line), size.columns) for line in self._lines)
-            codes = f"{_up(height + self._entered)}\r{_ERASE_BELOW}"
+            codes += f"{_up(height + self._entered)}\r{_ERASE_BELOW}"
         self._entered = 0
         self._lines = lines
         self._columns = size.columns

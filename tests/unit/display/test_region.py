@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dfud.display.lines import Line, Piece
@@ -116,6 +116,7 @@ _step = st.tuples(
 
 
 @given(steps=st.lists(_step, max_size=12), rows=st.integers(8, 12))
+@example(steps=[([], [""] * 5, "q"), (["a" * 26 + "漢" * 7], [], "")], rows=8)
 def test_no_line_is_lost_or_shown_twice(steps: list[tuple[list[str], list[str], str]], rows: int) -> None:
     shown = Shown(columns=20, rows=rows)
     expected, typed = "", ""
