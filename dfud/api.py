@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Union
 
 from dfud.core.text import escaped
@@ -51,6 +52,7 @@ def upload(
     log_interval_secs: float | None = None,
     metrics_file: Path | None = None,
     metrics_port: str | int | None = None,
+    header: Sequence[str] = (),
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -91,6 +93,7 @@ def upload(
         "log_interval_secs": log_interval_secs,
         "metrics_file": metrics_file,
         "metrics_port": metrics_port,
+        "header": header,
     }
     _run("upload", directory, config, topic_name, options)
 
@@ -155,6 +158,8 @@ def _run(command: str, directory: Path, config: Path, topic_name: str, options: 
     for name, value in options.items():
         if value is True:
             args.append(f"--{name}")
+        elif isinstance(value, (list, tuple)):
+            args += [f"--{name}={each}" for each in value]
         elif value is not None and value is not False:
             args.append(f"--{name}={os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else value}")
     process = subprocess.Popen(

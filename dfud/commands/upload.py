@@ -43,6 +43,7 @@ from dfud.commands.options import (
     upload_regex_option,
 )
 from dfud.core.chunking import is_chunk_size
+from dfud.core.user_headers import parse_headers
 from dfud.errors import LockedError
 from dfud.kafka.config import read_config, take_wire_format
 from dfud.processes.console import open_standard_files
@@ -87,6 +88,16 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     return value
 
 
+def _check_headers(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    try:
+        parse_headers(texts)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return texts
+
+
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
 @directory_argument()
 @config_option("producer")
@@ -95,6 +106,14 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
 )
 @option("--upload_existing", is_flag=True, group=FILES, help="Upload the files that are already there, too.")
 @upload_regex_option("Only files that match this regular expression are uploaded.")
+@option(
+    "--header",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_check_headers,
+    group=FILES,
+    help="Header that every message is to have besides those of dfud, such as proposal=2026-17.  [repeatable]",
+)
 @follow_links_option("Also upload files outside DIR that links in DIR lead to.")
 @state_dir_option()
 @option(

@@ -12,7 +12,7 @@ import xxhash
 
 from dfud.core.chunk import XXH3_128, Chunk
 from dfud.core.chunking import count_chunks
-from dfud.core.native import header_maker
+from dfud.core.native import CHUNK_HEADERS, Headers, header_maker
 from dfud.core.ranges import RangeSet
 from dfud.core.version import FileVersion
 
@@ -64,7 +64,16 @@ class ExpectedChunk:
         number = self._number
         if number == self._n_chunks or not value or len(value) != self._chunk_size:
             return None
-        if headers != self._make_headers(number, xxhash.xxh3_64_hexdigest(value).encode()):
+        expected = self._make_headers(number, xxhash.xxh3_64_hexdigest(value).encode())
+        if headers != expected and not _is_followed_by_others(expected, headers):
             return None
         self._number = number + 1
         return (number - 1) * self._chunk_size
+
+
+def _is_followed_by_others(expected: Headers, headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
+    """Return whether `headers` are the `expected` ones, and then some that say nothing about a chunk."""
+    n_expected = len(expected)
+    if headers is None or headers[:n_expected] != expected:
+        return False
+    return all(name not in CHUNK_HEADERS for name, _ in headers[n_expected:])

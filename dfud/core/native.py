@@ -25,6 +25,7 @@ _NUMBER = re.compile(rb"-?[0-9]{1,19}")
 _DIGEST = re.compile(rb"[0-9a-f]{32}")
 _INT64_MAX = (1 << 63) - 1  # of a size, an offset or a time
 _NEEDED = ("upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64")
+CHUNK_HEADERS = (*_NEEDED, "xxh3_128")  # all that say something about a chunk
 
 
 def is_native(headers: Sequence[tuple[str, bytes | None]]) -> bool:
@@ -41,7 +42,7 @@ def read_native(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes | N
     values = dict(headers)
     if len(values) != len(headers):  # those of others, such as of a tracer, may be there twice
         names = [name for name, _ in headers]
-        if any(names.count(name) > 1 for name in (*_NEEDED, "xxh3_128")):
+        if any(names.count(name) > 1 for name in CHUNK_HEADERS):
             raise BadMessageError("it has a header twice")
     for name in _NEEDED:
         if not isinstance(values.get(name), bytes):

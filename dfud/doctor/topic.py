@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from dfud.core.text import counted
+from dfud.core.user_headers import header_bytes
 from dfud.doctor.bounded import receive
 from dfud.doctor.diagnosis import Diagnosis, Level, fine, skipped, stops, warning
 from dfud.doctor.other_topics import check_canary_topic
@@ -34,7 +35,9 @@ def check_topic(
 ) -> Iterator[Diagnosis]:
     """Look at the topic; unless this `waits`, the first thing that keeps a client from the brokers ends it."""
     try:
-        properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
+        properties = producer_properties(
+            config, options.chunk_size, memory_shares(options).librdkafka, header_bytes(options.headers)
+        )
     except UsageError as error:
         yield stops("configuration", str(error))
         yield _UNKNOWN

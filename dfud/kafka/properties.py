@@ -30,12 +30,15 @@ _NEW_GROUP = "create_new"  # OpenMSIStream's name for a group of its own
 _FETCH_QUEUE_KBYTES = 32 * 1024  # of messages fetched ahead, in each consumer
 
 
-def producer_properties(config: ClientConfig, chunk_size: int, queue_bytes: int) -> dict[str, str | int | bool]:
+def producer_properties(
+    config: ClientConfig, chunk_size: int, queue_bytes: int, more_bytes: int = 0
+) -> dict[str, str | int | bool]:
     """Return the properties of each producer; UsageError for settings that would lose data or cannot work.
 
-    A producer's queue holds `queue_bytes`, unless the user has set that.
+    A producer's queue holds `queue_bytes`, unless the user has set that. Each message has `more_bytes` of headers
+    of the user's own.
     """
-    user = UserSettings(config.properties, "producer", chunk_size, config.wire)
+    user = UserSettings(config.properties, "producer", chunk_size, config.wire, more_bytes)
     refuse(user, config.path)
     needed = user.message_bytes
     defaults: dict[str, str | int | bool] = {
@@ -104,9 +107,12 @@ def fit_to_topic(properties: dict[str, str | int | bool], by_user: dict[str, str
             properties[name] = min(int(properties[name]), max(max_message_bytes, 1000))
 
 
-def message_bytes_needed(chunk_size: int) -> int:
-    """Return the smallest ``max.message.bytes`` with which a topic accepts chunks of `chunk_size` bytes."""
-    return chunk_size + MESSAGE_OVERHEAD
+def message_bytes_needed(chunk_size: int, more_bytes: int = 0) -> int:
+    """Return the smallest ``max.message.bytes`` with which a topic accepts chunks of `chunk_size` bytes.
+
+    `more_bytes` are those of headers of the user's own.
+    """
+    return chunk_size + MESSAGE_OVERHEAD + more_bytes
 
 
 def batch_limit(properties: Mapping[str, Any]) -> int:

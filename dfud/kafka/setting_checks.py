@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfud.core.native import MESSAGE_OVERHEAD
 from dfud.errors import OnFault, refuse_fault
 from dfud.kafka.setting_rules import RULES, Effect, Rule
 from dfud.kafka.user_settings import UserSettings
@@ -31,6 +30,6 @@ def _rules(user: UserSettings, effect: Effect) -> Iterator[Rule]:
 def _message(rule: Rule, user: UserSettings) -> str:
     return rule.text.format(
         chunk_size=user.chunk_size,
-        least_bytes=user.chunk_size + MESSAGE_OVERHEAD,
+        least_bytes=user.least_message_bytes,
         least_kbytes=-(-user.message_bytes // 1024),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dfud.core.native import MESSAGE_OVERHEAD
 from dfud.kafka.user_settings import UserSettings
 
 _MAX_IDEMPOTENT_IN_FLIGHT = 5
@@ -80,7 +79,7 @@ def queue_is_too_small(user: UserSettings) -> bool:
 
 def message_max_is_too_small(user: UserSettings) -> bool:
     """Return whether the client takes no message with a whole chunk."""
-    return bool(user.chunk_size) and user.is_below("message.max.bytes", user.chunk_size + MESSAGE_OVERHEAD)
+    return bool(user.chunk_size) and user.is_below("message.max.bytes", user.least_message_bytes)
 
 
 def is_short(name: str, least: int) -> Condition:

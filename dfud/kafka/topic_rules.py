@@ -23,6 +23,7 @@ class UploadNeeds(NamedTuple):
 
     chunk_size: int  # bytes
     wants_all_acks: bool = True  # acks=all: each in-sync replica has a message before it is acknowledged
+    more_bytes: int = 0  # of each message: headers of the user's own
 
 
 Rule = Callable[[TopicFacts, UploadNeeds], Iterator[Finding]]
@@ -61,7 +62,7 @@ def _cleanup(facts: TopicFacts, _: UploadNeeds) -> Iterator[Finding]:
 
 
 def _sizes(facts: TopicFacts, needs: UploadNeeds) -> Iterator[Finding]:
-    needed = message_bytes_needed(needs.chunk_size)
+    needed = message_bytes_needed(needs.chunk_size, needs.more_bytes)
     limit = facts.number("max.message.bytes")
     if limit is not None and limit < needed:
         yield Finding(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from dfud.core.native import MESSAGE_OVERHEAD
 from dfud.kafka.known_settings import CHOICES, is_secret, names_of, plain_name
 
 _C_NUMBER = re.compile(r"\s*([+-]?)(?:0x([0-9a-f]+)|(0[0-7]*)|([1-9][0-9]*))", re.IGNORECASE)
@@ -17,18 +18,34 @@ MESSAGE_HEAD_BYTES = 9 * 1024  # at most, for key and headers: a path is in them
 class UserSettings:
     """The settings of one client: where a setting has several names, they mean the same here."""
 
-    def __init__(self, properties: Mapping[str, str], client: str, chunk_size: int = 0, wire: str = "") -> None:
-        """Look at `properties` of a "producer" or "consumer"; a `chunk_size` of 0 is one that is not known."""
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        client: str,
+        chunk_size: int = 0,
+        wire: str = "",
+        more_bytes: int = 0,
+    ) -> None:
+        """Look at `properties` of a "producer" or "consumer"; a `chunk_size` of 0 is one that is not known.
+
+        Each message has `more_bytes` of headers of the user's own.
+        """
         self.properties = properties
         self.client = client
         self.chunk_size = chunk_size
         self.wire = wire
+        self.more_bytes = more_bytes
         self._written = {names_of(name): name for name in properties}  # the last one is what librdkafka takes
+
+    @property
+    def least_message_bytes(self) -> int:
+        """The size of a message with a chunk of a file whose path is not long; 0 if that is not known."""
+        return self.chunk_size and self.chunk_size + MESSAGE_OVERHEAD + self.more_bytes
 
     @property
     def message_bytes(self) -> int:
         """The size of the largest message with a chunk, as librdkafka counts it; 0 if that is not known."""
-        return self.chunk_size and self.chunk_size + MESSAGE_HEAD_BYTES
+        return self.chunk_size and self.chunk_size + MESSAGE_HEAD_BYTES + self.more_bytes
 
     def written(self, name: str) -> str | None:
         """Return the name under which the user has set this setting; None if it is not set."""

@@ -19,12 +19,19 @@ class Checkup:
     """Asks the broker for the cause of its silence, and fits what is sent to what it can receive."""
 
     def __init__(
-        self, topic: str, properties: Mapping[str, Any], client: RenewableProducer, window: SendWindow
+        self,
+        topic: str,
+        properties: Mapping[str, Any],
+        client: RenewableProducer,
+        window: SendWindow,
+        more_bytes: int = 0,
     ) -> None:
+        """Each message is longer by `more_bytes` than its value and the headers of dfud."""
         self._topic = topic
         self._properties = properties
         self._client = client
         self._window = window
+        self._overhead = MESSAGE_OVERHEAD + more_bytes
         self._socket_timeout_s = socket_timeout(properties)
         self._may_wait_longer = "socket.timeout.ms" not in properties  # the user has not set it
         self.max_request = _MAX_REQUEST_BYTES  # bytes that the broker receives at once, as far as it is known
@@ -32,7 +39,7 @@ class Checkup:
     @property
     def max_chunk(self) -> int:
         """The length of the largest value that fits into a request (bytes)."""
-        return self.max_request - MESSAGE_OVERHEAD
+        return self.max_request - self._overhead
 
     def find_trouble(self, silent_s: float, was_disturbed: bool) -> str:
         """Return why nothing has been acknowledged for `silent_s`, as far as the broker knows, or "".
@@ -48,7 +55,7 @@ class Checkup:
     def _fit_requests(self) -> None:
         """Send smaller requests if the broker may close its connections because they are too large."""
         limit = request_limit(self._properties)
-        if limit < self.max_request and self._window.unacked > limit - MESSAGE_OVERHEAD:
+        if limit < self.max_request and self._window.unacked > limit - self._overhead:
             self.max_request = limit
             self._client.reduce_batches(limit // 2)
 

@@ -17,11 +17,12 @@ class ChunkLimit(NamedTuple):
     topic: str
     max_message_bytes: int | None  # of the topic; None if this user may not ask
     by_user: Mapping[str, str]  # librdkafka's properties that the user has set
+    more_bytes: int = 0  # of each message: headers of the user's own
 
     def obstacle(self, row: InProgressRow) -> str:
         """Return why the chunks of `row` cannot be sent, or "" if nothing is known that prevents it."""
         largest = _largest_chunk(row)
-        needed = message_bytes_needed(largest)
+        needed = message_bytes_needed(largest, self.more_bytes)
         if self.max_message_bytes is not None and self.max_message_bytes < needed:
             return f"topic {self.topic} takes messages of at most max.message.bytes = {self.max_message_bytes}"
         if int(self.by_user.get("message.max.bytes", needed)) < needed:
@@ -37,7 +38,7 @@ class ChunkLimit(NamedTuple):
 
     def with_room(self, properties: Mapping[str, Any], chunk_bytes: int) -> dict[str, Any]:
         """Return `properties` with room for chunks of `chunk_bytes`; what the user has set stays."""
-        needed = message_bytes_needed(chunk_bytes)
+        needed = message_bytes_needed(chunk_bytes, self.more_bytes)
         least = {
             "message.max.bytes": needed,
             "batch.size": needed,

@@ -6,6 +6,7 @@ import os
 from typing import Any, NamedTuple
 
 from dfud.announcing.options import AnnouncementOptions
+from dfud.core.user_headers import UserHeaders, parse_headers
 from dfud.logs.logfile import LogOptions
 
 
@@ -32,6 +33,12 @@ class UploadOptions(NamedTuple):
     announcements: tuple[AnnouncementOptions, ...] = ()  # heartbeats and lines of the log, to other topics
     metrics_file: str | None = None  # for the textfile collector of node_exporter
     metrics_port: tuple[str, int] | None = None  # IP address and port at which metrics are served
+    header: tuple[str, ...] = ()  # NAME=VALUE, in each message
+
+    @property
+    def headers(self) -> UserHeaders:
+        """The headers that each message has besides those of dfud."""
+        return parse_headers(self.header)
 
     @property
     def canary_topic(self) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dfud.core.user_headers import header_bytes
 from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import fit_to_topic
@@ -78,7 +79,7 @@ def _canary_faults(options: UploadOptions) -> Iterator[str]:
 def topic_needs(options: UploadOptions, properties: Mapping[str, Any]) -> UploadNeeds:
     """Return what the upload wants of its topic."""
     acks = str(properties.get("acks", properties.get("request.required.acks")))
-    return UploadNeeds(options.chunk_size, wants_all_acks=acks in ("all", "-1"))
+    return UploadNeeds(options.chunk_size, acks in ("all", "-1"), header_bytes(options.headers))
 
 
 def check_topic(

@@ -143,6 +143,7 @@ class ProducerWorker:
             settings.last_ack,
             forward_clock,
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
+            settings.wire.more_bytes,
         )
         self._monitor: TopicMonitor | None = None
         if settings.monitored and settings.needs:

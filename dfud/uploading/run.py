@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from dfud.announcing.start import Announcements
+from dfud.core.user_headers import header_bytes
 from dfud.errors import DfudError, UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import lingers_by_load, message_timeout, producer_properties
@@ -45,7 +46,7 @@ from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervised_run import Reports, activity, supervise
 from dfud.uploading.waiting import AbsentBroker
-from dfud.uploading.wire import WIRE_FORMATS
+from dfud.uploading.wire import WIRE_FORMATS, with_headers
 
 
 def upload(options: UploadOptions, config: ClientConfig) -> int:
@@ -55,7 +56,9 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     ends_at = None if options.time_limit is None else time.monotonic() + options.time_limit
     check_options(options)
     allow_descriptors(options)
-    properties = producer_properties(config, options.chunk_size, memory_shares(options).librdkafka)
+    properties = producer_properties(
+        config, options.chunk_size, memory_shares(options).librdkafka, header_bytes(options.headers)
+    )
     state_dir = os.path.realpath(options.state_dir) if options.state_dir else None
     folder = LogsFolder(os.path.realpath(options.directory), options.topic, state_dir)
     metrics = metrics_outlets(options, folder)
@@ -96,7 +99,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         for warning in filter(None, (folder.weakness, *config.warnings)):
             log.warning(warning)
         check_topic(call.result, properties, config, log)
-        wire = WIRE_FORMATS[config.wire]
+        wire = with_headers(WIRE_FORMATS[config.wire], options.headers)
         facts = call.result.facts
         producer = ProducerSettings(
             options.topic,
@@ -112,7 +115,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         )
         if metrics and not producer.statistics_s:
             log.info(f"statistics.interval.ms is 0 in {config.path}: there are no metrics of librdkafka")
-        chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties)
+        chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties, wire.more_bytes)
         status.log = log
         for outlet in others:
             outlet.log = log

@@ -52,10 +52,12 @@ class Sender:
         all_acks: LastAck,
         forward_clock: ForwardClock | None = None,
         doubt: TopicDoubt | None = None,
+        more_bytes: int = 0,
     ) -> None:
         """`send` sends messages to the supervisor; `all_acks` is what all lanes share.
 
         `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
+        Each message has `more_bytes` of headers besides those of dfud.
         """
         self._topic = topic
         self._outbox = outbox
@@ -77,7 +79,7 @@ class Sender:
         self._last_acked: Any = None  # message, since librdkafka was polled
         self._all_acks = all_acks
         self._deadline = DrainDeadline(message_timeout(properties), all_acks)
-        checkup = Checkup(topic, properties, self._client, self._window)
+        checkup = Checkup(topic, properties, self._client, self._window, more_bytes)
         self._failures = DeliveryFailures(
             properties, self._client, files, self._retries, self._deadline, checkup, send
         )

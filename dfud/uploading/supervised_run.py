@@ -40,7 +40,6 @@ from dfud.uploading.resume import present_version, resume_rows
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.topic_identity import is_another_topic, log_lost_files, record_topic, without_progress
-from dfud.uploading.wire import OPENMSISTREAM
 
 
 class Reports(NamedTuple):
@@ -74,7 +73,7 @@ def supervise(
     """
     log = reports.log
     reports.status.write_starting()
-    beginning = begin_with_import(options, folder, lock, producer.wire is OPENMSISTREAM, log, early)
+    beginning = begin_with_import(options, folder, lock, producer.wire.is_openmsistream, log, early)
     session, watch = beginning
     shards = folder.shards()  # before the producers of this run add theirs
     in_progress = read_in_progress(folder, log)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Optional, Protocol
 
 import xxhash
@@ -14,6 +15,7 @@ import xxhash
 from dfud.core.chunking import count_chunks
 from dfud.core.native import Headers, header_maker
 from dfud.core.openmsistream import encoder, message_key
+from dfud.core.user_headers import UserHeaders, header_bytes
 from dfud.messages import FileStart
 from dfud.uploading.file_reader import FileReader
 from dfud.uploading.hash_first_reader import HashFirstReader
@@ -45,6 +47,17 @@ class WireFormat(NamedTuple):
 
     reading: type[FileReader]  # how a chunker reads a file
     messages: Callable[[FileStart], FileMessages]  # for a producer; raises UnsendableFileError
+    more_headers: UserHeaders = ()  # that each message has besides
+
+    @property
+    def is_openmsistream(self) -> bool:
+        """Whether the messages are those of OpenMSIStream."""
+        return self.reading is HashFirstReader
+
+    @property
+    def more_bytes(self) -> int:
+        """By how many bytes `more_headers` make each message longer, at most."""
+        return header_bytes(self.more_headers)
 
 
 class NativeMessages:
@@ -95,6 +108,38 @@ class OpenMSIStreamMessages:
     def rebuild(self, number: int, value: bytes, xxh3_128: str) -> KafkaMessageParts:
         """Return the same message again."""
         return value, message_key(self._path, number, self._n_chunks), None
+
+
+class MessagesWithHeaders:
+    """The messages of either format, with headers of the user's own after the others."""
+
+    __slots__ = ("_headers", "_messages")
+
+    def __init__(
+        self, make_messages: Callable[[FileStart], FileMessages], headers: UserHeaders, start: FileStart
+    ) -> None:
+        """Add `headers` to what `make_messages` makes; UnsendableFileError if that raises it."""
+        self._messages = make_messages(start)
+        self._headers = headers
+
+    def message(self, number: int, data: bytes, digest: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the format's message with the headers."""
+        return self._with_headers(self._messages.message(number, data, digest, xxh3_128))
+
+    def rebuild(self, number: int, value: bytes, xxh3_128: str) -> KafkaMessageParts:
+        """Return the same message again."""
+        return self._with_headers(self._messages.rebuild(number, value, xxh3_128))
+
+    def _with_headers(self, parts: KafkaMessageParts) -> KafkaMessageParts:
+        value, key, headers = parts
+        return value, key, [*(headers or ()), *self._headers]
+
+
+def with_headers(wire: WireFormat, headers: UserHeaders) -> WireFormat:
+    """Return `wire` with `headers` in each of its messages."""
+    if not headers:
+        return wire
+    return WireFormat(wire.reading, partial(MessagesWithHeaders, wire.messages, headers), headers)
 
 
 NATIVE = WireFormat(FileReader, NativeMessages)

@@ -117,7 +117,7 @@ def test_openmsistream_rebuilds_what_we_send(
     directory: Path, tmp_path: Path, peer: OpenMSIStream, topic: str
 ) -> None:
     write_tree(directory, 45)
-    upload_once(directory, peer.config, topic, "--queue_max_size", 8)
+    upload_once(directory, peer.config, topic, "--queue_max_size", 8, "--header", "sample=A7")
     expected = tree(directory)
     assert in_progress(directory, topic) == []
     assert len(completed(directory, topic)) == len(expected)

@@ -118,3 +118,10 @@ def test_another_chunk_size_or_version_makes_other_headers() -> None:
         expected.follow(chunks(other)[0], RangeSet([(1, 5)]))
         assert expected.accept(FIRST[1].value, FIRST[1].headers) is None
         assert expected.accept(other[1].value, other[1].headers) == 5
+
+
+def test_headers_of_others_after_those_of_the_chunk_do_not_matter() -> None:
+    records = native(b"d/f", DATA, NOW, 10)
+    record = records[2]
+    assert after(records, 2).accept(record.value, [*record.headers, ("sample", b"A7")]) == 20
+    assert after(records, 2).accept(record.value, [*record.headers, ("size", b"50")]) is None  # it is there twice

@@ -11,7 +11,7 @@ from dfud.core.chunk import SHA512, Chunk
 from dfud.core.openmsistream import decode
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart
-from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, UnsendableFileError, WireFormat
+from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WIRE_FORMATS, UnsendableFileError, WireFormat, with_headers
 
 DATA = b"data of it"
 DIGEST = "0123456789abcdef" * 2
@@ -56,3 +56,16 @@ def test_openmsistream_has_no_message_for_a_name_that_is_not_utf_8() -> None:
     with pytest.raises(UnsendableFileError, match="not UTF-8"):
         OPENMSISTREAM.messages(start(b"\xff"))
     assert NATIVE.messages(start(b"\xff"))
+
+
+@pytest.mark.parametrize("wire", [NATIVE, OPENMSISTREAM])
+def test_headers_of_the_user_follow_those_of_the_format(wire: WireFormat) -> None:
+    more = (("sample", b"A7"),)
+    first = wire.messages(start()).message(2, DATA, b"0011223344556677", DIGEST)
+    messages = with_headers(wire, more).messages(start())
+    assert messages.message(2, DATA, b"0011223344556677", DIGEST) == (*first[:2], [*(first[2] or []), *more])
+    again = messages.rebuild(2, first[0], DIGEST)
+    assert again[2] is not None
+    assert again[2][-1] == more[0]
+    assert with_headers(wire, more).is_openmsistream == wire.is_openmsistream
+    assert with_headers(wire, ()) is wire
