@@ -53,6 +53,8 @@ def upload(
     metrics_file: Path | None = None,
     metrics_port: str | int | None = None,
     header: Sequence[str] = (),
+    run_marker: Sequence[str] = (),
+    run_metadata: str | None = None,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -94,6 +96,8 @@ def upload(
         "metrics_file": metrics_file,
         "metrics_port": metrics_port,
         "header": header,
+        "run_marker": run_marker,
+        "run_metadata": run_metadata,
     }
     _run("upload", directory, config, topic_name, options)
 

@@ -14,6 +14,7 @@ An upload:
               ◀── ToProducer ─
     announcer ─ FromAnnouncer ▶ supervisor
               ◀─ ToAnnouncer ─
+    sealer    ─ FromSealer ──▶ supervisor
     supervisor ─ ToMetricsServer ─▶ metrics server
 
 A download has a supervisor, its fetchers and perhaps a process that sends receipts, a verification a main process
@@ -383,6 +384,24 @@ class RunDescribed(Message, frozen=True):
     status: bytes  # JSON of a `dfud.logs.upload_status.UploadStatus`
 
 
+# sealer → supervisor
+
+
+class RunSealed(Message, frozen=True):
+    """The manifest of a run is on the topic, and so is each file in it."""
+
+    n_files: int
+    n_bytes: int
+
+
+class RunUnsealed(Message, frozen=True):
+    """A run could not be sealed."""
+
+    reason: str
+    is_marker_gone: bool = False  # its marker is not there any more, or is another version
+    is_waiting: bool = False  # it may only be a matter of time: files of it are not on the topic
+
+
 # fetcher → supervisor of a download
 
 
@@ -641,6 +660,8 @@ FromProducer = Union[
     ClientStatistics,
 ]
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
+FromSealer = Union[Notice, RunSealed, RunUnsealed]
+ToSealer = Stop
 FromMetricsServer = Notice
 ToMetricsServer = RunDescribed
 FromFetcher = Union[

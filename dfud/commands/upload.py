@@ -88,6 +88,21 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     return value
 
 
+def _check_markers(
+    _context: click.Context, _parameter: click.Parameter, patterns: tuple[str, ...]
+) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not pattern or pattern.startswith("/") or pattern.endswith("/"):
+            raise click.BadParameter(f"{pattern!r} is no pattern of a file's name, or of a path below DIR")
+    return patterns
+
+
+def _check_name(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    if name is not None and (name in ("", ".", "..") or "/" in name or "\0" in name):
+        raise click.BadParameter(f"{name!r} is not the name of a file in the folder of a run")
+    return name
+
+
 def _check_headers(
     _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -106,6 +121,22 @@ def _check_headers(
 )
 @option("--upload_existing", is_flag=True, group=FILES, help="Upload the files that are already there, too.")
 @upload_regex_option("Only files that match this regular expression are uploaded.")
+@option(
+    "--run_marker",
+    metavar="GLOB",
+    multiple=True,
+    callback=_check_markers,
+    group=FILES,
+    help="Files such as CopyComplete.txt, whose appearance says that their folder is finished: all else in it is "
+    "sent first, then a manifest of it, then the marker.  [repeatable]",
+)
+@option(
+    "--run_metadata",
+    metavar="NAME",
+    callback=_check_name,
+    group=FILES,
+    help="File in the folder of a run, such as run.json, whose JSON object the manifest is to have.",
+)
 @option(
     "--header",
     metavar="NAME=VALUE",

@@ -98,6 +98,10 @@ class UploadFilter:
         """Return the paths on which the expression has taken too long since the last call."""
         return [] if self._pattern is None else self._pattern.pop_undecided()
 
+    def is_in_logs(self, path: bytes) -> bool:
+        """Return whether a file lies in LOGS."""
+        return path.startswith(self._logs)
+
     def accepts_folder(self, path: bytes) -> bool:
         """Return whether a file below a folder may be accepted, so that the folder must be scanned."""
         if (path + b"/").startswith(self._logs):

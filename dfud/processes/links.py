@@ -15,6 +15,7 @@ from dfud.messages import (
     FromProducer,
     FromReader,
     FromReceiptSender,
+    FromSealer,
     FromWatcher,
     ProducerToChunker,
     ToAnnouncer,
@@ -24,6 +25,7 @@ from dfud.messages import (
     ToProducer,
     ToReader,
     ToReceiptSender,
+    ToSealer,
     ToWatcher,
 )
 
@@ -54,6 +56,7 @@ METRICS_SERVER: Link[ToMetricsServer, FromMetricsServer] = Link(ToMetricsServer,
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
+SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 
 # Between the chunker and the producer of a lane

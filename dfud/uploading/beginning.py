@@ -103,5 +103,6 @@ def _begin(
         logs=folder.identity,
         canary=folder.canary if options.canary is not None else "",
         moved_in=session.moved_in,
+        run_markers=options.run_marker,
     )
     return Beginning(session, watch)

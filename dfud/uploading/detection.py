@@ -120,6 +120,15 @@ class Detection:
             late = message.version.path, message.ctime_ns
             self.left_over |= not record(self._log, lambda: self._session.add_late(*late))
             return
+        self.add(message)
+
+    def on_held_back(self, message: FileFound) -> None:
+        """Note a file that is to be added later, and that the next run must find if this one is killed before."""
+        self._allowance -= 1
+        record(self._log, lambda: self._session.add_moved_in(message.version.path))
+
+    def add(self, message: FileFound) -> None:
+        """Add a file to the ledger, whatever else is to be found."""
         self.left.discard(message.version.path)
         stamp = FileStamp(message.ctime_ns if message.keeps_ctime else 0, message.inode)
         entry = self._ledger.on_found(message.version, message.compare, stamp)

@@ -80,6 +80,10 @@ class Entries:
                 folder = folder.rpartition(b"/")[0]
         return found
 
+    def has_open_below(self, folder: bytes) -> bool:
+        """Return whether an open entry is of a file below `folder`, which is not the directory itself."""
+        return folder in self._folders
+
     def is_coming(self, path: bytes) -> bool:
         """Return whether an open entry is of this path: its latest version, or an earlier one that a lane has."""
         latest = self.latest.get(path)

@@ -406,6 +406,10 @@ class Ledger:
         """The number of open files that are not paused: those that take room from others."""
         return self.open_files - len(self._entries.retries)
 
+    def has_open_below(self, folder: bytes) -> bool:
+        """Return whether files below `folder`, b"" for the directory, are neither failed nor held nor gone."""
+        return self._entries.has_open_below(folder) if folder else self.open_files > 0
+
     @property
     def undelivered(self) -> list[Entry]:
         """The files that are failed or held, each in its latest version."""

@@ -34,6 +34,8 @@ class UploadOptions(NamedTuple):
     metrics_file: str | None = None  # for the textfile collector of node_exporter
     metrics_port: tuple[str, int] | None = None  # IP address and port at which metrics are served
     header: tuple[str, ...] = ()  # NAME=VALUE, in each message
+    run_marker: tuple[str, ...] = ()  # patterns of files that say that their folder is finished
+    run_metadata: str | None = None  # name of a file in the folder of a run that says what the run is
 
     @property
     def headers(self) -> UserHeaders:

@@ -44,11 +44,22 @@ def check_options(options: UploadOptions) -> None:
         raise UsageError(fault)
 
 
+def check_sealing(options: UploadOptions, config: ClientConfig) -> None:
+    """Raise UsageError if runs are to be sealed on a topic with OpenMSIStream's messages."""
+    if options.run_marker and config.wire != "native":
+        raise UsageError(
+            "--run_marker needs dfud's own messages, as a manifest names files by their digests and upload ids; "
+            f"remove value.serializer and key.serializer from {config.path}, or leave --run_marker out"
+        )
+
+
 def option_faults(options: UploadOptions) -> Iterator[str]:
     """Yield what is wrong with options that are valid each on its own; nothing is written."""
     if len(options.topic) > MAX_TOPIC_CHARS:
         yield f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
     yield from _canary_faults(options)
+    if options.run_metadata is not None and not options.run_marker:
+        yield "--run_metadata is for the runs of --run_marker: give both, or leave it out"
     if memory_shares(options).ring < 2 * options.chunk_size:
         yield (
             f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -15,6 +16,7 @@ from dfud.core.version import FileStamp, FileVersion
 from dfud.files.links import LinkPolicy
 from dfud.files.openat import look
 from dfud.logs.log_lines import about
+from dfud.messages import FileFound
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.ledger import Ledger
 
@@ -33,6 +35,29 @@ def present_version(dir_fd: int, links: LinkPolicy, path: bytes) -> PresentVersi
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     version = FileVersion(path, status.st_size, status.st_mtime_ns)
     return PresentVersion(version, FileStamp(status.st_ctime_ns, status.st_ino))
+
+
+def take_markers(
+    rows: Iterable[InProgressRow],
+    is_marker: Callable[[bytes], bool],
+    ledger: Ledger,
+    present: Callable[[bytes], PresentVersion],
+) -> tuple[list[InProgressRow], list[FileFound]]:
+    """Take the markers of runs out of `rows`: they are sent once their runs are sealed, and then as a whole.
+
+    A marker that is recorded, or is no file any more, stays.
+    """
+    others: list[InProgressRow] = []
+    markers: list[FileFound] = []
+    for row in rows:
+        version = version_of(row)
+        if is_marker(version.path) and not ledger.is_recorded(version):
+            with contextlib.suppress(OSError):
+                found, stamp = present(version.path)
+                markers.append(FileFound(found, False, stamp.ctime_ns, stamp.inode))
+                continue
+        others.append(row)
+    return others, markers
 
 
 def resume_rows(

@@ -37,6 +37,7 @@ from dfud.uploading.outlets import Outlet
 from dfud.uploading.preflight import (
     check_logs_access,
     check_options,
+    check_sealing,
     check_topic,
     make_logs,
     memory_shares,
@@ -55,6 +56,7 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
     manager = take_service_manager(os.environ)
     ends_at = None if options.time_limit is None else time.monotonic() + options.time_limit
     check_options(options)
+    check_sealing(options, config)
     allow_descriptors(options)
     properties = producer_properties(
         config, options.chunk_size, memory_shares(options).librdkafka, header_bytes(options.headers)

@@ -9,11 +9,13 @@ from functools import partial
 from typing import NamedTuple
 
 from dfud.announcing.start import Announcements
+from dfud.core.run_markers import RunMarkers
 from dfud.files.links import LinkPolicy
 from dfud.logs.keeper import LogsKeeper
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.times import MICROSECONDS, ForwardClock, IsoClock
+from dfud.messages import FileFound
 from dfud.processes.event_loop import RunContext
 from dfud.processes.worker import tune_gc
 from dfud.processes.workers import WorkerPool
@@ -36,7 +38,9 @@ from dfud.uploading.recovery import (
     read_in_progress,
     write_first_table,
 )
-from dfud.uploading.resume import present_version, resume_rows
+from dfud.uploading.resume import present_version, resume_rows, take_markers
+from dfud.uploading.runs_maker import runs_maker
+from dfud.uploading.session import record
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.topic_identity import is_another_topic, log_lost_files, record_topic, without_progress
@@ -106,7 +110,13 @@ def supervise(
         row_time = IsoClock(clock.now_ns, MICROSECONDS)
         distrust(recorded.versions, in_progress.rows, row_time)
         ledger = Ledger(options.chunk_size, options.n_threads, recorded.versions, IsoClock(), row_time)
-        resume_rows(in_progress.rows, ledger, partial(present_version, dir_fd, links), chunk_limit, log)
+        present = partial(present_version, dir_fd, links)
+        rows, markers = in_progress.rows, list[FileFound]()
+        if options.run_marker:
+            rows, markers = take_markers(rows, RunMarkers(options.run_marker).matches, ledger, present)
+            for marker in markers:
+                record(log, partial(session.add_moved_in, marker.version.path))
+        resume_rows(rows, ledger, present, chunk_limit, log)
         write_first_table(folder, ledger, in_progress.rejected, log)
         if is_anew:
             log_lost_files(folder, len(recorded.versions), log)
@@ -129,8 +139,13 @@ def supervise(
         if early is None:  # while it waited for a broker, it has said so
             user.show_hint(options.log.stream_level)
         outlets: list[Outlet] = [*reports.outlets, *reports.announcements.outlets(pool)]
-        supervisor = UploadSupervisor(context, fleet, user, status=reports.status, outlets=outlets)
+        make_runs = runs_maker(options, producer.properties, watch, ledger, pool, log)
+        supervisor = UploadSupervisor(
+            context, fleet, user, status=reports.status, outlets=outlets, make_runs=make_runs
+        )
         user.show_live(options.log, supervisor.activity)
+        if markers:
+            supervisor.hold(markers)
         if early is not None and is_early:
             supervisor.on_early(early.messages)
         return supervisor.run()

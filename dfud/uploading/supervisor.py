@@ -67,6 +67,7 @@ from dfud.uploading.logs_check import LogsCheck
 from dfud.uploading.outlets import Outlet, Outlets
 from dfud.uploading.reporter import UploadReporter, summary
 from dfud.uploading.run_status import RunStatus
+from dfud.uploading.runs_maker import MakeRuns
 from dfud.uploading.session import record
 from dfud.uploading.slow_lanes import SlowLanes
 from dfud.uploading.stall_check import StallCheck
@@ -91,8 +92,12 @@ class UploadSupervisor:
         clock_steps: ClockSteps | None = None,
         status: StatusWriter | None = None,
         outlets: Sequence[Outlet] = (),
+        make_runs: MakeRuns | None = None,
     ) -> None:
-        """Supervise `fleet`, and listen to `user`; `status` and `outlets` tell the state of the run."""
+        """Supervise `fleet`, and listen to `user`; `status` and `outlets` tell the state of the run.
+
+        `make_runs` returns what holds back the markers of runs; None if there are none.
+        """
         self._context = context
         self._ledger = context.ledger
         self._log = context.log
@@ -115,6 +120,7 @@ class UploadSupervisor:
         self._status = status or StatusWriter(context.folder, context.once, context.log, clock)
         self._outlets = Outlets([self._status, *outlets], self._current_status)
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
+        self._runs = None if make_runs is None else make_runs(self._detection, self._loop)
         self._files = FileReports(context, self._reporter, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
         self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
@@ -136,7 +142,7 @@ class UploadSupervisor:
                 WatchStarted: self._detection.on_started,
                 WatchReport: self._state.on_watch_report,
                 FolderMovedIn: self._detection.on_moved_in,
-                FileFound: self._detection.on_found,
+                FileFound: self._detection.on_found if self._runs is None else self._runs.on_found,
                 FileLeft: self._detection.on_left,
                 FilesBefore: self._detection.on_before,
                 FilesScanned: self._detection.on_scanned,
@@ -182,6 +188,12 @@ class UploadSupervisor:
         for message in messages:
             self._from_watcher(message)
 
+    def hold(self, markers: Iterable[FileFound]) -> None:
+        """Hold back markers that the session has on record, and no table."""
+        if self._runs is not None:
+            for marker in markers:
+                self._runs.hold(marker)
+
     def run(self) -> int:
         """Upload until asked to end, or until workers die again and again; return the exit status."""
         self.start()
@@ -209,7 +221,9 @@ class UploadSupervisor:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing left to do, or the user does not want to wait for it."""
-        return self._abandoned or (self._draining and self._detection.is_over and not self._ledger.open_files)
+        if not self._draining or self._ledger.open_files:
+            return self._abandoned
+        return self._abandoned or (self._detection.is_over and (self._runs is None or self._runs.is_over))
 
     def run_once(self) -> None:
         """Wait for something to happen, handle it, and do what is due."""
@@ -224,6 +238,7 @@ class UploadSupervisor:
                 self._logs.due,
                 self._stalls.due,
                 self._canary.due if self._canary is not None else None,
+                self._runs.due if self._runs is not None else None,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
@@ -240,6 +255,8 @@ class UploadSupervisor:
             for entry in self._ledger.fail_paused():
                 if entry.failure != entry.named:
                     self._files.log_failure(entry)
+        if self._runs is not None:
+            self._runs.turn(now, self._draining and self._detection.is_over)
         self._dispatch()
         self._detection.allow_more_files()
         self._logs.check_if_due(now)
@@ -378,6 +395,8 @@ class UploadSupervisor:
                 return  # another lane has noticed it
             self._is_topic_anew, self._topic_id = True, message.topic_id
         self._is_topic_harmed = True
+        if self._runs is not None:
+            self._runs.is_topic_harmed = True
         self._state.topic_harm = message.text
         self._log.error(message.text)
 

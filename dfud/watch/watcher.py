@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from dfud.core.names import UNDECIDED, UploadFilter
+from dfud.core.run_markers import MarkerFilter, RunMarkers
 from dfud.core.text import printable
 from dfud.files.lease_break import lease_break_s
 from dfud.files.links import LinkPolicy
@@ -72,6 +73,7 @@ class WatchOptions(NamedTuple):
     logs: tuple[int, int]  # device and inode of LOGS, in which nothing is to be uploaded
     canary: str = ""  # path of its file; "" for none
     moved_in: tuple[bytes, ...] = ()  # folders that are known to have been moved in since `since_ns`
+    run_markers: tuple[str, ...] = ()  # patterns of files that are reported whatever `upload_regex` says
 
 
 def run(
@@ -87,6 +89,14 @@ def run(
         return
 
 
+def make_filter(options: WatchOptions) -> UploadFilter | MarkerFilter:
+    """Return which files are reported, by their paths."""
+    path_filter = UploadFilter(options.upload_regex, _logs_below(options), BoundedPattern)
+    if not options.run_markers:
+        return path_filter
+    return MarkerFilter(path_filter, RunMarkers(options.run_markers))
+
+
 class Watcher:
     """Responsible for reporting every file that is ready, as soon as the supervisor has room for it."""
 
@@ -100,7 +110,7 @@ class Watcher:
         self._supervisor = to_supervisor
         self._options = options
         self._clock = clock
-        path_filter = UploadFilter(options.upload_regex, _logs_below(options), BoundedPattern)
+        path_filter = make_filter(options)
         self._pop_undecided = path_filter.pop_undecided
         self._tree = WatchedTree(
             options.directory,

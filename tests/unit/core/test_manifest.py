@@ -214,7 +214,7 @@ def test_what_is_not_true_is_refused(name: str) -> None:
 )
 def test_headers_that_do_not_fit_are_refused(name: str, value: bytes | None) -> None:
     _, (message,) = make()
-    with pytest.raises(ValueError, match="^it"):
+    with pytest.raises(ValueError, match=r"^it"):
         ManifestPart.decode(message.key, message.value, list({**dict(message.headers), name: value}.items()))
     with pytest.raises(ValueError, match="twice"):
         ManifestPart.decode(message.key, message.value, [*message.headers, (name, value)])
@@ -224,7 +224,7 @@ def test_headers_that_do_not_fit_are_refused(name: str, value: bytes | None) -> 
 def test_nothing_but_a_refusal_comes_of_any_other_value(value: bytes) -> None:
     _, (message,) = make()
     digest = xxhash.xxh3_64_hexdigest(value).encode()
-    with pytest.raises(ValueError, match="^it"):
+    with pytest.raises(ValueError, match=r"^it"):
         ManifestPart.decode(message.key, value, [*message.headers[:3], ("manifest_xxh3_64", digest)])
 
 
@@ -242,7 +242,7 @@ def test_nothing_but_a_refusal_comes_of_any_other_value(value: bytes) -> None:
     ],
 )
 def test_what_is_no_metadata(text: bytes) -> None:
-    with pytest.raises(ValueError, match="^it"):
+    with pytest.raises(ValueError, match=r"^it"):
         parse_metadata(text)
 
 

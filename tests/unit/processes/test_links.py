@@ -76,6 +76,8 @@ SAMPLES: list[Message] = [
     messages.TopicHarmed("made anew", True, "id"),
     messages.Release(b"part"),
     messages.Merge(b"part", (RELEASED, RELEASED)),
+    messages.RunSealed(1, 2),
+    messages.RunUnsealed("why", True, True),
     messages.VersionVerdicts(b"records", b"clashes"),
     messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), True, False, b"place"),
     messages.ReadFailed("why", True),

@@ -18,6 +18,7 @@ from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.logfile import LogOptions
+from dfud.messages import FileFound
 from dfud.processes.event_loop import RunContext
 from dfud.uploading import supervised_run
 from dfud.uploading.chunk_limit import ChunkLimit
@@ -65,10 +66,19 @@ class Bench:
         Path(path).write_text(format_table(CompletedRow, [OTHER]))
 
     def supervisor(
-        self, context: UploadContext, fleet: Any, user: Any, status: StatusWriter, outlets: Any
+        self,
+        context: UploadContext,
+        fleet: Any,
+        user: Any,
+        status: StatusWriter,
+        outlets: Any,
+        make_runs: Any,
     ) -> Bench:
         self.context = context
         return self
+
+    def hold(self, markers: list[FileFound]) -> None:
+        self.markers = markers
 
     def activity(self, now: float) -> Activity:
         raise AssertionError("there is no terminal")
@@ -169,6 +179,21 @@ def test_a_file_of_an_earlier_run_is_resumed_and_its_row_kept(bench: Bench) -> N
     bench.start()
     assert bench.context is not None
     assert bench.context.ledger.rows() == [row]
+
+
+def test_a_marker_of_an_earlier_run_is_held_back_and_on_record(bench: Bench) -> None:
+    path = Path(bench.folder.directory) / "run7" / "Done"
+    path.parent.mkdir()
+    path.write_bytes(bytes(10))
+    status = path.stat()
+    version = FileVersion(b"run7/Done", 10, status.st_mtime_ns)
+    row = in_progress_row(version, 4, RangeSet([(1, 1)]), "then")
+    Path(bench.folder.in_progress).write_text(format_table(InProgressRow, [row]))
+    bench.start(run_marker=("Done",))
+    assert bench.context is not None
+    assert bench.context.ledger.rows() == []
+    assert bench.markers == [FileFound(version, False, status.st_ctime_ns, status.st_ino)]
+    assert b"run7/Done" in bench.context.session.moved_in
 
 
 @pytest.mark.parametrize(
