@@ -25,6 +25,7 @@ COMMANDS = (
     "download",
     "verify",
     "release",
+    "seal",
     "status",
     "doctor",
     "service",
