@@ -44,9 +44,9 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, name: str)
 def seal(folder: str, run_marker: str) -> int:
     """Say that FOLDER is finished, so that an upload seals it.
 
-    It writes a small file into FOLDER. An upload that has the name of that file as --run_marker then sends everything
-    else in FOLDER first, then a manifest of it, and then that file. Do it again after a change, and the run is sealed
-    again. Exit status: 0 the file is written; 2 it cannot be.
+    It writes a small file into FOLDER. An upload that has the name of that file as --run_marker then sends all
+    else in FOLDER first, then a manifest of it, and then that file. Do it again after a change, and the run is
+    sealed again. Exit status: 0 the file is written; 2 it cannot be.
     """  # fmt: skip
     fields = {"sealed": time_text(time.time_ns()), "host": escaped(socket.gethostname())}
     try:
