@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from dfud.core.names import MAX_PATH_BYTES
@@ -24,6 +25,7 @@ from dfud.processes.notices import log_notice
 from dfud.processes.workers import Worker, WorkerPool
 from dfud.uploading import sealer
 from dfud.uploading.detection import Detection
+from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.sealer import SealSettings, SealTask
 
@@ -70,6 +72,8 @@ class Runs:
         self._log = log
         self._clock = clock
         self._held: dict[bytes, _Held] = {}  # by the path of the marker
+        self._folders = FolderCounts()  # that these lie in
+        self._markers_in: Counter[bytes] = Counter()  # how many of these lie in a folder itself
         self._sealing: _Held | None = None
         self._result: RunSealed | RunUnsealed | None = None
         self._began = 0.0  # s, monotonic: when the sealer was started
@@ -120,6 +124,8 @@ class Runs:
             return
         held = self._held[path] = _Held(message, self._clock())
         if earlier is None:
+            self._folders.enter(held.folder)
+            self._markers_in[held.folder] += 1
             text = (
                 f"{held.name}: its marker {printable(path)} is held back until everything else of it is uploaded"
             )
@@ -147,12 +153,16 @@ class Runs:
     def _ready(self) -> Iterator[_Held]:
         """Yield the runs of which nothing is on its way, and that have no run in them that is not sealed."""
         for held in self._held.values():
-            above = held.folder + b"/" if held.folder else b""
-            has_others = any(
-                other.folder != held.folder and other.folder.startswith(above) for other in self._held.values()
-            )
-            if not has_others and not self._ledger.has_open_below(held.folder):
+            inside = self._folders.get(held.folder, 0) if held.folder else len(self._held)
+            if inside == self._markers_in[held.folder] and not self._ledger.has_open_below(held.folder):
                 yield held
+
+    def _forget(self, held: _Held) -> None:
+        del self._held[held.found.version.path]
+        self._folders.leave(held.folder)
+        self._markers_in[held.folder] -= 1
+        if not self._markers_in[held.folder]:
+            del self._markers_in[held.folder]
 
     def _start(self, held: _Held, now: float) -> None:
         others = frozenset(
@@ -184,7 +194,7 @@ class Runs:
         else:
             size = shown_size(result.n_bytes)
             self._log.info(f"{held.name} is sealed: {counted(result.n_files, 'file')}, {size}")
-            del self._held[held.found.version.path]
+            self._forget(held)
             self._detection.add(held.found)
 
     def _keep(self, held: _Held, result: RunUnsealed, now: float) -> None:
@@ -192,10 +202,10 @@ class Runs:
         path = held.found.version.path
         if result.is_marker_gone:
             self._log.info(f"{held.name} is not sealed: {result.reason}", extra=about(path))
-            del self._held[path]
+            self._forget(held)
             return
         if self._is_ending:
-            del self._held[path]
+            self._forget(held)
             self._detection.on_left(
                 FileLeft(path, f"is held back, as {held.name} is not sealed ({result.reason})")
             )
