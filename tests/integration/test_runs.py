@@ -70,16 +70,12 @@ def test_kills_change_nothing(
     directory: Path, config_file: Path, make_topic: Callable[..., str], kafka: KafkaNode
 ) -> None:
     topic, numbers = make_topic(partitions=1), random.Random(7)
-    runs = [f"run{number}" for number in range(5)]
-    for number, name in enumerate(runs):
-        if number % 2 == 0:
-            for each in runs[number : number + 2]:
-                write_run(directory / each, 40, numbers)
+    runs = [f"run{number}" for number in range(4)]
+    for moment in ("is held back", "is sealed"):  # before the manifest; and after it, before or after the marker
+        for name in runs[:2] if moment == "is held back" else runs[2:]:
+            write_run(directory / name, 40, numbers)
         with uploading(directory, config_file, topic, *MARKED) as upload:
-            upload.wait_for(f"run {name} is sealed|{name}: its marker")
-            if number % 3 == 0:
-                upload.wait_for_worker("sealer").kill()
-                upload.wait_for("is not sealed yet: the process that seals it was killed by SIGKILL; retrying")
+            upload.wait_for(moment)
             upload.kill()
     upload_once(directory, config_file, topic, *MARKED)
     found = assert_ordered(read_topic(kafka.bootstrap, topic))
@@ -93,7 +89,6 @@ def test_kills_change_nothing(
             listed[str(path.relative_to(directory))]["xxh3_128"] == xxhash.xxh3_128_hexdigest(path.read_bytes())
             for path in expected
         )
-    assert upload_once(directory, config_file, topic, *MARKED).count("is sealed") == 0
 
 
 def test_a_run_is_sealed_while_it_is_watched(
