@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -23,7 +23,7 @@ def json_text(text: str) -> bytes:
     r"""Return a text as JSON in UTF-8: in one way only, so that equal texts have the same bytes.
 
     Escaped is only what must be, as by RFC 8785. Bytes of a path that are not UTF-8 are surrogates in the text
-    (`os.fsdecode`), and become escapes like \udcff.
+    (`decoded_path`), and become escapes like \udcff.
     """
     return encode_basestring(text).encode("utf-8", "backslashreplace")
 
@@ -55,13 +55,24 @@ def time_text(time_ns: int) -> str:
     >>> time_text(1_772_362_800_123_456_789)
     '2026-03-01T11:00:00.123456+00:00'
     """
-    return (_EPOCH + timedelta(microseconds=time_ns // 1000)).isoformat(timespec="microseconds")
+    second, microseconds = divmod(time_ns // 1000, 1_000_000)
+    return f"{_second_text(second)}.{microseconds:06d}+00:00"
+
+
+@lru_cache(16)
+def _second_text(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat()
+
+
+def decoded_path(path: bytes) -> str:
+    """Return a path as text; what is not UTF-8 becomes surrogates, in any locale."""
+    return path.decode("utf-8", "surrogateescape")
 
 
 def is_encodable(text: str) -> bool:
     """Return whether the text can be that of a path: no half of a surrogate pair but those of stray bytes."""
     try:
-        os.fsencode(text)
+        text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
     return True
@@ -71,7 +82,7 @@ def take_path(value: object, what: str = "path") -> bytes:
     """Return the path of a file that a field holds; ValueError if no file of ours can have it."""
     if not isinstance(value, str) or not is_encodable(value):
         raise ValueError(f"its {what} is not one")
-    path = os.fsencode(value)
+    path = value.encode("utf-8", "surrogateescape")
     fault = path_fault(path)
     if fault:
         raise ValueError(f"its {what} is not allowed: {fault}")

@@ -8,7 +8,6 @@ have written any of it: what is decoded is a claim, and nothing about it is trus
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
@@ -19,6 +18,7 @@ from dfud.core.json_fields import (
     SHA256,
     TOPIC,
     XXH3_128,
+    decoded_path,
     json_text,
     load_json,
     take_mtime,
@@ -68,7 +68,7 @@ class ManifestFile(NamedTuple):
         """Return the file as JSON."""
         sha256 = f',"sha256":"{self.sha256}"' if self.sha256 else ""
         return b'{"path":%s,%s,"xxh3_128":"%s"%s}' % (
-            json_text(os.fsdecode(self.path)),
+            json_text(decoded_path(self.path)),
             _numbers(self.version),
             self.xxh3_128.encode(),
             sha256.encode(),
@@ -161,8 +161,8 @@ def encode_manifest(
     key = head.run or TOP
     fields = b'"topic":"%s","run":%s,"marker":{"path":%s,%s},"n_files":%d,"n_bytes":%d,"host":%s,%s' % (
         head.topic.encode(),
-        json_text(os.fsdecode(key)),
-        json_text(os.fsdecode(head.marker.path)),
+        json_text(decoded_path(key)),
+        json_text(decoded_path(head.marker.path)),
         _numbers(head.marker),
         head.n_files,
         head.n_bytes,

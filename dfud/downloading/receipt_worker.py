@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from confluent_kafka import KafkaException
 
-from dfud.core.receipt import Receipt, time_text
+from dfud.core.json_fields import time_text
+from dfud.core.receipt import Receipt
 from dfud.core.text import counted
 from dfud.downloading.earlier_files import EarlierFiles
 from dfud.downloading.owed_receipts import PlacedFile, unpack

@@ -13,7 +13,8 @@ import xxhash
 from confluent_kafka import KafkaException
 
 from dfud.core.chunk import XXH3_128
-from dfud.core.receipt import Receipt, receiver_fault, time_text
+from dfud.core.json_fields import time_text
+from dfud.core.receipt import Receipt, receiver_fault
 from dfud.core.text import counted, printable
 from dfud.errors import DfudError, UsageError
 from dfud.kafka.admin import make_admin_client

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import xxhash
 
-from dfud.core.receipt import Receipt, time_text
+from dfud.core.json_fields import time_text
+from dfud.core.receipt import Receipt
 from dfud.core.released import ReleasedRow, read_released
 from dfud.core.tables import CompletedRow, format_table
 from dfud.files.confined import ConfinedTree

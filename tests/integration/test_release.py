@@ -12,7 +12,8 @@ from pathlib import Path
 import xxhash
 
 from dfud.broker.node import KafkaNode
-from dfud.core.receipt import Receipt, time_text
+from dfud.core.json_fields import time_text
+from dfud.core.receipt import Receipt
 from dfud.core.released import ReleasedRow, read_released
 from tests.helpers.sent_receipts import send, send_receipts
 from tests.helpers.uploading import WAIT_S, completed, upload_once, uploading, wait_until

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfud.core.json_fields import time_text
 from dfud.core.names import path_fault
-from dfud.core.receipt import Receipt, ReceiptKey, receiver_fault, time_text
+from dfud.core.receipt import Receipt, ReceiptKey, receiver_fault
 from dfud.core.version import FileVersion
 
 RECEIPT = Receipt("run42", "sLhTzZ8pQ1", "archive", b"a/b.h5", 3, 5, "0" * 32, "2026-03-01T11:00:00.000000+00:00")

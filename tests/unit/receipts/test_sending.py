@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfud.core.receipt import Receipt, time_text
+from dfud.core.json_fields import time_text
+from dfud.core.receipt import Receipt
 from dfud.receipts.sending import ReceiptProducer
 
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT, "timed out")
