@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from dfud.files import renames
 from dfud.releasing import destination, released_table, removal, source_file
 from tests.helpers.releasing import UploadedDirectory
 
+CLOCK_REALTIME_COARSE = 5  # of <linux/time.h>
 NAMES = ["a", os.fsdecode(b'run7/b, "\xff"\r\nd')]
 
 
@@ -129,10 +131,18 @@ def test_whatever_instant_it_ends_at(
     raise AssertionError("it never came to its end")
 
 
+def _wait_for_a_later_birth() -> None:
+    """Wait until files are born later than any row says: a new one may get the inode of one that was removed."""
+    rows_end = time.time_ns() + 2_000_000
+    while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= rows_end:  # which the kernel takes for births
+        time.sleep(0.001)
+
+
 def changes(uploaded: UploadedDirectory, meanwhile: str) -> dict[str, bytes]:
     """Change files as others do; return the new contents, by name."""
     if meanwhile == "nothing":
         return {}
+    _wait_for_a_later_birth()
     new = {}
     for name in NAMES:
         path = uploaded.path / name
