@@ -19,11 +19,12 @@ def receipts_on(bootstrap: str, topic: str) -> dict[tuple[str, bytes], Receipt]:
             low, end = consumer.get_watermark_offsets(TopicPartition(topic, number), _TIMEOUT_S)
             consumer.assign([TopicPartition(topic, number, low)])
             while low < end:
-                for message in consumer.consume(500, _TIMEOUT_S):
-                    assert message.error() is None
-                    low = (message.offset() or 0) + 1
-                    receipt = Receipt.decode(message.key(), message.value())
-                    found[receipt.receiver, receipt.path] = receipt
+                message = consumer.poll(_TIMEOUT_S)
+                assert message is not None
+                assert message.error() is None
+                low = (message.offset() or 0) + 1
+                receipt = Receipt.decode(message.key(), message.value())
+                found[receipt.receiver, receipt.path] = receipt
     finally:
         consumer.close()
     return found

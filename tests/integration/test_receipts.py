@@ -36,7 +36,6 @@ def assert_each_file_has_its_receipt(target: Path, found: dict[tuple[str, bytes]
         assert receipt.mtime_ns == status.st_mtime_ns
 
 
-@pytest.mark.timeout(300)
 def test_a_receiver_that_is_killed_again_and_again_owes_no_receipt_in_the_end(
     tmp_path: Path, kafka: KafkaNode, config_file: Path, topic: str
 ) -> None:
@@ -70,7 +69,6 @@ def test_a_receiver_that_is_killed_again_and_again_owes_no_receipt_in_the_end(
     assert_each_file_has_its_receipt(target, found, "archive")
 
 
-@pytest.mark.timeout(300)
 def test_a_topic_of_receipts_that_is_deleted_during_a_run_gets_all_of_them_again(
     tmp_path: Path, kafka: KafkaNode, config_file: Path, make_topic: Callable[..., str]
 ) -> None:
