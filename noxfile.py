@@ -47,7 +47,7 @@ QUICK_JAVA = str(VENVS / "java")
 DOC_PAGES = "tests/docs"
 DOC_TESTS = (DOC_PAGES, "tests/unit/test_docs.py", "tests/unit/test_doc_blocks.py")
 
-_SHARES = 3  # of the integration tests, which run at the same time
+_SHARES = 4  # of the integration tests, which run at the same time
 
 _PASSED, _FAILED, _NO_TESTS = 0, 1, 5  # exit statuses of pytest; the arguments may select no test of a run
 
@@ -124,7 +124,7 @@ def openmsistream(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, with the arguments after ``--``; on old Pythons not those that take minutes.
 
-    The integration tests are dealt out to three runs; the unit tests, the faults and the old Pythons have runs of
+    The integration tests are dealt out to several runs; the unit tests, the faults and the old Pythons have runs of
     their own. All of them mostly wait for processes, so that several at the same time take little longer than one.
     """
     paths = sorted(map(str, Path("tests/integration").glob("test_*.py")))
