@@ -124,8 +124,8 @@ def openmsistream(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, with the arguments after ``--``; on old Pythons not those that take minutes.
 
-    The integration tests are dealt out to several runs; the unit tests, the faults and the old Pythons have runs of
-    their own. All of them mostly wait for processes, so that several at the same time take little longer than one.
+    The integration tests are dealt out to several runs; the unit tests, the faults and the old Pythons have runs
+    of their own. All of them mostly wait for processes, so that several at the same time take little longer.
     """
     paths = sorted(map(str, Path("tests/integration").glob("test_*.py")))
     shares = [[path for path in paths if path not in dealt] for dealt in _deal(paths)]  # to be ignored
