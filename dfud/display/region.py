@@ -139,7 +139,17 @@ def _rows(width: int, columns: int) -> int:
 
 
 def _rows_of(text: str, size: Size) -> int:
-    return _rows(cell_len(_plain(text)), size.columns)
+    """Return how many rows a text takes: a wide character that does not fit leaves a cell of its row empty."""
+    plain = _plain(text)
+    if plain.isascii():
+        return _rows(len(plain), size.columns)
+    rows, column = 1, 0
+    for character in plain:
+        cells = cell_len(character)
+        if column + cells > size.columns:
+            rows, column = rows + 1, 0
+        column += cells
+    return rows
 
 
 def _plain(text: str) -> str:

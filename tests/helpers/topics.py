@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from dfud.broker.node import KafkaNode
 
@@ -30,13 +30,25 @@ def create_topic(
     admin = AdminClient({"bootstrap.servers": bootstrap})
     created = admin.create_topics([NewTopic(name, partitions, replicas, config=config)])
     created[name].result(timeout=_TIMEOUT_S)
+    _wait_for_leaders(admin, name, partitions)
+    return name
+
+
+def _wait_for_leaders(admin: AdminClient, topic: str, count: int) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
-        described = admin.list_topics(name, timeout=_TIMEOUT_S).topics[name].partitions
-        if len(described) == partitions and all(p.leader >= 0 for p in described.values()):
-            return name
-        assert time.monotonic() < deadline, f"{name} has no leaders"
+        described = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
+        if len(described) == count and all(p.leader >= 0 for p in described.values()):
+            return
+        assert time.monotonic() < deadline, f"{topic} has no leaders"
         time.sleep(0.02)
+
+
+def add_partitions(bootstrap: str, topic: str, count: int) -> None:
+    """Give a topic more partitions, `count` in all, and wait until their leaders are elected."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_partitions([NewPartitions(topic, count)])[topic].result(timeout=_TIMEOUT_S)
+    _wait_for_leaders(admin, topic, count)
 
 
 def delete_before(kafka: KafkaNode, topic: str, offset: int, partition: int = 0) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient
 
 import dfud
 from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import Record, contents, native, openmsi, produce
-from tests.helpers.topics import delete_before, make_anew
+from tests.helpers.topics import add_partitions, delete_before, make_anew
 
 NOW = 1_700_000_000_123_456_789
 
@@ -100,7 +100,7 @@ def test_a_topic_that_is_followed_may_grow_and_be_made_anew(
     files = dfud.read_files(config_file, topic, follow=True)
     send(b"old", 0)
     assert next(files).path == "old"
-    admin.create_partitions([NewPartitions(topic, 5)])[topic].result(30)
+    add_partitions(kafka.bootstrap, topic, 5)
     send(b"added", 4)
     assert next(files).path == "added"
     make_anew(admin, topic)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
 
 from dfud.broker.node import KafkaNode
 from dfud.core.decode import read_chunk
@@ -17,7 +16,7 @@ from dfud.downloading.gleaner import Gleaner
 from dfud.kafka.topic_reader import READER_PROPERTIES
 from dfud.messages import Gap
 from tests.helpers.downloading import Record, openmsi, produce
-from tests.helpers.topics import delete_before
+from tests.helpers.topics import add_partitions, delete_before
 from tests.helpers.uploading import wait_until
 
 FIRST, *REST = openmsi(b"wanted", b"w" * 4_000, 1e9, partitions=4)  # one chunk in each partition
@@ -122,8 +121,7 @@ def test_a_file_is_found_whatever_happens_to_the_topic_after_all_was_searched(
     search.consumer.resume(emptied)
     search.run_until(lambda: bool(search.reported))
     assert search.reported == [Gap("id", 2, 0, 0, "deleted", "")]
-    admin = AdminClient({"bootstrap.servers": kafka.internal_bootstrap})
-    admin.create_partitions([NewPartitions(topic, 5)])[topic].result(ANSWER_S)
+    add_partitions(kafka.bootstrap, topic, 5)
     search.topic.partitions = frozenset(range(5))
     moved: list[Record] = [REST[0], REST[1]._replace(partition=4), REST[2]]
     produce(kafka.bootstrap, topic, moved)

@@ -19,7 +19,6 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
-    NewPartitions,
     NewTopic,
     ResourcePatternType,
     ResourceType,
@@ -31,7 +30,7 @@ from dfud.broker.node import KafkaNode
 from dfud.demo import reader as independent_reader
 from tests.helpers.batches import batches, correct_checksum, produce_batch, stopped
 from tests.helpers.downloading import Record, contents, download_once, downloading, native, openmsi, produce
-from tests.helpers.topics import create_topic, make_anew
+from tests.helpers.topics import add_partitions, create_topic, make_anew
 from tests.helpers.uploading import upload_once, wait_until
 from tests.helpers.verifying import verify
 
@@ -144,7 +143,7 @@ def test_what_was_deleted_is_named_even_if_reading_began_at_the_end(
     assert "0 messages read" in download_once(target, latest, topic)
     produce(kafka.bootstrap, topic, files(5, 9))
     delete_before(admin, topic, 7)
-    admin.create_partitions([NewPartitions(topic, 5)])[topic].result(ANSWER_S)
+    add_partitions(kafka.bootstrap, topic, 5)
     produce(kafka.bootstrap, topic, files(10, 10, partition=4))
     text = download_once(target, latest, topic, status=1)
     assert "partition 0: offsets 5-6 were deleted" in text
@@ -178,7 +177,7 @@ def test_partitions_that_are_added_are_read_from_their_beginning(
     target = tmp_path / "d"
     with downloading(target, latest, topic) as running:
         running.wait_for("downloading")
-        admin.create_partitions([NewPartitions(topic, 6)])[topic].result(ANSWER_S)
+        add_partitions(kafka.bootstrap, topic, 6)
         produce(kafka.bootstrap, topic, files(0, 3, partition=5))
         wait_until((target / "f3").exists, 15.0)
         running.quit()

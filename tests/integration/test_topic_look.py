@@ -16,7 +16,6 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    NewPartitions,
 )
 
 from dfud.broker import client_config
@@ -24,7 +23,7 @@ from dfud.broker.node import KafkaNode
 from dfud.broker.ports import HOST, free_ports
 from tests.helpers.other_clock import OtherClock
 from tests.helpers.proxy import Proxy
-from tests.helpers.topics import create_topic, make_anew
+from tests.helpers.topics import add_partitions, create_topic, make_anew
 from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import (
     WAIT_S,
@@ -236,7 +235,7 @@ def test_what_changes_about_the_topic_during_a_run_is_told(
     topic = make_topic(1, retention_ms=604_800_000)
     with uploading(directory, config_file, topic) as upload:
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-        admin.create_partitions([NewPartitions(topic, 3)])[topic].result(30)
+        add_partitions(kafka.bootstrap, topic, 3)
         set_config(kafka.bootstrap, topic, "retention.ms", "3600000")
         set_config(kafka.bootstrap, topic, "cleanup.policy", "compact,delete")
         for number in range(10):  # what is sent before it has looked at the topic first is not compared

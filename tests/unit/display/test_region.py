@@ -117,6 +117,7 @@ _step = st.tuples(
 
 @given(steps=st.lists(_step, max_size=12), rows=st.integers(8, 12))
 @example(steps=[([], [""] * 5, "q"), (["a" * 26 + "漢" * 7], [], "")], rows=8)
+@example(steps=[([], [""], ""), (["a" * 16 + "漢漢a" + "漢" * 9], [""], "")], rows=8)
 def test_no_line_is_lost_or_shown_twice(steps: list[tuple[list[str], list[str], str]], rows: int) -> None:
     shown = Shown(columns=20, rows=rows)
     expected, typed = "", ""
