@@ -25,7 +25,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
 highlight_language = "text"
 nitpicky = True
 # What Python's own documentation describes: no inventory of it is fetched, so that a build needs no network.
-nitpick_ignore_regex = [("py:.*", r"(collections\.abc|dfud\.api|os|typing)\..*|IO|Iterator|NamedTuple|Path|bytes")]
+nitpick_ignore_regex = [("py:.*", r"(collections\.abc|dfud\.api|dfud\.receipts\.writing|os|typing)\..*|IO|Iterator|NamedTuple|Path|bytes")]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4  # those of a forge, so that the same links lead to the same headings
