@@ -25,7 +25,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
 highlight_language = "text"
 nitpicky = True
 # What Python's own documentation describes: no inventory of it is fetched, so that a build needs no network.
-nitpick_ignore_regex = [("py:.*", r"(collections\.abc|dfud\.api|dfud\.receipts\.writing|os|typing)\..*|IO|Iterator|NamedTuple|Path|bytes")]
+# The protocols and tuples of our own modules are described where they are taken or returned.
+_MODULES = r"(collections\.abc|dfud\.api|dfud\.receipts\.writing|os|typing)\..*"
+nitpick_ignore_regex = [("py:.*", rf"{_MODULES}|IO|Iterator|NamedTuple|Path|bytes")]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4  # those of a forge, so that the same links lead to the same headings
