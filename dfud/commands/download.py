@@ -19,6 +19,7 @@ from dfud.commands.options import (
     quiet_option,
     take_log_options,
     threads_option,
+    topic_option,
     update_option,
 )
 from dfud.core.receipt import receiver_fault
@@ -67,7 +68,7 @@ def _take_receipt_options(options: dict[str, Any], config: str, topic_name: str)
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
 @directory_argument()
 @config_option("consumer")
-@option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, group=FILES, help="Topic to read.")
+@topic_option("Topic to read.")
 @option(
     "--download_regex",
     metavar="REGEX",

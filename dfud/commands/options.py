@@ -195,6 +195,11 @@ def _check_max_size(_context: click.Context, _parameter: click.Parameter, value:
     return value
 
 
+def topic_option(purpose: str) -> Callable[[Command], Command]:
+    """Return the option for the topic that a command is about."""
+    return option("--topic_name", metavar="TOPIC", required=True, callback=check_topic, group=FILES, help=purpose)
+
+
 def state_dir_option() -> Callable[[Command], Command]:
     """Return the option for where LOGS is."""
     return option(

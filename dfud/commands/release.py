@@ -10,13 +10,14 @@ from typing import Any
 
 import click
 
-from dfud.commands.command import CONTEXT, FILES, Command, Example, complete_folders, version_option
+from dfud.commands.command import CONTEXT, Command, Example, complete_folders, version_option
 from dfud.commands.options import (
     check_topic,
     config_option,
     directory_argument,
     option,
     state_dir_option,
+    topic_option,
     upload_regex_option,
 )
 from dfud.core.receipt import receiver_fault
@@ -72,14 +73,7 @@ def _check_receivers(_context: click.Context, _parameter: click.Parameter, value
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
 @directory_argument()
 @config_option("consumer")
-@option(
-    "--topic_name",
-    metavar="TOPIC",
-    required=True,
-    callback=check_topic,
-    group=FILES,
-    help="Topic that DIR was uploaded to.",
-)
+@topic_option("Topic that DIR was uploaded to.")
 @upload_regex_option("Only files that match this regular expression are released.", default="all")
 @state_dir_option()
 @option(

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from dfud.commands.command import CONTEXT, FILES, Command, Example, version_option
+from dfud.commands.command import CONTEXT, Command, Example, version_option
 from dfud.commands.options import (
-    check_topic,
     config_option,
     directory_argument,
     follow_links_option,
     option,
     state_dir_option,
     threads_option,
+    topic_option,
     upload_regex_option,
 )
 from dfud.errors import UsageError
@@ -37,14 +37,7 @@ _EXAMPLES = (
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
 @directory_argument()
 @config_option("consumer")
-@option(
-    "--topic_name",
-    metavar="TOPIC",
-    required=True,
-    callback=check_topic,
-    group=FILES,
-    help="Topic to compare with.",
-)
+@topic_option("Topic to compare with.")
 @upload_regex_option("Only files that match this regular expression are verified.")
 @follow_links_option("Also verify files outside DIR that links in DIR lead to.")
 @state_dir_option()
