@@ -37,7 +37,10 @@ _UNANSWERED = frozenset(
         KafkaError._TRANSPORT,
         KafkaError._RESOLVE,
         KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._DESTROY_BROKER,  # the broker that was asked left the cluster, or has not quite joined it
         KafkaError.REQUEST_TIMED_OUT,  # says a broker that got no answer from another one
+        KafkaError.NOT_CONTROLLER,  # nor from the controller, as another one is being elected
+        KafkaError.NETWORK_EXCEPTION,
     }
 )
 

@@ -7,10 +7,11 @@ import os
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from dfud.broker.node import KafkaNode
+from dfud.kafka.broker_errors import is_unanswered
 
 _TIMEOUT_S = 15.0
 _NO_SETTINGS: Mapping[str, object] = {}
@@ -28,8 +29,16 @@ def create_topic(
     name = f"topic_{_RUN}_{next(_numbers)}"
     config = {key.replace("_", "."): str(value) for key, value in settings.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    created = admin.create_topics([NewTopic(name, partitions, replicas, config=config)])
-    created[name].result(timeout=_TIMEOUT_S)
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            admin.create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(_TIMEOUT_S)
+            break
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:  # the answer to the first try was lost
+                break
+            if not is_unanswered(error.args[0]) or time.monotonic() > deadline:  # the nodes of a cluster come and go
+                raise
     _wait_for_leaders(admin, name, partitions)
     return name
 

@@ -27,6 +27,8 @@ ID = "ediF_sxBRxSkhNaCt0w1yQ"
 WRITE = SimpleNamespace(topic_id=ID, authorized_operations=[AclOperation.DESCRIBE, AclOperation.WRITE])
 FORBIDDEN = KafkaException(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "not allowed"))
 SLOW = KafkaException(KafkaError(KafkaError._TIMED_OUT, "too slow"))
+GONE = KafkaException(KafkaError(KafkaError._DESTROY_BROKER, "the broker left"))
+NO_CONTROLLER = KafkaException(KafkaError(KafkaError.NOT_CONTROLLER, "no controller"))
 GOOD = {"max.message.bytes": SimpleNamespace(value="1048588"), "cleanup.policy": SimpleNamespace(value="delete")}
 
 
@@ -155,10 +157,13 @@ def test_an_examination_creates_nothing(monkeypatch: pytest.MonkeyPatch, outcome
     assert made[0]["allow.auto.create.topics"] is False
 
 
-def test_creating_a_topic_is_tried_again(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failure", [SLOW, GONE, NO_CONTROLLER])
+def test_creating_a_topic_is_tried_again(
+    check: Check, monkeypatch: pytest.MonkeyPatch, failure: KafkaException
+) -> None:
     monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 0.3)
-    admin = FakeAdmin(SLOW)
-    with pytest.raises(UsageError, match="too slow"):
+    admin = FakeAdmin(failure)
+    with pytest.raises(UsageError, match=failure.args[0].str()):
         check(FakeClient({}, [UNKNOWN] * 9), admin)
     assert admin.creations > 1
 
@@ -173,6 +178,15 @@ def test_leaders_that_nobody_can_reach_are_waited_for(check: Check, monkeypatch:
     monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 0.0)
     with pytest.raises(UsageError, match=r"too slow\); check"):
         check(FakeClient(TWO_PARTITIONS), FakeAdmin(newest=SLOW))
+
+
+@pytest.mark.parametrize("question", ["described", "configured"])
+def test_a_broker_that_leaves_while_it_is_asked_has_not_answered(
+    check: Check, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 0.0)
+    with pytest.raises(UsageError, match="the broker left"):
+        check(FakeClient(TWO_PARTITIONS), FakeAdmin(**{question: GONE}))
 
 
 def test_a_topic_that_this_user_may_not_write_to(check: Check) -> None:
