@@ -35,9 +35,8 @@ def create_topic(
             admin.create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(_TIMEOUT_S)
             break
         except KafkaException as error:
-            if (
-                error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
-            ):  # the first answer was lost as nodes came and went
+            code = error.args[0].code()
+            if code == KafkaError.TOPIC_ALREADY_EXISTS:  # the first answer was lost as nodes came and went
                 break
             if not is_unanswered(error.args[0]) or time.monotonic() > deadline:
                 raise
