@@ -6,21 +6,28 @@ beside the table, which could contradict it.
 
 from __future__ import annotations
 
+import sys
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from operator import eq, itemgetter
 from typing import cast
 
 IDENTITY_BYTES = 16
 _WORD_BYTES = 8
 N_PARTS = 16  # of the records: where many are compared, one at a time, so that the memory for it is small
+_PREFIXES = 1 << 16
+_MAX_SEARCHED = 64  # records, which are searched from the first to the last
+_NO_ENDS = array("Q", bytes(8 * (_PREFIXES + 1)))
 _MIN_MERGED = 50_000  # records that are added before a merge; in the dict they cost some 200 bytes each
 
 
 class RecordIndex:
     """Records of which the first bytes are the key, at least 8; of several with one key the last counts.
 
-    Most are in one sorted string, found by binary search; new ones are in a dict until there are enough of them to
-    be merged.
+    Most are in one sorted string, and found by its parts that begin with the same two bytes: keys are digests, so
+    that these parts are alike. New ones are in a dict until there are enough of them to be merged.
     """
 
     def __init__(self, records: Iterable[bytes], key_bytes: int, record_bytes: int) -> None:
@@ -29,7 +36,9 @@ class RecordIndex:
         self._record_bytes = record_bytes
         # As a Python function it would be slower, and a million records are sorted at a time.
         self._key = cast("Callable[[bytes], bytes]", itemgetter(slice(key_bytes)))
-        self._sorted = self._join(sorted(records, key=self._key))
+        self._sorted = b""
+        self._ends = _NO_ENDS  # of the records by their first two bytes; the last one is for "before the first"
+        self._set(sorted(records, key=self._key))
         self._fresh: dict[bytes, bytes] = {}  # by key; empty for a record that was removed
 
     def __len__(self) -> int:
@@ -41,13 +50,20 @@ class RecordIndex:
         fresh = self._fresh.get(key)
         if fresh is not None:
             return fresh or None
-        if not self._sorted:
-            return None
-        end = self._end(key)
-        if not end:
-            return None
-        record = self._sorted[(end - 1) * self._record_bytes : end * self._record_bytes]
-        return record if record[: self._key_bytes] == key else None
+        size = self._record_bytes
+        prefix = key[0] << 8 | key[1]
+        at, end = self._ends[prefix - 1], self._ends[prefix]
+        while end - at > _MAX_SEARCHED * size:  # whoever chooses paths can give their digests the same beginning
+            middle = (at + end) // 2 // size * size
+            if self._sorted[middle : middle + self._key_bytes] <= key:
+                at = middle
+            else:
+                end = middle
+        while (at := self._sorted.find(key, at, end)) >= 0:
+            if not at % size:
+                return self._sorted[at : at + size]
+            at += 1  # the end of one record and the beginning of the next
+        return None
 
     def put(self, record: bytes) -> None:
         """Add a record, or replace the one with its key."""
@@ -73,17 +89,20 @@ class RecordIndex:
         ]
         records += filter(None, self._fresh.values())
         records.sort(key=self._key)
-        self._sorted = b"".join(records)
         self._fresh = {}
+        self._set(records)
 
     def parts(self) -> list[memoryview]:
         """Return all records in `N_PARTS` parts, by the first bits of their keys."""
         self.merge()
-        size = self._record_bytes
-        bounds = [self._end(bytes([part * 256 // N_PARTS])) for part in range(N_PARTS)]
-        ends = [*bounds[1:], len(self._sorted) // size]
+        ends = [self._ends[(part + 1) * _PREFIXES // N_PARTS - 1] for part in range(N_PARTS)]
         view = memoryview(self._sorted)
-        return [view[first * size : last * size] for first, last in zip(bounds, ends)]
+        return [view[first:last] for first, last in zip([0, *ends], ends)]
+
+    def _set(self, ordered: list[bytes]) -> None:
+        """Take sorted records, the last one of each key."""
+        self._sorted = self._join(ordered)
+        self._ends = _ends(self._sorted, self._record_bytes)
 
     def _join(self, ordered: list[bytes]) -> bytes:
         """Return sorted records in one string, the last one of each key."""
@@ -93,17 +112,15 @@ class RecordIndex:
             return joined
         return b"".join({record[: self._key_bytes]: record for record in ordered}.values())
 
-    def _end(self, key: bytes) -> int:
-        """Return the number of sorted records up to `key`."""
-        records, size, width = self._sorted, self._record_bytes, self._key_bytes
-        low, high = 0, len(records) // size
-        while low < high:
-            middle = (low + high) // 2
-            if records[middle * size : middle * size + width] <= key:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+
+def _ends(records: bytes, record_bytes: int) -> array[int]:
+    """Return where the records end, in bytes, that begin with each two bytes; then 0."""
+    prefixes = Counter(memoryview(records).cast("H")[:: record_bytes // 2].tolist())
+    if not prefixes:
+        return _NO_ENDS
+    swap = sys.byteorder == "little"  # the prefixes are numbers of this machine
+    keys = ((prefix & 0xFF) << 8 | prefix >> 8 if swap else prefix for prefix in range(_PREFIXES))
+    return array("Q", [*accumulate(prefixes.get(key, 0) * record_bytes for key in keys), 0])
 
 
 class CompletedIndex(RecordIndex):
