@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import accumulate
@@ -19,7 +20,7 @@ _WORD_BYTES = 8
 N_PARTS = 16  # of the records: where many are compared, one at a time, so that the memory for it is small
 _PREFIXES = 1 << 16
 _MAX_SEARCHED = 64  # records, which are searched from the first to the last
-_NO_ENDS = array("Q", bytes(8 * (_PREFIXES + 1)))
+_MIN_PREFIXED = 10_000  # records; where they are found among fewer is no matter
 _MIN_MERGED = 50_000  # records that are added before a merge; in the dict they cost some 200 bytes each
 
 
@@ -37,9 +38,9 @@ class RecordIndex:
         # As a Python function it would be slower, and a million records are sorted at a time.
         self._key = cast("Callable[[bytes], bytes]", itemgetter(slice(key_bytes)))
         self._sorted = b""
-        self._ends = _NO_ENDS  # of the records by their first two bytes; the last one is for "before the first"
-        self._set(sorted(records, key=self._key))
+        self._ends: array[int] = array("Q")  # of the records by their first two bytes; empty if they are few
         self._fresh: dict[bytes, bytes] = {}  # by key; empty for a record that was removed
+        self.set_all(self._join(sorted(records, key=self._key)))
 
     def __len__(self) -> int:
         """Return the number of records; one that was replaced or removed lately may count twice."""
@@ -51,8 +52,10 @@ class RecordIndex:
         if fresh is not None:
             return fresh or None
         size = self._record_bytes
-        prefix = key[0] << 8 | key[1]
-        at, end = self._ends[prefix - 1], self._ends[prefix]
+        at, end = 0, len(self._sorted)
+        if self._ends:
+            prefix = key[0] << 8 | key[1]
+            at, end = self._ends[prefix - 1], self._ends[prefix]
         while end - at > _MAX_SEARCHED * size:  # whoever chooses paths can give their digests the same beginning
             middle = (at + end) // 2 // size * size
             if self._sorted[middle : middle + self._key_bytes] <= key:
@@ -89,20 +92,29 @@ class RecordIndex:
         ]
         records += filter(None, self._fresh.values())
         records.sort(key=self._key)
-        self._fresh = {}
-        self._set(records)
+        self.set_all(self._join(records))
 
     def parts(self) -> list[memoryview]:
         """Return all records in `N_PARTS` parts, by the first bits of their keys."""
         self.merge()
-        ends = [self._ends[(part + 1) * _PREFIXES // N_PARTS - 1] for part in range(N_PARTS)]
+        size = self._record_bytes
+        first_bytes = self._sorted[::size]
+        starts = [size * bisect_left(first_bytes, part * 256 // N_PARTS) for part in range(N_PARTS)]
         view = memoryview(self._sorted)
-        return [view[first:last] for first, last in zip([0, *ends], ends)]
+        return [view[start:end] for start, end in zip(starts, [*starts[1:], len(view)])]
 
-    def _set(self, ordered: list[bytes]) -> None:
-        """Take sorted records, the last one of each key."""
-        self._sorted = self._join(ordered)
-        self._ends = _ends(self._sorted, self._record_bytes)
+    def all(self) -> bytes:
+        """Return all records, sorted."""
+        self.merge()
+        return self._sorted
+
+    def set_all(self, records: bytes) -> None:
+        """Replace all by what `all` has returned."""
+        self._sorted = records
+        self._ends = array("Q")
+        if len(records) >= _MIN_PREFIXED * self._record_bytes:
+            self._ends = _ends(records, self._record_bytes)
+        self._fresh = {}
 
     def _join(self, ordered: list[bytes]) -> bytes:
         """Return sorted records in one string, the last one of each key."""
@@ -114,10 +126,8 @@ class RecordIndex:
 
 
 def _ends(records: bytes, record_bytes: int) -> array[int]:
-    """Return where the records end, in bytes, that begin with each two bytes; then 0."""
+    """Return where the records end, in bytes, that begin with each two bytes; then 0, before the first of them."""
     prefixes = Counter(memoryview(records).cast("H")[:: record_bytes // 2].tolist())
-    if not prefixes:
-        return _NO_ENDS
     swap = sys.byteorder == "little"  # the prefixes are numbers of this machine
     keys = ((prefix & 0xFF) << 8 | prefix >> 8 if swap else prefix for prefix in range(_PREFIXES))
     return array("Q", [*accumulate(prefixes.get(key, 0) * record_bytes for key in keys), 0])

@@ -25,6 +25,7 @@ def test_it_is_a_dict(
     first = MANY + first if with_many else first
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "_MIN_MERGED", merge_at)
+        patched.setattr(module, "_MIN_PREFIXED", 100)
         index, plain = CompletedIndex(identity + digest for identity, digest in first), dict(first)
         for identity, digest in later:
             index.add(identity, digest)
