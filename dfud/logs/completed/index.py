@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import accumulate
-from operator import eq, itemgetter
+from operator import eq, itemgetter, sub
 from typing import cast
 
 IDENTITY_BYTES = 16
@@ -67,6 +67,28 @@ class RecordIndex:
                 return self._sorted[at : at + size]
             at += 1  # the end of one record and the beginning of the next
         return None
+
+    def finder(self) -> Callable[[bytes], bool]:
+        """Return a quick function that tells whether a record begins with a key and some more.
+
+        It may say no where that takes long to find out, and is good until a record is added or removed.
+        """
+        records, size, ends, fresh, width = (
+            self._sorted,
+            self._record_bytes,
+            self._ends,
+            self._fresh,
+            self._key_bytes,
+        )
+        if not ends or max(map(sub, ends[:-1], ends[-1:] + ends)) > 16 * _MAX_SEARCHED * size:
+            return lambda start: (self.find(start[:width]) or b"").startswith(start)
+
+        def is_there(start: bytes) -> bool:
+            prefix = start[0] << 8 | start[1]
+            at = records.find(start, ends[prefix - 1], ends[prefix])
+            return at >= 0 and not at % size and start[:width] not in fresh
+
+        return is_there
 
     def put(self, record: bytes) -> None:
         """Add a record, or replace the one with its key."""

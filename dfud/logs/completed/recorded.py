@@ -7,7 +7,7 @@ the one counts no more once the other is recorded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from dfud.core.version import PATH_KEY_BYTES, FileVersion, folders_above, path_key
 from dfud.logs.completed.index import IDENTITY_BYTES, N_PARTS, RecordIndex, words_of
@@ -43,6 +43,18 @@ class RecordedVersions:
         return len(self._latest)
 
     # -- questions
+
+    def finder(self) -> Callable[[bytes], bool]:
+        """Return a quick function that tells whether the version with an identity was recorded last of its path.
+
+        It may say no where that takes long to find out, and is good as long as nothing is recorded. What it finds
+        counts unless a folder of the path `is_ambiguous`.
+        """
+        return self._latest.finder()
+
+    def is_ambiguous(self, key: bytes) -> bool:
+        """Return whether the path with this key was recorded as a file, and as a folder of files before."""
+        return key in self._since
 
     def digest(self, version: FileVersion, identity: bytes) -> bytes | None:
         """Return the digest of a version if it is what was recorded last of its path, else None."""

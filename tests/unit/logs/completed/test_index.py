@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
+import xxhash
 from hypothesis import given
 
 from dfud.logs.completed import index as module
@@ -33,6 +34,12 @@ def test_it_is_a_dict(
             assert index.digest(identity) == digest
         for key in [*plain, *(bytes(8) + number.to_bytes(8, "big") for number in range(14))]:
             assert index.digest(key) == plain.get(key)
+        holds = index.finder()
+        known = {key + digest for key, digest in plain.items()}
+        others = {key + digest for key, _ in [*first, *later] for _, digest in [*first, *later]}
+        assert not any(map(holds, others - known)), "replaced, or it only looks like one"
+        index.merge()
+        assert not any(map(index.finder(), others - known))
         assert sum(len(part) for part in index.parts()) == 32 * len(plain)
 
 
@@ -44,3 +51,10 @@ def test_a_million_versions_take_little_more_than_their_bytes() -> None:
     assert len(index) == 3 * count
     assert len(index._sorted) >= 32 * 2 * count
     assert len(index._fresh) <= 50_000
+
+
+def test_each_record_of_many_is_found_quickly() -> None:
+    records = [xxhash.xxh3_128_digest(b"%d" % number) * 2 for number in range(20_000)]
+    holds = CompletedIndex(records).finder()
+    assert all(map(holds, records))
+    assert not any(holds(record[:8] + bytes(8)) for record in records)
