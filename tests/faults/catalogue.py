@@ -26,7 +26,17 @@ SECTIONS = (
         "Kafka", ("broker_away", "slow_lines", "network", "topic_changes", "access", "cluster_nodes", "sharing")
     ),
     Section(
-        "Files", ("changing", "storms", "odd_files", "vanishing", "many_users", "hostile_owner", "hostile_steps")
+        "Files",
+        (
+            "changing",
+            "storms",
+            "odd_files",
+            "vanishing",
+            "many_users",
+            "hostile_owner",
+            "hostile_steps",
+            "hostile_release",
+        ),
     ),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),
