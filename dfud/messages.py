@@ -15,6 +15,8 @@ An upload:
     announcer ─ FromAnnouncer ▶ supervisor
               ◀─ ToAnnouncer ─
     sealer    ─ FromSealer ──▶ supervisor
+    releaser  ─ FromReleaser ▶ supervisor
+              ◀─ ToReleaser ─
     supervisor ─ ToMetricsServer ─▶ metrics server
 
 A download has a supervisor, its fetchers and perhaps a process that sends receipts, a verification a main process
@@ -402,6 +404,18 @@ class RunUnsealed(Message, frozen=True):
     is_waiting: bool = False  # it may only be a matter of time: files of it are not on the topic
 
 
+# releaser → supervisor
+
+
+class ReleaseEnded(Message, frozen=True):
+    """A release has ended."""
+
+    n_files: int  # that it has removed
+    n_bytes: int
+    cpu_s: float  # that it took
+    trouble: str = ""  # why it could not do all that it should have
+
+
 # fetcher → supervisor of a download
 
 
@@ -662,6 +676,8 @@ FromProducer = Union[
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
 FromSealer = Union[Notice, RunSealed, RunUnsealed]
 ToSealer = Stop
+FromReleaser = Union[Notice, ReleaseEnded]
+ToReleaser = Stop
 FromMetricsServer = Notice
 ToMetricsServer = RunDescribed
 FromFetcher = Union[

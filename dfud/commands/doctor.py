@@ -17,6 +17,7 @@ from dfud.commands.openmsistream_options import (
     take_wanted,
 )
 from dfud.commands.options import apply_quiet, take_log_options
+from dfud.commands.release_options import WantedRelease, plan_release, take_release
 from dfud.commands.upload import upload
 from dfud.doctor.bounded import call_in_time
 from dfud.doctor.diagnosis import Diagnosis, Level, exit_status, stops, warning
@@ -57,11 +58,12 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     open_standard_files()
     topic = take_topic(values)
     of_options = [warning("options", text) for text in take_useless(values)]
-    wanted = take_wanted(values)
+    wanted, release = take_wanted(values), take_release(values)
     log = take_log_options(values)
     options = UploadOptions(directory=directory, topic=topic, log=log, **values)
     diagnoses: list[Diagnosis] = []
-    for diagnosis in chain(examine(options, config), of_options, _check_announcements(wanted, config, topic)):
+    others = chain(_check_announcements(wanted, config, topic), _check_release(release, directory, config, values))
+    for diagnosis in chain(examine(options, config), of_options, others):
         diagnoses.append(diagnosis)
         if not as_json_text and not (is_quiet and diagnosis.level in (Level.FINE, Level.SKIPPED)):
             click.echo(line(diagnosis))
@@ -70,6 +72,16 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     elif not is_quiet:
         click.echo(summary(diagnoses))
     return exit_status(diagnoses)
+
+
+def _check_release(
+    release: WantedRelease, directory: str, config: str, values: dict[str, Any]
+) -> Iterator[Diagnosis]:
+    """Yield what is wrong with the releases that are wanted."""
+    try:
+        call_in_time(_FILE_TIMEOUT_S, plan_release, release, directory, config, "T", values)
+    except DfudError as error:
+        yield stops("releases", str(error))
 
 
 def _check_announcements(wanted: Wanted, config: str, topic: str) -> Iterator[Diagnosis]:

@@ -29,6 +29,7 @@ from dfud.commands.openmsistream_options import (
 from dfud.commands.options import (
     apply_quiet,
     check_address,
+    check_markers,
     check_topic,
     config_option,
     directory_argument,
@@ -42,6 +43,7 @@ from dfud.commands.options import (
     update_option,
     upload_regex_option,
 )
+from dfud.commands.release_options import plan_release, release_options, take_release
 from dfud.core.chunking import is_chunk_size
 from dfud.core.user_headers import parse_headers
 from dfud.errors import LockedError
@@ -88,15 +90,6 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     return value
 
 
-def _check_markers(
-    _context: click.Context, _parameter: click.Parameter, patterns: tuple[str, ...]
-) -> tuple[str, ...]:
-    for pattern in patterns:
-        if not pattern or pattern.startswith("/") or pattern.endswith("/"):
-            raise click.BadParameter(f"{pattern!r} is no pattern of a file's name, or of a path below DIR")
-    return patterns
-
-
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
     if name is not None and (name in ("", ".", "..") or "/" in name or "\0" in name):
         raise click.BadParameter(f"{name!r} is not the name of a file in the folder of a run")
@@ -125,7 +118,7 @@ def _check_headers(
     "--run_marker",
     metavar="GLOB",
     multiple=True,
-    callback=_check_markers,
+    callback=check_markers,
     group=FILES,
     help="Files such as CopyComplete.txt, whose appearance says that their folder is finished: all else in it is "
     "sent first, then a manifest of it, then the marker.  [repeatable]",
@@ -195,6 +188,7 @@ def _check_headers(
     group=SPEED,
     help="Maximum memory for the internal queue and librdkafka's queues together.",
 )
+@release_options
 @quiet_option()
 @update_option()
 @logger_options("DataFileUploadDirectory.log")
@@ -246,11 +240,14 @@ def upload(directory: str, config: str, **options: Any) -> int:
     announcements = read_announcements(take_wanted(options), config, topic)
     warnings.extend(line for each in announcements for line in each.config.warnings)
     client = client._replace(warnings=tuple(dict.fromkeys(warnings)))
+    release = plan_release(take_release(options), directory, config, topic, options)
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:
         log = take_log_options(options)
-        chosen = UploadOptions(directory=directory, topic=topic, log=log, announcements=announcements, **options)
+        chosen = UploadOptions(
+            directory=directory, topic=topic, log=log, announcements=announcements, release=release, **options
+        )
         return run_upload(chosen, client)
     except LockedError as error:
         if is_quiet:  # cron starts it again

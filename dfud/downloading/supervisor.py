@@ -88,6 +88,8 @@ class DownloadSupervisor:
         self._merger = PartMerger()
         self._counts = DownloadCounts()
         self.activity = DownloadActivity(self._counts, lambda: self._is_stopping, clock())
+        if receipts is not None:
+            self.activity.receipt_trouble = lambda: receipts.shown_trouble
         self._logged_counts = DownloadCounts()
         self._next_progress = clock()
         self._caught_up: set[int] = set()  # numbers of fetchers

@@ -15,6 +15,7 @@ from dfud.messages import (
     FromProducer,
     FromReader,
     FromReceiptSender,
+    FromReleaser,
     FromSealer,
     FromWatcher,
     ProducerToChunker,
@@ -25,6 +26,7 @@ from dfud.messages import (
     ToProducer,
     ToReader,
     ToReceiptSender,
+    ToReleaser,
     ToSealer,
     ToWatcher,
 )
@@ -57,6 +59,7 @@ FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
 SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
+RELEASER: Link[ToReleaser, FromReleaser] = Link(ToReleaser, FromReleaser)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 
 # Between the chunker and the producer of a lane

@@ -38,6 +38,7 @@ from dfud.uploading.recovery import (
     read_in_progress,
     write_first_table,
 )
+from dfud.uploading.releases_maker import releases_maker
 from dfud.uploading.resume import present_version, resume_rows, take_markers
 from dfud.uploading.runs_maker import runs_maker
 from dfud.uploading.session import record
@@ -142,7 +143,13 @@ def supervise(
         outlets: list[Outlet] = [*reports.outlets, *reports.announcements.outlets(pool)]
         make_runs = runs_maker(options, producer.properties, watch, ledger, pool, log)
         supervisor = UploadSupervisor(
-            context, fleet, user, status=reports.status, outlets=outlets, make_runs=make_runs
+            context,
+            fleet,
+            user,
+            status=reports.status,
+            outlets=outlets,
+            make_runs=make_runs,
+            make_releases=releases_maker(options, pool, log),
         )
         user.show_live(options.log, supervisor.activity)
         if markers:

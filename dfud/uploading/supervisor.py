@@ -65,6 +65,7 @@ from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.lanes import Lane
 from dfud.uploading.logs_check import LogsCheck
 from dfud.uploading.outlets import Outlet, Outlets
+from dfud.uploading.releases_maker import MakeReleases
 from dfud.uploading.reporter import UploadReporter, summary
 from dfud.uploading.run_status import RunStatus
 from dfud.uploading.runs_maker import MakeRuns
@@ -93,10 +94,12 @@ class UploadSupervisor:
         status: StatusWriter | None = None,
         outlets: Sequence[Outlet] = (),
         make_runs: MakeRuns | None = None,
+        make_releases: MakeReleases | None = None,
     ) -> None:
         """Supervise `fleet`, and listen to `user`; `status` and `outlets` tell the state of the run.
 
-        `make_runs` returns what holds back the markers of runs; None if there are none.
+        `make_runs` returns what holds back the markers of runs, `make_releases` what releases files; None if
+        there are none.
         """
         self._context = context
         self._ledger = context.ledger
@@ -121,6 +124,7 @@ class UploadSupervisor:
         self._outlets = Outlets([self._status, *outlets], self._current_status)
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
         self._runs = None if make_runs is None else make_runs(self._detection, self._loop)
+        self._releases = None if make_releases is None else make_releases(self._loop)
         self._files = FileReports(context, self._reporter, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
         self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
@@ -221,9 +225,14 @@ class UploadSupervisor:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing left to do, or the user does not want to wait for it."""
+        return self._abandoned or (self._has_sent_all and (self._releases is None or self._releases.is_over))
+
+    @property
+    def _has_sent_all(self) -> bool:
+        """Whether there is nothing left to be sent in this run."""
         if not self._draining or self._ledger.open_files:
-            return self._abandoned
-        return self._abandoned or (self._detection.is_over and (self._runs is None or self._runs.is_over))
+            return False
+        return self._detection.is_over and (self._runs is None or self._runs.is_over)
 
     def run_once(self) -> None:
         """Wait for something to happen, handle it, and do what is due."""
@@ -239,6 +248,7 @@ class UploadSupervisor:
                 self._stalls.due,
                 self._canary.due if self._canary is not None else None,
                 self._runs.due if self._runs is not None else None,
+                self._releases.due if self._releases is not None else None,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
@@ -257,6 +267,8 @@ class UploadSupervisor:
                     self._files.log_failure(entry)
         if self._runs is not None:
             self._runs.turn(now, self._draining and self._detection.is_over)
+        if self._releases is not None:
+            self._releases.turn(now, self._has_sent_all)
         self._dispatch()
         self._detection.allow_more_files()
         self._logs.check_if_due(now)
@@ -334,6 +346,8 @@ class UploadSupervisor:
 
     def _quit(self, request: str) -> None:
         hint = second_interrupt(request)
+        if self._releases is not None:
+            self._releases.stop()
         if request == "quit" and self._outage:
             hint = ", which needs the broker; Ctrl-C twice stops immediately"
         if not self._draining:

@@ -21,12 +21,22 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
+    Section("dfud itself", ("killing", "killed_releases", "workers", "signals", "outputs", "limits", "clock")),
     Section(
         "Kafka", ("broker_away", "slow_lines", "network", "topic_changes", "access", "cluster_nodes", "sharing")
     ),
     Section(
-        "Files", ("changing", "storms", "odd_files", "vanishing", "many_users", "hostile_owner", "hostile_steps")
+        "Files",
+        (
+            "changing",
+            "storms",
+            "odd_files",
+            "vanishing",
+            "many_users",
+            "hostile_owner",
+            "hostile_steps",
+            "hostile_release",
+        ),
     ),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),

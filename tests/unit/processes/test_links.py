@@ -77,6 +77,7 @@ SAMPLES: list[Message] = [
     messages.Release(b"part"),
     messages.Merge(b"part", (RELEASED, RELEASED)),
     messages.RunSealed(1, 2),
+    messages.ReleaseEnded(1, 2, 0.5, "no broker"),
     messages.RunUnsealed("why", True, True),
     messages.VersionVerdicts(b"records", b"clashes"),
     messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), True, False, b"place"),

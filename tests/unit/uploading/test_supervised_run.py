@@ -73,6 +73,7 @@ class Bench:
         status: StatusWriter,
         outlets: Any,
         make_runs: Any,
+        make_releases: Any,
     ) -> Bench:
         self.context = context
         return self
