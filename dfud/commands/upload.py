@@ -42,6 +42,7 @@ from dfud.commands.options import (
     update_option,
     upload_regex_option,
 )
+from dfud.commands.receipt_options import receipts_option, receivers_option
 from dfud.core.chunking import is_chunk_size
 from dfud.core.user_headers import parse_headers
 from dfud.errors import LockedError
@@ -195,6 +196,8 @@ def _check_headers(
     group=SPEED,
     help="Maximum memory for the internal queue and librdkafka's queues together.",
 )
+@receipts_option("Topic with the receipts of those who download the files.", required=False)
+@receivers_option("Receiver whose receipts count", required=False)
 @quiet_option()
 @update_option()
 @logger_options("DataFileUploadDirectory.log")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from dfud.announcing.options import AnnouncementOptions
 from dfud.core.user_headers import UserHeaders, parse_headers
 from dfud.logs.logfile import LogOptions
+from dfud.receipts.required import Required
 
 
 class UploadOptions(NamedTuple):
@@ -36,6 +37,8 @@ class UploadOptions(NamedTuple):
     header: tuple[str, ...] = ()  # NAME=VALUE, in each message
     run_marker: tuple[str, ...] = ()  # patterns of files that say that their folder is finished
     run_metadata: str | None = None  # name of a file in the folder of a run that says what the run is
+    receipts: str | None = None  # topic with the receipts of those who download
+    receivers: Required = Required()  # whose receipts count; an empty one if the user named none
 
     @property
     def headers(self) -> UserHeaders:
