@@ -22,18 +22,18 @@ class ReceiverLag(NamedTuple):
     receiver: str
     basis: Basis
     last_receipt: str = ""  # when it put a file of the topic in its place last (ISO 8601, UTC); "" if it never did
-    files: int | None = None  # that it has not received, those that are lost included; None if not known
-    bytes: int | None = None  # of these files
+    n_files: int | None = None  # that it has not received, those that are lost included; None if not known
+    n_bytes: int | None = None  # of these files
     oldest: bytes = b""  # path of the oldest file of these that may still be there; b"" if there is none
     age_s: float | None = None  # since the oldest was sent; None if there is none
     left_s: float | None = (
         None  # until retention takes the first of them, at least; None for never; 0 or less: due
     )
-    lost: int = 0  # files (TABLES) or messages (OFFSETS) that are gone from the topic, and were not received
+    n_lost: int = 0  # files (TABLES) or messages (OFFSETS) that are gone from the topic, and were not received
 
     def is_due(self, within_s: float) -> bool:
         """Return whether something is lost, or may be within that time."""
-        return self.lost > 0 or (self.left_s is not None and self.left_s <= within_s)
+        return self.n_lost > 0 or (self.left_s is not None and self.left_s <= within_s)
 
 
 class TopicLag(NamedTuple):
