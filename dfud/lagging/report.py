@@ -39,7 +39,7 @@ def _cells(lag: ReceiverLag, now: datetime) -> tuple[str, ...]:
     left = "-"
     if lag.left_s is not None:
         left = duration(lag.left_s) if lag.left_s > 0 else "over"
-    elif lag.n_files:
+    elif lag.age_s is not None:
         left = "no limit"
     return (
         name,
