@@ -85,6 +85,17 @@ def seconds_left(retention: Retention, partition: PartitionView, unread: Unread,
     return left
 
 
+def due_offset(retention: Retention, partition: PartitionView, within_s: float) -> int:
+    """Return the offset before which the size of a partition may take everything within a time.
+
+    That is 0 or less, or before the first message, if it may take nothing.
+    """
+    if retention.bytes is None or not partition.message_bytes:
+        return 0
+    room = retention.bytes - partition.bytes_per_s * within_s
+    return partition.end - math.floor(max(0.0, room) / partition.message_bytes)
+
+
 def _limit(settings: Mapping[str, str], name: str) -> int | None:
     try:
         value = int(settings[name])

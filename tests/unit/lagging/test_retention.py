@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfud.lagging.retention import NEVER, PartitionView, Retention, Unread, seconds_left
+from dfud.lagging.retention import NEVER, PartitionView, Retention, Unread, due_offset, seconds_left
 
 INTERVAL_S = 10.0  # between two messages
 SIZE = 1000  # bytes of a message
@@ -65,6 +65,20 @@ def test_a_partition_that_has_enough_already_may_delete_at_any_moment() -> None:
     full = PartitionView(100, 200, 0.0, SIZE)
     assert seconds_left(Retention(bytes=50 * SIZE), full, Unread(1e9, 150), 1e9) == 0
     assert seconds_left(Retention(bytes=50 * SIZE), full, Unread(1e9 - 10, 151), 1e9) > 0
+
+
+@given(st.integers(0, 500), st.integers(0, 10**6), st.integers(0, 5000), st.integers(0, 1000))
+def test_what_is_due_by_size_is_what_has_too_little_time(
+    offset: int, limit: int, rate: int, within_s: int
+) -> None:
+    partition, retention = PartitionView(0, 500, 0.0, SIZE, rate), Retention(bytes=limit)
+    left = seconds_left(
+        retention, partition, Unread(-1e12, offset), 0.0
+    )  # so old that only the present rate counts
+    if offset < due_offset(retention, partition, within_s):
+        assert left <= within_s
+    elif offset > due_offset(retention, partition, within_s) + 1:
+        assert left >= within_s
 
 
 def test_settings_are_understood() -> None:
