@@ -55,7 +55,7 @@ def _check_names(_context: click.Context, _parameter: click.Parameter, value: tu
 @option("--json", is_flag=True, group=_OUTPUT, help="Print one JSON object, for machines.")
 @version_option()
 def lag(directory: str | None, config: str, topic_name: str, **options: Any) -> int:
-    """Show what receivers have not received yet, and when the topic's retention takes it.
+    """Show what receivers lack, and when retention takes it.
 
     With DIR, whose upload has tables in LOGS, files are compared one by one; without, lags are estimated by the
     offsets that downloads have committed. Exit status: 0 all is well; 1 something was lost before it was received,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from dfud.commands.command import (
     CONTEXT,
     FILES,
     MONITORING,
+    RECEIPTS,
     SPEED,
     WHEN,
     Command,
@@ -19,6 +19,7 @@ from dfud.commands.command import (
     complete_files,
     version_option,
 )
+from dfud.commands.guard_options import plan_guard, take_guard
 from dfud.commands.openmsistream_options import (
     announcement_options,
     read_announcements,
@@ -46,17 +47,13 @@ from dfud.commands.options import (
 from dfud.commands.receipt_options import duration_option, receipts_option, receivers_option
 from dfud.core.chunking import is_chunk_size
 from dfud.core.user_headers import parse_headers
-from dfud.errors import LockedError, UsageError
+from dfud.errors import LockedError
 from dfud.kafka.config import read_config, take_wire_format
-from dfud.kafka.properties import consumer_properties
-from dfud.logs.layout import LogsFolder
 from dfud.processes.console import open_standard_files
-from dfud.receipts.required import Required
-from dfud.uploading.options import GuardPlan, UploadOptions
+from dfud.uploading.options import UploadOptions
 from dfud.uploading.preflight import check_directory
 from dfud.uploading.run import upload as run_upload
 
-_LOOKS, _MIN_LOOK_S, _MAX_LOOK_S = 6, 1.0, 60.0  # of the guard: how many in its time, and the time between them
 _MAX_CHUNK_SIZE = 1 << 29  # bytes; librdkafka's message.max.bytes is at most 1,000,000,000
 
 _EXAMPLES = (
@@ -117,34 +114,6 @@ def _check_headers(
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     return texts
-
-
-def _take_guard(directory: str, config: str, topic: str, options: dict[str, Any]) -> GuardPlan | None:
-    """Take what is about retention out of the values of the options. Raises UsageError for what cannot work."""
-    within_s, resends = options.pop("guard"), options.pop("resend")
-    if within_s is None:
-        if resends:
-            raise UsageError("--resend sends again what --guard finds: give both, or leave it out")
-        return None
-    if options["receipts"] is None or options["receivers"] == Required():
-        raise UsageError(
-            "--guard needs --receipts TOPIC and --receivers NAME: who is to have each file before it is deleted"
-        )
-    if options["once"]:
-        raise UsageError("--guard is for an upload that goes on, not for --once; leave one of them out")
-    client = read_config(config, "consumer")
-    return GuardPlan(
-        LogsFolder(
-            os.path.realpath(directory), topic, options["state_dir"] and os.path.realpath(options["state_dir"])
-        ),
-        options["receipts"],
-        options["receivers"],
-        within_s,
-        min(max(within_s / _LOOKS, _MIN_LOOK_S), _MAX_LOOK_S),
-        resends,
-        consumer_properties(client, "dfud-guard"),
-        client.path,
-    )
 
 
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
@@ -234,12 +203,12 @@ def _take_guard(directory: str, config: str, topic: str, options: dict[str, Any]
 @duration_option(
     "--guard",
     "Warn of what the topic may delete within this time before all receivers have them, as in 90s or 2d.",
-    MONITORING,
+    RECEIPTS,
 )
 @option(
     "--resend",
     is_flag=True,
-    group=MONITORING,
+    group=RECEIPTS,
     help="Send again what --guard warns of, and what was deleted unreceived, if DIR has it as it was sent.",
 )
 @quiet_option()
@@ -293,7 +262,7 @@ def upload(directory: str, config: str, **options: Any) -> int:
     announcements = read_announcements(take_wanted(options), config, topic)
     warnings.extend(line for each in announcements for line in each.config.warnings)
     client = client._replace(warnings=tuple(dict.fromkeys(warnings)))
-    guard = _take_guard(directory, config, topic, options)
+    guard = plan_guard(take_guard(options), directory, config, topic, options)
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:

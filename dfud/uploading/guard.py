@@ -93,7 +93,8 @@ class RetentionGuard:
 
     def _start(self) -> None:
         self._start_at = None
-        arguments = self._plan, self._plan.folder.directory, self._links
+        names_all = self._log.isEnabledFor(logging.DEBUG)
+        arguments = self._plan, self._plan.folder.directory, self._links, names_all
         try:
             self._worker = self._pool.start("guard", links.GUARD, guard_worker.run, arguments)
         except WorkerError as error:

@@ -7,13 +7,14 @@ first.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from dfud.core.text import escaped
+from dfud.core.text import escaped, printable
 from dfud.core.version import FileVersion
 from dfud.errors import DfudError
 from dfud.files.links import LinkPolicy
@@ -21,13 +22,13 @@ from dfud.files.openat import look
 from dfud.lagging.lag import ReceiverLag
 from dfud.lagging.retention_watch import RetentionWatch, Risks
 from dfud.lagging.uploaded import UploadedFile
-from dfud.messages import FilesToResend, FromGuard, LookFailed, ReceiverBehind, RetentionReport, ToGuard
+from dfud.messages import FilesToResend, FromGuard, LookFailed, Notice, ReceiverBehind, RetentionReport, ToGuard
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker
 from dfud.uploading.options import GuardPlan
 
 _NICENESS = 10
-_COST_FACTOR = 20  # the pause after a look, in proportion to the time that it took
+_COST_FACTOR = 20  # the pause after a look, in proportion to the CPU time that it took
 _MAX_RECEIVERS = 64
 _MAX_VERSIONS = 500  # in a message
 
@@ -46,19 +47,20 @@ def run(
     plan: GuardPlan,
     directory: str,
     links: LinkPolicy,
+    names_all: bool,
 ) -> None:
-    """Run the guard process until it is told to stop."""
+    """Run the guard process until it is told to stop; it `names_all` files at risk, for a log that has all."""
     init_worker(name, supervisor_pid)
     with contextlib.suppress(OSError):  # a sandbox may not allow it
         os.nice(_NICENESS)
     watch = RetentionWatch(
         plan.folder, plan.receipts, plan.required, plan.within_s, plan.properties, plan.config_path
     )
-    guard = Guard(plan, watch, PresentFiles(directory, links))
+    guard = Guard(plan, watch, PresentFiles(directory, links), names_all)
     pause_s, is_failing = 0.0, False
     with contextlib.suppress(PeerGoneError):
         while not _is_stopped(to_supervisor, pause_s):
-            began = time.monotonic()
+            began, cpu_before = time.monotonic(), time.process_time()
             try:
                 messages = guard.look()
                 if is_failing:
@@ -67,8 +69,8 @@ def run(
             except DfudError as error:
                 messages, is_failing = [LookFailed(str(error))], True
             to_supervisor.send(messages)
-            took_s = time.monotonic() - began
-            pause_s = max(plan.interval_s - took_s, _COST_FACTOR * took_s)
+            pause_s = max(began + plan.interval_s - time.monotonic(), 0.0)
+            pause_s = max(pause_s, _COST_FACTOR * (time.process_time() - cpu_before))
 
 
 def _is_stopped(channel: Channel[FromGuard, ToGuard], seconds: float) -> bool:
@@ -102,6 +104,7 @@ class Guard:
         plan: GuardPlan,
         watch: Watch,
         present: PresentFiles,
+        names_all: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Tell what `watch` finds; `present` says what can be sent again."""
@@ -111,6 +114,8 @@ class Guard:
         self._clock = clock
         self._resent: dict[bytes, float] = {}  # when a version was sent again (s, monotonic), by its identity
         self._lost: set[bytes] = set()  # identities of versions that were reported
+        self._names_all = names_all
+        self._named: set[bytes] = set()  # identities of versions that are due
 
     def look(self) -> list[FromGuard]:
         """Return what there is to report; DfudError if it cannot be found out."""
@@ -119,6 +124,13 @@ class Guard:
         new = [file for identity, file in lost.items() if identity not in self._lost]
         self._lost = set(lost)
         messages: list[FromGuard] = []
+        if self._names_all:
+            due_now = {file.version.identity(): file.version.path for file in risks.due}
+            for identity in due_now.keys() - self._named:
+                path = due_now[identity]
+                text = f"{printable(path)} may be deleted from the topic before it is received"
+                messages.append(Notice(logging.DEBUG, text, path))
+            self._named = set(due_now)
         n_gone = 0
         if self._resends:
             due = self._to_resend([*risks.lost, *risks.due], risks.retention_s)
