@@ -432,7 +432,7 @@ class RetentionReport(Message, frozen=True):
 class FilesToResend(Message, frozen=True):
     """Files to be sent again, as they were when they were looked at."""
 
-    versions: tuple[FileVersion, ...]
+    files: tuple[tuple[FileVersion, FileStamp], ...]
 
 
 class LookFailed(Message, frozen=True):

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException
 
 from dfud.errors import DfudError
 from dfud.kafka.probe import reason_of
+from dfud.kafka.topic import is_unknown
 from dfud.kafka.topic_probe import TopicProbe
 from dfud.kafka.watermarks import ask_partitions
 from dfud.lagging.lag import ReceiverLag
@@ -98,8 +99,11 @@ class RetentionWatch:
             self._unreceived.add(file)
 
     def _read_receipts(self) -> None:
+        probe = self._receipt_probe
+        if not self._offsets and probe.ask(lambda timeout_s: is_unknown(probe.metadata(timeout_s))):
+            raise probe.access_error("it does not exist", "check --receipts; `dfud download --receipts` makes it")
         unread = {}
-        for number, each in ask_partitions(self._receipt_probe, with_committed=False).items():
+        for number, each in ask_partitions(probe, with_committed=False).items():
             start = self._offsets.get(number, each.start)
             unread[number] = (each.start if start > each.end else max(start, each.start), each.end)
         for messages in receipt_messages(self._receipts, unread, self._properties, lambda _: None, _PATIENCE_S):

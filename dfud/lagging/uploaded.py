@@ -92,8 +92,8 @@ class UploadTables:
 
 def _uploaded(row: CompletedRow) -> UploadedFile:
     digest = bytes.fromhex(row.xxh3_128)
-    completed_s = parse_time(row.completed)
-    started_s = min(parse_time(row.started), completed_s)
+    completed_s = max(0.0, parse_time(row.completed))  # a time that cannot be understood is long ago
+    started_s = min(max(0.0, parse_time(row.started)), completed_s)
     return UploadedFile(
         version_of(row), b"" if digest == _UNKNOWN_DIGEST else digest, row.n_chunks, started_s, completed_s
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from dfud.core.elapsed import duration
 from dfud.core.text import counted, printable
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.errors import WorkerError
 from dfud.files.links import LinkPolicy
 from dfud.logs.log_lines import about
@@ -57,7 +57,7 @@ class RetentionGuard:
         self._topic = plan.folder.topic
         self._worker: GuardProcess | None = None
         self._start_at: float | None = clock()  # s, monotonic; None while there is one, and at the end
-        self._to_resend: deque[FileVersion] = deque()
+        self._to_resend: deque[tuple[FileVersion, FileStamp]] = deque()
         self._is_due = False  # something is about to be taken, and that was said
         self._trouble = ""  # why it cannot look
         self.receivers: tuple[ReceiverStatus, ...] = ()  # as they were at the last look
@@ -82,7 +82,7 @@ class RetentionGuard:
         if self._start_at is not None and now >= self._start_at:
             self._start()
         while self._to_resend and self._ledger.busy_files < _MAX_BUSY:
-            self._ledger.send_again(self._to_resend.popleft())
+            self._ledger.send_again(*self._to_resend.popleft())
 
     def end(self) -> None:
         """Look no more, and send nothing again any more."""
@@ -151,10 +151,10 @@ class RetentionGuard:
         self._is_due = bool(report.n_due)
 
     def _on_files(self, message: FilesToResend) -> None:
-        versions = message.versions
-        self._to_resend.extend(versions)
-        first = printable(versions[0].path)
-        what = first if len(versions) == 1 else f"{counted(len(versions), 'file')}, such as {first},"
+        files = message.files
+        self._to_resend.extend(files)
+        first = printable(files[0][0].path)
+        what = first if len(files) == 1 else f"{counted(len(files), 'file')}, such as {first},"
         self._log.info(f"sending {what} again, before receivers miss it")
 
 

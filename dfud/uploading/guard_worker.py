@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from dfud.core.text import escaped, printable
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.errors import DfudError
 from dfud.files.links import LinkPolicy
 from dfud.files.openat import look
@@ -30,7 +30,7 @@ from dfud.uploading.options import GuardPlan
 _NICENESS = 10
 _COST_FACTOR = 20  # the pause after a look, in proportion to the CPU time that it took
 _MAX_RECEIVERS = 64
-_MAX_VERSIONS = 500  # in a message
+_MAX_FILES = 500  # in a message
 
 
 class Watch(Protocol):
@@ -87,13 +87,15 @@ class PresentFiles:
         self._dir_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._links = links
 
-    def has(self, version: FileVersion) -> bool:
-        """Return whether a file has its size and modification time still."""
+    def stamp(self, version: FileVersion) -> FileStamp | None:
+        """Return the stamp of a file that has its size and modification time still; None if it has not."""
         try:
             status = look(self._dir_fd, version.path, self._links)
         except OSError:
-            return False
-        return (status.st_size, status.st_mtime_ns) == version[1:]
+            return None
+        if (status.st_size, status.st_mtime_ns) != version[1:]:
+            return None
+        return FileStamp(status.st_ctime_ns, status.st_ino)
 
 
 class Guard:
@@ -134,10 +136,11 @@ class Guard:
         n_gone = 0
         if self._resends:
             due = self._to_resend([*risks.lost, *risks.due], risks.retention_s)
-            versions = [file.version for file in due if self._present.has(file.version)]
-            n_gone = len(due) - len(versions)
-            batches = range(0, len(versions), _MAX_VERSIONS)
-            messages += [FilesToResend(tuple(versions[at : at + _MAX_VERSIONS])) for at in batches]
+            stamps = ((file.version, self._present.stamp(file.version)) for file in due)
+            there = [(version, stamp) for version, stamp in stamps if stamp is not None]
+            n_gone = len(due) - len(there)
+            batches = range(0, len(there), _MAX_FILES)
+            messages += [FilesToResend(tuple(there[at : at + _MAX_FILES])) for at in batches]
         report = RetentionReport(
             tuple(map(_behind, risks.lags[:_MAX_RECEIVERS])),
             len(risks.due),

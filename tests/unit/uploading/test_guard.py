@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.files.links import LinkPolicy
 from dfud.lagging.lag import Basis, ReceiverLag
 from dfud.lagging.retention_watch import Risks
@@ -70,7 +70,7 @@ class Bench:
             if isinstance(message, RetentionReport):
                 report = message
             elif isinstance(message, FilesToResend):
-                resent |= {version.path for version in message.versions}
+                resent |= {version.path for version, _ in message.files}
         assert report is not None
         return report, resent
 
@@ -169,11 +169,13 @@ def test_what_cannot_be_seen_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
 
 def test_a_recorded_file_is_sent_again_and_is_the_same_version(tmp_path: Path) -> None:
     reports = Reports(tmp_path)
-    reports.send([FilesToResend((reports.version, FileVersion(b"a", 5, 6), FileVersion(b"never sent", 4, 5)))])
+    stamp = FileStamp(7, 8)
+    versions = reports.version, FileVersion(b"a", 5, 6), FileVersion(b"never sent", 4, 5)
+    reports.send([FilesToResend(tuple((version, stamp) for version in versions))])
     reports.guard.turn(0.0)
     ((_, task),) = reports.ledger.dispatch()
     assert (task.version, task.known_digest) == (reports.version, "")
-    reports.send([FilesToResend((reports.version,))])
+    reports.send([FilesToResend(((reports.version, stamp),))])
     reports.guard.turn(0.0)
     assert list(reports.ledger.dispatch()) == []
     assert reports.ledger.on_completed(task.token) is not None
