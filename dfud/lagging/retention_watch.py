@@ -28,6 +28,7 @@ from dfud.receipts.reading import receipt_messages
 from dfud.receipts.required import Required
 
 _ROWS_ARE_LATE_S = 10.0  # of several lanes: then the rows of a path are in their order
+_PERIOD_BY_SIZE_S = 3_600.0  # where sizes decide, nobody knows
 _PATIENCE_S = 30.0  # while no receipt comes
 
 
@@ -39,7 +40,7 @@ class Risks(NamedTuple):
     left_s: float  # until it may take the first of them
     lost: list[UploadedFile]  # that it has taken, the oldest first
     settings: str  # of the topic, that say what it takes
-    retention_s: float  # how long a message stays at least; `NEVER` if that depends on sizes
+    period_s: float  # how long what is sent now may be expected to stay
 
 
 class RetentionWatch:
@@ -133,8 +134,10 @@ class RetentionWatch:
         retention = view.retention
         named = {"retention.ms": retention.ms, "retention.bytes": retention.bytes}
         settings = " or ".join(name for name, value in named.items() if value is not None)
-        retention_s = NEVER if retention.ms is None else retention.ms / 1000
-        return Risks(lags, due, left, lost, settings, retention_s)
+        period_s = NEVER if retention.ms is None else retention.ms / 1000
+        if retention.bytes is not None:
+            period_s = min(period_s, _PERIOD_BY_SIZE_S)
+        return Risks(lags, due, left, lost, settings, period_s)
 
     def _due_times(self, view: TopicView) -> dict[int, float]:
         """Return, by partition, the time up to which what was sent may be taken soon."""

@@ -153,9 +153,9 @@ class RetentionGuard:
     def _on_files(self, message: FilesToResend) -> None:
         files = message.files
         self._to_resend.extend(files)
-        first = printable(files[0][0].path)
-        what = first if len(files) == 1 else f"{counted(len(files), 'file')}, such as {first},"
-        self._log.info(f"sending {what} again, before receivers miss it")
+        first, n = printable(files[0][0].path), len(files)
+        what = f"{first} again" if n == 1 else f"{counted(n, 'file')} again (first: {first})"
+        self._log.info(f"sending {what}: not received, and the topic may not keep it for long")
 
 
 def _advice(report: RetentionReport) -> str:

@@ -111,6 +111,7 @@ class Guard:
     ) -> None:
         """Tell what `watch` finds; `present` says what can be sent again."""
         self._resends = plan.resends
+        self._within_s = plan.within_s
         self._watch = watch
         self._present = present
         self._clock = clock
@@ -135,7 +136,7 @@ class Guard:
             self._named = set(due_now)
         n_gone = 0
         if self._resends:
-            due = self._to_resend([*risks.lost, *risks.due], risks.retention_s)
+            due = self._to_resend([*risks.lost, *risks.due], risks.period_s)
             stamps = ((file.version, self._present.stamp(file.version)) for file in due)
             there = [(version, stamp) for version, stamp in stamps if stamp is not None]
             n_gone = len(due) - len(there)
@@ -153,14 +154,15 @@ class Guard:
         )
         return [report, *messages]
 
-    def _to_resend(self, files: Iterable[UploadedFile], retention_s: float) -> list[UploadedFile]:
-        """Return those that were not sent again within the last period of retention."""
+    def _to_resend(self, files: Iterable[UploadedFile], period_s: float) -> list[UploadedFile]:
+        """Return those that were not sent again lately: since then, they may be due once more."""
         now = self._clock()
+        pause_s = max(period_s - self._within_s, period_s / 2)
         wanted, kept = [], {}
         for file in files:
             identity = file.version.identity()
             sent_at = self._resent.get(identity)
-            if sent_at is None or now - sent_at >= retention_s:
+            if sent_at is None or now - sent_at >= pause_s:
                 wanted.append(file)
                 sent_at = now
             kept[identity] = sent_at
