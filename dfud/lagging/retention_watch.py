@@ -96,6 +96,7 @@ class RetentionWatch:
             raise DfudError(f"cannot read {error.filename or self._folder.path}: {error.strerror}") from None
 
     def _read_tables(self, view: TopicView) -> None:
+        self._folder.reopen()  # somebody may have removed LOGS, which the upload then makes again
         for file in self._tables.read(view.now_s - _ROWS_ARE_LATE_S):
             self._unreceived.add(file)
 

@@ -109,13 +109,12 @@ def stop_receiver(scene: Scene, tally: Tally, retention_s: int) -> None:
                 scene.fill(case.directory, 40, 100_000, "early")
                 wait_until(case.has_received_all, 60)
                 receiver.kill()
-        ends_at = time.monotonic() + 3 * retention_s
-        number = 0
-        while time.monotonic() < ends_at:
-            if number < 40:  # for as long as half a period
-                for case in cases:
-                    scene.fill(case.directory, 5, 100_000, f"late{number}-")
+        began, number = time.monotonic(), 0
+        while time.monotonic() < began + 3 * retention_s:
+            if time.monotonic() < began + retention_s / 2:
                 number += 1
+                for case in cases:
+                    scene.fill(case.directory, 20, 100_000, f"late{number}-")
             for case in cases:
                 case.look(tally)
             time.sleep(retention_s / 80)
