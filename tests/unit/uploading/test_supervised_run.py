@@ -73,6 +73,7 @@ class Bench:
         status: StatusWriter,
         outlets: Any,
         make_runs: Any,
+        make_guard: Any,
     ) -> Bench:
         self.context = context
         return self
