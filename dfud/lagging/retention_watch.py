@@ -21,7 +21,7 @@ from dfud.lagging.lag import ReceiverLag
 from dfud.lagging.lags import Places, by_tables
 from dfud.lagging.received import Received
 from dfud.lagging.retention import NEVER, due_offset
-from dfud.lagging.topic_view import SAMPLE_PROPERTIES, TopicView, look_at, offsets_at, sample
+from dfud.lagging.topic_view import SAMPLE_PROPERTIES, Sample, TopicView, look_at, offsets_at, sample
 from dfud.lagging.uploaded import Unreceived, UploadedFile, UploadTables
 from dfud.logs.layout import LogsFolder
 from dfud.receipts.reading import receipt_messages
@@ -76,6 +76,7 @@ class RetentionWatch:
         """Know nothing of a topic."""
         self._topic_id = topic_id
         self._offsets.clear()
+        self._first_messages: dict[int, Sample] = {}
         others = bool(self._required.number)
         self._received = Received(self._folder.topic, topic_id, self._required.names, others)
         self._tables = UploadTables(self._folder)
@@ -84,7 +85,7 @@ class RetentionWatch:
     def look(self) -> Risks:
         """Look at everything again; DfudError if that is not possible now."""
         try:
-            view = look_at(self._probe)
+            view = look_at(self._probe, self._first_messages)
             if view is None:
                 raise DfudError(f"topic {self._folder.topic} does not exist")
             if view.topic_id != self._topic_id:
