@@ -8,12 +8,7 @@ import click
 
 from dfud.commands.command import RELEASING, complete_folders
 from dfud.commands.options import Command, option
-from dfud.commands.receipt_options import (
-    duration_option,
-    percent_option,
-    receipts_option,
-    receivers_option,
-)
+from dfud.commands.receipt_options import duration_option, percent_option
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
 from dfud.receipts.required import Required
@@ -32,11 +27,9 @@ class WantedRelease(NamedTuple):
 
 
 def release_options(command: Command) -> Command:
-    """Add the options of releases to a command, and those of the receipts that they rest on."""
+    """Add the options of releases to a command that has those of receipts."""
     for decorate in reversed(
         (
-            receipts_option("Topic with the receipts of those who download the files.", required=False),
-            receivers_option("Receiver whose receipts count", required=False),
             option(
                 "--release",
                 type=click.Choice(["delete", "move"]),

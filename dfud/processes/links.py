@@ -11,6 +11,7 @@ from dfud.messages import (
     FromAnnouncer,
     FromChunker,
     FromFetcher,
+    FromGuard,
     FromMetricsServer,
     FromProducer,
     FromReader,
@@ -22,6 +23,7 @@ from dfud.messages import (
     ToAnnouncer,
     ToChunker,
     ToFetcher,
+    ToGuard,
     ToMetricsServer,
     ToProducer,
     ToReader,
@@ -60,6 +62,7 @@ ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
 SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
 RELEASER: Link[ToReleaser, FromReleaser] = Link(ToReleaser, FromReleaser)
+GUARD: Link[ToGuard, FromGuard] = Link(ToGuard, FromGuard)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 
 # Between the chunker and the producer of a lane

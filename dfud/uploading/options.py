@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dfud.announcing.options import AnnouncementOptions
 from dfud.core.user_headers import UserHeaders, parse_headers
+from dfud.logs.layout import LogsFolder
 from dfud.logs.logfile import LogOptions
 from dfud.messages import ReleaseEnded
 from dfud.receipts.required import Required
@@ -22,6 +23,19 @@ class ReleasePlan(NamedTuple):
     every_s: float
     done: str  # with the files, in the log: "deleted"
     run: RunRelease  # in a process of its own
+
+
+class GuardPlan(NamedTuple):
+    """How it is watched what retention takes before it is received."""
+
+    folder: LogsFolder  # with the tables of the upload
+    receipts: str  # the topic with the receipts
+    required: Required  # whose receipts count
+    within_s: float  # what may be taken within that time is reported
+    interval_s: float  # between two looks, at least
+    resends: bool  # what is at risk is sent again
+    properties: Mapping[str, Any]  # of the consumer
+    config_path: str  # to name it in messages
 
 
 class UploadOptions(NamedTuple):
@@ -53,6 +67,7 @@ class UploadOptions(NamedTuple):
     receipts: str | None = None  # topic with the receipts of those who download
     receivers: Required = Required()  # whose receipts count; an empty one if the user named none
     release: ReleasePlan | None = None  # of what the receivers have
+    guard: GuardPlan | None = None  # against retention
 
     @property
     def headers(self) -> UserHeaders:

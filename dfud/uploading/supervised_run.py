@@ -23,6 +23,7 @@ from dfud.uploading.beginning import EarlyRun, begin_with_import
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
 from dfud.uploading.fleet import Fleet
+from dfud.uploading.guard_maker import guard_maker
 from dfud.uploading.lanes import Lane, LaneSettings, WatcherProcess, start_watcher
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.options import UploadOptions
@@ -150,6 +151,7 @@ def supervise(
             outlets=outlets,
             make_runs=make_runs,
             make_releases=releases_maker(options, pool, log),
+            make_guard=guard_maker(options.guard, ledger, pool, links, log),
         )
         user.show_live(options.log, supervisor.activity)
         if markers:

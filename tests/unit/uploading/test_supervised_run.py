@@ -74,6 +74,7 @@ class Bench:
         outlets: Any,
         make_runs: Any,
         make_releases: Any,
+        make_guard: Any,
     ) -> Bench:
         self.context = context
         return self
