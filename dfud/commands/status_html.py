@@ -8,12 +8,12 @@ from datetime import datetime, timedelta, timezone
 
 import click
 
-from dfud.commands.status_check import Limits, check, ordered
 from dfud.commands.status_topics import chosen_topics, explain
 from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.replaced_file import ReplacedFile
 from dfud.logs.status import topic_status
+from dfud.logs.status_check import Limits, check, ordered
 from dfud.status_page.history import History
 from dfud.status_page.page import Making, page
 from dfud.status_page.topic import Finding, TopicPage
