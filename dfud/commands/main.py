@@ -27,6 +27,7 @@ COMMANDS = (
     "release",
     "seal",
     "status",
+    "fleet",
     "doctor",
     "service",
     "broker",

@@ -59,9 +59,14 @@ def check(report: RunReport, limits: Limits, free_bytes: int, now: datetime) -> 
     return found or [Finding(Level.OK, _summary(report))]
 
 
+def severity(level: Level) -> int:
+    """Return how bad a level is, from 0 for OK."""
+    return _BY_SEVERITY.index(level)
+
+
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings, the worst first."""
-    return sorted(findings, key=lambda finding: -_BY_SEVERITY.index(finding.level))
+    return sorted(findings, key=lambda finding: -severity(finding.level))
 
 
 def line(findings: Iterable[Finding], performance: str = "") -> tuple[Level, str]:
