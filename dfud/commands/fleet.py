@@ -65,7 +65,7 @@ def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Any], 
     "--since",
     "since_h",
     metavar="HOURS",
-    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    type=click.FloatRange(0.1, 100_000),
     default=24,
     show_default=True,
     group=FILES,
@@ -104,11 +104,11 @@ def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Any], 
 @_limit("--space_critical", "MB", 100, "Space that must be free for DIR and LOGS before that is critical.")
 @version_option()
 def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h: float, **options: Any) -> int:
-    """Show every upload of a site, from what is on topics: who is alive, what waits, who receives.
+    """Show every upload of a site, from what is on topics.
 
-    It reads the heartbeats of `dfud upload --heartbeat_topic_name` and the receipts of `dfud download --receipts`,
-    commits no offsets, and needs no server. What is wrong comes first. Exit status: 0 success; 2 bad usage or
-    configuration, or a topic that cannot be read.
+    Who is alive, what waits, and who receives: it reads the heartbeats of `dfud upload --heartbeat_topic_name` and
+    the receipts of `dfud download --receipts`, commits no offsets, and needs no server. What is wrong comes first.
+    Exit status: 0 success; 2 bad usage or configuration, or a topic that cannot be read.
 
     With --check it prints one line with performance data. Exit status: 0 fine; 1 warning: a late heartbeat, or
     what `dfud status --check` warns of; 2 critical: an upload that has gone without a word or has ended with
