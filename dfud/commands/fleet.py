@@ -32,10 +32,7 @@ _SHOWN, _CHECK = "What is shown", "What is wrong"
 _OPTIONS = "--config kafka.config --heartbeat_topic_name heartbeats"
 _EXAMPLES = (
     Example("See all uploads, and who receives", f"{_OPTIONS} --receipts receipts"),
-    Example(
-        "Keep a page and metrics up to date",
-        f"{_OPTIONS} --html /var/www/fleet.html --metrics_file fleet.prom --watch",
-    ),
+    Example("Keep a page up to date for a web server", f"{_OPTIONS} --html /var/www/fleet.html --watch"),
     Example("Answer as plugins of Nagios do", f"{_OPTIONS} --check"),
 )
 
@@ -106,9 +103,9 @@ def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Any], 
 def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h: float, **options: Any) -> int:
     """Show every upload of a site, from what is on topics.
 
-    Who is alive, what waits, and who receives: it reads the heartbeats of `dfud upload --heartbeat_topic_name` and
-    the receipts of `dfud download --receipts`, commits no offsets, and needs no server. What is wrong comes first.
-    Exit status: 0 success; 2 bad usage or configuration, or a topic that cannot be read.
+    Who is alive, what waits, and who receives: it reads the heartbeats of uploads and the receipts of downloads,
+    commits no offsets, and needs no server. What is wrong comes first. Exit status: 0 success; 2 bad usage or
+    configuration, or a topic that cannot be read.
 
     With --check it prints one line with performance data. Exit status: 0 fine; 1 warning: a late heartbeat, or
     what `dfud status --check` warns of; 2 critical: an upload that has gone without a word or has ended with
