@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from dfud.broker.node import KafkaNode
-from dfud.commands.main import main
+from dfud.commands.main import load, run
 from dfud.core.json_fields import time_text
 from dfud.core.receipt import Receipt
 from tests.helpers.sent_receipts import send_receipts
@@ -25,15 +25,13 @@ Fleet = Callable[..., "dict[str, Any]"]
 def fleet(config_file: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
     """A function that runs the command, and returns its JSON."""
 
-    def run(topic: str, *options: str) -> dict[str, Any]:
-        words = ["fleet", "--config", str(config_file), "--heartbeat_topic_name", topic, "--json", *options]
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0
+    def look(topic: str, *options: str) -> dict[str, Any]:
+        words = ["--config", str(config_file), "--heartbeat_topic_name", topic, "--json", *options]
+        assert run(load("fleet"), words, "dfud fleet") == 0
         found: dict[str, Any] = json.loads(capsys.readouterr().out)
         return found
 
-    return run
+    return look
 
 
 def test_an_upload_is_alive_until_it_ends_and_others_are_what_they_say(
