@@ -43,6 +43,7 @@ class AnnouncerSettings(NamedTuple):
     topic: str
     key: bytes
     properties: Mapping[str, Any]  # of librdkafka
+    complete: Callable[[bytes], bytes] = bytes  # adds to a value what the supervisor must not wait for
 
 
 def run(
@@ -135,7 +136,8 @@ class Sender:
             if self._producer is None:
                 own = {"error_cb": self._on_error, "logger": silent_logger()}
                 self._producer = Producer({**settings.properties, **own})
-            self._producer.produce(settings.topic, value, settings.key, on_delivery=on_delivery)
+            completed = settings.complete(value)
+            self._producer.produce(settings.topic, completed, settings.key, on_delivery=on_delivery)
         except KafkaException as raised:
             if self._producer is None:
                 reason = settings_fault(raised.args[0].str(), settings.properties)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+from dfud.announcing.heartbeat_format import Counts, encode
 from dfud.logs.upload_status import UploadStatus
 
 
@@ -15,24 +15,24 @@ class Heartbeats:
     noun = "heartbeats"
     has_more = False  # one says all
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
+    def __init__(
+        self, interval_s: float, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    ) -> None:
+        """Say in each that the next one is to follow after `interval_s`."""
+        self._interval_s = interval_s
         self._now = now
         self._chunks = self._bytes = 0  # that heartbeats have counted
         self._open: dict[int, tuple[int, int]] = {}  # chunks and bytes of those that are under way, by number
 
     def take(self, number: int, describe: Callable[[], UploadStatus]) -> bytes:
         """Return the value of the message with this number."""
-        acknowledged = describe().acknowledged
+        status = describe()
+        acknowledged = status.acknowledged
         chunks, size = acknowledged.chunks - self._chunks, acknowledged.bytes - self._bytes
         self._open[number] = chunks, size
         self._chunks += chunks
         self._bytes += size
-        fields = {
-            "timestamp": self._now().isoformat(),
-            "n_messages_produced": chunks,
-            "n_bytes_produced": size,
-        }
-        return json.dumps(fields).encode()
+        return encode(Counts(self._now().isoformat(), chunks, size), status, self._interval_s)
 
     def on_sent(self, number: int) -> None:
         """Note that this one is on the topic."""

@@ -28,6 +28,7 @@ COMMANDS = (
     "lag",
     "seal",
     "status",
+    "fleet",
     "doctor",
     "service",
     "broker",

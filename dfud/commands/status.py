@@ -13,13 +13,13 @@ import click
 
 from dfud.commands.command import CONTEXT, FILES, Command, Example, complete_files, version_option
 from dfud.commands.options import check_topic, directory_argument, option, state_dir_option
-from dfud.commands.status_check import Finding, Level, Limits, check, line, performance_data
 from dfud.commands.status_text import as_json, lines
 from dfud.commands.status_topics import chosen_topics, explain
 from dfud.core.text import escaped
 from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.status import run_report, topic_status
+from dfud.logs.status_check import Finding, Level, Limits, check, line, performance_data
 
 _MB = 1_000_000
 _PAUSE_FACTOR = 4  # times what reading the tables takes, at least, between two readings

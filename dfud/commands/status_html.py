@@ -6,20 +6,16 @@ import os
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-import click
-
-from dfud.commands.status_check import Limits, check, ordered
+from dfud.commands.output_file import OutputFile
 from dfud.commands.status_topics import chosen_topics, explain
 from dfud.errors import EXIT_OK, UsageError
 from dfud.logs.layout import LogsFolder
-from dfud.logs.replaced_file import ReplacedFile
 from dfud.logs.status import topic_status
+from dfud.logs.status_check import Limits, check, ordered
 from dfud.status_page.history import History
 from dfud.status_page.page import Making, page
 from dfud.status_page.topic import Finding, TopicPage
 
-_OPTION = "--html"
-_STANDARD_OUTPUT = "-"
 _SUFFIXES = (".html", ".htm")
 
 
@@ -35,27 +31,10 @@ def page_maker(
 
     Raises UsageError if it cannot be written, or would be uploaded.
     """
-    if path == _STANDARD_OUTPUT:
-        if every_s is not None:
-            raise UsageError(f"{_OPTION} - prints one page: name a file to use it with --watch")
-        file = None
-    else:
-        file = ReplacedFile(path, LogsFolder(directory, "", state_dir), directory)
-        if not file.name.endswith(_SUFFIXES):
-            raise UsageError(
-                f"{_OPTION} {path}: its name must end in .html, so that nothing else is overwritten by mistake"
-            )
-        file.check(_OPTION)
+    file = OutputFile("--html", path, _SUFFIXES, every_s is not None, LogsFolder(directory, "", state_dir))
 
     def make() -> int:
-        content = _content(directory, topic_name, state_dir, limits._replace(may_be_ended=True), every_s)
-        if file is None:
-            click.echo(content, nl=False)
-            return EXIT_OK
-        try:
-            file.replace([content])
-        except OSError as error:
-            raise UsageError(f"cannot write {_OPTION} {file.path}: {error.strerror or error}") from None
+        file.write(_content(directory, topic_name, state_dir, limits._replace(may_be_ended=True), every_s))
         return EXIT_OK
 
     return make

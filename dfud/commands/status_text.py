@@ -8,12 +8,12 @@ from datetime import datetime
 
 import msgspec
 
-from dfud.commands.status_check import FRESH_S
 from dfud.core.elapsed import duration, seconds_since
 from dfud.core.sizes import shown_size
 from dfud.core.text import counted
 from dfud.logs.session import RunState
 from dfud.logs.status import RunReport, TopicStatus
+from dfud.logs.status_check import FRESH_S
 from dfud.logs.upload_status import UploadStatus
 
 _RUNS = {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from dfud.errors import UsageError
 from dfud.files.atomic import create_beside, replace_file
-from dfud.files.open_folder import OpenFolder
+from dfud.logs.layout import LogsFolder
 
 
 class ReplacedFile:
@@ -17,25 +17,28 @@ class ReplacedFile:
     A power cut may leave it empty: it says how things are now, and would say nothing that is still so.
     """
 
-    def __init__(self, path: str, logs: OpenFolder, directory: str) -> None:
-        """Use `path`, in `logs` or outside of `directory`; nothing is written yet."""
+    def __init__(self, path: str, logs: LogsFolder | None = None) -> None:
+        """Use `path`, which is in `logs` or not in the directory that is uploaded; nothing is written yet.
+
+        Without `logs`, nothing is uploaded.
+        """
         self._logs = logs
-        self._directory = directory
         folder, self.name = os.path.split(os.path.abspath(path))
         self._folder = os.path.realpath(folder)
         self.path = os.path.join(self._folder, self.name)
-        self._is_in_logs = self._folder == os.path.realpath(logs.path)
+        self._in_logs = logs if logs is not None and self._folder == os.path.realpath(logs.path) else None
 
     def check(self, option: str) -> None:
         """Raise UsageError if the file, which `option` names, cannot be written, or would be uploaded."""
-        if self._is_in_logs:
+        if self._in_logs is not None:
             return
-        top = os.path.realpath(self._directory)
-        if os.path.commonpath([top, self._folder]) == top:
-            raise UsageError(
-                f"{option} {self.path} lies in the directory that is uploaded; choose another folder, "
-                f"or {self._logs.path}"
-            )
+        if self._logs is not None:
+            top = os.path.realpath(self._logs.directory)
+            if os.path.commonpath([top, self._folder]) == top:
+                raise UsageError(
+                    f"{option} {self.path} lies in the directory that is uploaded; choose another folder, "
+                    f"or {self._logs.path}"
+                )
         try:
             if os.path.isdir(self.path) and not os.path.islink(self.path):
                 raise IsADirectoryError(0, "it is a folder")
@@ -51,8 +54,8 @@ class ReplacedFile:
 
     def replace(self, parts: Iterable[bytes]) -> None:
         """Write the file; after an OSError it is the old one or the new one."""
-        if self._is_in_logs:
-            self._logs.replace(self.path, parts, durable=False)
+        if self._in_logs is not None:
+            self._in_logs.replace(self.path, parts, durable=False)
         else:
             with _opened(self._folder) as dir_fd:
                 replace_file(dir_fd, self.name, parts, durable=False)

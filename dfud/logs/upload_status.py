@@ -20,7 +20,7 @@ MAX_RECEIVERS = 64
 MAX_STATUS_BYTES = 1 << 20
 
 Text = Annotated[str, Meta(max_length=50_000)]  # a path with each byte escaped is shorter
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Time = Annotated[str, Meta(description="ISO 8601 with the UTC offset", max_length=40)]
 
 State = Literal["starting", "running", "finishing", "ended"]

@@ -29,7 +29,7 @@ class MetricsFile:
         """
         self.log = logging.Logger("dfud", logging.CRITICAL + 1)  # until the log file is open
         self._clock = clock
-        self._file = ReplacedFile(path, logs, logs.directory)
+        self._file = ReplacedFile(path, logs)
         self._is_failing = False
         self.due = clock()
         if not self._file.name.endswith(_SUFFIX):

@@ -12,13 +12,12 @@ from dfud.logs.upload_status import Cause
 from dfud.status_page.folders import OTHERS, FolderTotals
 from dfud.status_page.history import History
 from dfud.status_page.markup import Html, element, join, name, text, time
+from dfud.status_page.table import Cell, table
 
 _MAX_FILES = 100  # in progress that are listed
 _MAX_FOLDERS = 100  # that are listed
 _NUMBER = "number"
 _PATH = "path"
-
-Cell = tuple[str, Html]  # the class, and the content
 
 
 def failures_table(causes: Iterable[Cause]) -> Html:
@@ -32,7 +31,7 @@ def failures_table(causes: Iterable[Cause]) -> Html:
         )
         for cause in causes
     ]
-    return _table("Why files are not delivered", ("Cause", "Files", "State", "For example"), rows)
+    return table("Why files are not delivered", ("Cause", "Files", "State", "For example"), rows)
 
 
 def under_way_table(rows: Sequence[InProgressRow]) -> Html:
@@ -40,7 +39,7 @@ def under_way_table(rows: Sequence[InProgressRow]) -> Html:
     shown = sorted(rows, key=lambda row: row.started)[:_MAX_FILES]
     caption = _caption("Files of which a part is acknowledged, the one that was detected first at the top", rows)
     columns = ("Path", "Acknowledged", "Bytes", "Size", "Detected")
-    return _table(caption, columns, [_under_way_cells(row) for row in shown])
+    return table(caption, columns, [_under_way_cells(row) for row in shown])
 
 
 def _under_way_cells(row: InProgressRow) -> list[Cell]:
@@ -67,7 +66,7 @@ def waiting_table(rows: Sequence[InProgressRow]) -> Html:
         ((_PATH, name(row.rel_filepath)), (_NUMBER, text(shown_size(row.size))), ("", time(row.started)))
         for row in shown
     ]
-    return _table(caption, ("Path", "Size", "Detected"), cells)
+    return table(caption, ("Path", "Size", "Detected"), cells)
 
 
 def folders_table(folders: FolderTotals, shift_s: int) -> Html:
@@ -93,7 +92,7 @@ def folders_table(folders: FolderTotals, shift_s: int) -> Html:
     )
     deep = counted(folders.depth, "level")
     caption = f"Versions by folder, to a depth of {deep}, the one with the newest at the top{left}"
-    return _table(caption, ("Folder", "Versions", "Bytes", "Last"), rows)
+    return table(caption, ("Folder", "Versions", "Bytes", "Last"), rows)
 
 
 def newest_table(rows: Sequence[CompletedRow], history: History, total: int) -> Html:
@@ -111,7 +110,7 @@ def newest_table(rows: Sequence[CompletedRow], history: History, total: int) -> 
     more = f"; {left:,} older ones are left out here: the table has all" if left else ""
     unclear = f"; {history.timeless:,} have a time that cannot be right" if history.timeless else ""
     caption = f"The {counted(len(rows), 'version')} completed last{more}{unclear}"
-    return _table(caption, ("Path", "Size", "Completed", "XXH3-128 digest"), cells)
+    return table(caption, ("Path", "Size", "Completed", "XXH3-128 digest"), cells)
 
 
 def acknowledged_bytes(row: InProgressRow) -> int:
@@ -122,21 +121,3 @@ def acknowledged_bytes(row: InProgressRow) -> int:
 def _caption(what: str, rows: Sequence[InProgressRow]) -> str:
     left = len(rows) - _MAX_FILES
     return f"{what}; {left:,} more are left out here" if left > 0 else what
-
-
-def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Html:
-    """Return a table whose first column names its rows; it scrolls by itself where the screen is too narrow."""
-    kinds = [kind for kind, _ in rows[0]]
-    head = element(
-        "tr", *(element("th", text(column), scope="col", class_=kind) for column, kind in zip(columns, kinds))
-    )
-    body = [
-        element("tr", element("th", first, scope="row", class_=kind), *(_cell(*cell) for cell in rest))
-        for (kind, first), *rest in rows
-    ]
-    table = element("table", element("caption", text(caption)), element("thead", head), element("tbody", *body))
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption)
-
-
-def _cell(kind: str, content: Html) -> Html:
-    return element("td", content, class_=kind) if kind else element("td", content)

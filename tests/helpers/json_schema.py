@@ -60,6 +60,7 @@ _HOLDS: dict[str, Any] = {
     "enum": lambda value, wanted: value in wanted,
     "required": lambda value, wanted: not isinstance(value, dict) or set(wanted) <= value.keys(),
     "minimum": lambda value, wanted: not isinstance(value, (int, float)) or value >= wanted,
+    "maximum": lambda value, wanted: not isinstance(value, (int, float)) or value <= wanted,
     "maxLength": lambda value, wanted: not isinstance(value, str) or len(value) <= wanted,
     "maxItems": lambda value, wanted: not isinstance(value, list) or len(value) <= wanted,
 }

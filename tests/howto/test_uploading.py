@@ -7,13 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.peers.java import TOOLS
 from dfud.broker import jars, java
 from dfud.broker.node import KafkaNode
 from dfud.broker.ports import free_ports
 from dfud.errors import BrokerError
-from tests.helpers.uploading import completed
+from tests.helpers.uploading import completed, wait_until
 from tests.howto.page import Open, Page, Run, assert_shown
 
 WAIT_S = 120.0
@@ -81,7 +82,8 @@ def test_many_small_files(home: Path, run: Run, terminal: Open, kafka: KafkaNode
 
 
 def test_many_instruments(home: Path, run: Run, terminal: Open, kafka: KafkaNode) -> None:
-    make, microscope, xrd, statuses, services, share = Page("many-instruments", kafka.bootstrap).blocks("sh")
+    page = Page("many-instruments", kafka.bootstrap)
+    make, microscope, xrd, statuses, beating, fleet, services, share = page.blocks("sh")
     assert "dfud service install --system" in services  # which is run for the page about services
     run(make)
     uploads = [terminal(microscope), terminal(xrd)]
@@ -95,6 +97,13 @@ def test_many_instruments(home: Path, run: Run, terminal: Open, kafka: KafkaNode
     assert all(line.startswith("DFUD OK - ") for line in lines)
     for upload in uploads:
         assert upload.end("quit\n") == 0
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic("heartbeats", 1, 1)])["heartbeats"].result(30)
+    upload = terminal(beating)
+    upload.wait_for("watching 1 folder")
+    wait_until(lambda: "1 upload: 1 alive" in run(fleet)[0])
+    assert upload.end("quit\n") == 0
+    assert "1 upload: 1 ended; nothing waits" in run(fleet)[0]
     run(share)
     assert (home / "copy" / "scan.h5").read_text() == "first\n"
 

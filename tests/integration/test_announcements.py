@@ -47,7 +47,11 @@ def test_heartbeats_and_log_lines_are_on_their_topics_up_to_the_end(
     assert status == 0
     assert output.count("announcer was killed by SIGKILL: restarting it") <= 1
     found = values(kafka, beats, b"lab 1_heartbeat")
-    assert [set(beat) for beat in found] == [{"timestamp", "n_messages_produced", "n_bytes_produced"}] * len(found)
+    names = {"timestamp", "n_messages_produced", "n_bytes_produced", "dfud"}
+    assert [set(beat) for beat in found] == [names] * len(found)
+    assert [beat["dfud"]["exit_status"] for beat in found] == [None] * (len(found) - 1) + [0]
+    assert {beat["dfud"]["directory"] for beat in found} == {str(directory)}
+    assert all(beat["dfud"]["directory_free_bytes"] > 0 for beat in found)
     times = [datetime.fromisoformat(beat["timestamp"]) for beat in found]
     assert {time.utcoffset() for time in times} == {timedelta(0)}
     assert times == sorted(times)

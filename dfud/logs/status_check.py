@@ -1,4 +1,4 @@
-"""``dfud status --check``: whether an upload is as it should be, as monitoring plugins say it.
+"""Whether an upload is as it should be, as monitoring plugins say it: ``dfud status --check``, and the fleet's.
 
 One line, performance data, and an exit status, by the guidelines of the Monitoring Plugins project.
 """
@@ -52,16 +52,21 @@ class Finding(NamedTuple):
 
 def check(report: RunReport, limits: Limits, free_bytes: int, now: datetime) -> list[Finding]:
     """Return what is wrong at the time `now`, or else one finding that says how the upload is doing."""
-    found = [*_of_space(limits, free_bytes), *_of_run(report, limits, now)]
+    found = [*space_findings(limits, free_bytes), *_of_run(report, limits, now)]
     status = report.status
     if status is not None and (report.run is RunState.RUNNING or status.state == "ended"):
-        found += _of_upload(status, limits, now)
+        found += upload_findings(status, limits, now)
     return found or [Finding(Level.OK, _summary(report))]
+
+
+def severity(level: Level) -> int:
+    """Return how bad a level is, from 0 for OK."""
+    return _BY_SEVERITY.index(level)
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings, the worst first."""
-    return sorted(findings, key=lambda finding: -_BY_SEVERITY.index(finding.level))
+    return sorted(findings, key=lambda finding: -severity(finding.level))
 
 
 def line(findings: Iterable[Finding], performance: str = "") -> tuple[Level, str]:
@@ -99,10 +104,11 @@ def _label(name: str) -> str:
     return f"'{name}'" if set(name) & set(" ='") else name
 
 
-def _of_space(limits: Limits, free_bytes: int) -> Iterator[Finding]:
+def space_findings(limits: Limits, free_bytes: int, place: str = "LOGS") -> Iterator[Finding]:
+    """Find out whether there is room enough for what is written into `place`."""
     for level, limit in ((Level.CRITICAL, limits.space_critical), (Level.WARNING, limits.space_warning)):
         if free_bytes < limit:
-            yield Finding(level, f"only {shown_size(free_bytes)} left for LOGS")
+            yield Finding(level, f"only {shown_size(free_bytes)} left for {place}")
             return
 
 
@@ -139,7 +145,7 @@ def _of_run(report: RunReport, limits: Limits, now: datetime) -> Iterator[Findin
             yield Finding(Level.CRITICAL, f"the last run was {duration(ago_s)} ago")
 
 
-def _of_upload(status: UploadStatus, limits: Limits, now: datetime) -> Iterator[Finding]:
+def upload_findings(status: UploadStatus, limits: Limits, now: datetime) -> Iterator[Finding]:
     """Find out whether the upload itself is as it should be."""
     if status.state != "ended":
         for found in status.topic_findings:

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from dfud.commands.status_check import Finding, Level, Limits, check, line, performance_data
 from dfud.logs.session import RunState
 from dfud.logs.status import RunReport
+from dfud.logs.status_check import Finding, Level, Limits, check, line, performance_data
 from dfud.logs.upload_status import (
     Backlog,
     BrokerStatus,
