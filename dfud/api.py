@@ -59,6 +59,7 @@ def upload(
     receivers: Sequence[str | int] = (),
     guard: str | None = None,
     resend: bool = False,
+    run_sha256: bool = False,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -106,6 +107,7 @@ def upload(
         "receivers": receivers,
         "guard": guard,
         "resend": resend,
+        "run_sha256": run_sha256,
     }
     _run("upload", directory, config, topic_name, options)
 
@@ -122,6 +124,9 @@ def download(
     receipts: str | None = None,
     receiver: str | None = None,
     receipt_sha256: bool = False,
+    runs: bool = False,
+    run_layout: str | None = None,
+    ro_crate: bool = False,
     update_seconds: float = -1,
     logger_stream_level: str | int = "warning",
     logger_file_level: str | int = "info",
@@ -148,6 +153,9 @@ def download(
         "receipts": receipts,
         "receiver": receiver,
         "receipt_sha256": receipt_sha256,
+        "runs": runs,
+        "run_layout": run_layout,
+        "ro_crate": ro_crate,
         "update_seconds": update_seconds,
         "logger_stream_level": logger_stream_level,
         "logger_file_level": logger_file_level,

@@ -598,6 +598,22 @@ class EarlierFilesSent(Message, frozen=True):
     is_done: bool
 
 
+# supervisor → the process that puts runs in their places
+
+
+class FinishRuns(Message, frozen=True):
+    """Nothing more will arrive: put in place what is whole, name what is not, and answer with `RunsFinished`."""
+
+
+# the process that puts runs in their places → supervisor
+
+
+class RunsFinished(Message, frozen=True):
+    """All runs of which manifests were read are in their places, but for those that were named."""
+
+    n_left: int  # those
+
+
 # reader → main process of a verification
 
 
@@ -606,6 +622,15 @@ class VersionVerdicts(Message, frozen=True):
 
     records: bytes  # of `dfud.verifying.findings.RECORD_BYTES` bytes each
     clashes: bytes  # of `dfud.verifying.findings.CLASH_BYTES` bytes each
+
+
+class ManifestRead(Message, frozen=True):
+    """A message of a manifest of the run that is verified."""
+
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    place: bytes  # 16 bytes, as `dfud.core.place.pack` returns it
 
 
 class PartialVersion(Message, frozen=True):
@@ -740,8 +765,19 @@ FromFetcher = Union[
 ToFetcher = Union[Release, Merge, ReceiptsSent, Stop]
 FromReceiptSender = Union[Notice, ReceiptsSent, ReceiptsDelayed, ReceiptRefused, EarlierFilesSent]
 ToReceiptSender = Union[FilesPlaced, Stop]
+FromRunPlacer = Union[Notice, RunsFinished]
+ToRunPlacer = Union[FinishRuns, Stop]
 FromReader = Union[
-    Notice, Checked, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
+    Notice,
+    Checked,
+    VersionVerdicts,
+    ManifestRead,
+    PartialVersion,
+    ReaderDone,
+    ReadFailed,
+    BrokerOutage,
+    Gap,
+    TopicReplaced,
 ]
 ToReader = Stop
 FromAnnouncer = Union[Notice, Announced, AnnouncementDelayed]

@@ -17,6 +17,7 @@ from dfud.messages import (
     FromReader,
     FromReceiptSender,
     FromReleaser,
+    FromRunPlacer,
     FromSealer,
     FromWatcher,
     ProducerToChunker,
@@ -29,6 +30,7 @@ from dfud.messages import (
     ToReader,
     ToReceiptSender,
     ToReleaser,
+    ToRunPlacer,
     ToSealer,
     ToWatcher,
 )
@@ -60,6 +62,7 @@ METRICS_SERVER: Link[ToMetricsServer, FromMetricsServer] = Link(ToMetricsServer,
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
+RUN_PLACER: Link[ToRunPlacer, FromRunPlacer] = Link(ToRunPlacer, FromRunPlacer)
 SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
 RELEASER: Link[ToReleaser, FromReleaser] = Link(ToReleaser, FromReleaser)
 GUARD: Link[ToGuard, FromGuard] = Link(ToGuard, FromGuard)

@@ -68,6 +68,7 @@ class UploadOptions(NamedTuple):
     receivers: Required = Required()  # whose receipts count; an empty one if the user named none
     release: ReleasePlan | None = None  # of what the receivers have
     guard: GuardPlan | None = None  # against retention
+    run_sha256: bool = False  # manifests state the SHA-256 of each file, too
 
     @property
     def headers(self) -> UserHeaders:

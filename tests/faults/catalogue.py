@@ -21,7 +21,9 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("dfud itself", ("killing", "killed_releases", "workers", "signals", "outputs", "limits", "clock")),
+    Section(
+        "dfud itself", ("killing", "killed_releases", "runs", "workers", "signals", "outputs", "limits", "clock")
+    ),
     Section(
         "Kafka",
         (
