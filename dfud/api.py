@@ -55,6 +55,14 @@ def upload(
     header: Sequence[str] = (),
     run_marker: Sequence[str] = (),
     run_metadata: str | None = None,
+    receipts: str | None = None,
+    receivers: Sequence[str | int] = (),
+    release: str | None = None,
+    release_to: Path | None = None,
+    release_every: str = "60s",
+    release_older_than: str | None = None,
+    release_keep_free: float | None = None,
+    release_rehash: bool = False,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -98,6 +106,14 @@ def upload(
         "header": header,
         "run_marker": run_marker,
         "run_metadata": run_metadata,
+        "receipts": receipts,
+        "receivers": receivers,
+        "release": release,
+        "release_to": release_to,
+        "release_every": release_every,
+        "release_older_than": release_older_than,
+        "release_keep_free": release_keep_free,
+        "release_rehash": release_rehash,
     }
     _run("upload", directory, config, topic_name, options)
 
