@@ -60,6 +60,12 @@ def upload(
     guard: str | None = None,
     resend: bool = False,
     run_sha256: bool = False,
+    release: str | None = None,
+    release_to: Path | None = None,
+    release_every: str = "60s",
+    release_older_than: str | None = None,
+    release_keep_free: float | None = None,
+    release_rehash: bool = False,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -108,6 +114,12 @@ def upload(
         "guard": guard,
         "resend": resend,
         "run_sha256": run_sha256,
+        "release": release,
+        "release_to": release_to,
+        "release_every": release_every,
+        "release_older_than": release_older_than,
+        "release_keep_free": release_keep_free,
+        "release_rehash": release_rehash,
     }
     _run("upload", directory, config, topic_name, options)
 

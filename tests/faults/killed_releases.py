@@ -36,7 +36,7 @@ from tests.helpers.topics import create_topic
 from tests.helpers.uploading import command
 
 _RECEIVERS = ("archive", "analysis")
-_CHUNK = ("--chunk_size", 1 << 20)
+_CHUNK = ("--chunk_size", 1 << 19)
 _LARGE_BYTES = 64 << 20
 _PER_FOLDER = 1_000
 _MAX_PAUSE_S = 2.5  # between two kills

@@ -113,6 +113,8 @@ DIRECTIONS = [
     pytest.param(links.ANNOUNCER.decode_up, messages.FromAnnouncer, id="from the announcer"),
     pytest.param(links.RECEIPT_SENDER.decode_down, messages.ToReceiptSender, id="to the sender of receipts"),
     pytest.param(links.RECEIPT_SENDER.decode_up, messages.FromReceiptSender, id="from the sender of receipts"),
+    pytest.param(links.RELEASER.decode_down, messages.ToReleaser, id="to the releaser"),
+    pytest.param(links.RELEASER.decode_up, messages.FromReleaser, id="from the releaser"),
     pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
     pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
 ]
