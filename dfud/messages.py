@@ -15,6 +15,7 @@ An upload:
     announcer ─ FromAnnouncer ▶ supervisor
               ◀─ ToAnnouncer ─
     sealer    ─ FromSealer ──▶ supervisor
+    guard     ─ FromGuard ───▶ supervisor
     supervisor ─ ToMetricsServer ─▶ metrics server
 
 A download has a supervisor, its fetchers and perhaps a process that sends receipts, a verification a main process
@@ -27,7 +28,7 @@ Unions are spelled out with `Union` and `Optional` because msgspec evaluates the
 from __future__ import annotations
 
 import itertools
-from typing import Literal, Optional, Union
+from typing import Literal, NamedTuple, Optional, Union
 
 import msgspec
 
@@ -402,6 +403,44 @@ class RunUnsealed(Message, frozen=True):
     is_waiting: bool = False  # it may only be a matter of time: files of it are not on the topic
 
 
+# guard → supervisor
+
+
+class ReceiverBehind(NamedTuple):
+    """How far one receiver is behind."""
+
+    receiver: str  # its name, escaped
+    n_files: int  # that it has not received
+    n_bytes: int  # of them
+    left_s: Optional[float]  # until retention takes the first of them, at least; None for never
+    n_lost: int  # files of them that are not on the topic any more
+
+
+class RetentionReport(Message, frozen=True):
+    """What receivers have not received, and what retention takes of it, as it was found by one look."""
+
+    receivers: tuple[ReceiverBehind, ...]
+    n_due: int  # files that it may take soon
+    first_due: bytes  # path of the first of them
+    left_s: float  # until it may take that one
+    n_lost: int  # files that it has taken since the look before
+    first_lost: bytes  # path of the first of them
+    settings: str  # of the topic, to be changed
+    n_gone: int = 0  # of the files that should be sent again: those that are not in the directory any more
+
+
+class FilesToResend(Message, frozen=True):
+    """Files to be sent again, as they were when they were looked at."""
+
+    files: tuple[tuple[FileVersion, FileStamp], ...]
+
+
+class LookFailed(Message, frozen=True):
+    """It cannot be found out what receivers have not received; empty if it can again."""
+
+    reason: str
+
+
 # fetcher → supervisor of a download
 
 
@@ -662,6 +701,8 @@ FromProducer = Union[
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
 FromSealer = Union[Notice, RunSealed, RunUnsealed]
 ToSealer = Stop
+FromGuard = Union[Notice, RetentionReport, FilesToResend, LookFailed]
+ToGuard = Stop
 FromMetricsServer = Notice
 ToMetricsServer = RunDescribed
 FromFetcher = Union[

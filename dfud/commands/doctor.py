@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dfud.commands.command import CONTEXT, LOG, Command, Example, Option, complete_folders, version_option
+from dfud.commands.guard_options import WantedGuard, plan_guard, take_guard
 from dfud.commands.openmsistream_options import (
     Wanted,
     read_announcements,
@@ -57,11 +58,12 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     open_standard_files()
     topic = take_topic(values)
     of_options = [warning("options", text) for text in take_useless(values)]
-    wanted = take_wanted(values)
+    wanted, guard = take_wanted(values), take_guard(values)
     log = take_log_options(values)
     options = UploadOptions(directory=directory, topic=topic, log=log, **values)
     diagnoses: list[Diagnosis] = []
-    for diagnosis in chain(examine(options, config), of_options, _check_announcements(wanted, config, topic)):
+    others = chain(_check_announcements(wanted, config, topic), _check_guard(guard, directory, config, values))
+    for diagnosis in chain(examine(options, config), of_options, others):
         diagnoses.append(diagnosis)
         if not as_json_text and not (is_quiet and diagnosis.level in (Level.FINE, Level.SKIPPED)):
             click.echo(line(diagnosis))
@@ -70,6 +72,14 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     elif not is_quiet:
         click.echo(summary(diagnoses))
     return exit_status(diagnoses)
+
+
+def _check_guard(guard: WantedGuard, directory: str, config: str, values: dict[str, Any]) -> Iterator[Diagnosis]:
+    """Yield what is wrong with the guard that is wanted."""
+    try:
+        call_in_time(_FILE_TIMEOUT_S, plan_guard, guard, directory, config, "T", values)
+    except DfudError as error:
+        yield stops("guard", str(error))
 
 
 def _check_announcements(wanted: Wanted, config: str, topic: str) -> Iterator[Diagnosis]:

@@ -25,6 +25,7 @@ COMMANDS = (
     "download",
     "verify",
     "release",
+    "lag",
     "seal",
     "status",
     "fleet",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from dfud.commands.command import CONTEXT, Command, Example, complete_folders, version_option
+from dfud.commands.command import CONTEXT, RECEIPTS, Command, Example, complete_folders, version_option
 from dfud.commands.options import (
-    check_topic,
     config_option,
     directory_argument,
     option,
@@ -20,17 +16,14 @@ from dfud.commands.options import (
     topic_option,
     upload_regex_option,
 )
-from dfud.core.receipt import receiver_fault
+from dfud.commands.receipt_options import duration_option, percent_option, receipts_option, receivers_option
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
-from dfud.releasing.decision import Required
+from dfud.receipts.required import Required
 from dfud.releasing.options import ReleaseOptions
 from dfud.releasing.run import release as run_release
 
-_PROOF, _WHAT, _OUTPUT = "Receipts", "What is done", "Output"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_MAX_NUMBER_CHARS = 4
+_WHAT, _OUTPUT = "What is done", "Output"
 _OPTIONS = "/data/run42 --config kafka.config --topic_name run42 --receipts receipts"
 _EXAMPLES = (
     Example("See which files both receivers have", f"{_OPTIONS} --receivers archive --receivers analysis"),
@@ -42,58 +35,15 @@ _EXAMPLES = (
 )
 
 
-def _check_duration(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """Return the duration in seconds. Raises BadParameter."""
-    if value is None:
-        return None
-    match = _DURATION.fullmatch(value.strip().lower())
-    seconds = float(match[1]) * _SECONDS[match[2]] if match else math.inf
-    if seconds > 1e10:
-        raise click.BadParameter(f"{value!r} is not a duration such as 90s, 30m, 12h, 7d or 2w")
-    return seconds
-
-
-def _check_receivers(_context: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> Required:
-    """Return which receivers must have a file. Raises BadParameter."""
-    numbers = [each for each in value if each.isascii() and each.isdigit()]
-    if not numbers:
-        for name in value:
-            fault = receiver_fault(name)
-            if fault:
-                raise click.BadParameter(f"{name!r} cannot be the name of a receiver: {fault}")
-        return Required(frozenset(value))
-    if len(value) > 1:
-        raise click.BadParameter("give either the number of receivers, once, or their names")
-    number = int(numbers[0]) if len(numbers[0]) <= _MAX_NUMBER_CHARS else 0
-    if number < 1:
-        raise click.BadParameter(f"{numbers[0]} is not a number of receivers; give 1 or more")
-    return Required(number=number)
-
-
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
 @directory_argument()
 @config_option("consumer")
 @topic_option("Topic that DIR was uploaded to.")
 @upload_regex_option("Only files that match this regular expression are released.", default="all")
 @state_dir_option()
-@option(
-    "--receipts",
-    metavar="TOPIC",
-    required=True,
-    callback=check_topic,
-    group=_PROOF,
-    help="Topic with the receipts of the receivers.",
-)
-@option(
-    "--receivers",
-    metavar="NAME|N",
-    required=True,
-    multiple=True,
-    callback=_check_receivers,
-    group=_PROOF,
-    help="Receiver that must have a file; repeat it for each of them. A number N means any N different ones.",
-)
-@option("--rehash", is_flag=True, group=_PROOF, help="Read each file again, and compare it with its receipts.")
+@receipts_option("Topic with the receipts of the receivers.")
+@receivers_option("Receiver that must have a file")
+@option("--rehash", is_flag=True, group=RECEIPTS, help="Read each file again, and compare it with its receipts.")
 @option("--delete", is_flag=True, group=_WHAT, help="Delete the files.")
 @option(
     "--to",
@@ -104,19 +54,13 @@ def _check_receivers(_context: click.Context, _parameter: click.Parameter, value
 )
 @option("--yes", is_flag=True, group=_WHAT, help="Do it; without this, the files are only listed.")
 @option("--dry_run", is_flag=True, group=_WHAT, help="Only list the files: the default.")
-@option(
-    "--older_than",
-    metavar="DURATION",
-    callback=_check_duration,
-    group=_WHAT,
-    help="Only files that were last modified before that, as in 90s, 30m, 12h, 7d or 2w.",
+@duration_option(
+    "--older_than", "Only files that were last modified before that, as in 90s, 30m, 12h, 7d or 2w.", _WHAT
 )
-@option(
+@percent_option(
     "--keep_free",
-    metavar="PERCENT",
-    type=click.FloatRange(0, 100, min_open=True, max_open=True),
-    group=_WHAT,
-    help="Only as many files as it takes, the oldest first, until so much of the file system of DIR is free.",
+    "Only as many files as it takes, the oldest first, until so much of the file system of DIR is free.",
+    _WHAT,
 )
 @option("--json", is_flag=True, group=_OUTPUT, help="Print one JSON object, for machines.")
 @option(

@@ -104,6 +104,12 @@ def _failure_lines(status: UploadStatus) -> Iterator[str]:
             yield f"    {cause.example}{more}: {cause.cause}"
     if status.topic_harm:
         yield f"  {status.topic_harm}"
+    if status.retention_risk:
+        yield f"  {status.retention_risk}"
+    for receiver in status.receivers:
+        lost = f", {counted(receiver.lost, 'file')} lost" if receiver.lost else ""
+        missing = f"{counted(receiver.files, 'file')} ({shown_size(receiver.bytes)})"
+        yield f"  {receiver.receiver}: {missing} to receive{lost}"
 
 
 def _amount(files: int, versions: int, size: int) -> str:

@@ -11,6 +11,7 @@ from dfud.commands.command import (
     CONTEXT,
     FILES,
     MONITORING,
+    RECEIPTS,
     SPEED,
     WHEN,
     Command,
@@ -18,6 +19,7 @@ from dfud.commands.command import (
     complete_files,
     version_option,
 )
+from dfud.commands.guard_options import plan_guard, take_guard
 from dfud.commands.openmsistream_options import (
     announcement_options,
     read_announcements,
@@ -42,6 +44,7 @@ from dfud.commands.options import (
     update_option,
     upload_regex_option,
 )
+from dfud.commands.receipt_options import duration_option, receipts_option, receivers_option
 from dfud.core.chunking import is_chunk_size
 from dfud.core.user_headers import parse_headers
 from dfud.errors import LockedError
@@ -195,6 +198,19 @@ def _check_headers(
     group=SPEED,
     help="Maximum memory for the internal queue and librdkafka's queues together.",
 )
+@receipts_option("Topic with the receipts of those who download the files.", required=False)
+@receivers_option("Receiver whose receipts count", required=False)
+@duration_option(
+    "--guard",
+    "Warn of what the topic may delete within this time before all receivers have them, as in 90s or 2d.",
+    RECEIPTS,
+)
+@option(
+    "--resend",
+    is_flag=True,
+    group=RECEIPTS,
+    help="Send again what --guard warns of, and what was deleted unreceived, if DIR has it as it was sent.",
+)
 @quiet_option()
 @update_option()
 @logger_options("DataFileUploadDirectory.log")
@@ -246,11 +262,14 @@ def upload(directory: str, config: str, **options: Any) -> int:
     announcements = read_announcements(take_wanted(options), config, topic)
     warnings.extend(line for each in announcements for line in each.config.warnings)
     client = client._replace(warnings=tuple(dict.fromkeys(warnings)))
+    guard = plan_guard(take_guard(options), directory, config, topic, options)
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:
         log = take_log_options(options)
-        chosen = UploadOptions(directory=directory, topic=topic, log=log, announcements=announcements, **options)
+        chosen = UploadOptions(
+            directory=directory, topic=topic, log=log, announcements=announcements, guard=guard, **options
+        )
         return run_upload(chosen, client)
     except LockedError as error:
         if is_quiet:  # cron starts it again

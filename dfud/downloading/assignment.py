@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from dfud.core.receiver_mark import split_mark
 from dfud.downloading.offsets import Position
 from dfud.downloading.settings import FetchSettings
 from dfud.kafka.partition_reader import PartitionReader
@@ -87,7 +88,8 @@ class Assignment:
         """Return the offset to start at, as a number: librdkafka then fetches without asking for it first."""
         if committed.error is not None:
             raise KafkaException(committed.error)
-        is_of_topic = not (committed.metadata and self.topic_id) or committed.metadata == self.topic_id
+        topic_id, _ = split_mark(committed.metadata or "")
+        is_of_topic = not (topic_id and self.topic_id) or topic_id == self.topic_id
         return max(0, committed.offset) if is_of_topic else 0
 
 

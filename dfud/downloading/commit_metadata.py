@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from dfud.core.receiver_mark import split_mark
 from dfud.core.sent import Sent
 
 _MAX_UNFINISHED = 300  # that fit into Kafka's offset.metadata.max.bytes, 4,096 by default, together with the rest
@@ -77,7 +78,7 @@ def parse_metadata(topic_id: str, needed: int, text: str) -> Progress | None:
 
     Any program may have committed anything: what is no text of ours says nothing more than the offset.
     """
-    stated, _, rest = text.partition(" ")
+    stated, _, rest = split_mark(text)[0].partition(" ")
     if stated != topic_id:
         return None
     position, _, names = rest.partition(" ")

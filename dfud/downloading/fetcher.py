@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dfud.core.names import LOGS, UNDECIDED, DownloadFilter
+from dfud.core.receiver_mark import receiver_mark
 from dfud.core.text import printable
 from dfud.downloading.assembler import Assembler
 from dfud.downloading.broker_state import BrokerState
@@ -135,8 +136,9 @@ class Fetcher:
         self._reading = TopicReading(
             consumer, watch, number, settings, self._broker, self._supervisor.add, self._member
         )
+        mark = "" if settings.receipts is None else receiver_mark(settings.receipts.receiver)
         self._offsets = OffsetCommitter(
-            consumer, settings.topic, group, self._on_commit_changed, settings.is_shared_group
+            consumer, settings.topic, group, self._on_commit_changed, settings.is_shared_group, mark
         )
         self._checkpoints = Checkpoints(
             self._assembler.store,

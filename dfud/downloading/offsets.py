@@ -31,11 +31,12 @@ class OffsetCommitter:
         group: str,
         on_change: Callable[[str], None],
         is_member: bool = False,
+        mark: str = "",
     ) -> None:
         """Call `on_change` with the reason when commits fail, and with "" when they succeed again.
 
         `on_commit` has to be the consumer's callback of that name. While the group of a consumer that `is_member`
-        divides the partitions anew, it accepts no commits: that is no failure.
+        divides the partitions anew, it accepts no commits: that is no failure. `mark` is appended to all metadata.
         """
         self._consumer = consumer
         self._topic = topic
@@ -43,6 +44,7 @@ class OffsetCommitter:
         self._on_change = on_change
         self._unanswered = 0
         self._is_member = is_member
+        self._mark = mark
         self.failure = ""  # why the last commit failed
         self.was_rebalancing = False  # the group did not accept the last commit, but will accept another
 
@@ -82,7 +84,7 @@ class OffsetCommitter:
 
     def _offsets(self, positions: Mapping[int, Position]) -> list[TopicPartition]:
         return [
-            TopicPartition(self._topic, number, offset, metadata or topic_id)
+            TopicPartition(self._topic, number, offset, (metadata or topic_id) + self._mark)
             for number, (topic_id, offset, metadata) in positions.items()
         ]
 

@@ -158,6 +158,14 @@ def upload_findings(status: UploadStatus, limits: Limits, now: datetime) -> Iter
         yield from _of_oldest(status, limits, now)
     for text in filter(None, (status.topic_harm, status.recording.cause)):
         yield Finding(Level.CRITICAL, text)
+    if status.retention_risk and status.state != "ended":
+        yield Finding(Level.WARNING, status.retention_risk)
+    for receiver in status.receivers:
+        if receiver.lost:
+            lost = counted(receiver.lost, "file")
+            yield Finding(
+                Level.CRITICAL, f"{lost} deleted from the topic before {receiver.receiver} had received them"
+            )
     yield from _of_failures(status.failures)
     if status.watch.unread_folders:
         yield Finding(Level.WARNING, f"{counted(status.watch.unread_folders, 'folder')} cannot be read")

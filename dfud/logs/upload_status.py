@@ -16,6 +16,7 @@ from dfud.logs.layout import LogsFolder
 MAX_CAUSES = 20  # of failures that are listed
 MAX_FINDINGS = 20  # about the topic
 MAX_STALLS = 20  # workers that are listed
+MAX_RECEIVERS = 64
 MAX_STATUS_BYTES = 1 << 20
 
 Text = Annotated[str, Meta(max_length=50_000)]  # a path with each byte escaped is shorter
@@ -146,6 +147,16 @@ class CanaryStatus(_Part, frozen=True):
     is_stuck: bool = False
 
 
+class ReceiverStatus(_Part, frozen=True):
+    """How far a receiver is behind, if the upload guards what it sends."""
+
+    receiver: Text
+    files: Count = 0
+    bytes: Count = 0
+    left_s: Optional[float] = None
+    lost: Count = 0
+
+
 class KafkaStatus(_Part, frozen=True):
     """What librdkafka says of all Kafka producers together."""
 
@@ -203,6 +214,8 @@ class UploadStatus(_Part, frozen=True, kw_only=True):
     recording: Recording = Recording()
     topic_harm: Text = ""
     topic_findings: Annotated[tuple[TopicFinding, ...], Meta(max_length=MAX_FINDINGS)] = ()
+    receivers: Annotated[tuple[ReceiverStatus, ...], Meta(max_length=MAX_RECEIVERS)] = ()
+    retention_risk: Text = ""
 
 
 _decode = msgspec.json.Decoder(UploadStatus).decode

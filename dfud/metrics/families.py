@@ -13,7 +13,7 @@ from typing import NamedTuple, Union, get_args
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from dfud.logs.upload_status import BrokerState, Polling, State, UploadStatus
+from dfud.logs.upload_status import BrokerState, Polling, ReceiverStatus, State, UploadStatus
 
 RUN_LABELS = ("topic", "directory")
 INFO, INFO_LABELS = "dfud_run_info", ("version", "once")
@@ -58,6 +58,14 @@ def _oldest(status: UploadStatus) -> float | None:
 def _findings(status: UploadStatus) -> dict[str, float]:
     critical = sum(finding.is_critical for finding in status.topic_findings)
     return {"critical": critical, "warning": len(status.topic_findings) - critical}
+
+
+def _receivers(field: Callable[[ReceiverStatus], float | None]) -> Callable[[UploadStatus], Value]:
+    def value(status: UploadStatus) -> Value:
+        values = {each.receiver: number for each in status.receivers if (number := field(each)) is not None}
+        return values or None
+
+    return value
 
 
 def _canary(field: str) -> Callable[[UploadStatus], Value]:
@@ -150,6 +158,25 @@ RULES = (
     ),
     _gauge(
         "topic_harmed", "Whether something was lost on the topic after it was sent.", lambda s: bool(s.topic_harm)
+    ),
+    _gauge(
+        "receiver_missing_files",
+        "Files that a receiver has not received.",
+        _receivers(lambda r: r.files),
+        "receiver",
+    ),
+    _gauge("receiver_missing_bytes", "Their size.", _receivers(lambda r: r.bytes), "receiver"),
+    _gauge(
+        "receiver_lost_files",
+        "Those of them that are not on the topic any more.",
+        _receivers(lambda r: r.lost),
+        "receiver",
+    ),
+    _gauge(
+        "receiver_retention_seconds",
+        "How long the first of them stays on the topic at least.",
+        _receivers(lambda r: r.left_s),
+        "receiver",
     ),
     _gauge("topic_findings", "What is wrong with the topic or the clocks now.", _findings, "severity"),
     _gauge(

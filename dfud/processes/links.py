@@ -11,6 +11,7 @@ from dfud.messages import (
     FromAnnouncer,
     FromChunker,
     FromFetcher,
+    FromGuard,
     FromMetricsServer,
     FromProducer,
     FromReader,
@@ -21,6 +22,7 @@ from dfud.messages import (
     ToAnnouncer,
     ToChunker,
     ToFetcher,
+    ToGuard,
     ToMetricsServer,
     ToProducer,
     ToReader,
@@ -57,6 +59,7 @@ FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
 SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
+GUARD: Link[ToGuard, FromGuard] = Link(ToGuard, FromGuard)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 
 # Between the chunker and the producer of a lane

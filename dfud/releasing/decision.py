@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import Enum
-from typing import NamedTuple
 
+from dfud.receipts.required import Required
 from dfud.releasing.recorded_rows import RecordedUpload
 
 # The kernel's clock for ctimes has ticks, of 10 ms at most: a change that comes just after the detection may bear
@@ -19,23 +19,6 @@ class Evidence(Enum):
     NONE = "not recorded as uploaded"  # in its present version
     READING = "to be read"  # its row does not say which bytes it has now
     ROW = "its row"  # it has not changed since it was detected, and its row has the digest
-
-
-class Required(NamedTuple):
-    """The receivers that must have a file."""
-
-    names: frozenset[str] = frozenset()  # each of these
-    number: int = 0  # or any different ones, so many
-
-    def believes(self, receiver: str) -> bool:
-        """Return whether the receipts of a receiver count."""
-        return bool(self.number) or receiver in self.names
-
-    def is_met(self, holders: Collection[str]) -> bool:
-        """Return whether it is enough that these receivers have the file."""
-        if self.number:
-            return len(frozenset(holders)) >= self.number
-        return bool(self.names) and self.names.issubset(holders)
 
 
 def evidence_of(ctime_ns: int, row: RecordedUpload | None, trusts_ctime: bool, reads_all: bool) -> Evidence:

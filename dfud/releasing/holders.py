@@ -9,8 +9,8 @@ from typing import Protocol
 from dfud.core.receipt import Receipt, ReceiptKey
 from dfud.core.text import counted
 from dfud.errors import UsageError
+from dfud.receipts.required import Required
 from dfud.releasing.candidates import Candidates
-from dfud.releasing.decision import Required
 
 _MAX_RECEIVERS = 64  # whose names nobody has given: whoever may write to the topic can make them up
 _NOWHERE = -1

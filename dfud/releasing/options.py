@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dfud.errors import UsageError
 from dfud.logs.layout import LogsFolder
 from dfud.logs.owner import check_owner
-from dfud.releasing.decision import Required
+from dfud.receipts.required import Required
 from dfud.releasing.destination import Destination
 
 

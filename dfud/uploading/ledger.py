@@ -113,6 +113,15 @@ class Ledger:
             self._entries.wait(entry)
         return entry
 
+    def send_again(self, version: FileVersion, stamp: FileStamp) -> Entry | None:
+        """Add a file that is recorded, to be sent once more; None if anything else of its path is coming."""
+        path = version.path
+        if path in self._entries.latest or self._entries.has_rivals(path) or not self.is_recorded(version):
+            return None
+        entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=None)
+        self._entries.wait(entry)
+        return entry
+
     def is_recorded(self, version: FileVersion) -> bool:
         """Return whether this version is the last that the completed table has of its path."""
         return self.recorded.digest(version, version.identity()) is not None

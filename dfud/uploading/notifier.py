@@ -123,7 +123,9 @@ def _clauses(status: UploadStatus) -> Iterator[str]:
     if status.canary is not None and status.canary.cause:
         yield f"the canary has not come round: {escaped(status.canary.cause)}"
     yield from (escaped(finding.text) for finding in status.topic_findings)
-    yield from (escaped(text) for text in (status.topic_harm, status.recording.cause) if text)
+    yield from (
+        escaped(text) for text in (status.topic_harm, status.retention_risk, status.recording.cause) if text
+    )
     if status.state != "running":
         yield status.state
     yield f"{counted(status.completed.files, 'file')} ({shown_size(status.completed.bytes)}) completed"

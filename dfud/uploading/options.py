@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dfud.announcing.options import AnnouncementOptions
 from dfud.core.user_headers import UserHeaders, parse_headers
+from dfud.logs.layout import LogsFolder
 from dfud.logs.logfile import LogOptions
+from dfud.receipts.required import Required
+
+
+class GuardPlan(NamedTuple):
+    """How it is watched what retention takes before it is received."""
+
+    folder: LogsFolder  # with the tables of the upload
+    receipts: str  # the topic with the receipts
+    required: Required  # whose receipts count
+    within_s: float  # what may be taken within that time is reported
+    interval_s: float  # between two looks, at least
+    resends: bool  # what is at risk is sent again
+    properties: Mapping[str, Any]  # of the consumer
+    config_path: str  # to name it in messages
 
 
 class UploadOptions(NamedTuple):
@@ -36,6 +52,9 @@ class UploadOptions(NamedTuple):
     header: tuple[str, ...] = ()  # NAME=VALUE, in each message
     run_marker: tuple[str, ...] = ()  # patterns of files that say that their folder is finished
     run_metadata: str | None = None  # name of a file in the folder of a run that says what the run is
+    receipts: str | None = None  # topic with the receipts of those who download
+    receivers: Required = Required()  # whose receipts count; an empty one if the user named none
+    guard: GuardPlan | None = None  # against retention
 
     @property
     def headers(self) -> UserHeaders:

@@ -14,6 +14,7 @@ from dfud.logs.times import IsoClock
 from dfud.logs.upload_status import (
     MAX_CAUSES,
     MAX_FINDINGS,
+    MAX_RECEIVERS,
     MAX_STALLS,
     Acknowledged,
     Backlog,
@@ -25,6 +26,7 @@ from dfud.logs.upload_status import (
     Failures,
     OldestFile,
     Rates,
+    ReceiverStatus,
     Recording,
     Restarts,
     Stall,
@@ -71,6 +73,8 @@ class RunStatus:
         self._topic_findings: tuple[TopicFinding, ...] = ()
         self.kafka = ClientTotals()
         self.topic_harm = ""  # what was lost on the topic
+        self.receivers: tuple[ReceiverStatus, ...] = ()  # how far each is behind, if that is watched
+        self.retention_risk = ""  # what may be deleted before it is received
 
     # -- what the supervisor learns
 
@@ -160,6 +164,8 @@ class RunStatus:
             recording=recording,
             topic_harm=self.topic_harm[:_MAX_TEXT],
             topic_findings=self._topic_findings,
+            receivers=self.receivers[:MAX_RECEIVERS],
+            retention_risk=self.retention_risk[:_MAX_TEXT],
         )
 
     def _rates(self) -> Rates:

@@ -23,6 +23,7 @@ from dfud.uploading.beginning import EarlyRun, begin_with_import
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
 from dfud.uploading.fleet import Fleet
+from dfud.uploading.guard_maker import guard_maker
 from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.options import UploadOptions
@@ -141,7 +142,13 @@ def supervise(
         outlets: list[Outlet] = [*reports.outlets, *reports.announcements.outlets(pool)]
         make_runs = runs_maker(options, producer.properties, watch, ledger, pool, log)
         supervisor = UploadSupervisor(
-            context, fleet, user, status=reports.status, outlets=outlets, make_runs=make_runs
+            context,
+            fleet,
+            user,
+            status=reports.status,
+            outlets=outlets,
+            make_runs=make_runs,
+            make_guard=guard_maker(options.guard, ledger, pool, links, log),
         )
         user.show_live(options.log, supervisor.activity)
         if markers:

@@ -61,6 +61,7 @@ from dfud.uploading.context import UploadContext
 from dfud.uploading.detection import Detection
 from dfud.uploading.file_reports import FileReports
 from dfud.uploading.fleet import AnyWorker, Fleet
+from dfud.uploading.guard_maker import MakeGuard
 from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.lanes import Lane
 from dfud.uploading.logs_check import LogsCheck
@@ -93,10 +94,12 @@ class UploadSupervisor:
         status: StatusWriter | None = None,
         outlets: Sequence[Outlet] = (),
         make_runs: MakeRuns | None = None,
+        make_guard: MakeGuard | None = None,
     ) -> None:
         """Supervise `fleet`, and listen to `user`; `status` and `outlets` tell the state of the run.
 
-        `make_runs` returns what holds back the markers of runs; None if there are none.
+        `make_runs` returns what holds back the markers of runs, and `make_guard` what watches retention; None if
+        there is none.
         """
         self._context = context
         self._ledger = context.ledger
@@ -121,6 +124,7 @@ class UploadSupervisor:
         self._outlets = Outlets([self._status, *outlets], self._current_status)
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
         self._runs = None if make_runs is None else make_runs(self._detection, self._loop)
+        self._guard = None if make_guard is None else make_guard(self._loop)
         self._files = FileReports(context, self._reporter, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
         self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
@@ -239,6 +243,7 @@ class UploadSupervisor:
                 self._stalls.due,
                 self._canary.due if self._canary is not None else None,
                 self._runs.due if self._runs is not None else None,
+                self._guard.due if self._guard is not None else None,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
@@ -257,6 +262,8 @@ class UploadSupervisor:
                     self._files.log_failure(entry)
         if self._runs is not None:
             self._runs.turn(now, self._draining and self._detection.is_over)
+        if self._guard is not None and not self._draining:
+            self._guard.turn(now)
         self._dispatch()
         self._detection.allow_more_files()
         self._logs.check_if_due(now)
@@ -314,6 +321,8 @@ class UploadSupervisor:
         self._state.stalls = self._stalls.stalls
         if self._canary is not None:
             self._state.canary = self._canary.status
+        if self._guard is not None:
+            self._state.receivers, self._state.retention_risk = self._guard.receivers, self._guard.risk
         return self._state.describe(
             self._status.header(state),
             Recording(cause, self._files.unrecorded, self._logs.free_bytes),
@@ -354,6 +363,8 @@ class UploadSupervisor:
         self._draining = True
         if self._canary is not None:
             self._canary.end()
+        if self._guard is not None:
+            self._guard.end()
         record(self._log, self._session.on_last_sweep)
         self._fleet.drain()
 

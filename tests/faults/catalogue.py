@@ -23,7 +23,17 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
     Section(
-        "Kafka", ("broker_away", "slow_lines", "network", "topic_changes", "access", "cluster_nodes", "sharing")
+        "Kafka",
+        (
+            "broker_away",
+            "slow_lines",
+            "network",
+            "topic_changes",
+            "retention",
+            "access",
+            "cluster_nodes",
+            "sharing",
+        ),
     ),
     Section(
         "Files", ("changing", "storms", "odd_files", "vanishing", "many_users", "hostile_owner", "hostile_steps")

@@ -21,7 +21,7 @@ from dfud.files.scan import WatchedTree
 from dfud.logs.layout import LogsFolder
 from dfud.logs.lock import DirectoryLock
 from dfud.logs.table_files import read_lines
-from dfud.releasing.decision import Required
+from dfud.receipts.required import Required
 from dfud.releasing.destination import Destination
 from dfud.releasing.finding import Finder, ReleaseFilter, Wanted
 from dfud.releasing.holders import Holders

@@ -53,6 +53,7 @@ def test_the_options_of_the_upload_are_in_groups(capsys: Capture) -> None:
         "Files and topic",
         "When",
         "Speed",
+        "Receipts",
         "Console and log",
         "Monitoring",
         "Heartbeats and log messages, as in OpenMSIStream",

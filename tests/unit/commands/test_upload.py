@@ -156,6 +156,9 @@ def test_missing_things_are_named(
         (["--chunk_size", str(1 << 28)], "has no room for two chunks"),
         (["--queue_max_size", "1e9"], "--queue_max_size 1e+09 (MB) is more memory than is available here"),
         (["--queue_max_size", "1e300"], "(MB) is more memory than is available here"),
+        (["--guard", "1d"], "--guard needs --receipts TOPIC and --receivers NAME"),
+        (["--guard", "1d", "--receipts", "R", "--receivers", "1", "--once"], "not for --once"),
+        (["--resend"], "--resend sends again what --guard finds"),
     ],
 )
 def test_contradicting_options_are_refused(

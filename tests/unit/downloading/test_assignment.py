@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from dfud.core.receiver_mark import receiver_mark
 from dfud.downloading.assignment import Assignment
 from dfud.downloading.settings import FetchSettings
 from dfud.kafka.partition_reader import PartitionReader
@@ -37,7 +38,7 @@ def test_partitions_are_shared_by_their_numbers() -> None:
 def test_a_partition_is_read_from_where_the_group_has_committed(reset: str) -> None:
     consumer = TopicConsumer(RECORDS, 5)
     consumer.committed_offsets = {1: 0, 2: 7, 3: 7, 4: 7}
-    consumer.committed_metadata = {2: "id", 3: "of an earlier topic"}
+    consumer.committed_metadata = {2: "id", 3: "of an earlier topic", 4: "id" + receiver_mark("archive")}
     assert assignment(consumer, reset=reset).update() == consumer.positions
     assert consumer.positions == {0: 0, 1: 0, 2: 7, 3: 0, 4: 7}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfud.core.receiver_mark import receiver_mark
 from dfud.core.sent import Sent
 from dfud.downloading.commit_metadata import Progress, format_metadata, parse_metadata, progress
 
@@ -23,7 +24,9 @@ def made(draw: st.DrawFn) -> Progress:
 
 @given(made())
 def test_it_is_read_as_it_was_written(progress: Progress) -> None:
-    assert parse_metadata(_TOPIC_ID, progress.needed, format_metadata(_TOPIC_ID, progress)) == progress
+    text = format_metadata(_TOPIC_ID, progress)
+    assert parse_metadata(_TOPIC_ID, progress.needed, text) == progress
+    assert parse_metadata(_TOPIC_ID, progress.needed, text + receiver_mark("archive")) == progress
 
 
 @given(st.text())
@@ -39,7 +42,7 @@ def test_the_longest_text_is_one_that_kafka_accepts() -> None:
     incomplete = [(number.to_bytes(16, "little"), Sent("", 0, number, 0)) for number in range(300)]
     longest = progress({0: 2**62}, incomplete)[0]
     assert longest.unfinished is not None
-    assert len(format_metadata(_TOPIC_ID, longest)) <= _MAX_METADATA_BYTES
+    assert len(format_metadata(_TOPIC_ID, longest) + receiver_mark("archive")) <= _MAX_METADATA_BYTES
     more = progress({0: 2**62}, [*incomplete, (b"x" * 16, Sent("", 0, 0, 0))])[0]
     assert more.unfinished is None
 

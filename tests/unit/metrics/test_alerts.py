@@ -49,6 +49,8 @@ WELL = {
     'dfud_topic_findings{severity="critical"}': "0x1000",
     'dfud_topic_findings{severity="warning"}': "0x1000",
     "dfud_topic_harmed": "0x1000",
+    'dfud_receiver_retention_seconds{receiver="archive"}': "7200x1000",
+    'dfud_receiver_lost_files{receiver="archive"}': "0x1000",
 }
 ENDED = {
     'dfud_run_state{state="running"}': "0x1000",
@@ -76,6 +78,8 @@ CASES: list[tuple[dict[str, str], str, set[str]]] = [
     ({'dfud_topic_findings{severity="critical"}': "1x1000"}, "45s", {"DfudTopicRefused"}),
     ({'dfud_topic_findings{severity="warning"}': "1x1000"}, "11m", {"DfudTopicDoubtful"}),
     ({"dfud_topic_harmed": "1x1000"}, "15s", {"DfudTopicHarmed"}),
+    ({'dfud_receiver_retention_seconds{receiver="archive"}': "3599x1000"}, "15s", {"DfudReceiverLate"}),
+    ({'dfud_receiver_lost_files{receiver="archive"}': "1x1000"}, "15s", {"DfudReceiverLost"}),
     ({"dfud_oldest_file_timestamp_seconds": "0x1000"}, "9m", set()),
     ({"dfud_oldest_file_timestamp_seconds": "0x1000"}, "11m", {"DfudFileWaits"}),
     ({"dfud_oldest_file_timestamp_seconds": "0x1000"}, "61m", {"DfudFileWaits", "DfudFileWaitsLong"}),

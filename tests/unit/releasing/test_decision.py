@@ -12,8 +12,9 @@ from dfud.core.receipt import Receipt, ReceiptKey
 from dfud.core.version import FileVersion
 from dfud.errors import UsageError
 from dfud.files.scan import ScannedFile
+from dfud.receipts.required import Required
 from dfud.releasing.candidates import Candidate, Candidates
-from dfud.releasing.decision import Evidence, Required, evidence_of, is_settled
+from dfud.releasing.decision import Evidence, evidence_of, is_settled
 from dfud.releasing.holders import Holders
 from dfud.releasing.recorded_rows import RecordedUpload
 from tests.helpers.releasing import FakeMessage

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dfud.files import renames
+from dfud.receipts.required import Required
 from dfud.releasing import removal
-from dfud.releasing.decision import Required
 from dfud.releasing.removal import private_name
 from dfud.watch.file_systems import Traits
 from tests.helpers.leases import leased

@@ -62,7 +62,7 @@ LANES = 2
 PATHS = (b"a", b"a", b"b/\xff", b"b")  # mostly one, whose versions meet; another is a file or a folder
 CHANGES = (
     "write", "rewrite within a tick", "write and set times back", "rewrite unnoticed", "replace unnoticed",
-    "touch", "close", "remove", "scan", "put back", "move back",
+    "touch", "close", "remove", "scan", "put back", "move back", "resend",
 )  # fmt: skip
 FAULTS = (
     "wait", "kill chunker", "kill producer", "crash", "crash and rewrite", "interrupt", "overtake", "cannot read",
@@ -422,6 +422,12 @@ class Protocol(RuleBasedStateMachine):
         if file is not None and not file.open:
             self.ledger.on_found(file.version, False, file.stamp)
 
+    def resend(self, path: bytes) -> None:
+        """Send a file once more that is on the topic, as retention may have taken it."""
+        file = self.files.get(path)
+        if file is not None:
+            self.ledger.send_again(file.version, file.stamp)
+
     # -- chunkers
 
     def read(self, lane: int) -> None:
@@ -775,6 +781,8 @@ class Protocol(RuleBasedStateMachine):
             self.move_back(path, data.draw(st.integers(0, 5)))
         elif kind == "remove":
             self.remove_file(path)
+        elif kind == "resend":
+            self.resend(path)
         else:
             self.scan(path)
 

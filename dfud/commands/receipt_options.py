@@ -1,0 +1,78 @@
+"""Options of the commands that read receipts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from dfud.commands.command import RECEIPTS
+from dfud.commands.options import Command, check_topic, option
+from dfud.receipts.required import Required, parse_receivers
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_MAX_S = 1e10
+
+
+def receipts_option(purpose: str, required: bool = True) -> Callable[[Command], Command]:
+    """Return the option for the topic with the receipts."""
+    return option(
+        "--receipts", metavar="TOPIC", required=required, callback=check_topic, group=RECEIPTS, help=purpose
+    )
+
+
+def receivers_option(purpose: str, required: bool = True) -> Callable[[Command], Command]:
+    """Return the option for the receivers, whose value is a `Required`: an empty one if it is not given."""
+    return option(
+        "--receivers",
+        metavar="NAME|N",
+        required=required,
+        multiple=True,
+        callback=_check_receivers,
+        group=RECEIPTS,
+        help=f"{purpose}; repeat it for each of them. A number N means any N different ones.",
+    )
+
+
+def duration_option(
+    name: str, purpose: str, group: str, default: str | None = None
+) -> Callable[[Command], Command]:
+    """Return an option whose value is a duration, in seconds."""
+    return option(
+        name,
+        metavar="DURATION",
+        default=default,
+        show_default=True,
+        callback=_check_duration,
+        group=group,
+        help=purpose,
+    )
+
+
+def percent_option(name: str, purpose: str, group: str) -> Callable[[Command], Command]:
+    """Return an option whose value is a share of a file system."""
+    kind = click.FloatRange(0, 100, min_open=True, max_open=True)
+    return option(name, metavar="PERCENT", type=kind, group=group, help=purpose)
+
+
+def _check_receivers(_context: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> Required:
+    """Return which receivers must have a file. Raises BadParameter."""
+    try:
+        return parse_receivers(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _check_duration(_context: click.Context, _parameter: click.Parameter, value: Any) -> float | None:
+    """Return the duration in seconds. Raises BadParameter."""
+    if value is None:
+        return None
+    match = _DURATION.fullmatch(value.strip().lower())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else math.inf
+    if seconds > _MAX_S:
+        raise click.BadParameter(f"{value!r} is not a duration such as 90s, 30m, 12h, 7d or 2w")
+    return seconds
