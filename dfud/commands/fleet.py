@@ -99,6 +99,13 @@ def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Any], 
 @_limit("--oldest_critical", "SECONDS", 3600, "Time that a file may wait before that is critical.")
 @_limit("--space_warning", "MB", 1000, "Space that must be free for DIR and LOGS before that is a warning.")
 @_limit("--space_critical", "MB", 100, "Space that must be free for DIR and LOGS before that is critical.")
+@option(
+    "--once_every",
+    type=_seconds,
+    metavar="SECONDS",
+    group=_CHECK,
+    help="An upload with --once must have ended within this time. [default: at any time]",
+)
 @version_option()
 def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h: float, **options: Any) -> int:
     """Show every upload of a site, from what is on topics.
@@ -123,7 +130,7 @@ def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h:
         int(options["space_warning"] * _MB),
         int(options["space_critical"] * _MB),
         may_be_ended=True,
-        every_s=None,
+        every_s=options["once_every"],
     )
     client = read_config(config, "consumer")
     for warning in client.warnings:

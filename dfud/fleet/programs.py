@@ -13,6 +13,7 @@ from dfud.core.elapsed import parse_time
 from dfud.core.text import escaped
 
 MAX_PROGRAMS = 10_000
+_MAX_KEPT_BYTES = 1 << 26  # of their ids and heartbeats
 _MAX_ID_BYTES = 20_000  # host, directory and topic, with a path as long as can be, escaped
 _MAX_AGE_S = 1e11  # of a file: more is no age
 _MAX_TIME_S = 1e11  # since 1970: more is no time
@@ -60,6 +61,7 @@ class Programs:
         """Keep no more than so many."""
         self._max = max_programs
         self._last: dict[bytes, _Last] = {}  # by key
+        self._bytes = 0  # that are kept
         self.n_malformed = 0  # messages that are no heartbeats
         self.first_fault = ""  # of the first of them
         self.n_left_out = 0  # heartbeats of programs beyond those that are kept
@@ -88,16 +90,19 @@ class Programs:
         if not 0 < at_s < _MAX_TIME_S:
             raise ValueError("the time of its message cannot be one")
         last = self._last.get(key)
-        if last is None and len(self._last) >= self._max:
+        size = len(value) - len(last.value) if last is not None else len(key) + len(value)
+        if self._bytes + size > _MAX_KEPT_BYTES or (last is None and len(self._last) >= self._max):
             self.n_left_out += 1
             return
         # In one partition the order tells what is later; in two there is one key only if partitions were added.
         if last is None or last.partition == partition or at_s >= last.at_s:
+            self._bytes += size
             self._last[key] = _Last(partition, at_s, value, None if last is None else last.at_s)
 
     def forget_before(self, time_s: float) -> None:
         """Forget the programs that have sent nothing since then."""
         self._last = {key: last for key, last in self._last.items() if last.at_s >= time_s}
+        self._bytes = sum(len(key) + len(last.value) for key, last in self._last.items())
 
     def all(self) -> list[Program]:
         """Return the programs; one whose details cannot be understood has none."""

@@ -16,6 +16,7 @@ from dfud.core.text import counted, escaped
 from dfud.logs.status_check import Finding, Level
 
 MAX_RECEIVERS = 10_000  # of all topics together
+_MAX_KEPT_BYTES = 1 << 26  # of their names, and of what their receipts begin with
 _PATH = b',"path":'  # what comes before it is the same in all receipts of a receiver, and in no name
 _END = re.compile(rb',"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00)"\}\Z')
 _END_BYTES = len(',"time":"2026-03-01T11:00:00.123456+00:00"}')
@@ -80,6 +81,7 @@ class Receivers:
         self._max = max_receivers
         self._tallies: dict[tuple[str, str], _Tally] = {}
         self._by_start: dict[bytes, _Tally] = {}  # what values begin with, of receipts that were looked at whole
+        self._bytes = 0  # that are kept
         self.n_malformed = 0  # messages that are no receipts
         self.first_fault = ""  # of the first of them
         self.n_left_out = 0  # receipts of receivers beyond those that are kept
@@ -112,11 +114,15 @@ class Receivers:
         about = receipt.topic, receipt.receiver
         tally = self._tallies.get(about)
         if tally is None:
-            if len(self._tallies) >= self._max:
+            if len(self._tallies) >= self._max or self._bytes > _MAX_KEPT_BYTES:
                 return None
             tally = self._tallies[about] = _Tally()
-        if len(self._by_start) < 2 * self._max:  # a topic that was made anew has another id
+            self._bytes += 4 * len(receipt.receiver)
+        if (
+            len(self._by_start) < 2 * self._max and self._bytes <= _MAX_KEPT_BYTES
+        ):  # each id of a topic has its own
             self._by_start[start] = tally
+            self._bytes += len(start)
         return tally
 
     @property

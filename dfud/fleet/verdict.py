@@ -59,6 +59,8 @@ def judge(program: Program, limits: Limits, now_s: float) -> Upload:
     interval_s = _interval_s(program)
     state = _state(program, age_s, interval_s)
     findings = list(_heartbeat_findings(program, state, age_s, interval_s))
+    if program.details is not None and program.details.once and state is State.ENDED:
+        findings += _overdue(age_s, limits)
     if state is not State.SILENT and program.details is not None:
         findings += _findings(program.details, limits)
     return Upload(program, state, age_s, interval_s, tuple(ordered(findings)))
@@ -92,6 +94,11 @@ def _heartbeat_findings(program: Program, state: State, age_s: float, interval_s
         yield Finding(
             Level.WARNING, f"its heartbeat is {duration(-age_s)} ahead of the clock here: set one of the clocks"
         )
+
+
+def _overdue(age_s: float, limits: Limits) -> Iterator[Finding]:
+    if limits.every_s is not None and age_s > limits.every_s:
+        yield Finding(Level.CRITICAL, f"the last run was {duration(age_s)} ago")
 
 
 def _findings(details: UploadDetails, limits: Limits) -> Iterator[Finding]:

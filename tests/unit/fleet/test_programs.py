@@ -84,6 +84,16 @@ def test_no_more_programs_are_kept_than_there_may_be() -> None:
     assert [each.details.pid for each in programs.all() if each.id == "p3" and each.details] == [99]
 
 
+def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len((heartbeat("a").the_key or b"") + (heartbeat("a").the_value or b""))
+    monkeypatch.setattr("dfud.fleet.programs._MAX_KEPT_BYTES", 2 * size)
+    programs = kept(*(heartbeat("a") for _ in range(9)), heartbeat("b", at_s=NOW_S - 9), heartbeat("c"))
+    assert (sorted(each.id for each in programs.all()), programs.n_left_out) == (["a", "b"], 1)
+    programs.forget_before(NOW_S)
+    programs.add([heartbeat("c")])
+    assert sorted(each.id for each in programs.all()) == ["a", "c"]
+
+
 @given(st.binary(max_size=20), st.binary(max_size=60) | st.text(max_size=20).map(str.encode), st.integers())
 def test_no_message_is_an_error_and_no_id_is_more_than_text(key: bytes, value: bytes, time_ms: int) -> None:
     said = Said(key + b"_heartbeat", THEIRS[:-1] + b', "dfud": ' + value + b"}", 1.0)

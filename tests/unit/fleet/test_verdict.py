@@ -82,6 +82,14 @@ def test_the_state_and_the_worst(
     assert [text in finding.text for finding in upload.findings] == ([True] if text else [])
 
 
+def test_an_upload_from_cron_that_does_not_run_any_more() -> None:
+    limits = LIMITS._replace(every_s=900.0)
+    ended = program(heartbeat(state="ended", exit_status=0, once=True))
+    assert judge(ended, limits, NOW_S + 900).level is Level.OK
+    assert judge(ended, limits, NOW_S + 901).findings == ((Level.CRITICAL, "the last run was 15 min ago"),)
+    assert judge(program(heartbeat(state="ended", exit_status=0)), limits, NOW_S + 901).level is Level.OK
+
+
 def test_one_file_system_that_is_full_is_said_once() -> None:
     said = heartbeat(recording=Recording(free_bytes=10**7))
     once = judge(program(changed(said, directory_free_bytes=10**7 - 4096)), LIMITS, NOW_S)
