@@ -55,6 +55,10 @@ def upload(
     header: Sequence[str] = (),
     run_marker: Sequence[str] = (),
     run_metadata: str | None = None,
+    receipts: str | None = None,
+    receivers: Sequence[str | int] = (),
+    guard: str | None = None,
+    resend: bool = False,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -98,6 +102,10 @@ def upload(
         "header": header,
         "run_marker": run_marker,
         "run_metadata": run_metadata,
+        "receipts": receipts,
+        "receivers": receivers,
+        "guard": guard,
+        "resend": resend,
     }
     _run("upload", directory, config, topic_name, options)
 

@@ -21,13 +21,13 @@ from dfud.lagging.lag import ReceiverLag
 from dfud.lagging.lags import Places, by_tables
 from dfud.lagging.received import Received
 from dfud.lagging.retention import NEVER, due_offset
-from dfud.lagging.topic_view import SAMPLE_PROPERTIES, TopicView, look_at, offsets_at, sample
+from dfud.lagging.topic_view import SAMPLE_PROPERTIES, Sample, TopicView, look_at, offsets_at, sample
 from dfud.lagging.uploaded import Unreceived, UploadedFile, UploadTables
 from dfud.logs.layout import LogsFolder
 from dfud.receipts.reading import receipt_messages
 from dfud.receipts.required import Required
 
-_ROWS_ARE_LATE_S = 10.0  # of several lanes: then the rows of a path are in their order
+_ROWS_ARE_LATE_S = 10.0
 _PERIOD_BY_SIZE_S = 3_600.0  # where sizes decide, nobody knows
 _PATIENCE_S = 30.0  # while no receipt comes
 
@@ -54,17 +54,19 @@ class RetentionWatch:
         within_s: float,
         properties: Mapping[str, Any],
         config_path: str,
+        rows_are_late_s: float = _ROWS_ARE_LATE_S,
     ) -> None:
         """Compare the tables in `folder` with the receipts on the topic `receipts`.
 
-        What retention may take `within_s` counts as due; `properties` are those of a consumer.
+        What retention may take `within_s` counts as due; `properties` are those of a consumer. Rows are taken
+        when they are so old that earlier ones can no longer follow, as from another lane.
         """
         self._folder = folder
         self._receipts = receipts
         self._required = required
         self._within_s = within_s
         self._properties = properties
-        self._path = config_path
+        self._rows_are_late_s = rows_are_late_s
         self._offsets: dict[int, int] = {}  # of the receipts to be read next
         self._probe = TopicProbe(Consumer, folder.topic, {**properties, **SAMPLE_PROPERTIES}, config_path)
         self._receipt_probe = TopicProbe(Consumer, receipts, properties, config_path)
@@ -74,6 +76,7 @@ class RetentionWatch:
         """Know nothing of a topic."""
         self._topic_id = topic_id
         self._offsets.clear()
+        self._first_messages: dict[int, Sample] = {}
         others = bool(self._required.number)
         self._received = Received(self._folder.topic, topic_id, self._required.names, others)
         self._tables = UploadTables(self._folder)
@@ -82,7 +85,7 @@ class RetentionWatch:
     def look(self) -> Risks:
         """Look at everything again; DfudError if that is not possible now."""
         try:
-            view = look_at(self._probe)
+            view = look_at(self._probe, self._first_messages)
             if view is None:
                 raise DfudError(f"topic {self._folder.topic} does not exist")
             if view.topic_id != self._topic_id:
@@ -97,7 +100,7 @@ class RetentionWatch:
 
     def _read_tables(self, view: TopicView) -> None:
         self._folder.reopen()  # somebody may have removed LOGS, which the upload then makes again
-        for file in self._tables.read(view.now_s - _ROWS_ARE_LATE_S):
+        for file in self._tables.read(view.now_s - self._rows_are_late_s):
             self._unreceived.add(file)
 
     def _read_receipts(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TextIO
 
 from dfud.core.text import escaped
-from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, UsageError
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, DfudError, UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties
 from dfud.kafka.topic_probe import OnWait
@@ -80,9 +80,10 @@ def _ask(
     folder: LogsFolder | None,
 ) -> TopicLag:
     survey_receipts(on_wait, options.receipts, options.topic, properties, config_path)
-    return receiver_lags([options.topic], options.receipts, properties, config_path, options.names, folder)[
-        options.topic
-    ]
+    found = receiver_lags([options.topic], options.receipts, properties, config_path, options.names, folder)
+    if options.topic not in found:
+        raise DfudError(f"topic {options.topic} was deleted just now; try again")
+    return found[options.topic]
 
 
 def _warn(text: str) -> None:

@@ -26,6 +26,7 @@ _ANSWER_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 5.0
 _LATELY_S = 600.0  # over which the present rate is measured
 _N_LAST = 50  # messages before the end of a partition: what is sampled there
+_MAX_SAMPLED = 8  # partitions
 _RECORD_OVERHEAD = 40  # bytes of a message on disk that are neither key nor value nor header, at most
 
 SAMPLE_PROPERTIES: dict[str, Any] = {  # a few messages are wanted, wherever reading begins
@@ -57,28 +58,47 @@ class TopicView(NamedTuple):
     now_s: float  # when it was asked for (s since 1970)
 
 
-def look_at(probe: TopicProbe[Consumer], now_s: float | None = None) -> TopicView | None:
-    """Return what there is to know of a topic, None if it does not exist; UsageError if it cannot be accessed."""
-    now_s = time.time() if now_s is None else now_s
+def look_at(probe: TopicProbe[Consumer], known: dict[int, Sample] | None = None) -> TopicView | None:
+    """Return what there is to know of a topic, None if it does not exist; UsageError if it cannot be accessed.
+
+    `known` are the first messages of partitions as they were at the last look; they are brought up to date.
+    """
+    now_s = time.time()
     state = probe.ask(lambda _: topic_state(probe.admin, probe.topic))
     if state == ABSENT:
         return None
     retention = probe.ask(lambda _: _retention(probe.admin, probe.topic))
     offsets = ask_partitions(probe, with_committed=False)
-    since = offsets_at(probe.admin, probe.topic, dict.fromkeys(offsets, now_s - _LATELY_S))
     filled = {number: each for number, each in offsets.items() if each.end > each.start}
-    first = sample(probe.client, probe.topic, {number: each.start for number, each in filled.items()})
-    last = {number: max(each.start, each.end - _N_LAST) for number, each in filled.items()}
+    first = _first_messages(probe, {number: each.start for number, each in filled.items() if each.start}, known)
+    fullest = sorted(filled, key=lambda number: filled[number].start - filled[number].end)[:_MAX_SAMPLED]
+    last = {number: max(filled[number].start, filled[number].end - _N_LAST) for number in fullest}
     newest = sample(probe.client, probe.topic, last)
-    samples = [*chain.from_iterable(first.values()), *chain.from_iterable(newest.values())]
+    samples = (*first.values(), *chain.from_iterable(newest.values()))
     message_bytes = sum(each.size for each in samples) / len(samples) if samples else 0.0
+    since: Mapping[int, int] = {}
+    if retention.bytes is not None:
+        since = offsets_at(probe.admin, probe.topic, dict.fromkeys(offsets, now_s - _LATELY_S))
     partitions = {}
     for number, each in offsets.items():
         n_lately = each.end - max(each.start, since.get(number, each.end))
         rate = n_lately * message_bytes / _LATELY_S
-        first_s = first[number][0].time_s if first.get(number) else None
+        first_s = first[number].time_s if number in first else None
         partitions[number] = PartitionView(each.start, each.end, first_s, message_bytes, rate)
-    return TopicView(state.topic_id, retention, partitions, tuple(samples), now_s)
+    return TopicView(state.topic_id, retention, partitions, samples, now_s)
+
+
+def _first_messages(
+    probe: TopicProbe[Consumer], starts: Mapping[int, int], known: dict[int, Sample] | None
+) -> dict[int, Sample]:
+    """Return the first message of each partition, read only if it is not `known`."""
+    known = {} if known is None else known
+    for number in [number for number, each in known.items() if each.offset < starts.get(number, each.offset + 1)]:
+        del known[number]
+    unknown = {number: start for number, start in starts.items() if number not in known}
+    found = sample(probe.client, probe.topic, unknown)
+    known.update({number: messages[0] for number, messages in found.items() if messages})
+    return dict(known)
 
 
 def _retention(admin: AdminClient, topic: str) -> Retention:

@@ -60,6 +60,7 @@ class RetentionGuard:
         self._to_resend: deque[tuple[FileVersion, FileStamp]] = deque()
         self._is_due = False  # something is about to be taken, and that was said
         self._trouble = ""  # why it cannot look
+        self._is_ending = False
         self.receivers: tuple[ReceiverStatus, ...] = ()  # as they were at the last look
         self.risk = ""  # what is about to be taken
         self._dispatch: Dispatcher[FromGuard] = Dispatcher(
@@ -86,6 +87,7 @@ class RetentionGuard:
 
     def end(self) -> None:
         """Look no more, and send nothing again any more."""
+        self._is_ending = True
         self._start_at = None
         self._to_resend.clear()
         if self._worker is not None:  # it has nothing to lose
@@ -108,8 +110,9 @@ class RetentionGuard:
         cause = worker.cause_of_death()
         self._pool.discard(worker)
         self._worker = None
-        self._start_at = self._clock() + _RESTART_S
-        self._on_failed(LookFailed(f"the process that looks {cause}"))
+        if not self._is_ending:
+            self._start_at = self._clock() + _RESTART_S
+            self._on_failed(LookFailed(f"the process that looks {cause}"))
 
     # -- what the guard reports
 

@@ -112,18 +112,33 @@ def test_each_file_that_is_due_is_named_once(tmp_path: Path) -> None:
 
 
 class Reports:
-    """A supervisor's guard, without a process."""
+    """A supervisor's guard; this is its pool, its event loop and its process at once."""
 
     def __init__(self, directory: Path) -> None:
         recorded = RecordedVersions()
         self.version = FileVersion(b"a", 4, 5)
         recorded.add(b"a", self.version.identity(), bytes(16))
         self.ledger = Ledger(4, 1, recorded, lambda: "2026-01-01T00:00:00+00:00")
-        pool: Any = None  # no process is started
-        loop: Any = None
+        self.now = 0.0
+        self.n_started = 0
+        me: Any = self
+        self.process = me
         log = logging.getLogger("guard")
-        self.guard = RetentionGuard(plan(directory), self.ledger, pool, LinkPolicy(), log, loop, lambda: 0.0)
-        self.guard._start_at = None
+        self.guard = RetentionGuard(plan(directory), self.ledger, me, LinkPolicy(), log, me, lambda: self.now)
+        self.guard.turn(self.now)
+
+    def start(self, *_: object) -> Reports:
+        self.n_started += 1
+        return self
+
+    def watch(self, worker: object, handler: Any, on_death: Any) -> None:
+        self.on_death = on_death
+
+    def unwatch(self, worker: object) -> None: ...
+    def discard(self, worker: object) -> None: ...
+    def kill(self) -> None: ...
+    def cause_of_death(self) -> str:
+        return "was killed by SIGKILL"
 
     def send(self, messages: Sequence[FromGuard]) -> None:
         """Handle messages as they come out of a channel."""
@@ -158,6 +173,25 @@ def test_an_episode_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         ),
     ]
     assert reports.guard.risk
+
+
+def test_a_guard_that_dies_is_replaced_unless_the_upload_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports = Reports(tmp_path)
+    for _ in range(2):
+        reports.on_death(reports)
+        reports.guard.turn(reports.now)
+        assert reports.guard.due == reports.now + 10
+        reports.now += 10
+        reports.guard.turn(reports.now)
+    assert reports.n_started == 3
+    reports.guard.end()
+    reports.on_death(reports)
+    assert reports.guard.due is None
+    assert [record.message for record in caplog.records] == [
+        "cannot see what receivers lack of topic T: the process that looks was killed by SIGKILL; retrying"
+    ]
 
 
 def test_what_cannot_be_seen_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
