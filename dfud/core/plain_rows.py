@@ -29,7 +29,11 @@ class PlainRows(NamedTuple):
     """What an index needs of some rows."""
 
     records: list[bytes]  # identity and digest of each, 32 bytes; the identity is that of `FileVersion.identity`
-    folders: set[bytes]  # paths of the folders that the files lie in
+    paths: list[bytes]
+
+    def folders(self) -> set[bytes]:
+        """Return the paths of the folders that the files lie in."""
+        return {path.rpartition(b"/")[0] for path in self.paths}
 
     @classmethod
     def parse(cls, block: bytes) -> PlainRows | None:
@@ -45,7 +49,7 @@ class PlainRows(NamedTuple):
         ]
         if len(records) != len(rows):
             return None
-        return cls(records, {row[1].rpartition(b"/")[0] for row in rows})
+        return cls(records, [row[1] for row in rows])
 
 
 def plain_paths(block: bytes) -> list[bytes] | None:

@@ -45,6 +45,18 @@ class PathFilter(Protocol):
         """Return whether a file below a folder may be accepted."""
 
 
+class SettledFiles(Protocol):
+    """Which files need no look, whoever scans: `dfud.watch.settled.Settled`."""
+
+    def unsettled(
+        self, folder: bytes, items: Iterable[os.DirEntry[str]], accepts: Callable[[bytes], bool] | None
+    ) -> Iterator[os.DirEntry[str] | int]:
+        """Yield those `items` of a folder that want a look, and in between how many were passed over.
+
+        With `accepts`, the first that is passed over is one with such a path.
+        """
+
+
 class Counts:
     """What a scan has seen besides the files that it yields."""
 
@@ -176,13 +188,17 @@ class WatchedTree:
         return stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
 
     def walk(
-        self, start: Folder, enter: Callable[[Folder, int], bool] = lambda folder, dir_fd: False
+        self,
+        start: Folder,
+        enter: Callable[[Folder, int], bool] = lambda folder, dir_fd: False,
+        settled: SettledFiles | None = None,
     ) -> Iterator[tuple[ScannedFile, bool] | None]:
         """Yield each accepted file below `start`, with whether all are wanted in its folder, and None in between.
 
         `enter` is called with each folder and its open descriptor before the folder is read (this is where it is
         watched), and returns whether the folder is new, so that all files in it are wanted. A folder that cannot
-        be read is skipped, reported, and kept in `unread`. After a None the caller may do other work.
+        be read is skipped, reported, and kept in `unread`. After a None the caller may do other work. Files that
+        are `settled` are passed over.
         """
         folders = [start]
         while folders:
@@ -200,7 +216,7 @@ class WatchedTree:
                     self.is_gone = True
                 take_all = enter(folder, dir_fd) or folder.take_all
                 yield None
-                yield from self._list_folder(folder.path, take_all, dir_fd, folders)
+                yield from self._list_folder(folder.path, take_all, dir_fd, folders, settled)
                 self._unread.pop(folder.path, None)
             except OSError as error:
                 self._skip_folder(folder, error)
@@ -208,7 +224,12 @@ class WatchedTree:
                 os.close(dir_fd)
 
     def _list_folder(
-        self, folder: bytes, take_all: bool, dir_fd: int, folders: list[Folder]
+        self,
+        folder: bytes,
+        take_all: bool,
+        dir_fd: int,
+        folders: list[Folder],
+        settled: SettledFiles | None,
     ) -> Iterator[tuple[ScannedFile, bool] | None]:
         """Yield the files of one open folder and None for anything else; add the folders in it to `folders`.
 
@@ -217,8 +238,14 @@ class WatchedTree:
         first_error: OSError | None = None
         counts, is_empty = self.counts, True
         with os.scandir(dir_fd) as items:
-            for item in items:
+            accepts = None if counts.accepted else self.path_filter.accepts
+            for item in items if settled is None else settled.unsettled(folder, items, accepts):
                 is_empty = False
+                if isinstance(item, int):
+                    counts.files += item
+                    counts.accepted += item
+                    yield None
+                    continue
                 name = os.fsencode(item.name)
                 path = join(folder, name)
                 if item.is_dir(follow_symlinks=False):

@@ -56,6 +56,11 @@ class LogsFolder(OpenFolder):
         return self.file(f".upload_to_{self.topic}.unproven")
 
     @property
+    def index(self) -> str:
+        """The index of the completed table, from which a start knows it sooner."""
+        return self.file(f".upload_to_{self.topic}.index")
+
+    @property
     def canary(self) -> str:
         """The file that is written again and again to see whether the upload notices."""
         return self.file(f".upload_to_{self.topic}.canary")
@@ -140,7 +145,7 @@ class LogsFolder(OpenFolder):
         """List the temporary files that a crash left beside the tables of this topic."""
         topic = re.escape(self.topic)
         pattern = re.compile(
-            rf"\.(?:\.upload_to_{topic}\.(?:lock|topic|topic_id|unproven|canary)|upload_to_{topic}_(?:in_progress\.csv|status\.json)"
+            rf"\.(?:\.upload_to_{topic}\.(?:lock|topic|topic_id|unproven|index|canary)|upload_to_{topic}_(?:in_progress\.csv|status\.json)"
             rf"|uploaded_to_({topic}(?:[~_]p[0-9]+(?:_[0-9]+)?)?)\.csv)\.[0-9]+\.tmp"
         )
         return [

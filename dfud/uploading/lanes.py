@@ -23,6 +23,7 @@ from dfud.uploading import chunker, producer
 from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.ring import Ring
 from dfud.watch import watcher
+from dfud.watch.settled import Settled
 
 WatcherProcess = Worker[ToWatcher, FromWatcher]
 ChunkerProcess = Worker[ToChunker, FromChunker]
@@ -136,6 +137,8 @@ class Lane:
             self._pool.close(self.copies.pop())
 
 
-def start_watcher(pool: WorkerPool, options: watcher.WatchOptions) -> WatcherProcess:
-    """Start the watcher process."""
-    return pool.start("watcher", links.WATCHER, watcher.run, (options,))
+def start_watcher(
+    pool: WorkerPool, options: watcher.WatchOptions, settled: Settled | None = None
+) -> WatcherProcess:
+    """Start the watcher process, whose first scan passes over what is `settled`."""
+    return pool.start("watcher", links.WATCHER, watcher.run, (options, settled))

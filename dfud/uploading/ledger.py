@@ -18,6 +18,7 @@ from dfud.messages import FileTask, Ranges
 from dfud.uploading.delivered_rows import DeliveredRows
 from dfud.uploading.entries import Entries
 from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
+from dfud.watch.settled import Settled
 
 _LEASE_RETRY_INTERVAL_S = 1.0
 
@@ -126,6 +127,11 @@ class Ledger:
         if open_files and any(folders[at : at + 8] in open_files for at in range(0, len(folders), 8)):
             return list(range(len(identities) // 16))
         return list(self.recorded.unrecorded(identities, folders, open_files | open_folders))
+
+    def settled(self, since_ns: int) -> Settled:
+        """Return which files need no look now, if they have not changed since `since_ns`."""
+        open_files, open_folders = self._entries.open_keys()
+        return Settled(self.recorded, open_files, open_folders, since_ns)
 
     def resume(self, row: InProgressRow, version: FileVersion, stamp: FileStamp = UNKNOWN_STAMP) -> Entry:
         """Continue a file that an earlier run left unfinished and that still is the `version` of its `row`.

@@ -23,7 +23,7 @@ from dfud.uploading.beginning import EarlyRun, begin_with_import
 from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.context import UploadContext
 from dfud.uploading.fleet import Fleet
-from dfud.uploading.lanes import Lane, LaneSettings, start_watcher
+from dfud.uploading.lanes import Lane, LaneSettings, WatcherProcess, start_watcher
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.options import UploadOptions
 from dfud.uploading.outlets import EarlyOutlet, Outlet
@@ -44,6 +44,7 @@ from dfud.uploading.session import record
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.topic_identity import is_another_topic, log_lost_files, record_topic, without_progress
+from dfud.watch.watcher import WatchOptions
 
 
 class Reports(NamedTuple):
@@ -93,18 +94,13 @@ def supervise(
     for outlet in reports.outlets:
         outlet.use(pool)
     try:
-        # The workers come first, so that they start while the tables are merged.
         watcher = None if early is None else early.take_watcher(watch)
         is_early = watcher is not None
-        if watcher is None:
-            watcher = start_watcher(pool, watch)
         dir_fd = os.open(folder.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         links = LinkPolicy(options.follow_links, folder.identity)
         ring_bytes = max(memory_shares(options).ring, 2 * largest_chunk)
         clock = ForwardClock()
-        settings = LaneSettings(folder, dir_fd, links, ring_bytes, producer._replace(clock=clock))
         first_shard = folder.next_sequence()
-        lanes = [Lane(number, first_shard, pool, settings) for number in range(options.n_threads)]
         recorded = merge_completed(folder, shards, in_progress.unproven, log)
         go_on_from(recorded.latest, clock, log)
         row_time = IsoClock(clock.now_ns, MICROSECONDS)
@@ -121,6 +117,11 @@ def supervise(
         if is_anew:
             log_lost_files(folder, len(recorded.versions), log)
         record_topic(folder, topic_id, log)
+        # The watcher gets a copy of the ledger, of which it passes over what is settled.
+        start = partial(_start_watcher, ledger)
+        watcher = watcher or start(pool, watch)
+        settings = LaneSettings(folder, dir_fd, links, ring_bytes, producer._replace(clock=clock))
+        lanes = [Lane(number, first_shard, pool, settings) for number in range(options.n_threads)]
         keeper = LogsKeeper(folder, lock, activity(folder), lambda: session.content)
         context = UploadContext(
             options.once,
@@ -135,7 +136,7 @@ def supervise(
             ends_at,
             options.canary,
         )
-        fleet = Fleet(pool, folder, watch, watcher, lanes)
+        fleet = Fleet(pool, folder, watch, watcher, lanes, start)
         if early is None:  # while it waited for a broker, it has said so
             user.show_hint(options.log.stream_level)
         outlets: list[Outlet] = [*reports.outlets, *reports.announcements.outlets(pool)]
@@ -151,3 +152,7 @@ def supervise(
         return supervisor.run()
     finally:
         pool.shut_down()  # in case of an exception: they would outlive this process
+
+
+def _start_watcher(ledger: Ledger, pool: WorkerPool, watch: WatchOptions) -> WatcherProcess:
+    return start_watcher(pool, watch, ledger.settled(watch.compare_since_ns))

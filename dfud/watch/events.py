@@ -13,7 +13,7 @@ from os import fsencode
 from inotify_simple import flags
 
 from dfud.core.text import counted
-from dfud.files.scan import Folder, ScannedFile, WatchedTree, join
+from dfud.files.scan import Folder, ScannedFile, SettledFiles, WatchedTree, join
 from dfud.messages import FileFound
 from dfud.watch.before import FilesLeftBefore
 from dfud.watch.folder_watches import FolderWatches, WatchLimitError
@@ -35,18 +35,21 @@ class EventSource:
         take_all: bool,
         compare_since_ns: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        settled: SettledFiles | None = None,
     ) -> None:
         """Watch `tree`; WatchLimitError if the kernel refuses to.
 
         The top folder is watched at once. A first scan watches the others and finds the files that were there
         before: all of them if `take_all`, otherwise those that changed since the run began; the others are added
-        to `before`. Files that changed since `compare_since_ns` may have new content at the same size and mtime.
+        to `before`. Files that changed since `compare_since_ns` may have new content at the same size and mtime;
+        others that are `settled` are passed over.
         """
         self._tree = tree
         self._inspector = inspector
         self._before = before
         self._take_all = take_all
         self._compare_since_ns = compare_since_ns
+        self._settled = settled  # until the first scan is done
         self._events_read_ns = time.time_ns()
         self._clock = clock
         self._notices: list[tuple[int, str]] = []
@@ -227,13 +230,14 @@ class EventSource:
                 self._compare_since_ns = self._events_read_ns - _OVERLAP_NS
             else:
                 return None
-            self._scan = self._tree.walk(Folder(path, take_all), self._watch_folder)
+            self._scan = self._tree.walk(Folder(path, take_all), self._watch_folder, self._settled)
         try:
             step = next(self._scan)
         except StopIteration:
             self._scan = None
             if not self._first_scan_done:
                 self._first_scan_done = True
+                self._settled = None
                 self._compare_since_ns = self._events_read_ns
                 self._before.finish(self._tree)
                 self._notices.append((logging.INFO, f"watching {counted(len(self._watches), 'folder')}"))

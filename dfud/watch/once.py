@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfud.files.scan import Folder, WatchedTree
+from dfud.files.scan import Folder, SettledFiles, WatchedTree
 from dfud.messages import FileFound
 from dfud.watch.before import FilesLeftBefore
 from dfud.watch.inspector import Inspector
@@ -14,9 +14,14 @@ class OnceSource:
     """Every file that is there and that no process writes to."""
 
     def __init__(
-        self, tree: WatchedTree, inspector: Inspector, before: FilesLeftBefore, compare_since_ns: int = 0
+        self,
+        tree: WatchedTree,
+        inspector: Inspector,
+        before: FilesLeftBefore,
+        compare_since_ns: int = 0,
+        settled: SettledFiles | None = None,
     ) -> None:
-        """Scan `tree`, as far as `ready_files` is iterated.
+        """Scan `tree`, as far as `ready_files` is iterated; pass over what is `settled`.
 
         Files that changed since `compare_since_ns` may have new content at the same size and mtime.
         """
@@ -24,7 +29,7 @@ class OnceSource:
         self._inspector = inspector
         self._before = before
         self._compare_since_ns = compare_since_ns
-        self._scan = tree.walk(Folder(b"", take_all=True))
+        self._scan = tree.walk(Folder(b"", take_all=True), settled=settled)
         self._is_done = False
         inspector.start_end(takes_closed=False)
 

@@ -14,7 +14,7 @@ from dfud.core.run_markers import MarkerFilter, RunMarkers
 from dfud.core.text import printable
 from dfud.files.lease_break import lease_break_s
 from dfud.files.links import LinkPolicy
-from dfud.files.scan import WatchedTree
+from dfud.files.scan import SettledFiles, WatchedTree
 from dfud.messages import (
     Allowance,
     CanaryFound,
@@ -77,11 +77,15 @@ class WatchOptions(NamedTuple):
 
 
 def run(
-    name: str, supervisor_pid: int, to_supervisor: Channel[FromWatcher, ToWatcher], options: WatchOptions
+    name: str,
+    supervisor_pid: int,
+    to_supervisor: Channel[FromWatcher, ToWatcher],
+    options: WatchOptions,
+    settled: SettledFiles | None = None,
 ) -> None:
     """Run the watcher process until it is asked to exit."""
     init_worker(name, supervisor_pid)
-    watcher = Watcher(to_supervisor, options)
+    watcher = Watcher(to_supervisor, options, settled=settled)
     try:
         while watcher.run_once():
             pass
@@ -105,8 +109,12 @@ class Watcher:
         to_supervisor: Channel[FromWatcher, ToWatcher],
         options: WatchOptions,
         clock: Callable[[], float] = time.monotonic,
+        settled: SettledFiles | None = None,
     ) -> None:
-        """Open the directory and begin to watch it; OSError if it cannot be opened."""
+        """Open the directory and begin to watch it; OSError if it cannot be opened.
+
+        The first scan passes over what is `settled`.
+        """
         self._supervisor = to_supervisor
         self._options = options
         self._clock = clock
@@ -151,14 +159,14 @@ class Watcher:
         )
         self._before = FilesLeftBefore(self._supervisor.send, path_filter.unmatched_warning)
         self._reported = WatchReport("none", 0, 0, 0)
-        self._sources = self._make_sources()
+        self._sources = self._make_sources(settled)
         self._watch_canary()
         self._supervisor.send([WatchStarted()])
 
-    def _make_sources(self) -> list[Source]:
+    def _make_sources(self, settled: SettledFiles | None) -> list[Source]:
         options = self._options
         if options.once:
-            return [OnceSource(self._tree, self._inspector, self._before, options.compare_since_ns)]
+            return [OnceSource(self._tree, self._inspector, self._before, options.compare_since_ns, settled)]
         if options.polling:
             return [self._poll_everything()]
         try:
@@ -169,6 +177,7 @@ class Watcher:
                 options.take_all,
                 options.compare_since_ns,
                 self._clock,
+                settled,
             )
         except WatchLimitError as error:
             return self._fall_back_to_polling(error)

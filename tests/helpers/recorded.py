@@ -24,3 +24,13 @@ def recorded_versions(known: Mapping[FileVersion, bytes] | None = None) -> Recor
 def digest_of(recorded: RecordedVersions, version: FileVersion) -> bytes | None:
     """Return the digest of a version if it was recorded last of its path, else None."""
     return recorded.digest(version, version.identity())
+
+
+def are_rivals(path: bytes, other: bytes) -> bool:
+    """Return whether only one of two paths can be there."""
+    return path == other or path.startswith(other + b"/") or other.startswith(path + b"/")
+
+
+def is_last(rows: list[FileVersion], version: FileVersion) -> bool:
+    """Return whether a version is the last in `rows` of all that cannot be there together with it."""
+    return next((row for row in reversed(rows) if are_rivals(row.path, version.path)), None) == version

@@ -47,7 +47,7 @@ def consolidate(
     rejected: list[RejectedRow] = []
     recorded = RecordedVersions()
     if folder.exists(folder.completed):
-        recorded = load_table(folder, folder.completed, rejected)
+        recorded = load_table(folder, rejected)
         if unproven:  # what was sent once more since then is in the shards, and new
             recorded.distrust_again(unproven, read_times(folder, [folder.completed]))
     latest = _Latest(_latest_in_table(folder))

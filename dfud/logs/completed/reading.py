@@ -11,14 +11,46 @@ from dfud.core.plain_rows import PlainRows, plain_paths, plain_times
 from dfud.core.tables import CompletedRow, read_completed, version_of
 from dfud.core.version import folders_above, path_key
 from dfud.files.open_folder import OpenFolder
+from dfud.logs.completed.index import IDENTITY_BYTES
 from dfud.logs.completed.recorded import RecordedVersions
+from dfud.logs.completed.saved_index import MIN_ROWS, SavedIndex, read_index, write_index
+from dfud.logs.layout import LogsFolder
 from dfud.logs.table_files import RejectedRow, accepted_rows, bounded_lines, read_lines
 
 Columns = TypeVar("Columns")
 _BLOCK_BYTES = 1 << 20
 
 
-def load_table(folder: OpenFolder, path: str, rejected: list[RejectedRow]) -> RecordedVersions:
+def load_table(folder: LogsFolder, rejected: list[RejectedRow]) -> RecordedVersions:
+    """Return what the completed table says; by its saved index, if there is one, which is renewed if that pays."""
+    table = folder.stat(folder.completed)
+    saved = read_index(folder)
+    recorded = None if saved is None else saved.recorded
+    n_new = 0 if saved is None else _add_rest(folder, saved)
+    if recorded is None or n_new is None:
+        recorded = _load(folder, folder.completed, rejected)
+        n_new = len(recorded)
+    if table is not None and not rejected and n_new >= MIN_ROWS:
+        write_index(folder, recorded, table)
+    return recorded
+
+
+def _add_rest(folder: LogsFolder, saved: SavedIndex) -> int | None:
+    """Add the rows of the table that an index does not have; return their number, None if one is not plain."""
+    n_rows = 0
+    with folder.open_to_read(folder.completed) as file:
+        file.seek(saved.table_bytes)
+        while block := whole_lines(file, folder.completed):
+            rows = PlainRows.parse(block)
+            if rows is None:
+                return None
+            n_rows += len(rows.paths)
+            for path, record in zip(rows.paths, rows.records):
+                saved.recorded.add(path, record[:IDENTITY_BYTES], record[IDENTITY_BYTES:])
+    return n_rows
+
+
+def _load(folder: OpenFolder, path: str, rejected: list[RejectedRow]) -> RecordedVersions:
     """Return what a completed table says; its rows are read twice only if files have become folders, or back."""
     folders: set[bytes] = set()
     recorded = RecordedVersions(_records(folder, path, rejected, folders), folders)
@@ -43,9 +75,10 @@ def _records(
             if rows is None:
                 file.seek(-len(block), os.SEEK_CUR)
                 break
-            for each in rows.folders - before:
+            folders = rows.folders()
+            for each in folders - before:
                 _add_folder(each, folder_keys)
-            before = rows.folders
+            before = folders
             yield from rows.records
             number += block.count(b"\n")
         last = b""

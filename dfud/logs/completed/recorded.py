@@ -7,13 +7,14 @@ the one counts no more once the other is recorded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from dfud.core.version import PATH_KEY_BYTES, FileVersion, folders_above, path_key
 from dfud.logs.completed.index import IDENTITY_BYTES, N_PARTS, RecordIndex, words_of
 from dfud.logs.completed.merging import parse_time
 
-_RECORD_BYTES = 32  # an identity and a digest
+RECORD_BYTES = 32  # an identity and a digest
+FOLDER_BYTES = PATH_KEY_BYTES
 _NEVER = float("-inf")
 
 
@@ -25,8 +26,8 @@ class RecordedVersions:
 
         If a path is among both, `settle` has to follow.
         """
-        self._latest = RecordIndex(records, PATH_KEY_BYTES, _RECORD_BYTES)
-        self._folders = RecordIndex(folders, PATH_KEY_BYTES, PATH_KEY_BYTES)
+        self._latest = RecordIndex(records, PATH_KEY_BYTES, RECORD_BYTES)
+        self._folders = RecordIndex(folders, PATH_KEY_BYTES, FOLDER_BYTES)
         # Of each path that was recorded as a file after something below it: the keys of what was recorded below
         # it since.
         self._since: dict[bytes, set[bytes]] = {}
@@ -42,6 +43,18 @@ class RecordedVersions:
         return len(self._latest)
 
     # -- questions
+
+    def finder(self) -> Callable[[bytes], bool]:
+        """Return a quick function that tells whether the version with an identity was recorded last of its path.
+
+        It may say no where that takes long to find out, and is good as long as nothing is recorded. What it finds
+        counts unless a folder of the path `is_ambiguous`.
+        """
+        return self._latest.finder()
+
+    def is_ambiguous(self, key: bytes) -> bool:
+        """Return whether the path with this key was recorded as a file, and as a folder of files before."""
+        return key in self._since
 
     def digest(self, version: FileVersion, identity: bytes) -> bytes | None:
         """Return the digest of a version if it is what was recorded last of its path, else None."""
@@ -102,7 +115,7 @@ class RecordedVersions:
         more = set(words_of(b"".join(others), PATH_KEY_BYTES, IDENTITY_BYTES))
         unknown = 0
         for part, records in zip(parts, self._latest.parts()):
-            known = more.union(words_of(records, PATH_KEY_BYTES, _RECORD_BYTES))
+            known = more.union(words_of(records, PATH_KEY_BYTES, RECORD_BYTES))
             words = words_of(part, PATH_KEY_BYTES, IDENTITY_BYTES)
             unknown += len(words) - sum(map(known.__contains__, words))
         return unknown
@@ -159,13 +172,27 @@ class RecordedVersions:
 
     # -- loading
 
+    def saved(self) -> tuple[bytes, bytes] | None:
+        """Return all records and folders, for `from_saved`; None if they are not all that is to be known."""
+        if self._since or self._unproven:
+            return None
+        return self._latest.all(), self._folders.all()
+
+    @classmethod
+    def from_saved(cls, records: bytes, folders: bytes) -> RecordedVersions:
+        """Return what `saved` was asked of."""
+        recorded = cls()
+        recorded._latest.set_all(records)
+        recorded._folders.set_all(folders)
+        return recorded
+
     def ambiguous(self) -> set[bytes]:
         """Return the keys of the paths that are recorded as files and have others below them."""
         found: set[int] = set()
         for folders, records in zip(self._folders.parts(), self._latest.parts()):
             words = set(words_of(folders, 0, PATH_KEY_BYTES))
             if words:
-                found.update(words.intersection(words_of(records, 0, _RECORD_BYTES)))
+                found.update(words.intersection(words_of(records, 0, RECORD_BYTES)))
         return {word.to_bytes(PATH_KEY_BYTES, sys.byteorder) for word in found}
 
     def settle(self, ambiguous: set[bytes], paths: Iterable[bytes]) -> None:

@@ -111,4 +111,4 @@ def test_the_copies_of_dead_producers_are_one(lane: Lane, pool: Pool) -> None:
 def test_the_watcher_gets_its_options(pool: Pool) -> None:
     options = watch_options(Path("/data"))
     start_watcher(cast("Any", pool), options)
-    assert pool.started == [("watcher", (options,), [])]
+    assert pool.started == [("watcher", (options, None), [])]

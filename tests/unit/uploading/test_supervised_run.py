@@ -30,6 +30,7 @@ from dfud.uploading.producer import ProducerSettings
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervised_run import Reports
 from dfud.uploading.wire import NATIVE
+from dfud.watch.settled import Settled
 from dfud.watch.watcher import WatchOptions
 from tests.helpers.folders import take_lock
 from tests.helpers.recorded import digest_of
@@ -54,14 +55,13 @@ class Bench:
     def shut_down(self) -> None:
         self.steps.append("kill")
 
-    def start_watcher(self, _: Any, options: WatchOptions) -> None:
+    def start_watcher(self, _: Any, options: WatchOptions, settled: Settled) -> None:
         self.steps.append("watcher")
         self.watch = options
 
     def lane(self, number: int, first_shard: int, _: Any, settings: LaneSettings) -> None:
         self.steps.append(f"lane {number}")
         self.lanes.append(settings)
-        # The producer is quick: it writes its first shard before the tables are merged.
         path = self.folder.shard(number, first_shard)
         Path(path).write_text(format_table(CompletedRow, [OTHER]))
 
@@ -151,9 +151,9 @@ def test_only_the_shards_of_earlier_runs_are_merged(bench: Bench) -> None:
 
 def test_no_worker_outlives_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise UsageError("cannot read the completed tables")
+        raise UsageError("cannot read something")
 
-    monkeypatch.setattr(supervised_run, "merge_completed", fail)
+    monkeypatch.setattr(supervised_run, "LogsKeeper", fail)
     with pytest.raises(UsageError):
         bench.start()
     assert bench.steps == ["watcher", "lane 0", "lane 1", "kill"]

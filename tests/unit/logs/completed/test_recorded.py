@@ -12,18 +12,10 @@ from hypothesis import given
 from dfud.core.version import FileVersion, folders_above, path_key
 from dfud.logs.completed import index as module
 from dfud.logs.completed.recorded import RecordedVersions
-from tests.helpers.recorded import digest_of, record
+from tests.helpers.recorded import are_rivals, digest_of, is_last, record
 
 PATHS = (b"a", b"x", b"x/y", b"x/y/z", b"x/w", b"other/y")
 VERSIONS = st.builds(FileVersion, st.sampled_from(PATHS), st.integers(0, 2), st.just(7))
-
-
-def are_rivals(path: bytes, other: bytes) -> bool:
-    return path == other or path.startswith(other + b"/") or other.startswith(path + b"/")
-
-
-def is_last(rows: list[FileVersion], version: FileVersion) -> bool:
-    return next((row for row in reversed(rows) if are_rivals(row.path, version.path)), None) == version
 
 
 def loaded(rows: list[FileVersion]) -> RecordedVersions:
