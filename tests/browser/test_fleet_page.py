@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import Browser, browser, find_chromium
@@ -30,7 +31,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     programs = Programs()
     programs.add(heartbeat(f"{n}", NOW_S - n, host=f"host-{n}") for n in range(300))
     for word in HARM:
-        troubles = {
+        troubles: dict[str, Any] = {
             "broker": BrokerStatus("unreachable", word, AT),
             "backlog": Backlog(3, 3, 10**9),
             "oldest": OldestFile(word, AT, 4_000.0),
