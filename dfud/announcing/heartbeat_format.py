@@ -20,6 +20,7 @@ _DETAILS = "dfud"
 _MAX_CAUSES = 2  # of failures
 _MAX_FINDINGS = 3  # about the topic
 _MAX_STALLS = 3  # workers
+_MAX_RECEIVERS, _MAX_NAME = 8, 500  # of receivers, and characters of the name of one
 
 
 class UploadDetails(UploadStatus, frozen=True, kw_only=True):
@@ -54,12 +55,14 @@ def encode(counts: Counts, status: UploadStatus, interval_s: float) -> bytes:
     Of long lists only the beginning is in it, and nothing of librdkafka's statistics.
     """
     causes = status.failures.causes[:_MAX_CAUSES]
+    receivers = [each for each in status.receivers if len(each.receiver) <= _MAX_NAME]
     details = UploadDetails(
         **{
             **msgspec.structs.asdict(status),
             "failures": msgspec.structs.replace(status.failures, causes=causes),
             "stalls": status.stalls[:_MAX_STALLS],
             "topic_findings": status.topic_findings[:_MAX_FINDINGS],
+            "receivers": tuple(receivers[:_MAX_RECEIVERS]),
             "kafka": None,
             "interval_s": interval_s,
         }

@@ -116,7 +116,8 @@ def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h:
 
     With --check it prints one line with performance data. Exit status: 0 fine; 1 warning: a late heartbeat, or
     what `dfud status --check` warns of; 2 critical: an upload that has gone without a word or has ended with
-    another status than 0, or what is critical there; 3 unknown: the topics cannot be read.
+    another status than 0, a receiver that has lost something, or what is critical there; 3 unknown: the topics
+    cannot be read.
     """  # fmt: skip
     outputs = [name for name in ("as_json_text", "as_plugin", "html_file", "metrics_file") if options[name]]
     if len(outputs) > 1 and outputs != ["html_file", "metrics_file"]:

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from dfud.fleet.receivers import Receiver
 from dfud.fleet.snapshot import Snapshot
 from dfud.fleet.verdict import Upload
 
@@ -20,7 +21,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         "level": snapshot.level.name.lower(),
         "summary": snapshot.summary(),
         "uploads": [_upload(upload) for upload in snapshot.uploads],
-        "receivers": [each._asdict() for each in snapshot.receivers],
+        "receivers": [_receiver(each) for each in snapshot.receivers],
         "notes": list(snapshot.notes),
     }
 
@@ -37,6 +38,19 @@ def _upload(upload: Upload) -> dict[str, object]:
         "interval_s": upload.interval_s,
         **program.counts._asdict(),
         "dfud": None if program.details is None else msgspec.to_builtins(program.details),
+    }
+
+
+def _receiver(receiver: Receiver) -> dict[str, object]:
+    lag = receiver.lag
+    return {
+        "receiver": receiver.name,
+        "topic": receiver.topic,
+        "receipts": receiver.receipts,
+        "last_receipt": receiver.last,
+        "behind_s": None if receiver.behind_s is None else round(receiver.behind_s, 3),
+        "unread": None if lag is None else lag.unread,
+        "lost": None if lag is None else lag.lost,
     }
 
 

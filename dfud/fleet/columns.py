@@ -43,6 +43,8 @@ RECEIVER_COLUMNS = (
     Column("RECEIPTS", is_number=True),
     Column("LAST", is_number=True),
     Column("BEHIND", is_number=True),
+    Column("UNREAD", is_number=True),
+    Column("LOST", is_number=True, rank=1),
 )
 
 
@@ -76,4 +78,7 @@ def receiver_cells(receiver: Receiver, at_s: float) -> tuple[str, ...]:
     """Return the texts for `RECEIVER_COLUMNS`; `at_s` is now (since 1970)."""
     last_s = seconds_since(receiver.last, datetime.fromtimestamp(at_s, timezone.utc))
     behind = _NOTHING if receiver.behind_s is None else duration(receiver.behind_s)
-    return receiver.name, receiver.topic, f"{receiver.receipts:,}", duration(last_s), behind
+    lag = receiver.lag
+    unread = _NOTHING if lag is None else f"{lag.unread:,}"
+    lost = f"{lag.lost:,}" if lag is not None and lag.lost else _NOTHING
+    return receiver.name, receiver.topic, f"{receiver.receipts:,}", duration(last_s), behind, unread, lost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone, tzinfo
 
 from dfud.core.elapsed import duration
@@ -10,7 +10,8 @@ from dfud.core.sizes import shown_size
 from dfud.core.text import counted
 from dfud.fleet.columns import RECEIVER_COLUMNS, UPLOAD_COLUMNS, Column, receiver_cells, upload_cells
 from dfud.fleet.snapshot import Snapshot
-from dfud.fleet.verdict import State, Upload
+from dfud.fleet.verdict import State
+from dfud.logs.status_check import Finding
 from dfud.status_page.document import document, made_anew
 from dfud.status_page.markup import Html, element, join, name, text, time
 from dfud.status_page.table import Cell, table
@@ -66,12 +67,13 @@ def _sections(snapshot: Snapshot) -> Iterator[Html]:
 
 
 def _findings(snapshot: Snapshot) -> Iterator[Html]:
-    bad = [upload for upload in snapshot.uploads if upload.findings]
-    for upload in bad[:_MAX_FINDINGS]:
-        yield _finding(upload.level.name.lower(), join(name(upload.name), text(": "), name(_wrong(upload))))
+    bad = snapshot.troubles
+    for each in bad[:_MAX_FINDINGS]:
+        worst = each.findings[0].level.name.lower()
+        yield _finding(worst, join(name(each.name), text(": "), name(_texts(each.findings))))
     if len(bad) > _MAX_FINDINGS:
-        worst = bad[_MAX_FINDINGS].level.name.lower()
-        more = f"{len(bad) - _MAX_FINDINGS:,} more uploads are not as they should be: see below"
+        worst = bad[_MAX_FINDINGS].findings[0].level.name.lower()
+        more = f"{len(bad) - _MAX_FINDINGS:,} more are not as they should be: see below"
         yield _finding(worst, text(more))
     for note in snapshot.notes:
         yield _finding("warning", name(note))
@@ -105,13 +107,12 @@ def _rows(snapshot: Snapshot) -> list[list[Cell]]:
         kind = upload.level.name.lower()
         _, state, where, *others = _cells(UPLOAD_COLUMNS, upload_cells(upload))
         shown = element("span", element("strong", text(f"{_SIGNS[kind]} {kind}")), class_=kind)
-        rows.append([where, (_LEVEL, shown), state, *others, (_PATH, name(_wrong(upload)))])
+        rows.append([where, (_LEVEL, shown), state, *others, (_PATH, name(_texts(upload.findings)))])
     return rows
 
 
-def _wrong(upload: Upload) -> str:
-    """Return what is wrong with an upload, "" if nothing is."""
-    return "; ".join(finding.text for finding in upload.findings[:_MAX_TEXTS])
+def _texts(findings: Sequence[Finding]) -> str:
+    return "; ".join(finding.text for finding in findings[:_MAX_TEXTS])
 
 
 def _cells(columns: tuple[Column, ...], texts: tuple[str, ...]) -> list[Cell]:

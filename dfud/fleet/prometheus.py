@@ -84,6 +84,16 @@ RECEIVER_RULES = (
         "How much later the last file was complete on the topic; left out while files are under way.",
         lambda r: r.behind_s,
     ),
+    ReceiverRule(
+        "dfud_fleet_receiver_unread_messages",
+        "Messages on the topic that it has not read.",
+        lambda r: None if r.lag is None else r.lag.unread,
+    ),
+    ReceiverRule(
+        "dfud_fleet_receiver_lost_messages",
+        "Messages that were deleted before it had read them.",
+        lambda r: None if r.lag is None else r.lag.lost,
+    ),
 )
 
 

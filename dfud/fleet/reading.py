@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from dfud.core.text import counted
+from dfud.fleet.lags import Lags, ask_lags
 from dfud.fleet.programs import MAX_PROGRAMS, Programs
 from dfud.fleet.receivers import MAX_RECEIVERS, Receivers
 from dfud.fleet.snapshot import Snapshot, take_snapshot
@@ -26,6 +28,7 @@ _PATIENCE_S = 60.0  # while nothing comes
 _ANSWER_TIMEOUT_S = 5.0
 _MAX_GAPS = 10  # that are named
 _HEARTBEAT_ADVICE = "check --heartbeat_topic_name; `dfud upload --heartbeat_topic_name` sends to it"
+_NO_LAGS = "consumer groups cannot be listed ({}): what receivers have not read is not known"
 _RECEIPT_ADVICE = "check --receipts; `dfud download --receipts` makes it"
 
 
@@ -63,6 +66,7 @@ class FleetReader:
         if self._receipts is not None and self._receivers is not None:
             for messages in self._receipts.read(None):
                 self._receivers.add(messages)
+        lags = self._ask_lags()
         return take_snapshot(
             self._clock(),
             (topics.heartbeats, topics.receipts),
@@ -70,8 +74,14 @@ class FleetReader:
             self._programs.all(),
             self._receivers,
             self._limits,
-            list(self._notes()),
+            [*self._notes(), *([_NO_LAGS.format(lags.trouble)] if lags.trouble else [])],
+            lags.of,
         )
+
+    def _ask_lags(self) -> Lags:
+        if self._receipts is None or self._receivers is None or not self._receivers.names:
+            return Lags({})
+        return ask_lags(self._receipts.admin, self._receivers.names)
 
     def _notes(self) -> Iterator[str]:
         for tail, kept, noun, limit in (
@@ -100,6 +110,12 @@ class _Tail:
         self._config_path = config_path
         self._probe: TopicProbe[Consumer] | None = None
         self._positions: dict[int, int] = {}  # by partition
+
+    @property
+    def admin(self) -> AdminClient:
+        """A client for administration; the topic must have been read before."""
+        assert self._probe is not None
+        return self._probe.admin
 
     def read(self, since_s: float | None) -> Iterator[Sequence[Any]]:
         """Yield the messages that were not read before, none of them older than that (s since 1970)."""

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from dfud.core.elapsed import parse_time
 from dfud.core.receipt import Receipt, ReceiptKey
-from dfud.core.text import escaped
+from dfud.core.text import counted, escaped
+from dfud.logs.status_check import Finding, Level
 
 MAX_RECEIVERS = 10_000  # of all topics together
 _MAX_KEPT_BYTES = 1 << 26  # of their names, and of what their receipts begin with
 _PATH = b',"path":'  # what comes before it is the same in all receipts of a receiver, and in no name
 _END = re.compile(rb',"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00)"\}\Z')
 _END_BYTES = len(',"time":"2026-03-01T11:00:00.123456+00:00"}')
+
+About = tuple[str, str]  # topic and receiver
 
 
 class ReceiptMessage(Protocol):
@@ -30,6 +34,13 @@ class ReceiptMessage(Protocol):
         """Return the value."""
 
 
+class Lag(NamedTuple):
+    """How far a receiver is behind on one topic, in messages: chunks, most of them."""
+
+    unread: int  # that are on the topic
+    lost: int  # that are gone from the topic, and were not read
+
+
 class Receiver(NamedTuple):
     """What is known of a receiver and one topic."""
 
@@ -38,6 +49,18 @@ class Receiver(NamedTuple):
     receipts: int
     last: str  # when it put a file in its place last, ISO 8601 in UTC
     behind_s: float | None = None  # how much later the last file was complete on the topic; None if not known
+    lag: Lag | None = None  # None if it is not known how far it has read
+
+    @property
+    def finding(self) -> Finding | None:
+        """What is wrong with it."""
+        if self.lag is None or not self.lag.lost:
+            return None
+        lost, were = counted(self.lag.lost, "message"), "was" if self.lag.lost == 1 else "were"
+        return Finding(Level.CRITICAL, f"{lost} of topic {self.topic} {were} deleted before it had read them")
+
+
+_UNKNOWN: Mapping[About, Lag] = MappingProxyType({})
 
 
 class _Tally:
@@ -102,12 +125,18 @@ class Receivers:
             self._bytes += len(start)
         return tally
 
-    def all(self, complete_at: Mapping[str, float]) -> list[Receiver]:
+    @property
+    def names(self) -> list[About]:
+        """The topics and receivers that there are."""
+        return list(self._tallies)
+
+    def all(self, complete_at: Mapping[str, float], lags: Mapping[About, Lag] = _UNKNOWN) -> list[Receiver]:
         """Return the receivers; `complete_at` is when topics got their last file (s since 1970)."""
         receivers = []
         for (topic, name), tally in self._tallies.items():
             behind_s = _behind_s(tally.last, complete_at.get(topic))
-            receivers.append(Receiver(topic, escaped(name), tally.receipts, tally.last, behind_s))
+            lag = lags.get((topic, name))
+            receivers.append(Receiver(topic, escaped(name), tally.receipts, tally.last, behind_s, lag))
         return receivers
 
 

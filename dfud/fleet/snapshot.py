@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dfud.core.elapsed import duration, parse_time
 from dfud.core.sizes import shown_size
 from dfud.core.text import counted
 from dfud.fleet.programs import Program
-from dfud.fleet.receivers import Receiver, Receivers
+from dfud.fleet.receivers import About, Lag, Receiver, Receivers
 from dfud.fleet.verdict import State, Upload, judge
 from dfud.logs.status_check import Finding, Level, Limits, line, severity
 
+_UNKNOWN: Mapping[About, Lag] = MappingProxyType({})
 _MAX_NAMED = 5  # uploads in the line of --check
 
 
@@ -24,6 +26,13 @@ class Totals(NamedTuple):
     bytes: int  # of them
     oldest_s: float | None  # how long the oldest of them has waited; None if none waits
     failed: int  # files
+
+
+class Trouble(NamedTuple):
+    """An upload or a receiver that is not as it should be."""
+
+    name: str
+    findings: tuple[Finding, ...]  # the worst first
 
 
 class Snapshot(NamedTuple):
@@ -40,7 +49,16 @@ class Snapshot(NamedTuple):
     @property
     def level(self) -> Level:
         """How bad the worst is; a fleet of which nothing is heard is critical."""
-        return self.uploads[0].level if self.uploads else Level.CRITICAL
+        if not self.uploads:
+            return Level.CRITICAL
+        return self.troubles[0].findings[0].level if self.troubles else Level.OK
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """Who is not as it should be, the worst first."""
+        found = [Trouble(upload.name, upload.findings) for upload in self.uploads if upload.findings]
+        found += [Trouble(each.name, (each.finding,)) for each in self.receivers if each.finding is not None]
+        return sorted(found, key=lambda each: -severity(each.findings[0].level))
 
     @property
     def states(self) -> Counter[State]:
@@ -85,14 +103,15 @@ class Snapshot(NamedTuple):
 
     def check_line(self) -> tuple[Level, str]:
         """Return the exit status and the line of a monitoring plugin."""
-        bad = [upload for upload in self.uploads if upload.findings]
+        bad = self.troubles
         findings = [
-            Finding(upload.findings[0].level, f"{upload.name}: {upload.findings[0].text}")
-            for upload in bad[:_MAX_NAMED]
+            Finding(each.findings[0].level, f"{each.name}: {each.findings[0].text}") for each in bad[:_MAX_NAMED]
         ]
         if len(bad) > _MAX_NAMED:
             findings.append(
-                Finding(bad[_MAX_NAMED].level, f"{len(bad) - _MAX_NAMED:,} more are not as they should be")
+                Finding(
+                    bad[_MAX_NAMED].findings[0].level, f"{len(bad) - _MAX_NAMED:,} more are not as they should be"
+                )
             )
         if not self.uploads or not findings:
             findings.insert(0, Finding(self.level, self.summary()))
@@ -115,11 +134,12 @@ def take_snapshot(
     receivers: Receivers | None,
     limits: Limits,
     notes: Sequence[str] = (),
+    lags: Mapping[About, Lag] = _UNKNOWN,
 ) -> Snapshot:
     """Return the fleet at `at_s`; `topics` are those of heartbeats and of receipts."""
     uploads = sorted((judge(program, limits, at_s) for program in programs), key=_order)
-    known = [] if receivers is None else receivers.all(_complete_at(uploads))
-    known.sort(key=lambda each: (-(each.behind_s or 0.0), each.last, each.topic, each.name))
+    known = [] if receivers is None else receivers.all(_complete_at(uploads), lags)
+    known.sort(key=_receiver_order)
     return Snapshot(at_s, *topics, since_s, tuple(uploads), tuple(known), tuple(notes))
 
 
@@ -128,6 +148,12 @@ def _order(upload: Upload) -> tuple[int, int, float, str]:
     details = upload.details
     waited_s = details.oldest.age_s if details is not None and details.oldest is not None else 0.0
     return -severity(upload.level), list(State).index(upload.state), -waited_s, upload.name
+
+
+def _receiver_order(receiver: Receiver) -> tuple[int, int, float, str, str]:
+    """Return what sorts those first that have lost something, then those that are most behind."""
+    lag = receiver.lag or Lag(0, 0)
+    return -lag.lost, -lag.unread, -(receiver.behind_s or 0.0), receiver.topic, receiver.name
 
 
 def _complete_at(uploads: Iterable[Upload]) -> dict[str, float]:

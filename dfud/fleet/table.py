@@ -12,6 +12,7 @@ from dfud.display.lines import Line, Piece, end_fitted, fitted
 from dfud.display.lines import shown as printed
 from dfud.display.terminal import Look
 from dfud.fleet.columns import RECEIVER_COLUMNS, UPLOAD_COLUMNS, Column, receiver_cells, upload_cells
+from dfud.fleet.receivers import Receiver
 from dfud.fleet.snapshot import Snapshot
 from dfud.fleet.verdict import Upload
 from dfud.logs.status_check import Level
@@ -54,7 +55,7 @@ def _lines(snapshot: Snapshot, columns: int | None, look: Look) -> Iterator[Line
     if snapshot.receivers:
         yield ()
         shown = snapshot.receivers[:_MAX_RECEIVERS]
-        rows: list[Row] = [(receiver_cells(each, snapshot.at_s), "", ()) for each in shown]
+        rows = [_receiver_row(each, snapshot.at_s) for each in shown]
         yield from _table(RECEIVER_COLUMNS, rows, columns, look)
         more = len(snapshot.receivers) - len(shown)
         if more:
@@ -67,6 +68,12 @@ def _row(upload: Upload) -> Row:
     if more:
         findings.append(f"and {more:,} more")
     return upload_cells(upload), _STYLES[upload.level], findings
+
+
+def _receiver_row(receiver: Receiver, at_s: float) -> Row:
+    finding = receiver.finding
+    cells = receiver_cells(receiver, at_s)
+    return (cells, "", ()) if finding is None else (cells, _STYLES[finding.level], [finding.text])
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Row], limit: int | None, look: Look) -> Iterator[Line]:

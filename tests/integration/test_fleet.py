@@ -13,9 +13,7 @@ from confluent_kafka import Producer
 
 from dfud.broker.node import KafkaNode
 from dfud.commands.main import load, run
-from dfud.core.json_fields import time_text
-from dfud.core.receipt import Receipt
-from tests.helpers.sent_receipts import send_receipts
+from tests.helpers.downloading import download_once
 from tests.helpers.uploading import uploading, wait_until
 
 Fleet = Callable[..., "dict[str, Any]"]
@@ -35,7 +33,13 @@ def fleet(config_file: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
 
 
 def test_an_upload_is_alive_until_it_ends_and_others_are_what_they_say(
-    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, make_topic: Callable[..., str], fleet: Fleet
+    directory: Path,
+    tmp_path: Path,
+    config_file: Path,
+    kafka: KafkaNode,
+    topic: str,
+    make_topic: Callable[..., str],
+    fleet: Fleet,
 ) -> None:
     beats, receipts = make_topic(2), make_topic(3, cleanup_policy="compact")
     old = int((time.time() - 90_000) * 1000)
@@ -44,19 +48,23 @@ def test_an_upload_is_alive_until_it_ends_and_others_are_what_they_say(
     producer.produce(beats, b'{"timestamp": "2026-01-01T00:00:00+00:00"}', b"theirs_heartbeat")
     producer.produce(beats, b"\x1b[2J", b"hostile_heartbeat")
     producer.flush()
-    receipt = Receipt(topic, "", "archive", b"one", 3, 4, "0" * 32, time_text(time.time_ns()))
-    send_receipts(kafka.bootstrap, receipts, [receipt])
     options = ("--heartbeat_topic_name", beats, "--heartbeat_interval_secs", 0.5, "--heartbeat_program_id", "ours")
     with uploading(directory, config_file, topic, *options) as upload:
         (directory / "one").write_bytes(b"one")
         wait_until(lambda: _ours(fleet(beats))["dfud"]["completed"]["files"] == 1)
+        download_once(tmp_path / "copy", config_file, topic, "--receipts", receipts, "--receiver", "archive")
+        (directory / "two").write_bytes(bytes(3 * 16384))
+        wait_until(lambda: _ours(fleet(beats))["dfud"]["completed"]["files"] == 2)
         found = fleet(beats, "--receipts", receipts)
         upload.quit()
     ours = _ours(found)
     assert (ours["state"], ours["level"], ours["dfud"]["topic"]) == ("alive", "ok", topic)
     assert ours["dfud"]["directory_free_bytes"] > 0
     assert {each["program_id"] for each in found["uploads"]} == {"ours", "theirs"}
-    assert [(each["name"], each["receipts"]) for each in found["receivers"]] == [("archive", 1)]
+    (receiver,) = found["receivers"]
+    assert (receiver["receiver"], receiver["receipts"]) == ("archive", 1)
+    assert (receiver["unread"], receiver["lost"]) == (3, 0)
+    assert receiver["behind_s"] > 0
     assert [note.partition(" of topic")[0] for note in found["notes"]] == ["1 message"]
     ended = _ours(fleet(beats))
     assert (ended["state"], ended["level"], ended["dfud"]["exit_status"]) == ("ended", "ok", 0)

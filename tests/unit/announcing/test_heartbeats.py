@@ -15,6 +15,7 @@ from dfud.announcing.heartbeats import Heartbeats
 from dfud.logs.upload_status import (
     MAX_CAUSES,
     MAX_FINDINGS,
+    MAX_RECEIVERS,
     MAX_STALLS,
     Acknowledged,
     BrokerStatus,
@@ -22,6 +23,7 @@ from dfud.logs.upload_status import (
     Failures,
     KafkaStatus,
     OldestFile,
+    ReceiverStatus,
     Stall,
     TopicFinding,
     UploadStatus,
@@ -61,11 +63,13 @@ def test_what_is_long_is_cut_and_the_longest_paths_are_not_too_much() -> None:
         failures=Failures(causes=(Cause("x" * 1000, True, 1, path),) * MAX_CAUSES),
         stalls=(Stall("x" * 100, "x" * 1000, ""),) * MAX_STALLS,
         topic_findings=(TopicFinding(True, "x" * 1000),) * MAX_FINDINGS,
+        receivers=tuple(ReceiverStatus("é" * (450 + n)) for n in range(MAX_RECEIVERS)),
+        retention_risk="x" * 1000,
         kafka=KafkaStatus(),
     )
     said = decode_details(decode(Heartbeats(1.0).take(1, lambda: long))[1])
     assert said.oldest == long.oldest
-    assert said.kafka is None
+    assert (said.kafka, len(said.receivers)) == (None, 8)
 
 
 def test_the_free_space_of_a_directory_is_added_if_it_can_be_found_out(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfud.core.receipt import Receipt
-from dfud.fleet.receivers import Receivers
+from dfud.fleet.receivers import Lag, Receivers
 from tests.helpers.heartbeats import Said
 
 AT = "2026-03-01T10:00:0{}.000000+00:00"
@@ -31,12 +31,13 @@ def test_receipts_are_counted_by_topic_and_receiver() -> None:
         receipt(second=1), receipt(second=5, path=b"q"), receipt(second=3, sha256="0" * 64),
         receipt(odd, path=b"\xff"), receipt(odd), receipt(topic="U"), Said(receipt().the_key, None),
     )  # fmt: skip
-    rows = {(each.topic, each.name): each[2:] for each in found.all({"T": AT_S + 60})}
+    rows = {(each.topic, each.name): each[2:] for each in found.all({"T": AT_S + 60}, {("T", odd): Lag(7, 0)})}
     assert rows == {
-        ("T", "R"): (3, AT.format(5), 55.0),
-        ("T", odd): (2, AT.format(0), 60.0),
-        ("U", "R"): (1, AT.format(0), None),
+        ("T", "R"): (3, AT.format(5), 55.0, None),
+        ("T", odd): (2, AT.format(0), 60.0, Lag(7, 0)),
+        ("U", "R"): (1, AT.format(0), None, None),
     }
+    assert sorted(found.names) == sorted(rows)
     assert found.n_malformed == 0
 
 

@@ -22,7 +22,7 @@ from dfud.fleet.columns import UPLOAD_COLUMNS
 from dfud.fleet.page import page
 from dfud.fleet.programs import Programs
 from dfud.fleet.prometheus import RECEIVER_RULES, UPLOAD_RULES, render
-from dfud.fleet.receivers import Receivers
+from dfud.fleet.receivers import Lag, Receivers
 from dfud.fleet.snapshot import Snapshot, take_snapshot
 from dfud.fleet.table import cut, paint
 from dfud.logs.status_check import Level, Limits
@@ -61,7 +61,8 @@ def snapshot(messages: Sequence[Said], receipts: Sequence[Said] = (), notes: Seq
     programs, receivers = Programs(), Receivers()
     programs.add(messages)
     receivers.add(receipts)
-    return take_snapshot(NOW_S, ("H", "R"), 86_400.0, programs.all(), receivers, LIMITS, notes)
+    lags = {("T", "archive"): Lag(1_234, 0), ("U", "archive"): Lag(5, 2)}
+    return take_snapshot(NOW_S, ("H", "R"), 86_400.0, programs.all(), receivers, LIMITS, notes, lags)
 
 
 def troubled(word: str) -> Snapshot:
@@ -115,7 +116,8 @@ def test_the_line_of_a_plugin() -> None:
     assert level is Level.CRITICAL
     assert text == (
         "DFUD CRITICAL - silent:/data: no heartbeat for 33 min, one is due every 60 s: killed, or cut off; "
-        "failed:/data: 2 files could not be delivered; late:/data: no heartbeat for 3 min, one is due every 60 s"
+        "failed:/data: 2 files could not be delivered; archive: 2 messages of topic U were deleted before it had "
+        "read them; late:/data: no heartbeat for 3 min, one is due every 60 s"
         " | silent=1;;;0 late=1;;;0 alive=4;;;0 ended=1;;;0 backlog_files=2;;;0 backlog_bytes=5000B;;;0 "
         "oldest=3s;;;0 failed=2;;;0"
     )
@@ -132,7 +134,11 @@ def test_a_wide_table_has_everything_and_a_narrow_one_what_matters() -> None:
     wide, narrow = text_of(FLEET, None), text_of(FLEET, 80)
     assert wide[3].split() == [column.title for column in UPLOAD_COLUMNS]
     assert "  no heartbeat for 33 min, one is due every 60 s: killed, or cut off" in wide
-    assert wide[-1].split() == ["archive", "U", "1", "60", "s", "-"]
+    assert [line.split() for line in wide[-3:]] == [
+        ["archive", "U", "1", "60", "s", "-", "5", "2"],
+        ["2", "messages", "of", "topic", "U", "were", "deleted", "before", "it", "had", "read", "them"],
+        ["archive", "T", "1", "60", "s", "-", "1,234", "-"],
+    ]
     assert [line.split() for line in narrow if line.startswith("LEVEL")] == [
         ["LEVEL", "STATE", "UPLOAD", "TOPIC", "WAITING", "SIZE", "OLDEST", "FREE", "HEARD"]
     ]
@@ -203,6 +209,13 @@ def test_metrics_are_those_of_the_document() -> None:
     documented = set(re.findall(r"dfud_fleet_\w+", "".join(rows)))
     assert documented == families.keys()
     assert documented >= {rule.name for rule in (*UPLOAD_RULES, *RECEIVER_RULES)}
+
+
+def test_what_a_receiver_has_lost_is_critical() -> None:
+    assert snapshot([heartbeat()], [receipt("archive")]).level is Level.OK
+    lost = snapshot([heartbeat()], [receipt("archive", "U")])
+    assert lost.level is Level.CRITICAL
+    assert "✕ critical:archive: 2 messages of topic U" in ParsedPage(page(lost, "here")).text
 
 
 @pytest.mark.parametrize("fleet", [FLEET, troubled("a\x1b"), snapshot([])])
