@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dfud import messages
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.messages import Message
 from dfud.processes import links
 from dfud.processes.channel import Channel
@@ -92,6 +92,11 @@ SAMPLES: list[Message] = [
     messages.ReceiptsDelayed("Connection refused"),
     messages.ReceiptRefused(b"path", "too large"),
     messages.EarlierFilesSent(2, True),
+    messages.RetentionReport(
+        (messages.ReceiverBehind("r", 1, 2, None, 3),), 1, b"due", 0.5, 2, b"lost", "retention.ms = 1"
+    ),
+    messages.FilesToResend(((FileVersion(b"path", 1, 2), FileStamp(3, 4)),)),
+    messages.LookFailed("why"),
     messages.FinishRuns(),
     messages.ManifestRead(b"run7", b"{}", (("manifest", b"1"),), bytes(16)),
     messages.RunsFinished(1),
@@ -115,6 +120,12 @@ DIRECTIONS = [
     pytest.param(links.RECEIPT_SENDER.decode_up, messages.FromReceiptSender, id="from the sender of receipts"),
     pytest.param(links.RELEASER.decode_down, messages.ToReleaser, id="to the releaser"),
     pytest.param(links.RELEASER.decode_up, messages.FromReleaser, id="from the releaser"),
+    pytest.param(links.SEALER.decode_down, messages.ToSealer, id="to the sealer"),
+    pytest.param(links.SEALER.decode_up, messages.FromSealer, id="from the sealer"),
+    pytest.param(links.GUARD.decode_down, messages.ToGuard, id="to the guard"),
+    pytest.param(links.GUARD.decode_up, messages.FromGuard, id="from the guard"),
+    pytest.param(links.RUN_PLACER.decode_down, messages.ToRunPlacer, id="to what places runs"),
+    pytest.param(links.RUN_PLACER.decode_up, messages.FromRunPlacer, id="from what places runs"),
     pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
     pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
 ]
