@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.suite import (
+    again,
     chunks,
     compression,
     display,
@@ -27,7 +28,7 @@ from benchmarks.suite import (
 
 _MODULES = (
     large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, sharing, latency, start, idle, many, memory, scaling, display,
+    openmsi, reading, sharing, latency, start, again, idle, many, memory, scaling, display,
     versions,
 )  # fmt: skip
 

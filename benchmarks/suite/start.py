@@ -19,7 +19,8 @@ from dfud.core.tables import CompletedRow, format_table
 
 TITLE = "Start to first message, with 100,000 uploaded files and a million completed rows"
 _ARRIVAL_TIMEOUT_S = 120.0
-_MAX_START_S = 3
+_MAX_FIRST_START_S = 3
+_MAX_START_S = 1
 _STARTED = "2026-01-01T12:00:00.000+00:00"
 
 
@@ -44,13 +45,25 @@ def row_of(path: str, size: int, mtime_ns: int) -> CompletedRow:
     return CompletedRow(path, size, mtime_ns, 1, 16384, f"{hash(path) & (1 << 64) - 1:032x}", _STARTED, _STARTED)
 
 
-def time_to_first(testbed: Testbed, folder: Path, rows: int, number: int, program: Path = DFUD) -> float:
-    """Return the seconds from the start of the program to the arrival of the only new file."""
+def times_to_first(
+    testbed: Testbed, folder: Path, rows: int, number: int, program: Path = DFUD, starts: int = 1
+) -> list[float]:
+    """Return the seconds from each start of the program to the arrival of the only new file."""
     topic = testbed.create_topic()
-    listener = Listener(testbed.bootstrap, topic, b"new")
-    name = f"new{number}.dat"
+    names = [f"new{number}-{start}.dat" for start in range(starts)]
     try:
         make_uploaded(folder, topic, rows)
+        return [time_to_arrival(testbed, folder, topic, name, program) for name in names]
+    finally:
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        testbed.delete_topic(topic)
+
+
+def time_to_arrival(testbed: Testbed, folder: Path, topic: str, name: str, program: Path) -> float:
+    """Return the seconds from the start of the program to the arrival of a new file."""
+    listener = Listener(testbed.bootstrap, topic, os.fsencode(name))
+    try:
         write_file(folder / name, b"first")
         started = time.monotonic()
         options = ("--upload_existing", "--update_seconds", "-1")
@@ -60,25 +73,26 @@ def time_to_first(testbed: Testbed, folder: Path, rows: int, number: int, progra
                 raise CommandFailedError(f"the new file has not arrived within {_ARRIVAL_TIMEOUT_S:.0f} s")
         return arrived - started
     finally:
-        (folder / name).unlink(missing_ok=True)
         listener.close()
-        testbed.delete_topic(topic)
 
 
 def run(testbed: Testbed, plan: Plan) -> Result:
-    """Time the start in an empty directory and in one with a long history."""
-    files, rows = (1_000, 10_000) if plan.quick else (100_000, 1_000_000)
+    """Time the start in an empty directory, and twice in one with a long history: the first saves an index."""
+    files, rows = (1_000, 30_000) if plan.quick else (100_000, 1_000_000)
     folder = testbed.work / f"uploaded{files}"
     if not folder.exists():
         folder.mkdir()
         write(Dataset(files, 1024), folder)
-    settings = {"an empty folder": (testbed.work / "empty", 0), f"{files:,} files, {rows:,} rows": (folder, rows)}
     (testbed.work / "empty").mkdir(exist_ok=True)
-    times: dict[str, list[float]] = {name: [] for name in settings}
+    full = f"{files:,} files, {rows:,} rows"
+    names = ("an empty folder", f"{full}, for the first time", full)
+    times: dict[str, list[float]] = {name: [] for name in names}
     for round_ in range(plan.rounds):
-        for name, (where, count) in settings.items():
-            times[name].append(time_to_first(testbed, where, count, round_))
-            testbed.announce(f"  round {round_ + 1}/{plan.rounds} {name}: {times[name][-1]:.2f} s")
+        seconds = times_to_first(testbed, testbed.work / "empty", 0, round_)
+        seconds += times_to_first(testbed, folder, rows, round_, starts=2)
+        for name, each in zip(names, seconds):
+            times[name].append(each)
+            testbed.announce(f"  round {round_ + 1}/{plan.rounds} {name}: {each:.2f} s")
     shutil.rmtree(folder / "LOGS", ignore_errors=True)
     spreads = {name: spread(each) for name, each in times.items()}
     table = Table(
@@ -88,8 +102,12 @@ def run(testbed: Testbed, plan: Plan) -> Result:
             for name, s in spreads.items()
         ],
     )
-    full = list(spreads)[1]
-    verdicts = [Verdict("start to first message", spreads[full].median, _MAX_START_S, False, "s")]
+    verdicts = [
+        Verdict(
+            "start to first message, for the first time", spreads[names[1]].median, _MAX_FIRST_START_S, False, "s"
+        ),
+        Verdict("start to first message", spreads[full].median, _MAX_START_S, False, "s"),
+    ]
     bars = [Bar(name, *s, ours=True) for name, s in spreads.items()]
     return Result(table, verdicts, [Bars("Start to first message", "s", bars)], raw=times)
 

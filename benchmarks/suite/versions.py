@@ -129,7 +129,9 @@ def _durations(testbed: Testbed, quick: bool) -> Sequence[Callable[[Path, int], 
         datasets.write(Dataset(files, KIB), finished)
 
     def starting(program: Path, number: int) -> dict[str, float]:
-        return {"start with a million rows": 1000 * start.time_to_first(testbed, finished, rows, number, program)}
+        return {
+            "start with a million rows": 1000 * start.times_to_first(testbed, finished, rows, number, program)[0]
+        }
 
     def latencies(program: Path, _: int) -> dict[str, float]:
         idle = latency.measure_dfud(testbed, probes, False, program)
