@@ -79,6 +79,11 @@ SAMPLES: list[Message] = [
     messages.RunSealed(1, 2),
     messages.ReleaseEnded(1, 2, 0.5, "no broker"),
     messages.RunUnsealed("why", True, True),
+    messages.RetentionReport(
+        (messages.ReceiverBehind("archive", 3, 4, None, 1),), 2, b"a\xff", 1.5, 1, b"b", "retention.ms", 1
+    ),
+    messages.FilesToResend(((VERSION, FileStamp(1, 2)),)),
+    messages.LookFailed("why"),
     messages.VersionVerdicts(b"records", b"clashes"),
     messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), True, False, b"place"),
     messages.ReadFailed("why", True),
