@@ -36,6 +36,7 @@ class UploadTables:
         """Read the tables in `folder`."""
         self._folder = folder
         self._table: tuple[int, int] | None = None  # which file the completed table was
+        self._is_whole = False  # all that was yielded so far is all that there was
         self._n_read: dict[str, int] = {}  # rows, by the path of the shard
         self._seen: dict[str, tuple[int, int]] = {}  # which file each shard was
         self.n_rejected = 0  # rows that cannot be understood
@@ -43,21 +44,22 @@ class UploadTables:
     def read(self, until_s: float = _NEVER) -> Iterator[UploadedFile]:
         """Yield the rows that are new, in their order, those of the shards only if completed before `until_s`.
 
-        Once the tables were consolidated, all rows are yielded again. Raises OSError if they cannot be read.
+        Once the tables were consolidated, or could not be read, all rows are yielded again. Raises OSError if they
+        cannot be read.
         """
         for _ in range(_MAX_ATTEMPTS):
             before = self._state(self._folder.completed)
+            is_whole, self._is_whole = self._is_whole and before == self._table, False
             try:
-                if before != self._table:
+                if not is_whole:
                     self._n_read.clear()
                     self._seen.clear()
                     yield from self._rows([self._folder.completed] if before else [])
                 yield from self._new_rows(until_s)
             except FileNotFoundError:  # a shard was merged
-                self._table = None
                 continue
             if self._state(self._folder.completed) == before:
-                self._table = before
+                self._table, self._is_whole = before, True
                 return
         raise DfudError(
             f"the tables in {self._folder.path} change too quickly: an upload begins or ends; try again"

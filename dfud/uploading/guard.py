@@ -26,7 +26,7 @@ from dfud.uploading.options import GuardPlan
 
 GuardProcess = Worker[ToGuard, FromGuard]
 _RESTART_S = 10.0  # after the guard has died
-_MAX_NAMED = 3  # receivers in a line
+_MAX_NAMED, _MAX_NAME_CHARS = 3, 60  # receivers in a line
 _MAX_BUSY = 1_000  # files in the ledger, above which none are sent again yet
 
 
@@ -163,7 +163,7 @@ class RetentionGuard:
 
 def _advice(report: RetentionReport) -> str:
     """Return what to do."""
-    behind = [each.receiver for each in report.receivers if each.n_files]
+    behind = [each.receiver[:_MAX_NAME_CHARS] for each in report.receivers if each.n_files]
     names = ", ".join(behind[:_MAX_NAMED]) if 0 < len(behind) <= _MAX_NAMED else "receivers"
     see = f"see why {names} {'does' if len(behind) == 1 else 'do'} not receive"
     return f"raise {report.settings} of the topic, or {see}" if report.settings else see

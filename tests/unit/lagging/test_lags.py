@@ -108,6 +108,12 @@ def test_tables_are_read_once_while_they_grow_and_are_merged(folder: LogsFolder)
     folder.unlink(folder.shard(0, 1))
     folder.unlink(folder.shard(1, 1))
     assert [file.version.path for file in tables.read()] == [b"a", b"f"]
+    write(folder, folder.shard(0, 1), row("g", 70))
+    os.symlink("elsewhere", folder.shard(1, 2))
+    with pytest.raises(OSError, match=r"link"):
+        list(tables.read())
+    folder.unlink(folder.shard(1, 2))
+    assert [file.version.path for file in tables.read()] == [b"a", b"f", b"g"]  # none is forgotten
 
 
 def test_lost_is_what_its_partition_no_longer_has() -> None:

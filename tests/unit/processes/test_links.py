@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dfud import messages
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.messages import Message
 from dfud.processes import links
 from dfud.processes.channel import Channel
@@ -78,6 +78,11 @@ SAMPLES: list[Message] = [
     messages.Merge(b"part", (RELEASED, RELEASED)),
     messages.RunSealed(1, 2),
     messages.RunUnsealed("why", True, True),
+    messages.RetentionReport(
+        (messages.ReceiverBehind("archive", 3, 4, None, 1),), 2, b"a\xff", 1.5, 1, b"b", "retention.ms", 1
+    ),
+    messages.FilesToResend(((VERSION, FileStamp(1, 2)),)),
+    messages.LookFailed("why"),
     messages.VersionVerdicts(b"records", b"clashes"),
     messages.PartialVersion(b"path", None, 1, 0, "", "", ((1, 1),), True, False, b"place"),
     messages.ReadFailed("why", True),
@@ -109,6 +114,8 @@ DIRECTIONS = [
     pytest.param(links.ANNOUNCER.decode_up, messages.FromAnnouncer, id="from the announcer"),
     pytest.param(links.RECEIPT_SENDER.decode_down, messages.ToReceiptSender, id="to the sender of receipts"),
     pytest.param(links.RECEIPT_SENDER.decode_up, messages.FromReceiptSender, id="from the sender of receipts"),
+    pytest.param(links.GUARD.decode_down, messages.ToGuard, id="to the guard"),
+    pytest.param(links.GUARD.decode_up, messages.FromGuard, id="from the guard"),
     pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
     pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
 ]
