@@ -51,6 +51,8 @@ def _receiver(receiver: Receiver) -> dict[str, object]:
         "behind_s": None if receiver.behind_s is None else round(receiver.behind_s, 3),
         "unread": None if lag is None else lag.unread,
         "lost": None if lag is None else lag.lost,
+        "lacking": receiver.lacking,
+        "left_s": receiver.left_s,
     }
 
 

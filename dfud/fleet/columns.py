@@ -44,6 +44,8 @@ RECEIVER_COLUMNS = (
     Column("LAST", is_number=True),
     Column("BEHIND", is_number=True),
     Column("UNREAD", is_number=True),
+    Column("LACKS", is_number=True, rank=3),
+    Column("LEFT", is_number=True, rank=2),
     Column("LOST", is_number=True, rank=1),
 )
 
@@ -81,4 +83,18 @@ def receiver_cells(receiver: Receiver, at_s: float) -> tuple[str, ...]:
     lag = receiver.lag
     unread = _NOTHING if lag is None else f"{lag.unread:,}"
     lost = f"{lag.lost:,}" if lag is not None and lag.lost else _NOTHING
-    return receiver.name, receiver.topic, f"{receiver.receipts:,}", duration(last_s), behind, unread, lost
+    return (
+        receiver.name,
+        receiver.topic,
+        f"{receiver.receipts:,}",
+        duration(last_s),
+        behind,
+        unread,
+        *_guard_cells(receiver),
+        lost,
+    )
+
+
+def _guard_cells(receiver: Receiver) -> tuple[str, str]:
+    left = _NOTHING if receiver.left_s is None else duration(receiver.left_s)
+    return (_NOTHING, _NOTHING) if receiver.lacking is None else (f"{receiver.lacking:,}", left)

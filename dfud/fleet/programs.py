@@ -5,7 +5,7 @@ Its size is bounded, whoever writes how much: so many programs, one heartbeat ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from dfud.announcing.heartbeat_format import Counts, UploadDetails, decode, decode_details
@@ -15,7 +15,7 @@ from dfud.core.text import escaped
 MAX_PROGRAMS = 10_000
 _MAX_KEPT_BYTES = 1 << 26  # of their ids and heartbeats
 _MAX_ID_BYTES = 20_000  # host, directory and topic, with a path as long as can be, escaped
-_MAX_AGE_S = 1e11  # of a file: more is no age
+_MAX_NUMBER = 1e18  # bytes per second, or seconds
 _MAX_TIME_S = 1e11  # since 1970: more is no time
 _SUFFIX = b"_heartbeat"
 _OTHER_SUFFIX = b"_log"  # OpenMSIStream's programs may send both to one topic
@@ -120,6 +120,13 @@ def _details(text: bytes) -> UploadDetails | None:
         details = decode_details(text) if text else None
     except ValueError:  # of a later format, or made up
         return None
-    if details is not None and details.oldest is not None and not 0 <= details.oldest.age_s <= _MAX_AGE_S:
-        return None
-    return details
+    return details if details is not None and all(0 <= each <= _MAX_NUMBER for each in _numbers(details)) else None
+
+
+def _numbers(details: UploadDetails) -> Iterator[float]:
+    """Yield the numbers that are shown and that the format does not bound."""
+    yield details.rates.bytes
+    if details.oldest is not None:
+        yield details.oldest.age_s
+    for receiver in details.receivers:
+        yield max(0.0, receiver.left_s or 0.0)  # less than 0 is overdue

@@ -90,6 +90,16 @@ RECEIVER_RULES = (
         lambda r: None if r.lag is None else r.lag.unread,
     ),
     ReceiverRule(
+        "dfud_fleet_receiver_lacking_files",
+        "Files that it has not received, as uploads with --guard say.",
+        lambda r: r.lacking,
+    ),
+    ReceiverRule(
+        "dfud_fleet_receiver_left_seconds",
+        "How long retention leaves the first of them on the topic.",
+        lambda r: r.left_s,
+    ),
+    ReceiverRule(
         "dfud_fleet_receiver_lost_messages",
         "Messages that were deleted before it had read them.",
         lambda r: None if r.lag is None else r.lag.lost,

@@ -50,6 +50,8 @@ class Receiver(NamedTuple):
     last: str  # when it put a file in its place last, ISO 8601 in UTC
     behind_s: float | None = None  # how much later the last file was complete on the topic; None if not known
     lag: Lag | None = None  # None if it is not known how far it has read
+    lacking: int | None = None  # files that it has not received; None if no upload says so
+    left_s: float | None = None  # until retention may take the first of them; None for never, or if not known
 
     @property
     def finding(self) -> Finding | None:

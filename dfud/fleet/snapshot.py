@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from dfud.core.elapsed import duration, parse_time
 from dfud.core.sizes import shown_size
-from dfud.core.text import counted
+from dfud.core.text import counted, escaped
 from dfud.fleet.programs import Program
 from dfud.fleet.receivers import About, Lag, Receiver, Receivers
 from dfud.fleet.verdict import State, Upload, judge
 from dfud.logs.status_check import Finding, Level, Limits, line, severity
+from dfud.logs.upload_status import ReceiverStatus
 
 _UNKNOWN: Mapping[About, Lag] = MappingProxyType({})
 _MAX_NAMED = 5  # uploads in the line of --check
@@ -139,6 +140,8 @@ def take_snapshot(
     """Return the fleet at `at_s`; `topics` are those of heartbeats and of receipts."""
     uploads = sorted((judge(program, limits, at_s) for program in programs), key=_order)
     known = [] if receivers is None else receivers.all(_complete_at(uploads), lags)
+    guarded = _guarded(uploads)
+    known = [guarded.get((each.topic, each.name), _Lacking()).added_to(each) for each in known]
     known.sort(key=_receiver_order)
     return Snapshot(at_s, *topics, since_s, tuple(uploads), tuple(known), tuple(notes))
 
@@ -150,10 +153,38 @@ def _order(upload: Upload) -> tuple[int, int, float, str]:
     return -severity(upload.level), list(State).index(upload.state), -waited_s, upload.name
 
 
-def _receiver_order(receiver: Receiver) -> tuple[int, int, float, str, str]:
+class _Lacking(NamedTuple):
+    """What uploads with --guard say of one receiver and topic."""
+
+    files: int | None = None
+    left_s: float | None = None
+
+    def and_of(self, other: ReceiverStatus) -> _Lacking:
+        """Return this with what another upload says."""
+        times = [time for time in (self.left_s, other.left_s) if time is not None]
+        return _Lacking((self.files or 0) + other.files, min(times, default=None))
+
+    def added_to(self, receiver: Receiver) -> Receiver:
+        """Return what is known of a receiver, with this."""
+        return receiver._replace(lacking=self.files, left_s=self.left_s)
+
+
+def _guarded(uploads: Iterable[Upload]) -> dict[About, _Lacking]:
+    """Return what the uploads that live say of their receivers."""
+    found: dict[About, _Lacking] = {}
+    for upload in uploads:
+        if upload.details is not None and upload.state in (State.ALIVE, State.LATE):
+            for each in upload.details.receivers:
+                about = upload.details.topic, escaped(each.receiver)
+                found[about] = found.get(about, _Lacking()).and_of(each)
+    return found
+
+
+def _receiver_order(receiver: Receiver) -> tuple[int, int, int, float, str, str]:
     """Return what sorts those first that have lost something, then those that are most behind."""
     lag = receiver.lag or Lag(0, 0)
-    return -lag.lost, -lag.unread, -(receiver.behind_s or 0.0), receiver.topic, receiver.name
+    behind = -(receiver.lacking or 0), -lag.unread, -(receiver.behind_s or 0.0)
+    return (-lag.lost, *behind, receiver.topic, receiver.name)
 
 
 def _complete_at(uploads: Iterable[Upload]) -> dict[str, float]:

@@ -13,9 +13,15 @@ from confluent_kafka import Producer
 
 from dfud.broker.node import KafkaNode
 from dfud.commands.main import load, run
+from dfud.fleet.reading import FleetReader, FleetTopics
+from dfud.fleet.verdict import State
+from dfud.kafka.config import read_config
+from dfud.kafka.properties import consumer_properties
+from dfud.logs.status_check import Level, Limits
 from tests.helpers.downloading import download_once
 from tests.helpers.uploading import uploading, wait_until
 
+LIMITS = Limits(600.0, 3600.0, 0, 0, True, None)
 Fleet = Callable[..., "dict[str, Any]"]
 
 
@@ -56,6 +62,9 @@ def test_an_upload_is_alive_until_it_ends_and_others_are_what_they_say(
         (directory / "two").write_bytes(bytes(3 * 16384))
         wait_until(lambda: _ours(fleet(beats))["dfud"]["completed"]["files"] == 2)
         found = fleet(beats, "--receipts", receipts)
+        properties = consumer_properties(read_config(str(config_file), "consumer"), "test")
+        reader = FleetReader(FleetTopics(beats, receipts, 3_600.0, properties, str(config_file)), LIMITS)
+        looks = [reader.read(), reader.read()]
         upload.quit()
     ours = _ours(found)
     assert (ours["state"], ours["level"], ours["dfud"]["topic"]) == ("alive", "ok", topic)
@@ -66,8 +75,10 @@ def test_an_upload_is_alive_until_it_ends_and_others_are_what_they_say(
     assert (receiver["unread"], receiver["lost"]) == (3, 0)
     assert receiver["behind_s"] > 0
     assert [note.partition(" of topic")[0] for note in found["notes"]] == ["1 message"]
-    ended = _ours(fleet(beats))
-    assert (ended["state"], ended["level"], ended["dfud"]["exit_status"]) == ("ended", "ok", 0)
+    assert [[each.receipts for each in look.receivers] for look in looks] == [[1], [1]], "nothing is read twice"
+    (ended,) = (each for each in reader.read().uploads if each.program.id == "ours")
+    assert ended.details is not None
+    assert (ended.state, ended.level, ended.details.exit_status) == (State.ENDED, Level.OK, 0)
 
 
 def _ours(found: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def test_what_is_no_heartbeat_is_counted(message: Said) -> None:
         {"backlog": {"bytes": 1 << 63}},
         {"oldest": {"path": "p", "since": "", "age_s": 1e300}},
         {"oldest": {"path": "p", "since": "", "age_s": -1}},
+        {"rates": {"bytes": 1e300}},
+        {"receivers": [{"receiver": "R", "left_s": 1e300}]},
         {"host": 5},
         {"host": "x" * 60_000},
     ],

@@ -31,7 +31,7 @@ def test_receipts_are_counted_by_topic_and_receiver() -> None:
         receipt(second=1), receipt(second=5, path=b"q"), receipt(second=3, sha256="0" * 64),
         receipt(odd, path=b"\xff"), receipt(odd), receipt(topic="U"), Said(receipt().the_key, None),
     )  # fmt: skip
-    rows = {(each.topic, each.name): each[2:] for each in found.all({"T": AT_S + 60}, {("T", odd): Lag(7, 0)})}
+    rows = {(each.topic, each.name): each[2:6] for each in found.all({"T": AT_S + 60}, {("T", odd): Lag(7, 0)})}
     assert rows == {
         ("T", "R"): (3, AT.format(5), 55.0, None),
         ("T", odd): (2, AT.format(0), 60.0, Lag(7, 0)),

@@ -26,7 +26,15 @@ from dfud.fleet.receivers import Lag, Receivers
 from dfud.fleet.snapshot import Snapshot, take_snapshot
 from dfud.fleet.table import cut, paint
 from dfud.logs.status_check import Level, Limits
-from dfud.logs.upload_status import Backlog, BrokerStatus, Cause, Failures, OldestFile, Recording
+from dfud.logs.upload_status import (
+    Backlog,
+    BrokerStatus,
+    Cause,
+    Failures,
+    OldestFile,
+    ReceiverStatus,
+    Recording,
+)
 from tests.helpers.heartbeats import NOW_S, Said, heartbeat
 from tests.helpers.parsed_pages import ParsedPage
 from tests.helpers.statuses import AT
@@ -135,9 +143,9 @@ def test_a_wide_table_has_everything_and_a_narrow_one_what_matters() -> None:
     assert wide[3].split() == [column.title for column in UPLOAD_COLUMNS]
     assert "  no heartbeat for 33 min, one is due every 60 s: killed, or cut off" in wide
     assert [line.split() for line in wide[-3:]] == [
-        ["archive", "U", "1", "60", "s", "-", "5", "2"],
+        ["archive", "U", "1", "60", "s", "-", "5", "-", "-", "2"],
         ["2", "messages", "of", "topic", "U", "were", "deleted", "before", "it", "had", "read", "them"],
-        ["archive", "T", "1", "60", "s", "-", "1,234", "-"],
+        ["archive", "T", "1", "60", "s", "-", "1,234", "-", "-", "-"],
     ]
     assert [line.split() for line in narrow if line.startswith("LEVEL")] == [
         ["LEVEL", "STATE", "UPLOAD", "TOPIC", "WAITING", "SIZE", "OLDEST", "FREE", "HEARD"]
@@ -216,6 +224,18 @@ def test_what_a_receiver_has_lost_is_critical() -> None:
     lost = snapshot([heartbeat()], [receipt("archive", "U")])
     assert lost.level is Level.CRITICAL
     assert "✕ critical:archive: 2 messages of topic U" in ParsedPage(page(lost, "here")).text
+
+
+def test_what_guards_say_of_a_receiver_is_added_up() -> None:
+    said = [
+        heartbeat("a", receivers=(ReceiverStatus("archive", 3, 9, 90.0), ReceiverStatus("other", 9))),
+        heartbeat("b", receivers=(ReceiverStatus("archive", 4, 9, 60.0),)),
+        heartbeat("silent", NOW_S - 9_000, receivers=(ReceiverStatus("archive", 100),)),
+        heartbeat("c", topic="U", receivers=(ReceiverStatus("archive", 0),)),
+    ]
+    found = snapshot(said, [receipt("archive"), receipt("archive", "U")])
+    assert {each.topic: each[6:] for each in found.receivers} == {"T": (7, 60.0), "U": (0, None)}
+    assert text_of(found, None)[-1].split() == ["archive", "T", "1", "60", "s", "-", "1,234", "7", "60", "s", "-"]
 
 
 @pytest.mark.parametrize("fleet", [FLEET, troubled("a\x1b"), snapshot([])])
