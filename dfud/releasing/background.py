@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dfud.core.text import printable
+from dfud.core.text import counted, printable
 from dfud.errors import DfudError, StoppedError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties
@@ -100,8 +100,8 @@ class LoggedReport:
     def finish(self, stay: Mapping[str, int], lacking: Mapping[str, int]) -> None:
         """Tell how many files stay, by why, and how many receipts of each receiver are missing."""
         if self.failed > _MAX_NAMED:
-            self.warn(f"{self.failed - _MAX_NAMED:,} more files could not be released")
+            self.warn(f"{counted(self.failed - _MAX_NAMED, 'more file')} could not be released")
         for reason, number in sorted(stay.items()):
-            self.note(f"not released: {number:,} files {reason}")
+            self.note(f"not released: {counted(number, 'file')} {reason}")
         for name, number in lacking.items():
-            self.note(f"not released: {number:,} receipts missing of {name}")
+            self.note(f"not released: {counted(number, 'receipt')} missing of {name}")

@@ -36,14 +36,19 @@ class Releases:
         pool: WorkerPool,
         log: logging.Logger,
         loop: EventLoop,
+        write_tables: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Release as planned, or only at the end of an upload that goes `once` through its directory."""
+        """Release as planned, or only at the end of an upload that goes `once` through its directory.
+
+        `write_tables` writes what is in progress, which stays: at the end that is nothing any more.
+        """
         self._plan = plan
         self._once = once
         self._pool = pool
         self._log = log
         self._loop = loop
+        self._write_tables = write_tables
         self._clock = clock
         self._due_at = clock()
         self._worker: ReleaserProcess | None = None
@@ -75,7 +80,9 @@ class Releases:
             if self._kill_at is not None and now >= self._kill_at:
                 self._worker.process.kill()
         elif not self._is_closed and (has_sent_all if self._once else now >= self._due_at):
-            self._is_closed = self._once
+            if self._once:
+                self._is_closed = True
+                self._write_tables()
             self._start()
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from dfud.uploading.options import UploadOptions
 if TYPE_CHECKING:
     from dfud.uploading.releases import Releases
 
-MakeReleases = Callable[[EventLoop], "Releases"]
+MakeReleases = Callable[[EventLoop, Callable[[], None]], "Releases"]
 
 
 def releases_maker(options: UploadOptions, pool: WorkerPool, log: logging.Logger) -> MakeReleases | None:

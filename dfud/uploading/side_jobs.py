@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from dfud.processes.event_loop import EventLoop
@@ -26,10 +26,12 @@ NO_SIDE_JOBS = SideJobMakers()
 class SideJobs:
     """Responsible for each of them having its turn, and an end."""
 
-    def __init__(self, makers: SideJobMakers, detection: Detection, loop: EventLoop) -> None:
+    def __init__(
+        self, makers: SideJobMakers, detection: Detection, loop: EventLoop, write_tables: Callable[[], None]
+    ) -> None:
         """Make the jobs that are wanted: they listen to `loop`, and hold back what `detection` finds."""
         self.runs = None if makers.runs is None else makers.runs(detection, loop)
-        self.releases = None if makers.releases is None else makers.releases(loop)
+        self.releases = None if makers.releases is None else makers.releases(loop, write_tables)
         self.guard = None if makers.guard is None else makers.guard(loop)
 
     @property
