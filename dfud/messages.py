@@ -545,6 +545,22 @@ class EarlierFilesSent(Message, frozen=True):
     is_done: bool
 
 
+# supervisor → the process that puts runs in their places
+
+
+class FinishRuns(Message, frozen=True):
+    """Nothing more will arrive: put in place what is whole, name what is not, and answer with `RunsFinished`."""
+
+
+# the process that puts runs in their places → supervisor
+
+
+class RunsFinished(Message, frozen=True):
+    """All runs of which manifests were read are in their places, but for those that were named."""
+
+    n_left: int  # those
+
+
 # reader → main process of a verification
 
 
@@ -683,6 +699,8 @@ FromFetcher = Union[
 ToFetcher = Union[Release, Merge, ReceiptsSent, Stop]
 FromReceiptSender = Union[Notice, ReceiptsSent, ReceiptsDelayed, ReceiptRefused, EarlierFilesSent]
 ToReceiptSender = Union[FilesPlaced, Stop]
+FromRunPlacer = Union[Notice, RunsFinished]
+ToRunPlacer = Union[FinishRuns, Stop]
 FromReader = Union[
     Notice, Checked, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
 ]

@@ -15,6 +15,7 @@ from dfud.messages import (
     FromProducer,
     FromReader,
     FromReceiptSender,
+    FromRunPlacer,
     FromSealer,
     FromWatcher,
     ProducerToChunker,
@@ -25,6 +26,7 @@ from dfud.messages import (
     ToProducer,
     ToReader,
     ToReceiptSender,
+    ToRunPlacer,
     ToSealer,
     ToWatcher,
 )
@@ -56,6 +58,7 @@ METRICS_SERVER: Link[ToMetricsServer, FromMetricsServer] = Link(ToMetricsServer,
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
+RUN_PLACER: Link[ToRunPlacer, FromRunPlacer] = Link(ToRunPlacer, FromRunPlacer)
 SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from dfud.broker.node import KafkaNode
+from tests.helpers.downloading import contents, download_once, downloading
 from tests.helpers.reader import Message, read_topic
 from tests.helpers.uploading import upload_once, uploading, wait_until
 
@@ -89,6 +91,32 @@ def test_kills_change_nothing(
             listed[str(path.relative_to(directory))]["xxh3_128"] == xxhash.xxh3_128_hexdigest(path.read_bytes())
             for path in expected
         )
+
+
+def test_runs_are_received_whole_despite_kills(
+    directory: Path, config_file: Path, make_topic: Callable[..., str], tmp_path: Path
+) -> None:
+    topic, copy = make_topic(partitions=2), tmp_path / "copy"
+    for number in range(4):
+        write_run(directory / f"run{number}", 40, random.Random(number))
+    upload_once(directory, config_file, topic, *MARKED)
+    with downloading(copy, config_file, topic, "--runs") as running:
+        running.wait_for("is whole, and in its place: 41 files")
+        running.kill()
+    (directory / "more").write_text("which no manifest lists")
+    upload_once(directory, config_file, topic, *MARKED)
+    output = download_once(copy, config_file, topic, "--runs")
+    assert "1 file that belongs to no run so far" in output
+    assert {path.name for path in copy.iterdir()} == {"LOGS", "run0", "run1", "run2", "run3"}
+    for folder in copy.glob("run*"):
+        lines = (folder / "manifest-sha256.txt").read_text().splitlines()
+        sums = {line[66:]: line[:64] for line in lines}
+        payload = {str(path.relative_to(folder)) for path in (folder / "data").rglob("*") if path.is_file()}
+        assert payload == set(sums)
+        assert contents(folder / "data") == contents(directory / folder.name)
+        assert all(sums[path] == hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in payload)
+    output = download_once(copy, config_file, topic, status=2)
+    assert "holds files of runs that are not whole; go on with --runs" in output
 
 
 def test_a_run_is_sealed_while_it_is_watched(

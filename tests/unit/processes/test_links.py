@@ -91,6 +91,8 @@ SAMPLES: list[Message] = [
     messages.ReceiptsDelayed("Connection refused"),
     messages.ReceiptRefused(b"path", "too large"),
     messages.EarlierFilesSent(2, True),
+    messages.FinishRuns(),
+    messages.RunsFinished(1),
 ]
 DIRECTIONS = [
     pytest.param(links.WATCHER.decode_down, messages.ToWatcher, id="to the watcher"),
