@@ -15,21 +15,24 @@ DECLARATION = b"BagIt-Version: 0.97\nTag-File-Character-Encoding: UTF-8\n"
 DECLARATION_NAME, INFO_NAME = "bagit.txt", "bag-info.txt"
 MANIFEST_NAME, TAG_MANIFEST_NAME = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 TAG_FILES = (DECLARATION_NAME, INFO_NAME, MANIFEST_NAME, TAG_MANIFEST_NAME)
-_ESCAPE = re.compile(rb"%0[AaDd]")
+_ESCAPE = re.compile("%0[AaDd]")
+_CUT = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\\s\\Z")  # where Python ends a line, and what it strips
 
 
 def name_fault(path: bytes) -> str:
-    """Return why a bag cannot name a file, or "" if it can.
+    """Return why a bag cannot name a file so that bagit-python finds it, or "" if it can.
 
     >>> name_fault(b"image.tif"), name_fault(b"50%.tif")
     ('', '')
     """
-    if _ESCAPE.search(path):
-        return "it has %0A or %0D in its path, which stand for a line feed and a carriage return there"
     try:
-        path.decode("utf-8")
+        text = path.decode("utf-8")
     except UnicodeDecodeError:
         return "its path is not UTF-8"
+    if _ESCAPE.search(text):
+        return "it has %0A or %0D in its path, which stand for a line feed and a carriage return there"
+    if _CUT.search(text):
+        return "its path has a character at which readers of bags end a line, or ends with white space"
     return ""
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from mimetypes import MimeTypes
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +25,7 @@ _UNLICENSED = "No license was stated when the run was measured."
 def crate_text(manifest: Manifest, files: Iterable[tuple[bytes, FileVersion, str]]) -> Iterator[bytes]:
     """Yield the text of the metadata file; `files` are paths in the crate, versions, and SHA-256 in hex digits."""
     listed = list(files)
-    yield b'{"@context":"%s/context","@graph":[\n' % _PROFILE.encode()
+    yield b'{"@context":["%s/context",{"sha256":"http://schema.org/sha256"}],"@graph":[\n' % _PROFILE.encode()
     about = {
         "@id": NAME.decode(),
         "@type": "CreativeWork",
@@ -31,26 +33,19 @@ def crate_text(manifest: Manifest, files: Iterable[tuple[bytes, FileVersion, str
         "conformsTo": {"@id": _PROFILE},
     }
     yield _line(about)
-    yield b",\n"
-    yield _line(_root(manifest, [_id(path) for path, _, _ in listed]))
-    for entity in _properties(manifest):
+    root, entities = _root(manifest), _properties(manifest)
+    root["additionalProperty"] = _links(entities)
+    entities += _contextual(manifest, root)
+    root["hasPart"] = [{"@id": _id(path)} for path, _, _ in listed]
+    types = MimeTypes()
+    files_of = (_file(path, version, digest, types) for path, version, digest in listed)
+    for entity in chain([root], entities, files_of):
         yield b",\n"
         yield _line(entity)
-    for path, version, digest in listed:
-        yield b",\n"
-        yield _line(
-            {
-                "@id": _id(path),
-                "@type": "File",
-                "name": printable(path.rpartition(b"/")[2]),
-                "contentSize": str(version.size),
-                "sha256": digest,
-            }
-        )
     yield b"\n]}\n"
 
 
-def _root(manifest: Manifest, ids: list[str]) -> dict[str, Any]:
+def _root(manifest: Manifest) -> dict[str, Any]:
     head, metadata = manifest.head, manifest.metadata or {}
     return {
         "@id": "./",
@@ -60,10 +55,37 @@ def _root(manifest: Manifest, ids: list[str]) -> dict[str, Any]:
         or f"Run {printable(head.run) or '.'} of {escaped(head.host)}, by way of topic {head.topic} of Kafka.",
         "datePublished": head.time,
         "identifier": manifest.id,
-        "license": _text(metadata.get("license")) or _UNLICENSED,
-        "hasPart": [{"@id": each} for each in ids],
-        "additionalProperty": [{"@id": entity["@id"]} for entity in _properties(manifest)],
     }
+
+
+def _contextual(manifest: Manifest, root: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what `root` is to say of license and author, and link it there."""
+    metadata = manifest.metadata or {}
+    stated = _text(metadata.get("license"))
+    is_link = stated.startswith(("https://", "http://")) and stated.isprintable() and " " not in stated
+    entities = [{"@id": stated if is_link else "#license", "@type": "CreativeWork", "name": stated or _UNLICENSED}]
+    root["license"] = {"@id": entities[0]["@id"]}
+    author = _text(metadata.get("author")) or _text(metadata.get("user"))
+    if author:
+        entities.append({"@id": "#author", "@type": "Person", "name": author})
+        root["author"] = {"@id": "#author"}
+    return entities
+
+
+def _file(path: bytes, version: FileVersion, digest: str, types: MimeTypes) -> dict[str, Any]:
+    name = printable(path.rpartition(b"/")[2])
+    return {
+        "@id": _id(path),
+        "@type": "File",
+        "name": name,
+        "contentSize": str(version.size),
+        "encodingFormat": types.guess_type("/" + name)[0] or "application/octet-stream",
+        "sha256": digest,
+    }
+
+
+def _links(entities: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    return [{"@id": entity["@id"]} for entity in entities]
 
 
 def _properties(manifest: Manifest) -> list[dict[str, Any]]:

@@ -132,11 +132,12 @@ class Staging:
 
     def _received(self) -> tuple[int, list[str]]:
         n_left, lines = -1, []
-        for message in self._channel.receive(wait=False):
-            if isinstance(message, Notice):
-                lines.append(message.text)
-            elif isinstance(message, RunsFinished):
-                n_left = message.n_left
+        while messages := self._channel.receive(wait=False):
+            for message in messages:
+                if isinstance(message, Notice):
+                    lines.append(message.text)
+                elif isinstance(message, RunsFinished):
+                    n_left = message.n_left
         return n_left, lines
 
     def files(self) -> dict[bytes, bytes]:
