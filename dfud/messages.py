@@ -571,6 +571,15 @@ class VersionVerdicts(Message, frozen=True):
     clashes: bytes  # of `dfud.verifying.findings.CLASH_BYTES` bytes each
 
 
+class ManifestRead(Message, frozen=True):
+    """A message of a manifest of the run that is verified."""
+
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    place: bytes  # 16 bytes, as `dfud.core.place.pack` returns it
+
+
 class PartialVersion(Message, frozen=True):
     """A version of which this reader has found only a part."""
 
@@ -702,7 +711,16 @@ ToReceiptSender = Union[FilesPlaced, Stop]
 FromRunPlacer = Union[Notice, RunsFinished]
 ToRunPlacer = Union[FinishRuns, Stop]
 FromReader = Union[
-    Notice, Checked, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
+    Notice,
+    Checked,
+    VersionVerdicts,
+    ManifestRead,
+    PartialVersion,
+    ReaderDone,
+    ReadFailed,
+    BrokerOutage,
+    Gap,
+    TopicReplaced,
 ]
 ToReader = Stop
 FromAnnouncer = Union[Notice, Announced, AnnouncementDelayed]

@@ -16,6 +16,7 @@ from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import contents, download_once, downloading
 from tests.helpers.reader import Message, read_topic
 from tests.helpers.uploading import upload_once, uploading, wait_until
+from tests.helpers.verifying import verify
 
 CHUNK = 4096
 MARKED = ("--run_marker", "Done.txt", "--upload_existing", "--chunk_size", CHUNK)
@@ -143,6 +144,12 @@ def test_a_run_is_sealed_while_it_is_watched(
     assert fields["metadata"] == {"sample": "A7"}
     assert [file["path"][-5:] for file in fields["files"]] == ["1.tif", "2.tif", ".json"]
     assert all(message.headers["proposal"] == b"17" for message in messages)
+    (run / "2.tif").unlink()  # which the topic has
+    status, output = verify(directory, config_file, topic, "--run", "./a/run7/")
+    assert status == 0
+    assert (
+        f"4 same, 0 differs, 0 missing, 0 incomplete; not in the directory: 1; manifest {fields['id']}" in output
+    )
 
 
 def test_what_is_not_whole_is_left(

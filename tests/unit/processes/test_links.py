@@ -92,6 +92,7 @@ SAMPLES: list[Message] = [
     messages.ReceiptRefused(b"path", "too large"),
     messages.EarlierFilesSent(2, True),
     messages.FinishRuns(),
+    messages.ManifestRead(b"run7", b"{}", (("manifest", b"1"),), bytes(16)),
     messages.RunsFinished(1),
 ]
 DIRECTIONS = [
