@@ -21,7 +21,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
+    Section("dfud itself", ("killing", "runs", "workers", "signals", "outputs", "limits", "clock")),
     Section(
         "Kafka", ("broker_away", "slow_lines", "network", "topic_changes", "access", "cluster_nodes", "sharing")
     ),
