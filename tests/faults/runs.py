@@ -102,7 +102,7 @@ def _sha256(path: Path) -> str:
 
 
 def kill_downloads(scene: Scene, tally: Tally, times: int) -> None:
-    """Kill a download, or the process that places runs, at any instant, while runs are sealed, and sealed again."""
+    """Kill a download, or the process that places runs, at any instant, while runs are sealed again."""
     config, topic, source = scene.config(), scene.topic(), scene.directory()
     n_runs, n_files = (_N_QUICK_RUNS, _N_QUICK_FILES) if scene.is_quick else (_N_RUNS, _N_FILES)
     for number in range(n_runs):
