@@ -55,6 +55,7 @@ def upload(
     header: Sequence[str] = (),
     run_marker: Sequence[str] = (),
     run_metadata: str | None = None,
+    run_sha256: bool = False,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -98,6 +99,7 @@ def upload(
         "header": header,
         "run_marker": run_marker,
         "run_metadata": run_metadata,
+        "run_sha256": run_sha256,
     }
     _run("upload", directory, config, topic_name, options)
 

@@ -138,6 +138,12 @@ def _check_headers(
     help="File in the folder of a run, such as run.json, whose JSON object the manifest is to have.",
 )
 @option(
+    "--run_sha256",
+    is_flag=True,
+    group=FILES,
+    help="Have manifests state the SHA-256 of each file, too, for which the files of a run are read once more.",
+)
+@option(
     "--header",
     metavar="NAME=VALUE",
     multiple=True,

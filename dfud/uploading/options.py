@@ -36,6 +36,7 @@ class UploadOptions(NamedTuple):
     header: tuple[str, ...] = ()  # NAME=VALUE, in each message
     run_marker: tuple[str, ...] = ()  # patterns of files that say that their folder is finished
     run_metadata: str | None = None  # name of a file in the folder of a run that says what the run is
+    run_sha256: bool = False  # manifests state the SHA-256 of each file, too
 
     @property
     def headers(self) -> UserHeaders:
