@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import xxhash
 
+import dfud
 from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import contents, download_once, downloading
 from tests.helpers.reader import Message, read_topic
@@ -144,6 +145,7 @@ def test_a_run_is_sealed_while_it_is_watched(
     assert fields["metadata"] == {"sample": "A7"}
     assert [file["path"][-5:] for file in fields["files"]] == ["1.tif", "2.tif", ".json"]
     assert all(message.headers["proposal"] == b"17" for message in messages)
+    assert [file.headers for file in dfud.read_files(config_file, topic)] == 4 * [{"proposal": b"17"}]
     (run / "2.tif").unlink()  # which the topic has
     status, output = verify(directory, config_file, topic, "--run", "./a/run7/")
     assert status == 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dfud.core.manifest import Manifest
 from dfud.core.version import FileVersion, folders_above
 from dfud.files.confined import ConfinedTree
+from dfud.files.scan import join
 
 PAYLOAD = b"data"  # the folder of a bag in which its files are
 
@@ -70,6 +71,17 @@ class ListedFiles:
         for path in places(version.path, self.topic):
             if is_version(self.tree, path, version):
                 yield path
+
+    def may_be_placed(self, folder: bytes) -> bool:
+        """Return whether `find_placed` may find a file of this folder."""
+        return any(self._has_folder(path.rpartition(b"/")[0]) for path in places(join(folder, b"any"), self.topic))
+
+    def _has_folder(self, path: bytes) -> bool:
+        try:
+            self.tree.open_folder(path)
+        except OSError:
+            return False
+        return True
 
     def has(self, version: FileVersion) -> bool:
         """Return whether `find` yields anything."""

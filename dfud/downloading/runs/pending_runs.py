@@ -71,17 +71,17 @@ class PendingRuns:
         names = set(self._store.names())
         for name in sorted(names - self._names):
             try:
-                part, sent = self._store.read(name)
+                self._add(name, *self._store.read(name))
             except (OSError, ValueError) as error:
-                self._report(logging.WARNING, f"a manifest in LOGS cannot be read ({error}); it is removed")
+                self._report(logging.WARNING, f"a manifest in LOGS cannot be used ({error}); it is removed")
                 self._store.remove([name])
-                continue
-            self._names.add(name)
-            self._add(name, part, sent)
         self._drop_superseded()
 
     def _add(self, name: str, part: ManifestPart, sent: Sent) -> None:
         key = _Key(part.head.run, part.id, part.n_parts)
+        if part.n_parts == 1:
+            self._cache(key, manifest_of([part]))
+        self._names.add(name)
         manifest = self._manifests.setdefault(key, PendingManifest(key))
         known = manifest.parts.get(part.number)
         if known is None or sent.is_after(known.sent):
@@ -128,13 +128,15 @@ class PendingRuns:
                 self._report(logging.WARNING, text, pending.run)
                 self.drop(pending)
                 return None
-            self._cached[key] = manifest
-            while (
-                len(self._cached) > 1
-                and sum(each.head.n_files for each in self._cached.values()) > _MAX_CACHED_FILES
-            ):
-                del self._cached[next(iter(self._cached))]
+            self._cache(key, manifest)
         return manifest
+
+    def _cache(self, key: _Key, manifest: Manifest) -> None:
+        """Hold a manifest in memory, instead of others if these are too many."""
+        self._cached[key] = manifest
+        n_files = sum(each.head.n_files for each in self._cached.values())
+        while len(self._cached) > 1 and n_files > _MAX_CACHED_FILES:
+            n_files -= self._cached.pop(next(iter(self._cached))).head.n_files
 
     def drop(self, pending: PendingManifest) -> None:
         """Forget a manifest, and remove its messages."""

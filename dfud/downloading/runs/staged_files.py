@@ -11,6 +11,7 @@ from dfud.core.manifest import Manifest
 from dfud.core.version import FileVersion, path_key
 from dfud.downloading.runs.listed_files import ListedFiles, versions
 from dfud.files.confined import ConfinedTree
+from dfud.files.scan import join
 from dfud.logs.lock import wait_for_lock
 
 _BLOCK_BYTES = 1 << 20  # compared at a time
@@ -37,14 +38,18 @@ class StagedFiles:
     def sweep(self) -> None:
         """Remove all files that are in places: their messages were read again after a crash; OSError."""
         folders = set()
-        for path, status in self._walk():
-            if self._remove(FileVersion(path, status.st_size, status.st_mtime_ns)):
-                folders.add(path.rpartition(b"/")[0])
+        for folder, names in self._walk():
+            if not (names and self._files.may_be_placed(folder)):
+                continue
+            for path in (join(folder, name) for name in names):
+                status = self._staged.stat_file(path)
+                if status and self._remove(FileVersion(path, status.st_size, status.st_mtime_ns)):
+                    folders.add(folder)
         self._remove_folders(folders)
 
     def count(self, listed: set[bytes]) -> int:
         """Return how many files there are whose paths have none of the keys in `listed`."""
-        return sum(path_key(path) not in listed for path, _ in self._walk())
+        return sum(path_key(join(folder, name)) not in listed for folder, names in self._walk() for name in names)
 
     def _remove(self, version: FileVersion) -> bool:
         """Remove a file if it is of this version, and the same as one in the directory; return whether it was."""
@@ -99,20 +104,15 @@ class StagedFiles:
                 path = parent
         self._staged.close_folders()
 
-    def _walk(self) -> Iterator[tuple[bytes, os.stat_result]]:
-        """Yield all files."""
+    def _walk(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield all folders, and the names of the files in each."""
         self._staged.close_folders()
         folders = [b""]
         while folders:
             folder = folders.pop()
-            for name, is_folder in _list(self._staged, folder):
-                path = folder + b"/" + name if folder else name
-                if is_folder:
-                    folders.append(path)
-                    continue
-                status = self._staged.stat_file(path)
-                if status is not None:
-                    yield path, status
+            entries = _list(self._staged, folder)
+            folders += [join(folder, name) for name, is_folder in entries if is_folder]
+            yield folder, [name for name, is_folder in entries if not is_folder]
 
 
 def _list(tree: ConfinedTree, folder: bytes) -> list[tuple[bytes, bool]]:
