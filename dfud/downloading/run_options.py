@@ -43,7 +43,16 @@ def open_target(
         return ConfinedTree(settings.directory), None
     from dfud.downloading.runs.staging import open_staging
 
-    return open_staging(parts_fd, accepts)
+    return open_staging(parts_fd, settings.directory, settings.topic, accepts)
+
+
+def open_reading(settings: FetchSettings, parts_fd: int) -> ConfinedTree:
+    """Return where the files of a download are that are complete."""
+    if settings.runs is None:
+        return ConfinedTree(settings.directory)
+    from dfud.downloading.runs.staging import open_staged
+
+    return open_staged(parts_fd, settings.directory, settings.topic)
 
 
 def make_run_outlet(

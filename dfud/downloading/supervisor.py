@@ -19,11 +19,10 @@ from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.receipt_outlet import ReceiptOutlet
-from dfud.downloading.runs.folders import open_staged
+from dfud.downloading.run_options import open_reading
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.shortfalls import Shortfalls
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.files.confined import ConfinedTree
 from dfud.logs.log_lines import about
 from dfud.messages import (
     BrokerOutage,
@@ -323,18 +322,12 @@ class DownloadSupervisor:
         level = logging.WARNING if status else logging.INFO
         self._log.log(level, self.activity.sum_up(self._clock(), n_incomplete).line())
 
-    def _open_tree(self) -> ConfinedTree:
-        """Return where fetchers put files that are complete."""
-        if self._settings.runs is None:
-            return ConfinedTree(self._settings.directory)
-        return open_staged(self._folder.dir_fd)
-
     def _list_incomplete(self, write_line: Callable[[str, bytes], None], is_over: bool = False) -> tuple[int, int]:
         """List the incomplete files and write their table.
 
         Return how many are incomplete, and how many are complete but not in place.
         """
-        with contextlib.closing(self._open_tree()) as tree:
+        with contextlib.closing(open_reading(self._settings, self._folder.dir_fd)) as tree:
             rows = list(list_incomplete(self._folder, tree, is_over))
         for row in rows[:_MAX_NAMED]:
             write_line(f"{printable(row.path)} {row.description}", row.path)

@@ -73,7 +73,9 @@ class Staging:
     def open(self) -> None:
         """Begin a run of the program."""
         self._parts_fd = os.open(self.parts, os.O_RDONLY | os.O_DIRECTORY)
-        self.tree, take_manifest = open_staging(self._parts_fd, lambda path: not path.startswith(b"unwanted"))
+        self.tree, take_manifest = open_staging(
+            self._parts_fd, str(self.top), TOPIC, lambda path: not path.startswith(b"unwanted")
+        )
         self._assembler = Assembler(
             self.tree,
             PartsFolder(self._parts_fd),

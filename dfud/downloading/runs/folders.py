@@ -6,8 +6,6 @@ import contextlib
 import os
 from typing import NamedTuple
 
-from dfud.files.confined import ConfinedTree
-
 STAGED = "staged"  # files, at their paths, until the run that they belong to is whole
 MANIFESTS = "manifests"  # of runs that are not in their places
 BUILDING = "building"  # runs that are about to get their places
@@ -33,15 +31,6 @@ def make_run_folders(parts_fd: int) -> RunFolders:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=parts_fd)
     return RunFolders(*(os.open(name, _FLAGS, dir_fd=parts_fd) for name in (STAGED, MANIFESTS, BUILDING)))
-
-
-def open_staged(parts_fd: int) -> ConfinedTree:
-    """Return the tree of the files that are staged; OSError."""
-    folders = make_run_folders(parts_fd)
-    try:
-        return ConfinedTree(".", dir_fd=folders.staged)
-    finally:
-        folders.close()
 
 
 def has_staged(parts_fd: int) -> bool:
