@@ -66,7 +66,7 @@ def _take_receipt_options(options: dict[str, Any], config: str, topic_name: str)
     return ReceiptOptions(topic, receiver, with_sha256, read_receipt_config(config))
 
 
-def _take_run_options(options: dict[str, Any], has_receipts: bool) -> RunSettings | None:
+def _take_run_options(options: dict[str, Any]) -> RunSettings | None:
     """Take what is about runs out of the values of the options. Raises UsageError for contradictions."""
     is_wanted, layout, with_ro_crate = (options.pop(name) for name in ("runs", "run_layout", "ro_crate"))
     if not is_wanted:
@@ -77,11 +77,6 @@ def _take_run_options(options: dict[str, Any], has_receipts: bool) -> RunSetting
     if options["consumer_group_id"] is not None:
         raise UsageError(
             "--consumer_group_id deals files out to several downloads, so that --runs would find no run whole; "
-            "remove one of them"
-        )
-    if has_receipts:
-        raise UsageError(
-            "--receipts says that each file is in its place, and with --runs it is not before its run is whole; "
             "remove one of them"
         )
     return RunSettings(layout or BAG, with_ro_crate)
@@ -163,7 +158,7 @@ def download(directory: str, config: str, topic_name: str, **options: Any) -> in
     """  # fmt: skip
     client = read_config(config, "consumer")
     receipts = _take_receipt_options(options, config, topic_name)
-    runs = _take_run_options(options, receipts is not None)
+    runs = _take_run_options(options)
     try:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:

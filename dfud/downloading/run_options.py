@@ -14,6 +14,7 @@ from dfud.processes.workers import WorkerPool
 
 if TYPE_CHECKING:
     from dfud.downloading.assembler import TakeManifest
+    from dfud.downloading.earlier_files import FilesInPlace
     from dfud.downloading.runs.outlet import RunOutlet
 
 
@@ -53,6 +54,17 @@ def open_reading(settings: FetchSettings, parts_fd: int) -> ConfinedTree:
     from dfud.downloading.runs.staging import open_staged
 
     return open_staged(parts_fd, settings.directory, settings.topic)
+
+
+def files_in_place(settings: FetchSettings) -> FilesInPlace:
+    """Return the files of a download that are complete, by their paths on the topic; OSError."""
+    from dfud.downloading.earlier_files import FilesInPlace
+
+    if settings.runs is None:
+        return FilesInPlace(settings.directory)
+    from dfud.downloading.runs.received_files import ReceivedFiles
+
+    return ReceivedFiles(settings.directory, settings.parts_folder, settings.topic)
 
 
 def make_run_outlet(

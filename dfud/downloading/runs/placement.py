@@ -53,6 +53,10 @@ class Mark(NamedTuple):
         sent = Sent.parse(text)
         return None if sent is None else cls(run, manifest_id, sent)
 
+    def is_of(self, run: bytes) -> bool:
+        """Return whether it is that of the run at this path."""
+        return self.run == _short(run).decode()
+
     def write(self, folder_fd: int) -> None:
         """Note it in an open folder, if that can have attributes."""
         with contextlib.suppress(OSError):
@@ -92,7 +96,7 @@ class RunPlacement:
         mark = self._mark(manifest)
         if mark is None:
             return self._files.is_in_place(manifest)
-        if mark.run != Mark.of(manifest, sent).run:
+        if not mark.is_of(manifest.head.run):
             return False
         return mark.id == manifest.id or mark.sent.is_after(sent)
 
@@ -120,7 +124,7 @@ class RunPlacement:
         if not folder:
             self._refuse_logs(name)
         mark, own = self._mark(manifest), Mark.of(manifest, sent)
-        if mark is not None and mark.run != own.run:
+        if mark is not None and not mark.is_of(manifest.head.run):
             raise FileExistsError(errno.EEXIST, f"another run is at {printable(place)}")
         parent_fd = self._tree.open_folder(folder)
         ready, old = self.unplaced_name(manifest.head.run), _short(manifest.head.run) + _OLD
