@@ -66,6 +66,12 @@ class RunBuilder:
             remove_tree(self._building, name)
         self._building.close_folders()
 
+    def remove_all(self, end: bytes) -> None:
+        """Remove all folders whose names end so; OSError."""
+        for name in os.listdir(self._building.dir_fd):
+            if os.fsencode(name).endswith(end):
+                self.remove(os.fsencode(name))
+
     def build(self, manifest: Manifest, name: bytes) -> None:
         """Build a run in a new folder with this name.
 

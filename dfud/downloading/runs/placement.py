@@ -28,7 +28,7 @@ from dfud.files.sync import FileSystemSync
 ATTRIBUTE = "user.dfud.run"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-_NEW, _READY, _OLD = b".new", b".ready", b".old"  # ends of names in the folder where runs are built
+NEW, _READY, _OLD = b".new", b".ready", b".old"  # ends of names in the folder where runs are built
 
 
 class Mark(NamedTuple):
@@ -87,7 +87,7 @@ class RunPlacement:
 
     def new_name(self, run: bytes) -> bytes:
         """Return the name of the folder in which a run is to be built."""
-        return _short(run) + _NEW
+        return _short(run) + NEW
 
     # -- what is there
 
@@ -100,9 +100,24 @@ class RunPlacement:
             return False
         return mark.id == manifest.id or mark.sent.is_after(sent)
 
-    def unplaced_name(self, run: bytes) -> bytes:
-        """Return the name that a run which was built has until it is in its place."""
-        return _short(run) + _READY
+    def unplaced_name(self, manifest: Manifest) -> bytes:
+        """Return the name of a folder that was built before and can be removed, if there is one.
+
+        What a run has replaced may have this name, too, if a kill came between; that is moved aside. OSError.
+        """
+        name = _short(manifest.head.run) + _READY
+        try:
+            folder_fd = os.open(name, _FOLDER, dir_fd=self._building_fd)
+        except FileNotFoundError:
+            return name
+        try:
+            built = Mark.read(folder_fd)
+        finally:
+            os.close(folder_fd)
+        placed = self._mark(manifest)
+        if built is None or (placed is not None and not built.sent.is_after(placed.sent)):
+            self._keep(manifest, name)
+        return name
 
     def _mark(self, manifest: Manifest) -> Mark | None:
         try:
@@ -127,7 +142,7 @@ class RunPlacement:
         if mark is not None and not mark.is_of(manifest.head.run):
             raise FileExistsError(errno.EEXIST, f"another run is at {printable(place)}")
         parent_fd = self._tree.open_folder(folder)
-        ready, old = self.unplaced_name(manifest.head.run), _short(manifest.head.run) + _OLD
+        ready, old = _short(manifest.head.run) + _READY, _short(manifest.head.run) + _OLD
         built_fd = os.open(built, _FOLDER, dir_fd=self._building_fd)
         try:
             own.write(built_fd)
@@ -169,7 +184,7 @@ class RunPlacement:
 
     def clear(self, manifest: Manifest) -> None:
         """Remove what a run that is in its place has replaced; move aside what that cannot be; OSError."""
-        for name in (self.unplaced_name(manifest.head.run), _short(manifest.head.run) + _OLD):
+        for name in (_short(manifest.head.run) + end for end in (_READY, _OLD)):
             try:
                 folder_fd = os.open(name, _FOLDER, dir_fd=self._building_fd)
             except FileNotFoundError:

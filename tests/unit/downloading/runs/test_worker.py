@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from dfud.core.version import FileVersion
+from dfud.downloading.runs.placement import Mark
 from tests.helpers.downloading import native
 from tests.helpers.fetching import NOW
 from tests.helpers.staging import Staging, listed, manifest, sealed
@@ -214,3 +216,49 @@ def test_manifests_of_what_is_left_out_are_left_out(staging: Staging) -> None:
     staging.take(*sealed(b"unwanted/run7", FILES))
     n_left, lines = staging.end()
     assert (n_left, lines[0].startswith("4 files that belong to no run")) == (0, True)
+
+
+@pytest.mark.parametrize("at", ["new", "ready", "exchanged", "old"])
+@pytest.mark.parametrize("is_sealed_again", [False, True])
+def test_a_kill_between_any_two_steps(staging: Staging, at: str, is_sealed_again: bool) -> None:
+    """What each kill leaves is made by hand: the run gets its place all the same, and nothing else is lost."""
+    building, run, name = staging.parts / "building", staging.top / "run7", xxhash.xxh3_128_hexdigest(b"run7")
+    staging.take(*sealed(b"run7", FILES))
+    staging.look()
+    (run / "notes").write_text("of the user")
+    files = {**FILES, b"new": b"n"}
+    staging.take(*sealed(b"run7", files, NOW + 1))
+    staging.worker._pending.update()
+    (pending,) = staging.worker._pending.complete()
+    loaded = staging.worker._pending.load(pending)
+    assert loaded is not None
+    new, ready = building / f"{name}.new", building / f"{name}.ready"
+    staging.worker._builder.build(loaded, os.fsencode(new.name))
+    with open_folder(new) as folder_fd:
+        Mark.of(loaded, pending.sent).write(folder_fd)
+    if at != "new":
+        new.rename(ready)
+    if at == "exchanged":
+        run.rename(new)
+        ready.rename(run)
+        new.rename(ready)
+    elif at == "old":
+        run.rename(building / f"{name}.old")
+    if is_sealed_again:
+        files = {b"last": b"l"}
+        staging.take(*sealed(b"run7", files, NOW + 2))
+    staging.restart()
+    n_left, _ = staging.end()
+    assert (n_left, staging.files()) == (0, placed(b"run7", files))
+    kept = list((staging.parts / "replaced").rglob("notes"))
+    assert [path.read_text() for path in kept] == ["of the user"]
+    assert [left for left in staging.left() if not left.startswith("staged")] == []
+
+
+@contextlib.contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield folder_fd
+    finally:
+        os.close(folder_fd)
