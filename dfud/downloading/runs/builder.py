@@ -18,6 +18,7 @@ from dfud.core.ro_crate import crate_text
 from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.downloading.runs.listed_files import PAYLOAD, ListedFiles, path_in_run
+from dfud.downloading.runs.mark import mark_made
 from dfud.downloading.runs.settings import BAG, RunSettings
 from dfud.files.confined import ConfinedTree
 from dfud.files.linking import link_or_copy, remove_tree
@@ -161,6 +162,7 @@ def _write(tree: ConfinedTree, path: bytes, texts: Iterable[bytes]) -> str:
     sha256 = hashlib.sha256()
     folder_fd = tree.open_folder(folder, make=True)
     with open(os.open(name, _NEW_FILE, 0o666, dir_fd=folder_fd), "wb") as file:
+        mark_made(file.fileno())
         for text in texts:
             sha256.update(text)
             file.write(text)

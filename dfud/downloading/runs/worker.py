@@ -73,7 +73,7 @@ class RunWorker:
         self._files = ListedFiles(ConfinedTree(".", dir_fd=folders.staged), ConfinedTree(directory), topic)
         self._pending = PendingRuns(ManifestStore(folders.manifests), self._report)
         self._builder = RunBuilder(folders.building, self._files, settings)
-        self._placement = RunPlacement(parts_fd, folders.building, self._files, self._report)
+        self._placement = RunPlacement(parts_fd, folders.building, self._files, settings.layout, self._report)
         self._lock_fd = open_lock(parts_fd)
         self._staged = StagedFiles(self._files, self._lock_fd)
         self._outbox: list[FromRunPlacer] = []

@@ -11,7 +11,8 @@ import pytest
 import xxhash
 
 from dfud.core.version import FileVersion
-from dfud.downloading.runs.placement import Mark
+from dfud.downloading.runs.mark import Mark
+from dfud.downloading.runs.settings import PLAIN
 from tests.helpers.downloading import native
 from tests.helpers.fetching import NOW
 from tests.helpers.staging import Staging, listed, manifest, sealed
@@ -123,17 +124,40 @@ def _take_again(staging: Staging) -> None:
     assert (os.stat(staging.top / "run7").st_ino, staging.left()) == (inode, [])
 
 
-def test_runs_in_runs(staging: Staging) -> None:
-    inner = {b"x": b"inner"}
-    staging.take(*sealed(b"a/b", inner))
-    staging.look()
-    assert staging.files() == placed(b"a/b", inner)
-    entries = [listed(b"a/b/x", b"inner"), listed(b"a/b/Done", b"done"), listed(b"a/y", b"outer")]
-    staging.take(*native(b"a/y", b"outer", NOW), *native(b"a/Done", b"all", NOW))
-    staging.take(*manifest(b"a", entries, FileVersion(b"a/Done", 3, NOW)))
-    assert len(staging.look()) == 1
-    assert staging.files() == {**placed(b"a/b", inner), b"a/y": b"outer", b"a/Done": b"all"}
-    assert (staging.end(), staging.left()) == ((0, []), [])
+@pytest.mark.parametrize("layout", ["plain", "bag"])
+def test_files_that_lie_like_those_of_a_bag_are_not_mistaken(tmp_path: Path, layout: str) -> None:
+    names = [b"bagit.txt", b"manifest-sha256.txt", b"x", b"data/x", b"data/data/x"]
+    with contextlib.closing(Staging(tmp_path, layout)) as staging:
+        for some in (names[:3], names):  # the others are not taken for those that are in place
+            staging.take(*sealed(b"a", dict.fromkeys(some, b"same")))
+            assert (len(staging.look()), staging.left()) == (1, [])
+        root = b"a/data/" if layout == "bag" else b"a/"
+        assert {path for path in staging.files() if path.startswith(root)} == {
+            root + name for name in [*names, b"Done"]
+        }
+        assert staging.end() == (0, [])
+
+
+@pytest.mark.parametrize("layout", ["plain", "bag"])
+def test_runs_in_runs(tmp_path: Path, layout: str) -> None:
+    inner, data = {b"x": b"inner"}, b"data/" if layout == "bag" else b""
+    with contextlib.closing(Staging(tmp_path, layout, with_ro_crate=True)) as staging:
+        staging.take(*sealed(b"a/b", inner))
+        staging.look()
+        assert (
+            placed(b"a/b", {data + b"x": b"inner"}).items() - {(b"a/b/Done", b"done")} <= staging.files().items()
+        )
+        entries = [listed(b"a/b/x", b"inner"), listed(b"a/b/Done", b"done"), listed(b"a/y", b"outer")]
+        staging.take(*native(b"a/y", b"outer", NOW), *native(b"a/Done", b"all", NOW))
+        staging.take(*manifest(b"a", entries, FileVersion(b"a/Done", 3, NOW)))
+        assert len(staging.look()) == 1
+        root = b"a/" + data
+        outer = {root + path: text for path, text in {b"y": b"outer", b"Done": b"all", b"b/x": b"inner"}.items()}
+        assert outer.items() <= staging.files().items()
+        assert not [
+            path for path in staging.files() if not path.startswith((root, b"a/bag", b"a/manifest", b"a/tag"))
+        ]
+        assert (staging.end(), staging.left()) == ((0, []), [])
 
 
 def test_the_directory_itself_is_put_at_the_name_of_the_topic(staging: Staging) -> None:
@@ -235,7 +259,7 @@ def test_a_kill_between_any_two_steps(staging: Staging, at: str, is_sealed_again
     new, ready = building / f"{name}.new", building / f"{name}.ready"
     staging.worker._builder.build(loaded, os.fsencode(new.name))
     with open_folder(new) as folder_fd:
-        Mark.of(loaded, pending.sent).write(folder_fd)
+        Mark.of(loaded, PLAIN, pending.sent).write(folder_fd)
     if at != "new":
         new.rename(ready)
     if at == "exchanged":
