@@ -16,6 +16,7 @@ import dfud
 from dfud.broker.node import KafkaNode
 from tests.helpers.downloading import contents, download_once, downloading
 from tests.helpers.reader import Message, read_topic
+from tests.helpers.receipts import receipts_on
 from tests.helpers.uploading import upload_once, uploading, wait_until
 from tests.helpers.verifying import verify
 
@@ -96,18 +97,19 @@ def test_kills_change_nothing(
 
 
 def test_runs_are_received_whole_despite_kills(
-    directory: Path, config_file: Path, make_topic: Callable[..., str], tmp_path: Path
+    directory: Path, config_file: Path, make_topic: Callable[..., str], kafka: KafkaNode, tmp_path: Path
 ) -> None:
     topic, copy = make_topic(partitions=2), tmp_path / "copy"
     for number in range(4):
         write_run(directory / f"run{number}", 40, random.Random(number))
     upload_once(directory, config_file, topic, *MARKED)
-    with downloading(copy, config_file, topic, "--runs") as running:
+    options = ("--runs", "--receipts", f"{topic}-receipts", "--receiver", "copy")
+    with downloading(copy, config_file, topic, *options) as running:
         running.wait_for("is whole, and in its place: 41 files")
         running.kill()
     (directory / "more").write_text("which no manifest lists")
     upload_once(directory, config_file, topic, *MARKED)
-    output = download_once(copy, config_file, topic, "--runs")
+    output = download_once(copy, config_file, topic, *options)
     assert "1 file that belongs to no run so far" in output
     assert {path.name for path in copy.iterdir()} == {"LOGS", "run0", "run1", "run2", "run3"}
     for folder in copy.glob("run*"):
@@ -117,6 +119,8 @@ def test_runs_are_received_whole_despite_kills(
         assert payload == set(sums)
         assert contents(folder / "data") == contents(directory / folder.name)
         assert all(sums[path] == hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in payload)
+    received = {path for _, path in receipts_on(kafka.bootstrap, f"{topic}-receipts")}
+    assert received == set(contents(directory))
     output = download_once(copy, config_file, topic, status=2)
     assert "holds files of runs that are not whole; go on with --runs" in output
 

@@ -18,6 +18,7 @@ from dfud.core.ro_crate import crate_text
 from dfud.core.text import printable
 from dfud.core.version import FileVersion
 from dfud.downloading.runs.listed_files import PAYLOAD, ListedFiles, path_in_run
+from dfud.downloading.runs.mark import mark_made
 from dfud.downloading.runs.settings import BAG, RunSettings
 from dfud.files.confined import ConfinedTree
 from dfud.files.linking import link_or_copy, remove_tree
@@ -65,6 +66,12 @@ class RunBuilder:
         with contextlib.suppress(FileNotFoundError):
             remove_tree(self._building, name)
         self._building.close_folders()
+
+    def remove_all(self, end: bytes) -> None:
+        """Remove all folders whose names end so; OSError."""
+        for name in os.listdir(self._building.dir_fd):
+            if os.fsencode(name).endswith(end):
+                self.remove(os.fsencode(name))
 
     def build(self, manifest: Manifest, name: bytes) -> None:
         """Build a run in a new folder with this name.
@@ -115,8 +122,12 @@ class RunBuilder:
         """Put a version at `path` in `tree`; return its SHA-256, or "" if that is neither known nor wanted."""
         reason = ""
         for source, at in self._files.find(version):
-            link_or_copy(source, at, tree, path)
-            found = _digests(tree, path, version, with_sha256 or bool(sha256))
+            source_fd = source.open(at)  # which refuses a hard link to what its maker cannot read
+            try:
+                link_or_copy(source, at, tree, path)
+                found = _digests(tree, path, version, source_fd, with_sha256 or bool(sha256))
+            finally:
+                os.close(source_fd)
             if found is not None and xxh3_128 in ("", found[0]) and sha256 in ("", found[1]):
                 return found[1]
             reason = "its bytes are not those of the manifest"
@@ -132,12 +143,18 @@ def _check_names(manifest: Manifest) -> None:
             raise ImpossibleError(f"a bag cannot name {printable(path)}: {fault}; use --run_layout plain")
 
 
-def _digests(tree: ConfinedTree, path: bytes, version: FileVersion, with_sha256: bool) -> tuple[str, str] | None:
-    """Return XXH3 and SHA-256 of a file that was put at `path`; None if it is not the version."""
+def _digests(
+    tree: ConfinedTree, path: bytes, version: FileVersion, source_fd: int, with_sha256: bool
+) -> tuple[str, str] | None:
+    """Return XXH3 and SHA-256 of a file that was put at `path`.
+
+    None if it is not the version, or not the file that is open as `source_fd`, or a copy of it.
+    """
     descriptor = tree.open(path)
     try:
         status = os.fstat(descriptor)
-        if (status.st_size, status.st_mtime_ns) != version[1:]:
+        is_same = status.st_nlink == 1 or os.path.samestat(status, os.fstat(source_fd))
+        if not is_same or (status.st_size, status.st_mtime_ns) != version[1:]:
             return None
         xxh3_128, sha256 = xxhash.xxh3_128(), hashlib.sha256()
         while data := os.read(descriptor, _BLOCK_BYTES):
@@ -155,6 +172,7 @@ def _write(tree: ConfinedTree, path: bytes, texts: Iterable[bytes]) -> str:
     sha256 = hashlib.sha256()
     folder_fd = tree.open_folder(folder, make=True)
     with open(os.open(name, _NEW_FILE, 0o666, dir_fd=folder_fd), "wb") as file:
+        mark_made(file.fileno())
         for text in texts:
             sha256.update(text)
             file.write(text)

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 from dfud.core.manifest import Manifest
 from dfud.core.version import FileVersion, folders_above
+from dfud.downloading.runs.mark import Mark, layout_of
+from dfud.downloading.runs.settings import BAG
 from dfud.files.confined import ConfinedTree
 from dfud.files.scan import join
 
+_MAX_REMEMBERED = 100_000  # folders
 PAYLOAD = b"data"  # the folder of a bag in which its files are
 
 
@@ -30,14 +33,62 @@ def versions(manifest: Manifest) -> Iterator[FileVersion]:
     yield manifest.head.marker
 
 
-def places(path: bytes, topic: str) -> Iterator[bytes]:
-    """Yield the paths at which a file lies if it belongs to a run that is in its place, as a bag or plain."""
-    yield path
-    for folder in folders_above(path):
-        yield b"%s/%s%s" % (folder, PAYLOAD, path[len(folder) :])
-    top = place_of_run(b"", topic)
-    yield b"%s/%s" % (top, path)
-    yield b"%s/%s/%s" % (top, PAYLOAD, path)
+class Places:
+    """Responsible for where the files of runs lie that are in their places, in one directory."""
+
+    def __init__(self, tree: ConfinedTree, topic: str) -> None:
+        """Look at the folders of `tree`, the directory into which `topic` is downloaded."""
+        self._tree = tree
+        self._top = place_of_run(b"", topic)
+        self._layouts: dict[bytes, str] = {}  # by path of a folder; "" if there is none
+        self._is_top_run: bool | None = None  # the whole directory that was uploaded is in its place
+
+    def forget(self) -> None:
+        """Look anew."""
+        self._layouts.clear()
+        self._is_top_run = None
+
+    def of(self, path: bytes) -> Iterator[bytes]:
+        """Yield the paths at which the file with this path on the topic may lie."""
+        is_itself = True  # not the path of another file of a bag, or of the whole directory
+        for folder in folders_above(path):
+            if self.layout_of(folder) == BAG:
+                yield b"%s/%s%s" % (folder, PAYLOAD, path[len(folder) :])
+                is_itself = is_itself and not path.startswith(b"%s/%s/" % (folder, PAYLOAD))
+        if self.is_top_run:
+            is_bag = self.layout_of(self._top) == BAG
+            yield b"%s/%s/%s" % (self._top, PAYLOAD, path) if is_bag else b"%s/%s" % (self._top, path)
+            is_itself = is_itself and not path.startswith(self._top + b"/")
+        if is_itself:
+            yield path
+
+    def layout_of(self, folder: bytes) -> str:
+        """Return the layout of a folder, which is `PLAIN` for one that is no run; "" if there is none."""
+        layout = self._layouts.get(folder)
+        if layout is None:
+            if len(self._layouts) >= _MAX_REMEMBERED:
+                self._layouts.clear()
+            try:
+                layout = layout_of(self._tree.open_folder(folder))
+            except OSError:
+                layout = ""
+            self._layouts[folder] = layout
+        return layout
+
+    @property
+    def is_top_run(self) -> bool:
+        """Whether the directory that was uploaded, as a whole, is a run in its place."""
+        if self._is_top_run is None:
+            try:
+                mark = Mark.read(self._tree.open_folder(self._top))
+            except OSError:
+                mark = None
+            self._is_top_run = mark is not None and mark.is_of(b"")
+        return self._is_top_run
+
+    def may_have(self, folder: bytes) -> bool:
+        """Return whether there is a folder at which files of this folder may lie."""
+        return any(self.layout_of(place.rpartition(b"/")[0]) for place in self.of(join(folder, b"any")))
 
 
 def path_in_run(path: bytes, run: bytes) -> bytes:
@@ -53,9 +104,11 @@ class ListedFiles:
         self.staged = staged
         self.tree = tree
         self.topic = topic
+        self.places = Places(tree, topic)
 
     def close_folders(self) -> None:
         """Look anew at the folders that were opened."""
+        self.places.forget()
         self.staged.close_folders()
         self.tree.close_folders()
 
@@ -68,20 +121,9 @@ class ListedFiles:
 
     def find_placed(self, version: FileVersion) -> Iterator[bytes]:
         """Yield the paths in the directory at which `find` finds a file."""
-        for path in places(version.path, self.topic):
+        for path in self.places.of(version.path):
             if is_version(self.tree, path, version):
                 yield path
-
-    def may_be_placed(self, folder: bytes) -> bool:
-        """Return whether `find_placed` may find a file of this folder."""
-        return any(self._has_folder(path.rpartition(b"/")[0]) for path in places(join(folder, b"any"), self.topic))
-
-    def _has_folder(self, path: bytes) -> bool:
-        try:
-            self.tree.open_folder(path)
-        except OSError:
-            return False
-        return True
 
     def has(self, version: FileVersion) -> bool:
         """Return whether `find` yields anything."""

@@ -7,64 +7,31 @@ import errno
 import logging
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
-
-import xxhash
 
 from dfud.core import bagit
 from dfud.core.manifest import Manifest
 from dfud.core.names import LOGS
-from dfud.core.ro_crate import NAME as CRATE_NAME
 from dfud.core.sent import Sent
 from dfud.core.text import printable
 from dfud.downloading.obstacles import keep_aside
 from dfud.downloading.placed import placed_sent
 from dfud.downloading.runs.listed_files import PAYLOAD, ListedFiles, path_in_run, place_of_run, versions
+from dfud.downloading.runs.mark import Mark, is_made, layout_of, short_name
+from dfud.downloading.runs.settings import BAG
 from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 from dfud.files.renames import exchange
+from dfud.files.scan import join
 from dfud.files.sync import FileSystemSync
 
-ATTRIBUTE = "user.dfud.run"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-_NEW, _READY, _OLD = b".new", b".ready", b".old"  # ends of names in the folder where runs are built
+NEW, _READY, _OLD = b".new", b".ready", b".old"  # ends of names in the folder where runs are built
 
 
-class Mark(NamedTuple):
-    """What the folder of a run in its place says of itself, in an extended attribute."""
-
-    run: str  # XXH3 of the path, in hex digits: a path may be longer than an attribute
-    id: str  # of the manifest
-    sent: Sent  # where the manifest was sent
-
-    @classmethod
-    def of(cls, manifest: Manifest, sent: Sent) -> Mark:
-        """Return the mark of a run that is put in its place."""
-        return cls(_short(manifest.head.run).decode(), manifest.id, sent)
-
-    @classmethod
-    def read(cls, folder_fd: int) -> Mark | None:
-        """Return that of an open folder; None if it has none."""
-        try:
-            run, manifest_id, text = os.getxattr(folder_fd, ATTRIBUTE).decode("ascii").split(" ", 2)
-        except (OSError, ValueError):
-            return None
-        sent = Sent.parse(text)
-        return None if sent is None else cls(run, manifest_id, sent)
-
-    def is_of(self, run: bytes) -> bool:
-        """Return whether it is that of the run at this path."""
-        return self.run == _short(run).decode()
-
-    def write(self, folder_fd: int) -> None:
-        """Note it in an open folder, if that can have attributes."""
-        with contextlib.suppress(OSError):
-            os.setxattr(folder_fd, ATTRIBUTE, f"{self.run} {self.id} {self.sent}".encode())
-
-
-def _short(run: bytes) -> bytes:
-    return xxhash.xxh3_128_hexdigest(run).encode()
+def _name(run: bytes) -> bytes:
+    """Return how the names of all folders begin that are about a run."""
+    return short_name(run).encode()
 
 
 class RunPlacement:
@@ -76,18 +43,22 @@ class RunPlacement:
     and the next look at it goes on from there.
     """
 
-    def __init__(self, parts_fd: int, building_fd: int, files: ListedFiles, report: Report) -> None:
-        """Move from the folder that is open as `building_fd`; what must not be deleted goes into that of parts."""
+    def __init__(self, parts_fd: int, building_fd: int, files: ListedFiles, layout: str, report: Report) -> None:
+        """Put runs with this `layout` in their places, from the folder that is open as `building_fd`.
+
+        What must not be deleted goes into that of the parts.
+        """
         self._parts_fd = parts_fd
         self._building_fd = building_fd
         self._files = files
         self._tree = files.tree
+        self._layout = layout
         self._report = report
         self._sync = FileSystemSync(building_fd)
 
     def new_name(self, run: bytes) -> bytes:
         """Return the name of the folder in which a run is to be built."""
-        return _short(run) + _NEW
+        return _name(run) + NEW
 
     # -- what is there
 
@@ -100,9 +71,24 @@ class RunPlacement:
             return False
         return mark.id == manifest.id or mark.sent.is_after(sent)
 
-    def unplaced_name(self, run: bytes) -> bytes:
-        """Return the name that a run which was built has until it is in its place."""
-        return _short(run) + _READY
+    def unplaced_name(self, manifest: Manifest) -> bytes:
+        """Return the name of a folder that was built before and can be removed, if there is one.
+
+        What a run has replaced may have this name, too, if a kill came between; that is moved aside. OSError.
+        """
+        name = _name(manifest.head.run) + _READY
+        try:
+            folder_fd = os.open(name, _FOLDER, dir_fd=self._building_fd)
+        except FileNotFoundError:
+            return name
+        try:
+            built = Mark.read(folder_fd)
+        finally:
+            os.close(folder_fd)
+        placed = self._mark(manifest)
+        if built is None or (placed is not None and not built.sent.is_after(placed.sent)):
+            self._keep(manifest, name)
+        return name
 
     def _mark(self, manifest: Manifest) -> Mark | None:
         try:
@@ -123,11 +109,11 @@ class RunPlacement:
         self._tree.open_folder(folder, make=True)
         if not folder:
             self._refuse_logs(name)
-        mark, own = self._mark(manifest), Mark.of(manifest, sent)
+        mark, own = self._mark(manifest), Mark.of(manifest, self._layout, sent)
         if mark is not None and not mark.is_of(manifest.head.run):
             raise FileExistsError(errno.EEXIST, f"another run is at {printable(place)}")
         parent_fd = self._tree.open_folder(folder)
-        ready, old = self.unplaced_name(manifest.head.run), _short(manifest.head.run) + _OLD
+        ready, old = _name(manifest.head.run) + _READY, _name(manifest.head.run) + _OLD
         built_fd = os.open(built, _FOLDER, dir_fd=self._building_fd)
         try:
             own.write(built_fd)
@@ -143,7 +129,7 @@ class RunPlacement:
             if not exchange(self._building_fd, ready, parent_fd, name):
                 os.rename(name, old, src_dir_fd=parent_fd, dst_dir_fd=self._building_fd)
                 os.rename(ready, name, src_dir_fd=self._building_fd, dst_dir_fd=parent_fd)
-        self._tree.close_folders()
+        self._files.close_folders()
         self._sync()
 
     def _refuse_logs(self, name: bytes) -> None:
@@ -156,7 +142,7 @@ class RunPlacement:
     def restore(self, manifest: Manifest) -> None:
         """Put back what a kill between two renames has left without its place; OSError."""
         folder, _, name = self._place(manifest).rpartition(b"/")
-        old = _short(manifest.head.run) + _OLD
+        old = _name(manifest.head.run) + _OLD
         with contextlib.suppress(FileNotFoundError):
             os.stat(old, dir_fd=self._building_fd, follow_symlinks=False)
             parent_fd = self._tree.open_folder(folder)
@@ -169,7 +155,7 @@ class RunPlacement:
 
     def clear(self, manifest: Manifest) -> None:
         """Remove what a run that is in its place has replaced; move aside what that cannot be; OSError."""
-        for name in (self.unplaced_name(manifest.head.run), _short(manifest.head.run) + _OLD):
+        for name in (_name(manifest.head.run) + end for end in (_READY, _OLD)):
             try:
                 folder_fd = os.open(name, _FOLDER, dir_fd=self._building_fd)
             except FileNotFoundError:
@@ -201,6 +187,18 @@ class RunPlacement:
         )
 
 
+def _is_made(tree: ConfinedTree, path: bytes) -> bool:
+    """Return whether a file was made here, such as the metadata of a crate."""
+    try:
+        descriptor = tree.open(path)
+    except OSError:
+        return False
+    try:
+        return is_made(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class _Clearing:
     """Removes from a folder what a run in its place has in the same version, or in a later one."""
 
@@ -208,21 +206,19 @@ class _Clearing:
         self._tree = files.tree
         run = manifest.head.run
         self._listed = {path_in_run(version.path, run) for version in versions(manifest)}
-        has_payload = self._tree.stat_file(place + b"/" + bagit.DECLARATION_NAME.encode()) is not None
-        self._root = b"%s/%s/" % (place, PAYLOAD) if has_payload else place + b"/"
+        is_bag = layout_of(self._tree.open_folder(place)) == BAG
+        self._root = b"%s/%s/" % (place, PAYLOAD) if is_bag else place + b"/"
 
     def clear(self, old: ConfinedTree) -> None:
         """Remove what can be, and the folders that are empty then."""
         folders = [(b"", b"")]  # path in `old`, and path in the run: a bag has its files in one more folder
         for folder, inner in folders:  # which grows: nothing recurses
-            names = list(self._list(old, folder))
-            is_bag = (bagit.DECLARATION_NAME.encode(), False) in names
-            for name, is_folder in names:
-                path = folder + b"/" + name if folder else name
+            is_bag = layout_of(old.open_folder(folder)) == BAG
+            for name, is_folder in list(self._list(old, folder)):
+                path, inner_path = join(folder, name), join(inner, name)
                 if is_folder:
-                    is_payload = is_bag and name == PAYLOAD
-                    folders.append((path, inner if is_payload else inner + b"/" + name if inner else name))
-                elif self._is_needless(old, path, inner + b"/" + name if inner else name, is_bag):
+                    folders.append((path, inner if is_bag and name == PAYLOAD else inner_path))
+                elif (is_bag and os.fsdecode(name) in bagit.TAG_FILES) or self._is_needless(old, path, inner_path):
                     os.unlink(name, dir_fd=old.open_folder(folder))
         for folder, _ in reversed(folders[1:]):
             parent, _, name = folder.rpartition(b"/")
@@ -236,10 +232,9 @@ class _Clearing:
             for entry in list(entries):
                 yield os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)
 
-    def _is_needless(self, old: ConfinedTree, path: bytes, inner: bytes, is_bag: bool) -> bool:
+    def _is_needless(self, old: ConfinedTree, path: bytes, inner: bytes) -> bool:
         if inner not in self._listed:
-            name = path.rpartition(b"/")[2]
-            return (is_bag and os.fsdecode(name) in bagit.TAG_FILES) or inner == CRATE_NAME
+            return _is_made(old, path)
         status, present = old.stat_file(path), self._tree.stat_file(self._root + inner)
         if status is None or present is None:
             return False

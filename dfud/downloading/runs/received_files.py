@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dfud.core.bagit import DECLARATION_NAME
 from dfud.core.names import LOGS
 from dfud.downloading.earlier_files import FilesInPlace
-from dfud.downloading.runs.listed_files import PAYLOAD, place_of_run
-from dfud.downloading.runs.placement import Mark
+from dfud.downloading.runs.listed_files import PAYLOAD, Places, place_of_run
+from dfud.downloading.runs.settings import BAG
 from dfud.downloading.runs.staging import open_staged
 from dfud.files.open_folder import OpenFolder
 from dfud.files.scan import join
-
-_BAG = (DECLARATION_NAME.encode(), False)
 
 
 class ReceivedFiles(FilesInPlace):
@@ -29,6 +26,7 @@ class ReceivedFiles(FilesInPlace):
         os.close(parts_fd)
         logs.close()
         self._topic = topic
+        self._places = Places(self._directory, topic)
         self.are_moved = True
 
     def close(self) -> None:
@@ -42,23 +40,12 @@ class ReceivedFiles(FilesInPlace):
         folders = [(b"", b"")]  # path below the directory, and path on the topic
         while folders:
             folder, path = folders.pop()
-            entries = self.list_folder(self._directory, folder)
-            is_bag = _BAG in entries
-            for name, is_folder in entries:
+            self._places.forget()
+            is_bag = self._places.layout_of(folder) == BAG
+            for name, is_folder in self.list_folder(self._directory, folder):
                 inner = path if is_bag and name == PAYLOAD else join(path, name)
                 if not is_folder:
                     yield inner
-                elif self._is_top(join(folder, name)):
-                    folders.append((join(folder, name), b""))
-                else:
-                    folders.append((join(folder, name), inner))
-
-    def _is_top(self, folder: bytes) -> bool:
-        """Return whether a folder is the place of the whole directory that was uploaded."""
-        if folder != place_of_run(b"", self._topic):
-            return False
-        try:
-            mark = Mark.read(self._directory.open_folder(folder))
-        except OSError:
-            return False
-        return mark is not None and mark.is_of(b"")
+                    continue
+                is_top = self._places.is_top_run and join(folder, name) == place_of_run(b"", self._topic)
+                folders.append((join(folder, name), b"" if is_top else inner))

@@ -39,7 +39,7 @@ class StagedFiles:
         """Remove all files that are in places: their messages were read again after a crash; OSError."""
         folders = set()
         for folder, names in self._walk():
-            if not (names and self._files.may_be_placed(folder)):
+            if not (names and self._files.places.may_have(folder)):
                 continue
             for path in (join(folder, name) for name in names):
                 status = self._staged.stat_file(path)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from dfud.downloading.assembler import TakeManifest
 from dfud.downloading.runs.folders import make_run_folders
-from dfud.downloading.runs.listed_files import places
+from dfud.downloading.runs.listed_files import Places
 from dfud.downloading.runs.manifest_store import ManifestIntake, ManifestStore
 from dfud.files.confined import ConfinedTree
 
@@ -26,7 +26,7 @@ class StagedTree(ConfinedTree):
         """Use the folder that is open as `staged_fd`, which stays the caller's, and the directory."""
         super().__init__(".", dir_fd=staged_fd)
         self._placed = ConfinedTree(directory)
-        self._topic = topic
+        self._places = Places(self._placed, topic)
         self._absent: set[bytes] = set()  # folders that no run in its place has, as far as was looked
 
     def close(self) -> None:
@@ -38,6 +38,7 @@ class StagedTree(ConfinedTree):
         """Look anew at everything."""
         super().close_folders()
         self._placed.close_folders()
+        self._places.forget()
         self._absent.clear()
 
     def stat_file(self, path: bytes) -> os.stat_result | None:
@@ -63,19 +64,11 @@ class StagedTree(ConfinedTree):
         folder = path.rpartition(b"/")[0]
         if folder in self._absent:
             return None
-        exists = False
-        for place in places(path, self._topic):
-            try:
-                self._placed.open_folder(place.rpartition(b"/")[0])
-            except OSError:
-                continue
-            exists = True
-            found = find(place)
-            if found is not None:
-                return found
-        if not exists:
+        if not self._places.may_have(folder):
             self._absent.add(folder)
-        return None
+            return None
+        found = (find(place) for place in self._places.of(path))
+        return next((each for each in found if each is not None), None)
 
 
 def open_staged(parts_fd: int, directory: str, topic: str) -> StagedTree:

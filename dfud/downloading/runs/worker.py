@@ -23,7 +23,7 @@ from dfud.downloading.runs.folders import make_run_folders
 from dfud.downloading.runs.listed_files import ListedFiles, versions
 from dfud.downloading.runs.manifest_store import ManifestStore
 from dfud.downloading.runs.pending_runs import PendingManifest, PendingRuns
-from dfud.downloading.runs.placement import RunPlacement
+from dfud.downloading.runs.placement import NEW, RunPlacement
 from dfud.downloading.runs.settings import RunSettings
 from dfud.downloading.runs.staged_files import StagedFiles
 from dfud.files.confined import ConfinedTree
@@ -73,7 +73,7 @@ class RunWorker:
         self._files = ListedFiles(ConfinedTree(".", dir_fd=folders.staged), ConfinedTree(directory), topic)
         self._pending = PendingRuns(ManifestStore(folders.manifests), self._report)
         self._builder = RunBuilder(folders.building, self._files, settings)
-        self._placement = RunPlacement(parts_fd, folders.building, self._files, self._report)
+        self._placement = RunPlacement(parts_fd, folders.building, self._files, settings.layout, self._report)
         self._lock_fd = open_lock(parts_fd)
         self._staged = StagedFiles(self._files, self._lock_fd)
         self._outbox: list[FromRunPlacer] = []
@@ -120,6 +120,8 @@ class RunWorker:
         """Put in place what is whole; `is_final` says that nothing more will arrive."""
         began = self._clock()
         try:
+            if not self._has_swept:
+                self._builder.remove_all(NEW)
             if is_final or not self._has_swept:
                 self._has_swept = True
                 self._staged.sweep()
@@ -166,7 +168,7 @@ class RunWorker:
         if not self._placement.is_current(manifest, pending.sent):
             if not self._has_all(pending, manifest):
                 return
-            self._builder.remove(self._placement.unplaced_name(pending.run))
+            self._builder.remove(self._placement.unplaced_name(manifest))
             name = self._placement.new_name(pending.run)
             self._builder.build(manifest, name)
             self._placement.place(manifest, pending.sent, name)

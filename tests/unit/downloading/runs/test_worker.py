@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from dfud.core.version import FileVersion
+from dfud.downloading.runs.mark import Mark
+from dfud.downloading.runs.settings import PLAIN
 from tests.helpers.downloading import native
 from tests.helpers.fetching import NOW
 from tests.helpers.staging import Staging, listed, manifest, sealed
@@ -121,17 +124,40 @@ def _take_again(staging: Staging) -> None:
     assert (os.stat(staging.top / "run7").st_ino, staging.left()) == (inode, [])
 
 
-def test_runs_in_runs(staging: Staging) -> None:
-    inner = {b"x": b"inner"}
-    staging.take(*sealed(b"a/b", inner))
-    staging.look()
-    assert staging.files() == placed(b"a/b", inner)
-    entries = [listed(b"a/b/x", b"inner"), listed(b"a/b/Done", b"done"), listed(b"a/y", b"outer")]
-    staging.take(*native(b"a/y", b"outer", NOW), *native(b"a/Done", b"all", NOW))
-    staging.take(*manifest(b"a", entries, FileVersion(b"a/Done", 3, NOW)))
-    assert len(staging.look()) == 1
-    assert staging.files() == {**placed(b"a/b", inner), b"a/y": b"outer", b"a/Done": b"all"}
-    assert (staging.end(), staging.left()) == ((0, []), [])
+@pytest.mark.parametrize("layout", ["plain", "bag"])
+def test_files_that_lie_like_those_of_a_bag_are_not_mistaken(tmp_path: Path, layout: str) -> None:
+    names = [b"bagit.txt", b"manifest-sha256.txt", b"x", b"data/x", b"data/data/x"]
+    with contextlib.closing(Staging(tmp_path, layout)) as staging:
+        for some in (names[:3], names):  # the others are not taken for those that are in place
+            staging.take(*sealed(b"a", dict.fromkeys(some, b"same")))
+            assert (len(staging.look()), staging.left()) == (1, [])
+        root = b"a/data/" if layout == "bag" else b"a/"
+        assert {path for path in staging.files() if path.startswith(root)} == {
+            root + name for name in [*names, b"Done"]
+        }
+        assert staging.end() == (0, [])
+
+
+@pytest.mark.parametrize("layout", ["plain", "bag"])
+def test_runs_in_runs(tmp_path: Path, layout: str) -> None:
+    inner, data = {b"x": b"inner"}, b"data/" if layout == "bag" else b""
+    with contextlib.closing(Staging(tmp_path, layout, with_ro_crate=True)) as staging:
+        staging.take(*sealed(b"a/b", inner))
+        staging.look()
+        assert (
+            placed(b"a/b", {data + b"x": b"inner"}).items() - {(b"a/b/Done", b"done")} <= staging.files().items()
+        )
+        entries = [listed(b"a/b/x", b"inner"), listed(b"a/b/Done", b"done"), listed(b"a/y", b"outer")]
+        staging.take(*native(b"a/y", b"outer", NOW), *native(b"a/Done", b"all", NOW))
+        staging.take(*manifest(b"a", entries, FileVersion(b"a/Done", 3, NOW)))
+        assert len(staging.look()) == 1
+        root = b"a/" + data
+        outer = {root + path: text for path, text in {b"y": b"outer", b"Done": b"all", b"b/x": b"inner"}.items()}
+        assert outer.items() <= staging.files().items()
+        assert not [
+            path for path in staging.files() if not path.startswith((root, b"a/bag", b"a/manifest", b"a/tag"))
+        ]
+        assert (staging.end(), staging.left()) == ((0, []), [])
 
 
 def test_the_directory_itself_is_put_at_the_name_of_the_topic(staging: Staging) -> None:
@@ -214,3 +240,49 @@ def test_manifests_of_what_is_left_out_are_left_out(staging: Staging) -> None:
     staging.take(*sealed(b"unwanted/run7", FILES))
     n_left, lines = staging.end()
     assert (n_left, lines[0].startswith("4 files that belong to no run")) == (0, True)
+
+
+@pytest.mark.parametrize("at", ["new", "ready", "exchanged", "old"])
+@pytest.mark.parametrize("is_sealed_again", [False, True])
+def test_a_kill_between_any_two_steps(staging: Staging, at: str, is_sealed_again: bool) -> None:
+    """What each kill leaves is made by hand: the run gets its place all the same, and nothing else is lost."""
+    building, run, name = staging.parts / "building", staging.top / "run7", xxhash.xxh3_128_hexdigest(b"run7")
+    staging.take(*sealed(b"run7", FILES))
+    staging.look()
+    (run / "notes").write_text("of the user")
+    files = {**FILES, b"new": b"n"}
+    staging.take(*sealed(b"run7", files, NOW + 1))
+    staging.worker._pending.update()
+    (pending,) = staging.worker._pending.complete()
+    loaded = staging.worker._pending.load(pending)
+    assert loaded is not None
+    new, ready = building / f"{name}.new", building / f"{name}.ready"
+    staging.worker._builder.build(loaded, os.fsencode(new.name))
+    with open_folder(new) as folder_fd:
+        Mark.of(loaded, PLAIN, pending.sent).write(folder_fd)
+    if at != "new":
+        new.rename(ready)
+    if at == "exchanged":
+        run.rename(new)
+        ready.rename(run)
+        new.rename(ready)
+    elif at == "old":
+        run.rename(building / f"{name}.old")
+    if is_sealed_again:
+        files = {b"last": b"l"}
+        staging.take(*sealed(b"run7", files, NOW + 2))
+    staging.restart()
+    n_left, _ = staging.end()
+    assert (n_left, staging.files()) == (0, placed(b"run7", files))
+    kept = list((staging.parts / "replaced").rglob("notes"))
+    assert [path.read_text() for path in kept] == ["of the user"]
+    assert [left for left in staging.left() if not left.startswith("staged")] == []
+
+
+@contextlib.contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    folder_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield folder_fd
+    finally:
+        os.close(folder_fd)
