@@ -608,6 +608,12 @@ class FinishRuns(Message, frozen=True):
 # the process that puts runs in their places → supervisor
 
 
+class RunsWaiting(Message, frozen=True):
+    """How many runs there are now of which a manifest was read, and that are not in their places."""
+
+    number: int
+
+
 class RunsFinished(Message, frozen=True):
     """All runs of which manifests were read are in their places, but for those that were named."""
 
@@ -765,7 +771,7 @@ FromFetcher = Union[
 ToFetcher = Union[Release, Merge, ReceiptsSent, Stop]
 FromReceiptSender = Union[Notice, ReceiptsSent, ReceiptsDelayed, ReceiptRefused, EarlierFilesSent]
 ToReceiptSender = Union[FilesPlaced, Stop]
-FromRunPlacer = Union[Notice, RunsFinished]
+FromRunPlacer = Union[Notice, RunsWaiting, RunsFinished]
 ToRunPlacer = Union[FinishRuns, Stop]
 FromReader = Union[
     Notice,

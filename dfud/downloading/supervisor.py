@@ -170,6 +170,8 @@ class DownloadSupervisor:
         self._output.write_line(f"  {', '.join(fact.text for fact in self.activity(self._clock()).facts)}")
         if self._receipts is not None:
             self._output.write_line(self._receipts.summary())
+        if self._runs is not None:
+            self._output.write_line(self._runs.summary())
         self._list_incomplete(lambda text, _: self._output.write_line(text))
 
     # -- messages

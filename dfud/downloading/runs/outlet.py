@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from dfud.core.text import counted
 from dfud.downloading.runs import worker
 from dfud.downloading.settings import FetchSettings
 from dfud.errors import WorkerError
 from dfud.logs.log_lines import about
-from dfud.messages import FinishRuns, FromRunPlacer, Notice, RunsFinished, ToRunPlacer
+from dfud.messages import FinishRuns, FromRunPlacer, Notice, RunsFinished, RunsWaiting, ToRunPlacer
 from dfud.processes import links
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop
@@ -32,9 +33,15 @@ class RunOutlet:
         self._discard = discard
         self._log = log
         self._is_finishing = False
+        self._n_waiting = 0
         self._n_left: int | None = None  # runs that are not in their places at the end; None before that
         self._dispatch: Dispatcher[FromRunPlacer] = Dispatcher(
-            FromRunPlacer, {Notice: lambda notice: log_notice(log, notice), RunsFinished: self._on_finished}
+            FromRunPlacer,
+            {
+                Notice: lambda notice: log_notice(log, notice),
+                RunsWaiting: self._on_waiting,
+                RunsFinished: self._on_finished,
+            },
         )
 
     def run_in(self, loop: EventLoop) -> None:
@@ -47,6 +54,13 @@ class RunOutlet:
         self._loop.watch(self._worker, self._dispatch, self._on_death)
         if self._is_finishing:
             self._worker.channel.post([FinishRuns()])
+
+    def _on_waiting(self, waiting: RunsWaiting) -> None:
+        self._n_waiting = waiting.number
+
+    def summary(self) -> str:
+        """Return how many runs are not in their places."""
+        return f"{counted(self._n_waiting, 'run is', 'runs are')} not whole yet"
 
     def _on_finished(self, finished: RunsFinished) -> None:
         self._n_left = finished.n_left

@@ -66,6 +66,10 @@ class PendingRuns:
         self._manifests: dict[_Key, PendingManifest] = {}
         self._cached: dict[_Key, Manifest] = {}
 
+    def __len__(self) -> int:
+        """Return the number of runs, or more while a run has several manifests."""
+        return len(self._manifests)
+
     def update(self) -> None:
         """Take what was stored since the last call; OSError."""
         names = set(self._store.names())

@@ -27,7 +27,7 @@ from dfud.downloading.runs.placement import NEW, RunPlacement
 from dfud.downloading.runs.settings import RunSettings
 from dfud.downloading.runs.staged_files import StagedFiles
 from dfud.files.confined import ConfinedTree
-from dfud.messages import FinishRuns, FromRunPlacer, Notice, RunsFinished, Stop, ToRunPlacer
+from dfud.messages import FinishRuns, FromRunPlacer, Notice, RunsFinished, RunsWaiting, Stop, ToRunPlacer
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.worker import init_worker
@@ -79,6 +79,7 @@ class RunWorker:
         self._outbox: list[FromRunPlacer] = []
         self._is_stopped = False
         self._has_swept = False
+        self._n_waiting = 0  # as reported last
         self._next_look = 0.0
         self._dispatch: Dispatcher[ToRunPlacer] = Dispatcher(
             ToRunPlacer, {FinishRuns: self._on_finish, Stop: self._on_stop}
@@ -136,6 +137,10 @@ class RunWorker:
                 self._files.close_folders()
                 self._try(pending, manifest)
                 self._send()
+        n_waiting = len(self._pending)
+        if n_waiting != self._n_waiting:
+            self._n_waiting = n_waiting
+            self._outbox.append(RunsWaiting(n_waiting))
         now = self._clock()
         self._next_look = now + max(_INTERVAL_S, _COST_FACTOR * (now - began))
 

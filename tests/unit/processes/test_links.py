@@ -105,6 +105,7 @@ SAMPLES: list[Message] = [
     messages.FinishRuns(),
     messages.ManifestRead(b"run7", b"{}", (("manifest", b"1"),), bytes(16)),
     messages.RunsFinished(1),
+    messages.RunsWaiting(2),
 ]
 DIRECTIONS = [
     pytest.param(links.WATCHER.decode_down, messages.ToWatcher, id="to the watcher"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dfud.downloading.runs.outlet import PlacerProcess, RunOutlet
-from dfud.messages import FinishRuns, Notice, RunsFinished, Stop
+from dfud.messages import FinishRuns, Notice, RunsFinished, RunsWaiting, Stop
 from dfud.processes import links
 from dfud.processes.event_loop import EventLoop, UserCommands
 from tests.helpers.fake_workers import FakePool, FakeUser, FakeWorker
@@ -47,8 +47,10 @@ def bench() -> Iterator[Bench]:
 
 @pytest.mark.parametrize("n_left", [0, 2])
 def test_the_end_waits_for_what_is_whole_and_says_what_is_not(bench: Bench, n_left: int) -> None:
-    bench.workers[0].report(Notice(logging.INFO, "run run7 is whole"), RunsFinished(n_left))
+    bench.workers[0].report(Notice(logging.INFO, "run run7 is whole"), RunsWaiting(1), RunsFinished(n_left))
+    assert bench.outlet.summary() == "0 runs are not whole yet"
     assert bench.finish() == bool(n_left)
+    assert bench.outlet.summary() == "1 run is not whole yet"
     assert bench.logged == ["run run7 is whole"]
     assert bench.workers[0].received() == [FinishRuns(), Stop()]
 
