@@ -194,7 +194,7 @@ def _deal(paths: list[str]) -> list[list[str]]:
 
 
 def _pytest(session: nox.Session, python: str, ignored: list[str]) -> list[str]:
-    ignored = [*ignored, "tests/browser", "tests/howto", DOC_PAGES]
+    ignored = [*ignored, "tests/browser", "tests/howto", "tests/validators", DOC_PAGES]
     words = [tool("python", python), "-m", "pytest", *(f"--ignore={path}" for path in ignored)]
     if python != NEWEST:
         words.append("--hypothesis-profile=few examples")
@@ -217,6 +217,13 @@ def faults(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Look at the page of ``dfud status --html`` in a headless Chromium; skipped where there is none."""
     session.run(tool("python"), "-m", "pytest", "tests/browser", *session.posargs, external=True)
+
+
+@nox.session
+def validators(session: nox.Session) -> None:
+    """Have bagit-python and rocrate-validator judge what ``dfud download --runs`` makes."""
+    python = str(environment("validators", *PYTHONS[NEWEST], "validators") / "python")
+    session.run(python, "-m", "pytest", "tests/validators", *session.posargs, external=True)
 
 
 @nox.session

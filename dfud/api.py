@@ -59,6 +59,13 @@ def upload(
     receivers: Sequence[str | int] = (),
     guard: str | None = None,
     resend: bool = False,
+    run_sha256: bool = False,
+    release: str | None = None,
+    release_to: Path | None = None,
+    release_every: str = "60s",
+    release_older_than: str | None = None,
+    release_keep_free: float | None = None,
+    release_rehash: bool = False,
 ) -> None:
     """Upload the files of `directory` to a topic; return when all of them are there.
 
@@ -106,6 +113,13 @@ def upload(
         "receivers": receivers,
         "guard": guard,
         "resend": resend,
+        "run_sha256": run_sha256,
+        "release": release,
+        "release_to": release_to,
+        "release_every": release_every,
+        "release_older_than": release_older_than,
+        "release_keep_free": release_keep_free,
+        "release_rehash": release_rehash,
     }
     _run("upload", directory, config, topic_name, options)
 
@@ -122,6 +136,9 @@ def download(
     receipts: str | None = None,
     receiver: str | None = None,
     receipt_sha256: bool = False,
+    runs: bool = False,
+    run_layout: str | None = None,
+    ro_crate: bool = False,
     update_seconds: float = -1,
     logger_stream_level: str | int = "warning",
     logger_file_level: str | int = "info",
@@ -148,6 +165,9 @@ def download(
         "receipts": receipts,
         "receiver": receiver,
         "receipt_sha256": receipt_sha256,
+        "runs": runs,
+        "run_layout": run_layout,
+        "ro_crate": ro_crate,
         "update_seconds": update_seconds,
         "logger_stream_level": logger_stream_level,
         "logger_file_level": logger_file_level,

@@ -15,6 +15,8 @@ An upload:
     announcer ─ FromAnnouncer ▶ supervisor
               ◀─ ToAnnouncer ─
     sealer    ─ FromSealer ──▶ supervisor
+    releaser  ─ FromReleaser ▶ supervisor
+              ◀─ ToReleaser ─
     guard     ─ FromGuard ───▶ supervisor
     supervisor ─ ToMetricsServer ─▶ metrics server
 
@@ -403,6 +405,18 @@ class RunUnsealed(Message, frozen=True):
     is_waiting: bool = False  # it may only be a matter of time: files of it are not on the topic
 
 
+# releaser → supervisor
+
+
+class ReleaseEnded(Message, frozen=True):
+    """A release has ended."""
+
+    n_files: int  # that it has removed
+    n_bytes: int
+    cpu_s: float  # that it took
+    trouble: str = ""  # why it could not do all that it should have
+
+
 # guard → supervisor
 
 
@@ -584,6 +598,28 @@ class EarlierFilesSent(Message, frozen=True):
     is_done: bool
 
 
+# supervisor → the process that puts runs in their places
+
+
+class FinishRuns(Message, frozen=True):
+    """Nothing more will arrive: put in place what is whole, name what is not, and answer with `RunsFinished`."""
+
+
+# the process that puts runs in their places → supervisor
+
+
+class RunsWaiting(Message, frozen=True):
+    """How many runs there are now of which a manifest was read, and that are not in their places."""
+
+    number: int
+
+
+class RunsFinished(Message, frozen=True):
+    """All runs of which manifests were read are in their places, but for those that were named."""
+
+    n_left: int  # those
+
+
 # reader → main process of a verification
 
 
@@ -592,6 +628,15 @@ class VersionVerdicts(Message, frozen=True):
 
     records: bytes  # of `dfud.verifying.findings.RECORD_BYTES` bytes each
     clashes: bytes  # of `dfud.verifying.findings.CLASH_BYTES` bytes each
+
+
+class ManifestRead(Message, frozen=True):
+    """A message of a manifest of the run that is verified."""
+
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    place: bytes  # 16 bytes, as `dfud.core.place.pack` returns it
 
 
 class PartialVersion(Message, frozen=True):
@@ -701,6 +746,8 @@ FromProducer = Union[
 ToProducer = Union[Drain, ShardsDisturbed, Stop]
 FromSealer = Union[Notice, RunSealed, RunUnsealed]
 ToSealer = Stop
+FromReleaser = Union[Notice, ReleaseEnded]
+ToReleaser = Stop
 FromGuard = Union[Notice, RetentionReport, FilesToResend, LookFailed]
 ToGuard = Stop
 FromMetricsServer = Notice
@@ -724,8 +771,19 @@ FromFetcher = Union[
 ToFetcher = Union[Release, Merge, ReceiptsSent, Stop]
 FromReceiptSender = Union[Notice, ReceiptsSent, ReceiptsDelayed, ReceiptRefused, EarlierFilesSent]
 ToReceiptSender = Union[FilesPlaced, Stop]
+FromRunPlacer = Union[Notice, RunsWaiting, RunsFinished]
+ToRunPlacer = Union[FinishRuns, Stop]
 FromReader = Union[
-    Notice, Checked, VersionVerdicts, PartialVersion, ReaderDone, ReadFailed, BrokerOutage, Gap, TopicReplaced
+    Notice,
+    Checked,
+    VersionVerdicts,
+    ManifestRead,
+    PartialVersion,
+    ReaderDone,
+    ReadFailed,
+    BrokerOutage,
+    Gap,
+    TopicReplaced,
 ]
 ToReader = Stop
 FromAnnouncer = Union[Notice, Announced, AnnouncementDelayed]

@@ -12,7 +12,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from dfud.api import Path
 from dfud.core.chunk import BadMessageError, ForeignMessageError
-from dfud.core.decode import headers_of, read_chunk
+from dfud.core.decode import Headers, headers_of, read_chunk
+from dfud.core.native import CHUNK_HEADERS
 from dfud.core.text import printable
 from dfud.errors import DfudError, UsageError
 from dfud.followed_topic import FollowedTopic
@@ -35,14 +36,21 @@ _MAX_NAMED = 20  # files that are incomplete
 _log = logging.getLogger(__name__)
 
 
-class TopicFile(NamedTuple):
-    """A file of a topic, complete and intact."""
+class _Fields(NamedTuple):
+    """What a `TopicFile` is unpacked into."""
 
     path: str  #: relative, "/"-separated; bytes that are not UTF-8 become surrogates, as by `os.fsdecode`
     size: int  #: bytes
     mtime_ns: int | None  #: nanoseconds since 1970-01-01 UTC; None if the sender did not state it
     digest: str  #: "xxh3_128:…" or "sha512:…", in hex digits
     file: IO[bytes]  #: open at its start, valid until the next file is requested
+
+
+class TopicFile(_Fields):
+    """A file of a topic, complete and intact."""
+
+    headers: dict[str, bytes]
+    """Headers of the sender's own (``dfud upload --header``), which are not unpacked."""
 
 
 def read_files(
@@ -81,7 +89,7 @@ def read_files(
             version = versions.add(chunk, message)
             if version is not None:
                 with version.file:
-                    yield _topic_file(version, chunk.algorithm, chunk.mtime_ns)
+                    yield _topic_file(version, chunk.algorithm, chunk.mtime_ns, headers_of(message) or ())
         missing += _incomplete(versions.incomplete())
     finally:
         versions.close()
@@ -89,11 +97,13 @@ def read_files(
         raise DfudError(f"topic {topic} does not have all that was sent: {'; '.join(missing)}")
 
 
-def _topic_file(version: SpooledVersion, algorithm: str, mtime_ns: int | None) -> TopicFile:
+def _topic_file(version: SpooledVersion, algorithm: str, mtime_ns: int | None, headers: Headers) -> TopicFile:
     version.file.seek(0)
     assembly = version.assembly
     digest = f"{algorithm}:{assembly.digest}"
-    return TopicFile(os.fsdecode(version.path), assembly.size or 0, mtime_ns, digest, version.file)
+    made = TopicFile(os.fsdecode(version.path), assembly.size or 0, mtime_ns, digest, version.file)
+    made.headers = {name: value or b"" for name, value in headers if name not in CHUNK_HEADERS}
+    return made
 
 
 def _incomplete(paths: Iterable[bytes]) -> list[str]:

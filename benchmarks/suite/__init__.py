@@ -17,6 +17,7 @@ from benchmarks.suite import (
     openmsi,
     partitions,
     reading,
+    receipts,
     scaling,
     sharing,
     small,
@@ -28,7 +29,7 @@ from benchmarks.suite import (
 
 _MODULES = (
     large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, sharing, latency, start, again, idle, many, memory, scaling, display,
+    openmsi, reading, receipts, sharing, latency, start, again, idle, many, memory, scaling, display,
     versions,
 )  # fmt: skip
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import click
 
 from dfud.commands.command import CONTEXT, LOG, Command, Example, Option, complete_folders, version_option
-from dfud.commands.guard_options import WantedGuard, plan_guard, take_guard
+from dfud.commands.guard_options import plan_guard, take_guard
 from dfud.commands.openmsistream_options import (
     Wanted,
     read_announcements,
@@ -18,6 +19,7 @@ from dfud.commands.openmsistream_options import (
     take_wanted,
 )
 from dfud.commands.options import apply_quiet, take_log_options
+from dfud.commands.release_options import plan_release, take_release
 from dfud.commands.upload import upload
 from dfud.doctor.bounded import call_in_time
 from dfud.doctor.diagnosis import Diagnosis, Level, exit_status, stops, warning
@@ -58,11 +60,15 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     open_standard_files()
     topic = take_topic(values)
     of_options = [warning("options", text) for text in take_useless(values)]
-    wanted, guard = take_wanted(values), take_guard(values)
+    wanted, release, guard = take_wanted(values), take_release(values), take_guard(values)
     log = take_log_options(values)
     options = UploadOptions(directory=directory, topic=topic, log=log, **values)
     diagnoses: list[Diagnosis] = []
-    others = chain(_check_announcements(wanted, config, topic), _check_guard(guard, directory, config, values))
+    others = chain(
+        _check_announcements(wanted, config, topic),
+        _check_plan("releases", partial(plan_release, release), directory, config, values),
+        _check_plan("guard", partial(plan_guard, guard), directory, config, values),
+    )
     for diagnosis in chain(examine(options, config), of_options, others):
         diagnoses.append(diagnosis)
         if not as_json_text and not (is_quiet and diagnosis.level in (Level.FINE, Level.SKIPPED)):
@@ -74,12 +80,14 @@ def doctor(directory: str, config: str, as_json_text: bool, **values: Any) -> in
     return exit_status(diagnoses)
 
 
-def _check_guard(guard: WantedGuard, directory: str, config: str, values: dict[str, Any]) -> Iterator[Diagnosis]:
-    """Yield what is wrong with the guard that is wanted."""
+def _check_plan(
+    what: str, plan: Callable[..., object], directory: str, config: str, values: dict[str, Any]
+) -> Iterator[Diagnosis]:
+    """Yield what is wrong with what is wanted beside the upload."""
     try:
-        call_in_time(_FILE_TIMEOUT_S, plan_guard, guard, directory, config, "T", values)
+        call_in_time(_FILE_TIMEOUT_S, plan, directory, config, "T", values)
     except DfudError as error:
-        yield stops("guard", str(error))
+        yield stops(what, str(error))
 
 
 def _check_announcements(wanted: Wanted, config: str, topic: str) -> Iterator[Diagnosis]:

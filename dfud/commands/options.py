@@ -61,6 +61,16 @@ def check_topic(_context: click.Context, _parameter: click.Parameter, value: str
     return value
 
 
+def check_markers(
+    _context: click.Context, _parameter: click.Parameter, patterns: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the patterns of markers of runs. Raises BadParameter for one that no path can match."""
+    for pattern in patterns:
+        if not pattern or pattern.startswith("/") or pattern.endswith("/"):
+            raise click.BadParameter(f"{pattern!r} is no pattern of a file's name, or of a path below DIR")
+    return patterns
+
+
 def check_regex(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Return the regular expression, or None if it was not given. Raises BadParameter if it does not compile."""
     if value is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import click
 
@@ -38,10 +37,17 @@ def receivers_option(purpose: str, required: bool = True) -> Callable[[Command],
     )
 
 
+class Duration(float):
+    """A number of seconds that is shown as users write it."""
+
+    def __str__(self) -> str:
+        return f"{float(self):g}s"
+
+
 def duration_option(
     name: str, purpose: str, group: str, default: str | None = None
 ) -> Callable[[Command], Command]:
-    """Return an option whose value is a duration, in seconds."""
+    """Return an option whose value is a `Duration`."""
     return option(
         name,
         metavar="DURATION",
@@ -59,7 +65,7 @@ def percent_option(name: str, purpose: str, group: str) -> Callable[[Command], C
     return option(name, metavar="PERCENT", type=kind, group=group, help=purpose)
 
 
-def _check_receivers(_context: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> Required:
+def _check_receivers(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Required:
     """Return which receivers must have a file. Raises BadParameter."""
     try:
         return parse_receivers(value)
@@ -67,12 +73,12 @@ def _check_receivers(_context: click.Context, _parameter: click.Parameter, value
         raise click.BadParameter(str(error)) from None
 
 
-def _check_duration(_context: click.Context, _parameter: click.Parameter, value: Any) -> float | None:
-    """Return the duration in seconds. Raises BadParameter."""
+def _check_duration(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Duration | None:
+    """Return the duration. Raises BadParameter."""
     if value is None:
         return None
     match = _DURATION.fullmatch(value.strip().lower())
     seconds = float(match[1]) * _SECONDS[match[2]] if match else math.inf
     if seconds > _MAX_S:
         raise click.BadParameter(f"{value!r} is not a duration such as 90s, 30m, 12h, 7d or 2w")
-    return seconds
+    return Duration(seconds)

@@ -9,6 +9,7 @@ import click
 
 from dfud.commands.command import CONTEXT, RECEIPTS, Command, Example, complete_folders, version_option
 from dfud.commands.options import (
+    check_markers,
     config_option,
     directory_argument,
     option,
@@ -16,10 +17,14 @@ from dfud.commands.options import (
     topic_option,
     upload_regex_option,
 )
-from dfud.commands.receipt_options import duration_option, percent_option, receipts_option, receivers_option
+from dfud.commands.receipt_options import (
+    duration_option,
+    percent_option,
+    receipts_option,
+    receivers_option,
+)
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
-from dfud.receipts.required import Required
 from dfud.releasing.options import ReleaseOptions
 from dfud.releasing.run import release as run_release
 
@@ -52,6 +57,15 @@ _EXAMPLES = (
     group=_WHAT,
     help="Move them to their paths below this directory, where nothing is replaced.",
 )
+@option(
+    "--run_marker",
+    metavar="GLOB",
+    multiple=True,
+    callback=check_markers,
+    group=_WHAT,
+    help="As for the upload: only files of runs that are sealed, so that manifests list all of their files.  "
+    "[repeatable]",
+)
 @option("--yes", is_flag=True, group=_WHAT, help="Do it; without this, the files are only listed.")
 @option("--dry_run", is_flag=True, group=_WHAT, help="Only list the files: the default.")
 @duration_option(
@@ -70,7 +84,7 @@ _EXAMPLES = (
     help="Print the paths of the files that are released, or would be, each followed by a NUL.",
 )
 @version_option()
-def release(directory: str, config: str, topic_name: str, receivers: Required, **options: Any) -> int:
+def release(directory: str, config: str, topic_name: str, **options: Any) -> int:
     """Delete or move the files that all receivers have.
 
     Only a file goes of which each receiver has sent a receipt of the very bytes that it has now. Without --yes the
@@ -83,7 +97,7 @@ def release(directory: str, config: str, topic_name: str, receivers: Required, *
             directory=directory,
             topic=topic_name,
             receipts=options["receipts"],
-            required=receivers,
+            required=options["receivers"],
             to=options["to"],
             acts=options["yes"],
             older_than_s=options["older_than"],
@@ -91,6 +105,7 @@ def release(directory: str, config: str, topic_name: str, receivers: Required, *
             rehash=options["rehash"],
             upload_regex=options["upload_regex"],
             state_dir=options["state_dir"],
+            run_marker=options["run_marker"],
             json=options["json"],
             print0=options["print0"],
         ),

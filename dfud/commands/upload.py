@@ -31,6 +31,7 @@ from dfud.commands.openmsistream_options import (
 from dfud.commands.options import (
     apply_quiet,
     check_address,
+    check_markers,
     check_topic,
     config_option,
     directory_argument,
@@ -45,6 +46,7 @@ from dfud.commands.options import (
     upload_regex_option,
 )
 from dfud.commands.receipt_options import duration_option, receipts_option, receivers_option
+from dfud.commands.release_options import plan_release, release_options, take_release
 from dfud.core.chunking import is_chunk_size
 from dfud.core.user_headers import parse_headers
 from dfud.errors import LockedError
@@ -91,15 +93,6 @@ def _check_not_negative(_context: click.Context, _parameter: click.Parameter, va
     return value
 
 
-def _check_markers(
-    _context: click.Context, _parameter: click.Parameter, patterns: tuple[str, ...]
-) -> tuple[str, ...]:
-    for pattern in patterns:
-        if not pattern or pattern.startswith("/") or pattern.endswith("/"):
-            raise click.BadParameter(f"{pattern!r} is no pattern of a file's name, or of a path below DIR")
-    return patterns
-
-
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
     if name is not None and (name in ("", ".", "..") or "/" in name or "\0" in name):
         raise click.BadParameter(f"{name!r} is not the name of a file in the folder of a run")
@@ -128,7 +121,7 @@ def _check_headers(
     "--run_marker",
     metavar="GLOB",
     multiple=True,
-    callback=_check_markers,
+    callback=check_markers,
     group=FILES,
     help="Files such as CopyComplete.txt, whose appearance says that their folder is finished: all else in it is "
     "sent first, then a manifest of it, then the marker.  [repeatable]",
@@ -139,6 +132,12 @@ def _check_headers(
     callback=_check_name,
     group=FILES,
     help="File in the folder of a run, such as run.json, whose JSON object the manifest is to have.",
+)
+@option(
+    "--run_sha256",
+    is_flag=True,
+    group=FILES,
+    help="Have manifests state the SHA-256 of each file, too, for which the files of a run are read once more.",
 )
 @option(
     "--header",
@@ -211,6 +210,7 @@ def _check_headers(
     group=RECEIPTS,
     help="Send again what --guard warns of, and what was deleted unreceived, if DIR has it as it was sent.",
 )
+@release_options
 @quiet_option()
 @update_option()
 @logger_options("DataFileUploadDirectory.log")
@@ -262,13 +262,20 @@ def upload(directory: str, config: str, **options: Any) -> int:
     announcements = read_announcements(take_wanted(options), config, topic)
     warnings.extend(line for each in announcements for line in each.config.warnings)
     client = client._replace(warnings=tuple(dict.fromkeys(warnings)))
+    release = plan_release(take_release(options), directory, config, topic, options)
     guard = plan_guard(take_guard(options), directory, config, topic, options)
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:
         log = take_log_options(options)
         chosen = UploadOptions(
-            directory=directory, topic=topic, log=log, announcements=announcements, guard=guard, **options
+            directory=directory,
+            topic=topic,
+            log=log,
+            announcements=announcements,
+            release=release,
+            guard=guard,
+            **options,
         )
         return run_upload(chosen, client)
     except LockedError as error:

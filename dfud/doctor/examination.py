@@ -20,6 +20,7 @@ from dfud.errors import DfudError
 from dfud.kafka.user_settings import UserSettings
 from dfud.logs.session import RunState, last_run
 from dfud.uploading.options import UploadOptions
+from dfud.uploading.preflight import sealing_fault
 
 _LOCAL_TIMEOUT_S = 10.0  # for all checks on this machine, which are made at the same time
 _NETWORK_TIMEOUT_S = 15.0  # until a broker has answered all questions
@@ -42,6 +43,9 @@ def examine(options: UploadOptions, config_path: str) -> Iterator[Diagnosis]:
     if config is None:
         yield skipped("broker", "not asked, as the configuration is refused")
         return
+    fault = sealing_fault(options, config)
+    if fault:
+        yield stops("options", fault)
     user = UserSettings(config.properties, "producer")
     addresses, certificates = make_checks(
         _NETWORK_TIMEOUT_S,

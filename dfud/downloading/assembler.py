@@ -27,6 +27,10 @@ from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 from dfud.messages import Released
 
+# Takes the key, the value and the headers of a message, and where it was sent; returns whether that is of a
+# manifest. Raises ValueError if it cannot be used, and OSError.
+TakeManifest = Callable[["bytes | None", "bytes | None", Any, Sent], bool]
+
 _MAX_EXPECTING_PARTS = 1_000  # whose next chunk is known
 
 
@@ -44,11 +48,12 @@ class Assembler:
         report: Report,
         claims: Callable[[Chunk, KafkaMessage], bool] | None = None,
         receipts: OwedReceipts | None = None,
+        take_manifest: TakeManifest | None = None,
     ) -> None:
         """Write below `tree` as the fetcher with number `fetcher`; `is_shared` says that there are others.
 
         Files whose paths `accepts` returns False for are left out. `report(level, text)` notifies the user.
-        `receipts` gets each file that is in its place.
+        `receipts` gets each file that is in its place; `take_manifest` each message that may be of a manifest.
         """
         self.counts = DownloadCounts()
         self.topic_id = ""  # of Kafka; set by whoever reads the topic, and again if that is made anew
@@ -58,6 +63,8 @@ class Assembler:
         self._fetcher = fetcher
         self._folder = folder
         self._claims = claims
+        self._take_manifest = take_manifest
+        self._disk = disk
         self._files = self.store.files
         self._refusals = Refusals(self.counts, report)
         self._report_dropped = LimitedReport(report, "incomplete files that are given up")
@@ -131,6 +138,8 @@ class Assembler:
 
     def _take(self, key: bytes | None, value: bytes | None, headers: Any, message: KafkaMessage) -> int:
         """Take any message; return the number of bytes of its chunk."""
+        if self._take_manifest is not None and self._is_manifest(key, value, headers, message):
+            return 0
         try:
             chunk = read_chunk(key, value, headers)
         except ForeignMessageError:
@@ -148,6 +157,17 @@ class Assembler:
         else:
             self._take_chunk(chunk, key or b"", self._sent(message))
         return len(chunk.data)
+
+    def _is_manifest(self, key: bytes | None, value: bytes | None, headers: Any, message: KafkaMessage) -> bool:
+        """Take a message if it is of a manifest; return whether it is."""
+        assert self._take_manifest is not None
+        take, sent = self._take_manifest, self._sent(message)
+        try:
+            return self._disk.retry(lambda: take(key, value, headers, sent))
+        except (ValueError, OSError) as error:
+            where = f"(partition {message.partition()}, offset {message.offset()})"
+            self._refusals.refuse(key, f"it is no manifest that can be used: {error} {where}")
+            return True
 
     # -- files of one chunk
 

@@ -24,6 +24,7 @@ class DownloadActivity:
         self._byte_rate, self._message_rate = Meter(), Meter()
         self.to_read: dict[int, int] = {}  # messages, by number of the fetcher; empty if nobody knows
         self.is_broker_away = False
+        self.receipt_trouble: Callable[[], str] = lambda: ""  # a few words, while receipts cannot be sent
 
     def __call__(self, now: float) -> Activity:
         """Return how things are at `now` (s, monotonic)."""
@@ -48,6 +49,9 @@ class DownloadActivity:
         if failed:
             yield Fact(f"{failed:,} failed", "bad")
         yield Fact("broker unreachable", "bad") if self.is_broker_away else Fact("broker reachable", "good")
+        trouble = self.receipt_trouble()
+        if trouble:
+            yield Fact(trouble, "bad")
         if self._is_stopping():
             yield Fact("saving what was read")
         elif is_idle and not self.to_read:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import xxhash
@@ -30,57 +29,36 @@ class _Hashed(NamedTuple):
     inode: int
 
 
-class EarlierFiles:
-    """Responsible for finding these files, and for yielding those that are still as they were hashed."""
+class FilesInPlace:
+    """The files below a directory, by their paths on the topic, and the tree that has them."""
 
-    def __init__(
-        self,
-        directory: str,
-        topic_id: str,
-        with_sha256: bool,
-        sync: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Find what was read from the topic with this id; `sync` puts on disk all that is below `directory`."""
-        self._tree = ConfinedTree(directory)
-        self._topic_id = topic_id
-        self._with_sha256 = with_sha256
-        self._sync = sync
-        self._clock = clock
-        self._hashed: list[_Hashed] = []
-        self.unread = 0  # files and folders that could not be read
+    def __init__(self, directory: str) -> None:
+        """List and open the files below `directory`."""
+        self.tree = ConfinedTree(directory)
+        self.unread = 0  # folders that could not be read
+        self.are_moved = False  # a file may be moved, and still be the same
 
     def close(self) -> None:
         """Close all folders."""
-        self._tree.close()
+        self.tree.close()
 
-    def __iter__(self) -> Iterator[list[PlacedFile]]:
-        """Yield files that are synced, or none where the caller may have something else to do.
-
-        What is yielded is in place at that moment: nothing that replaces it is older.
-        """
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the paths of all files."""
         folders = [b""]
-        turn_ends = self._clock() + _TURN_S
         while folders:
             folder = folders.pop()
-            self._tree.close_folders()
-            for name, is_folder in self._list(folder):
+            for name, is_folder in self.list_folder(self.tree, folder):
                 path = folder + b"/" + name if folder else name
                 if is_folder:
                     folders.append(path)
-                    continue
-                for _ in self._hash(path):
-                    if self._clock() >= turn_ends:
-                        yield []
-                        turn_ends = self._clock() + _TURN_S
-                if len(self._hashed) >= _MAX_FILES:
-                    yield self._synced()
-        yield self._synced()
+                else:
+                    yield path
 
-    def _list(self, folder: bytes) -> list[tuple[bytes, bool]]:
+    def list_folder(self, tree: ConfinedTree, folder: bytes) -> list[tuple[bytes, bool]]:
         """Return the names in a folder, each with whether it is a folder; no links, and not LOGS."""
+        tree.close_folders()
         try:
-            with os.scandir(self._tree.open_folder(folder)) as entries:
+            with os.scandir(tree.open_folder(folder)) as entries:
                 return [
                     (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
                     for entry in entries
@@ -90,6 +68,59 @@ class EarlierFiles:
             self.unread += 1
             return []
 
+
+class EarlierFiles:
+    """Responsible for hashing these files, and for yielding those that are still as they were hashed."""
+
+    def __init__(
+        self,
+        files: FilesInPlace,
+        topic_id: str,
+        with_sha256: bool,
+        sync: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take those of `files` that were read from the topic with this id; `sync` puts all of them on disk."""
+        self._files = files
+        self._tree = files.tree
+        self._topic_id = topic_id
+        self._with_sha256 = with_sha256
+        self._sync = sync
+        self._clock = clock
+        self._hashed: list[_Hashed] = []
+        self._moved: list[bytes] = []  # paths, to be hashed again
+        self._unread = 0  # files that could not be read
+
+    @property
+    def unread(self) -> int:
+        """How many files and folders could not be read."""
+        return self._unread + self._files.unread
+
+    def close(self) -> None:
+        """Close all folders."""
+        self._files.close()
+
+    def __iter__(self) -> Iterator[list[PlacedFile]]:
+        """Yield files that are synced, or none where the caller may have something else to do.
+
+        What is yielded is in place at that moment: nothing that replaces it is older.
+        """
+        paths: Iterable[bytes] = self._files
+        while paths:
+            yield from self._hash_all(paths)
+            yield self._synced()
+            paths, self._moved = self._moved, []
+
+    def _hash_all(self, paths: Iterable[bytes]) -> Iterator[list[PlacedFile]]:
+        turn_ends = self._clock() + _TURN_S
+        for path in paths:
+            for _ in self._hash(path):
+                if self._clock() >= turn_ends:
+                    yield []
+                    turn_ends = self._clock() + _TURN_S
+            if len(self._hashed) >= _MAX_FILES:
+                yield self._synced()
+
     def _hash(self, path: bytes) -> Iterator[None]:
         """Hash a file of ours, block by block."""
         if self._tree.stat_file(path) is None:  # before it is opened: opening a device may set it going
@@ -97,7 +128,7 @@ class EarlierFiles:
         try:
             descriptor = self._tree.open(path)
         except OSError:
-            self.unread += 1
+            self._unread += 1
             return
         try:
             sent = read_sent(descriptor)
@@ -112,7 +143,7 @@ class EarlierFiles:
                     sha256.update(data)
                 yield
         except OSError:
-            self.unread += 1
+            self._unread += 1
             return
         finally:
             os.close(descriptor)
@@ -130,12 +161,11 @@ class EarlierFiles:
             return []
         self._sync()
         self._tree.close_folders()
-        return [each.file for each in hashed if self._is_same(each)]
-
-    def _is_same(self, hashed: _Hashed) -> bool:
-        status = self._tree.stat_file(hashed.file.path)
-        return (
-            status is not None
-            and stat.S_ISREG(status.st_mode)
-            and (status.st_ctime_ns, status.st_ino) == (hashed.ctime_ns, hashed.inode)
-        )
+        same = []
+        for each in hashed:
+            status = self._tree.stat_file(each.file.path)
+            if status is not None and (status.st_ctime_ns, status.st_ino) == (each.ctime_ns, each.inode):
+                same.append(each.file)
+            elif status is not None and self._files.are_moved:
+                self._moved.append(each.file.path)
+        return same

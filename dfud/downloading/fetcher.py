@@ -22,6 +22,7 @@ from dfud.downloading.offsets import OffsetCommitter, Position
 from dfud.downloading.owed_receipts import OwedReceipts
 from dfud.downloading.part_metadata import PartName
 from dfud.downloading.parts_folder import PartsFolder
+from dfud.downloading.run_options import open_target
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.supervisor_link import AbandonedError, SupervisorLink
 from dfud.downloading.topic_reading import CONSUMER_PROPERTIES, TopicReading
@@ -81,15 +82,17 @@ class Fetcher:
         self._is_shared = settings.n_fetchers > 1
         self._is_merging = self._is_shared and not settings.is_shared_group  # what several fetchers have of a file
         self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge, self._on_receipts_sent)
-        self._tree = ConfinedTree(settings.directory)
-        logs = self._tree.open_folder(LOGS, logs=True)
+        directory = ConfinedTree(settings.directory)
+        logs = directory.open_folder(LOGS, logs=True)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         keeps_placed = settings.receipts is not None
         self._folder = PartsFolder(os.open(settings.parts_folder, flags, dir_fd=logs), keeps_placed)
+        self._filter = DownloadFilter(settings.download_regex, BoundedPattern)
+        directory.close()
+        self._tree, take_manifest = open_target(settings, self._folder.dir_fd, self._filter.accepts)
         report = self._supervisor.report
         self._disk_reporter = DiskReporter(settings.directory, report)
         self._has_waited = False  # for the disk, since the last messages were taken
-        self._filter = DownloadFilter(settings.download_regex, BoundedPattern)
         self._member: GroupMember | None = None
         if settings.is_shared_group:
             alone = {**settings.properties, **CONSUMER_PROPERTIES}
@@ -113,11 +116,12 @@ class Fetcher:
             self._folder,
             number,
             Disk(self._wait_for_disk),
-            self._is_shared,
+            self._is_shared or settings.runs is not None,
             self._filter.accepts,
             report,
             self._member.claims if self._member else None,
             self._receipts,
+            take_manifest,
         )
         if self._member is not None:
             self._member.take_part(self._assembler)

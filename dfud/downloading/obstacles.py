@@ -179,19 +179,28 @@ class Obstacles:
 
     def _move_away(self, path: bytes, kind: str) -> None:
         """Move what is at `path` into LOGS, and say so."""
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(REPLACED, 0o755, dir_fd=self._parts_fd)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        target_fd = os.open(REPLACED, flags, dir_fd=self._parts_fd)
-        try:
-            parent_fd, name = self._parent(path)
-            kept = (os.urandom(4).hex().encode() + b"-" + name)[:_MAX_NAME_BYTES]
-            os.rename(name, kept, src_dir_fd=parent_fd, dst_dir_fd=target_fd)
-        finally:
-            os.close(target_fd)
+        parent_fd, name = self._parent(path)
+        kept = keep_aside(self._parts_fd, parent_fd, name, name)
         other = "folder" if kind == "file" else "file"
         self._report(
             logging.WARNING,
             f"{printable(path)} is a {other} now: the {kind} that was there, not all of it downloaded, was moved "
-            f"into LOGS, to {REPLACED}/{printable(kept)} in the folder of the incomplete files",
+            f"into LOGS, to {kept} in the folder of the incomplete files",
         )
+
+
+def keep_aside(parts_fd: int, folder_fd: int, name: bytes, shown: bytes) -> str:
+    """Move what is at `name` in an open folder into that of the parts; return where it is there, to be printed.
+
+    Its new name ends with `shown`. Raises OSError.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(REPLACED, 0o755, dir_fd=parts_fd)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    target_fd = os.open(REPLACED, flags, dir_fd=parts_fd)
+    try:
+        kept = (os.urandom(4).hex().encode() + b"-" + shown)[:_MAX_NAME_BYTES]
+        os.rename(name, kept, src_dir_fd=folder_fd, dst_dir_fd=target_fd)
+    finally:
+        os.close(target_fd)
+    return f"{REPLACED}/{printable(kept)}"

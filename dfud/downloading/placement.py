@@ -63,7 +63,7 @@ class Placement:
         self._obstacles = Obstacles(tree, folder.dir_fd, report)
         self._has_attributes = True
         self._recheck_allowance = _NO_RECHECK
-        self._lock_fd = open_regular(_LOCK, os.O_RDWR | os.O_CREAT, folder.dir_fd)
+        self._lock_fd = open_lock(folder.dir_fd)
         self._n_cleared = self._read_cleared()
 
     def close(self) -> None:
@@ -248,6 +248,11 @@ class Placement:
         """Tell other fetchers that the folders that they have open may no longer be in their places."""
         self._n_cleared = b"%d" % (int(self._n_cleared or b"0") + 1)
         os.pwrite(self._lock_fd, self._n_cleared, 0)
+
+
+def open_lock(parts_fd: int) -> int:
+    """Return a descriptor of its own for the lock on what is in place, in the folder of the parts."""
+    return open_regular(_LOCK, os.O_RDWR | os.O_CREAT, parts_fd)
 
 
 def _is_edited(status: os.stat_result, mtime_ns: int | None) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from functools import partial
 from typing import NamedTuple
 
 from dfud.core.text import escaped
 from dfud.downloading.receipt_outlet import ReceiptOutlet, SenderProcess
 from dfud.downloading.receipt_record import ReceiptRecord
+from dfud.downloading.run_options import files_in_place
 from dfud.downloading.settings import FetchSettings
 from dfud.files.open_folder import OpenFolder
 from dfud.kafka.receipt_config import ReceiptConfig
@@ -63,7 +65,8 @@ def make_outlet(
     def start(with_earlier: bool) -> SenderProcess:
         from dfud.downloading import receipt_worker
 
-        args = receipts, settings.directory, settings.topic_id, with_earlier
+        list_files = partial(files_in_place, settings)
+        args = receipts, list_files, settings.directory, settings.topic_id, with_earlier
         return workers.start("receipts", links.RECEIPT_SENDER, receipt_worker.run, args, outlives=True)
 
     return ReceiptOutlet(receipts.topic, start, workers.discard, log, not record.has(receipts))

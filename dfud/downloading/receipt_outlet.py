@@ -144,8 +144,17 @@ class ReceiptOutlet:
 
     def summary(self) -> str:
         """Return how many receipts are owed."""
-        n_owed = sum(placed.n_files for _, placed in self._owed.values())
-        return f"{counted(n_owed, 'receipt')} to be sent to topic {self._topic}"
+        return f"{counted(self._n_owed, 'receipt')} to be sent to topic {self._topic}"
+
+    @property
+    def shown_trouble(self) -> str:
+        """What a display says while receipts cannot be sent, for a reason that is logged; "" while they can be."""
+        n_owed = self._n_owed
+        return f"{counted(n_owed, 'receipt') if n_owed else 'receipts'} cannot be sent" if self._trouble else ""
+
+    @property
+    def _n_owed(self) -> int:
+        return sum(placed.n_files for _, placed in self._owed.values())
 
     def waits_until(self, now: float) -> float | None:
         """Return until when a run that is to end waits for the receipts of earlier files; None if it does not."""
@@ -155,7 +164,7 @@ class ReceiptOutlet:
     def finish(self) -> bool:
         """End the process; return whether receipts are owed still, which is logged."""
         self._loop.stop_workers([self.worker], _STOP_TIMEOUT_S)
-        n_owed = sum(placed.n_files for _, placed in self._owed.values())
+        n_owed = self._n_owed
         because = f" ({self._trouble})" if self._trouble else ""
         if n_owed:
             receipts = counted(n_owed, "receipt")

@@ -11,14 +11,14 @@ import logging
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from confluent_kafka import KafkaException
 
 from dfud.core.json_fields import time_text
 from dfud.core.receipt import Receipt
 from dfud.core.text import counted
-from dfud.downloading.earlier_files import EarlierFiles
+from dfud.downloading.earlier_files import EarlierFiles, FilesInPlace
 from dfud.downloading.owed_receipts import PlacedFile, unpack
 from dfud.downloading.receipt_record import ReceiptRecord
 from dfud.errors import UsageError
@@ -53,17 +53,19 @@ def run(
     supervisor_pid: int,
     to_supervisor: Channel[FromReceiptSender, ToReceiptSender],
     settings: ReceiptSettings,
+    list_files: Callable[[], FilesInPlace],
     directory: str,
     topic_id: str,
     with_earlier: bool,
 ) -> None:
     """Send receipts until `Stop`; `topic_id` is that of the topic that is downloaded to `directory`.
 
-    `with_earlier` says that those of all files that are there already are to be sent, too.
+    `list_files` returns the files that are there; `with_earlier` says that the receipts of all of them are to be
+    sent, too.
     """
     init_worker(name, supervisor_pid)
     watch = TopicWatch(settings.properties, settings.topic)
-    worker = ReceiptWorker(to_supervisor, settings, directory, topic_id, with_earlier, watch)
+    worker = ReceiptWorker(to_supervisor, settings, list_files, directory, topic_id, with_earlier, watch)
     try:
         while worker.run_once():
             pass
@@ -79,6 +81,7 @@ class ReceiptWorker:
         self,
         to_supervisor: Channel[FromReceiptSender, ToReceiptSender],
         settings: ReceiptSettings,
+        list_files: Callable[[], FilesInPlace],
         directory: str,
         topic_id: str,
         with_earlier: bool,
@@ -87,6 +90,7 @@ class ReceiptWorker:
         """Send what `to_supervisor` brings; `watch` says which topic of receipts is there."""
         self._supervisor = to_supervisor
         self._settings = settings
+        self._list_files = list_files
         self._directory = directory
         self._source_id = topic_id
         self._watch = watch
@@ -187,7 +191,7 @@ class ReceiptWorker:
         if self._earlier is not None:
             self._found.close()
         sync = FileSystemSync(self._logs.dir_fd)
-        self._found = EarlierFiles(self._directory, self._source_id, self._settings.with_sha256, sync)
+        self._found = EarlierFiles(self._list_files(), self._source_id, self._settings.with_sha256, sync)
         self._earlier = iter(self._found)
         self._n_files = 0
 

@@ -16,6 +16,8 @@ from dfud.downloading.group_assignment import member_properties
 from dfud.downloading.incomplete_table import IncompleteTable
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.receipt_options import ReceiptOptions, ask_receipts, make_outlet
+from dfud.downloading.run_options import make_run_outlet, prepare_runs
+from dfud.downloading.runs.settings import RunSettings
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.shortfalls import Shortfalls
 from dfud.downloading.start import ask_start
@@ -53,6 +55,7 @@ class DownloadOptions(NamedTuple):
     once: bool
     log: LogOptions
     receipts: ReceiptOptions | None = None
+    runs: RunSettings | None = None
 
 
 def download(options: DownloadOptions, config: ClientConfig) -> int:
@@ -98,11 +101,17 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             folder.reassign(options.n_threads)
             groups = KnownGroups(folder.dir_fd, logs.file(parts_name))
             groups.add(GroupRecord(group, is_own, start.topic_id))
+            has_staged = prepare_runs(folder.dir_fd, options.runs)
         except OSError as error:
             path = os.path.join(logs.file(parts_name), error.filename or "")
             raise UsageError(f"cannot use {path}: {error.strerror}") from None
         if record is None:
             _explain_group(group, groups.copied_from, log)
+        if has_staged:
+            raise UsageError(
+                f"{logs.file(parts_name)} holds files of runs that are not whole; go on with --runs, or download "
+                "to another directory"
+            )
         settings = FetchSettings(
             directory,
             parts_name,
@@ -114,6 +123,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             start.topic_id,
             not is_own,
             receipts,
+            options.runs,
         )
         log.info(f"downloading topic {topic} to {directory}")
         if not is_own:
@@ -136,6 +146,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             shortfalls,
             lambda topic_id: groups.add(GroupRecord(group, is_own, topic_id)),
             receipts=make_outlet(settings, logs, workers, log),
+            runs=make_run_outlet(settings, folder.dir_fd, workers, log),
         )
         context.show_live(options.log, supervisor.activity)
         return supervisor.run()

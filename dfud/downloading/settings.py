@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from dfud.downloading.runs.settings import RunSettings
 from dfud.receipts.settings import ReceiptSettings
 
 
@@ -21,3 +22,4 @@ class FetchSettings(NamedTuple):
     topic_id: str = ""  # "" if the broker does not say
     is_shared_group: bool = False  # other downloads read the topic, too, as members of the same group
     receipts: ReceiptSettings | None = None  # None if none are wanted
+    runs: RunSettings | None = None  # None if each file gets its place as soon as it is complete

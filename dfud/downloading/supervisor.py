@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dfud.core.names import LOGS
 from dfud.core.text import counted, printable
@@ -18,10 +19,10 @@ from dfud.downloading.incomplete_table import IncompleteTable, list_incomplete
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.receipt_outlet import ReceiptOutlet
+from dfud.downloading.run_options import open_reading
 from dfud.downloading.settings import FetchSettings
 from dfud.downloading.shortfalls import Shortfalls
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
-from dfud.files.confined import ConfinedTree
 from dfud.logs.log_lines import about
 from dfud.messages import (
     BrokerOutage,
@@ -48,6 +49,9 @@ from dfud.processes.event_loop import EventLoop, RunContext, UserCommands, secon
 from dfud.processes.notices import log_notice
 from dfud.processes.workers import Worker, WorkerPool
 
+if TYPE_CHECKING:
+    from dfud.downloading.runs.outlet import RunOutlet
+
 _PROGRESS_INTERVAL_S = 2.0
 _STOP_TIMEOUT_S = 60.0  # for fetchers to put on disk what they have, and commit it
 _MAX_NAMED = 20  # incomplete files that are named on the console
@@ -68,10 +72,12 @@ class DownloadSupervisor:
         on_topic_replaced: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         receipts: ReceiptOutlet | None = None,
+        runs: RunOutlet | None = None,
     ) -> None:
         """`table` is that of incomplete files; `on_topic_replaced` gets the id of a topic that was made anew.
 
-        `receipts` gets what is in place, if receipts are wanted.
+        `receipts` gets what is in place, if receipts are wanted. `runs` puts runs in their places, if files are
+        to be staged until their runs are whole.
         """
         self._table = table
         self._settings = settings
@@ -83,17 +89,21 @@ class DownloadSupervisor:
         self._record_topic = on_topic_replaced
         self._clock = clock
         self._receipts = receipts
+        self._runs = runs
         self._loop = EventLoop(context, UserCommands(self._quit, self._abandon, self._check), clock)
         self._fetchers: list[Worker[ToFetcher, FromFetcher]] = []
         self._merger = PartMerger()
         self._counts = DownloadCounts()
         self.activity = DownloadActivity(self._counts, lambda: self._is_stopping, clock())
+        if receipts is not None:
+            self.activity.receipt_trouble = lambda: receipts.shown_trouble
         self._logged_counts = DownloadCounts()
         self._next_progress = clock()
         self._caught_up: set[int] = set()  # numbers of fetchers
         self._commit_failures: dict[int, str] = {}  # reasons, by number of the fetcher
         self._outages: set[int] = set()  # numbers of fetchers that cannot reach the broker
         self._owes_receipts = False  # at the end
+        self._has_runs_left = False  # that are not in their places, at the end
         self._is_stopping = False
         self._is_abandoned = False
 
@@ -104,6 +114,8 @@ class DownloadSupervisor:
         try:
             if self._receipts is not None:
                 self._receipts.run_in(self._loop, self._on_receipts_sent)
+            if self._runs is not None:
+                self._runs.run_in(self._loop)
             self._start_fetchers()
             while not self._is_stopping:
                 self._run_once()
@@ -158,6 +170,8 @@ class DownloadSupervisor:
         self._output.write_line(f"  {', '.join(fact.text for fact in self.activity(self._clock()).facts)}")
         if self._receipts is not None:
             self._output.write_line(self._receipts.summary())
+        if self._runs is not None:
+            self._output.write_line(self._runs.summary())
         self._list_incomplete(lambda text, _: self._output.write_line(text))
 
     # -- messages
@@ -272,6 +286,8 @@ class DownloadSupervisor:
                 self._commit_failures[number] = worker.cause_of_death()
         if self._receipts is not None:
             self._owes_receipts = self._receipts.finish()
+        if self._runs is not None:
+            self._has_runs_left = self._runs.finish(lambda: self._is_abandoned)
 
     def _on_notice(self, notice: Notice) -> None:
         log_notice(self._log, notice)
@@ -301,7 +317,8 @@ class DownloadSupervisor:
         is_short = self._shortfalls.finish()
         counts = self._counts
         left = n_incomplete + n_unplaced + counts.dropped + counts.undecided
-        status = EXIT_UNDELIVERED if left or self._commit_failures or self._owes_receipts or is_short else EXIT_OK
+        owes = self._owes_receipts or self._has_runs_left
+        status = EXIT_UNDELIVERED if left or self._commit_failures or owes or is_short else EXIT_OK
         self._sum_up(n_incomplete + n_unplaced, status)
         return status
 
@@ -314,7 +331,7 @@ class DownloadSupervisor:
 
         Return how many are incomplete, and how many are complete but not in place.
         """
-        with contextlib.closing(ConfinedTree(self._settings.directory)) as tree:
+        with contextlib.closing(open_reading(self._settings, self._folder.dir_fd)) as tree:
             rows = list(list_incomplete(self._folder, tree, is_over))
         for row in rows[:_MAX_NAMED]:
             write_line(f"{printable(row.path)} {row.description}", row.path)

@@ -23,10 +23,13 @@ class ConfinedTree:
     open until `close_folders`: a folder that is renamed meanwhile is still the one meant.
     """
 
-    def __init__(self, directory: str | bytes, links: LinkPolicy | None = None) -> None:
-        """Open the directory itself, following links on the way to it; OSError if that fails."""
+    def __init__(self, directory: str | bytes, links: LinkPolicy | None = None, dir_fd: int | None = None) -> None:
+        """Open the directory itself, following links on the way to it; OSError if that fails.
+
+        A relative path is one below the folder that is open as `dir_fd`, such as "." for that folder.
+        """
         self._links = links
-        self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
         self._open: dict[bytes, int] = {}
 
     def close(self) -> None:

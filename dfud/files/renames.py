@@ -1,4 +1,4 @@
-"""Renaming that replaces nothing, which Python does not offer: renameat2(2) with RENAME_NOREPLACE."""
+"""Renaming that replaces nothing, or exchanges two names, which Python does not offer: renameat2(2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 
-_NOREPLACE = 1
+_NOREPLACE, _EXCHANGE = 1, 2
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS)  # by the file system, or by the kernel
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,10 +40,21 @@ def rename_aside(dir_fd: int, name: bytes, private: bytes) -> None:
         raise OSError(code, os.strerror(code), os.fsdecode(private))
 
 
-def _renameat2(src_fd: int, name: bytes, dst_fd: int, new: bytes) -> int:
+def exchange(src_fd: int, name: bytes, dst_fd: int, other: bytes) -> bool:
+    """Exchange `name` in one open folder and `other` in another, whatever they are, in one step.
+
+    Return False where the file system cannot do that, such as NFS. Raises OSError if it fails.
+    """
+    code = _renameat2(src_fd, name, dst_fd, other, _EXCHANGE)
+    if code and code not in _UNSUPPORTED:
+        raise OSError(code, os.strerror(code), os.fsdecode(other))
+    return code == 0
+
+
+def _renameat2(src_fd: int, name: bytes, dst_fd: int, new: bytes, flags: int = _NOREPLACE) -> int:
     """Return 0, or the number of the error."""
     if not hasattr(_libc, "renameat2"):
         return errno.ENOSYS
     if 0 in name or 0 in new:
         raise ValueError("embedded null byte")  # ctypes would cut the name there
-    return ctypes.get_errno() if _libc.renameat2(src_fd, name, dst_fd, new, _NOREPLACE) else 0
+    return ctypes.get_errno() if _libc.renameat2(src_fd, name, dst_fd, new, flags) else 0

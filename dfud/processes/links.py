@@ -16,6 +16,8 @@ from dfud.messages import (
     FromProducer,
     FromReader,
     FromReceiptSender,
+    FromReleaser,
+    FromRunPlacer,
     FromSealer,
     FromWatcher,
     ProducerToChunker,
@@ -27,6 +29,8 @@ from dfud.messages import (
     ToProducer,
     ToReader,
     ToReceiptSender,
+    ToReleaser,
+    ToRunPlacer,
     ToSealer,
     ToWatcher,
 )
@@ -58,7 +62,9 @@ METRICS_SERVER: Link[ToMetricsServer, FromMetricsServer] = Link(ToMetricsServer,
 FETCHER: Link[ToFetcher, FromFetcher] = Link(ToFetcher, FromFetcher)
 ANNOUNCER: Link[ToAnnouncer, FromAnnouncer] = Link(ToAnnouncer, FromAnnouncer)
 RECEIPT_SENDER: Link[ToReceiptSender, FromReceiptSender] = Link(ToReceiptSender, FromReceiptSender)
+RUN_PLACER: Link[ToRunPlacer, FromRunPlacer] = Link(ToRunPlacer, FromRunPlacer)
 SEALER: Link[ToSealer, FromSealer] = Link(ToSealer, FromSealer)
+RELEASER: Link[ToReleaser, FromReleaser] = Link(ToReleaser, FromReleaser)
 GUARD: Link[ToGuard, FromGuard] = Link(ToGuard, FromGuard)
 READER: Link[ToReader, FromReader] = Link(ToReader, FromReader)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from dfud.core.receipt import receiver_fault
-
 _MAX_NUMBER_CHARS = 4
 
 
@@ -15,6 +13,11 @@ class Required(NamedTuple):
 
     names: frozenset[str] = frozenset()  # each of these
     number: int = 0  # or any different ones, so many
+
+    @property
+    def words(self) -> list[str]:
+        """What the user wrote, as options have it."""
+        return [str(self.number)] if self.number else sorted(self.names)
 
     def believes(self, receiver: str) -> bool:
         """Return whether the receipts of a receiver count."""
@@ -33,6 +36,10 @@ def parse_receivers(words: Sequence[str]) -> Required:
     >>> parse_receivers(["2"])
     Required(names=frozenset(), number=2)
     """
+    if not words:
+        return Required()
+    from dfud.core.receipt import receiver_fault
+
     numbers = [each for each in words if each.isascii() and each.isdigit()]
     if not numbers:
         for name in words:

@@ -11,7 +11,7 @@ from dfud.files.atomic import create_beside
 from dfud.files.confined import ConfinedTree
 from dfud.files.renames import rename_to_new
 from dfud.releasing.content import digest_of
-from dfud.releasing.source_file import FailedError, SourceFile
+from dfud.releasing.source_file import REPLACED, FailedError, SourceFile, StaysError
 
 _BLOCK_BYTES = 1 << 20
 
@@ -47,6 +47,7 @@ class Destination:
                 raise
             self._copy(source, folder_fd, name, version, digest)
         else:
+            _check_arrived(source, private, folder_fd, name)
             return
         source.check_renamed(private)  # copying takes its time
         os.unlink(private, dir_fd=source.folder_fd)
@@ -91,6 +92,13 @@ class Destination:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _check_arrived(source: SourceFile, private: bytes, folder_fd: int, name: bytes) -> None:
+    """Take back what was moved, and raise StaysError, if it is not the file: in its folder others may rename."""
+    if not os.path.samestat(os.fstat(source.descriptor), os.stat(name, dir_fd=folder_fd, follow_symlinks=False)):
+        rename_to_new(folder_fd, name, source.folder_fd, private)
+        raise StaysError(REPLACED)
 
 
 def _copy_bytes(source: SourceFile, descriptor: int) -> None:

@@ -14,6 +14,7 @@ from dfud.releasing.candidates import Candidate, Candidates
 from dfud.releasing.content import digest_of
 from dfud.releasing.decision import Evidence, evidence_of
 from dfud.releasing.recorded_rows import RecordedUploads
+from dfud.releasing.unsealed_runs import UnsealedRuns
 from dfud.watch.file_systems import Traits
 
 NOT_RECORDED = "not recorded as uploaded in their present version"
@@ -21,15 +22,20 @@ IN_PROGRESS = "being uploaded"
 NO_DIGEST = "of unknown digest, as OpenMSIStream uploaded them: --rehash reads them"
 TOO_YOUNG = "younger than --older_than"
 ELSEWHERE = "on other file systems than DIR, where --keep_free looks"
+UNSEALED = "of runs that are not sealed yet"
 _UNREADABLE = "that cannot be read"
 
 
 class ReleaseFilter:
     """Which files are looked at: all that are not in LOGS, or those that match a regular expression."""
 
-    def __init__(self, chosen: UploadFilter | None, logs: bytes) -> None:
-        """Leave out LOGS, and `logs`, its path below the directory if it is elsewhere there."""
+    def __init__(self, chosen: UploadFilter | None, logs: bytes, unsealed: UnsealedRuns | None = None) -> None:
+        """Leave out LOGS, and `logs`, its path below the directory if it is elsewhere there.
+
+        `unsealed` hears of each file that is there, chosen or not.
+        """
         self._chosen = chosen
+        self._unsealed = unsealed
         self._logs = (LOGS + b"/", logs + b"/")
         self.private: list[bytes] = []  # names that a release has left which nobody knows of
 
@@ -38,7 +44,11 @@ class ReleaseFilter:
         if is_releasing(path):
             self.private.append(path)
             return False
-        return not path.startswith(self._logs) if self._chosen is None else self._chosen.accepts(path)
+        if path.startswith(self._logs):
+            return False
+        if self._unsealed is not None:
+            self._unsealed.on_found(path)
+        return self._chosen is None or self._chosen.accepts(path)
 
     def accepts_folder(self, path: bytes) -> bool:
         """Return whether a file below a folder may be accepted."""

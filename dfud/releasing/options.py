@@ -28,6 +28,7 @@ class ReleaseOptions(NamedTuple):
     state_dir: str | None = None
     json: bool = False
     print0: bool = False
+    run_marker: tuple[str, ...] = ()  # patterns of markers: files go only once their run is sealed
 
 
 def check_tables(folder: LogsFolder) -> None:
@@ -46,19 +47,21 @@ def check_tables(folder: LogsFolder) -> None:
     )
 
 
-def open_destination(options: ReleaseOptions, directory: str) -> Destination | None:
-    """Return the directory to move to; UsageError if files cannot be moved there."""
+def open_destination(
+    options: ReleaseOptions, directory: str, option: str = "--to", keep_free: str = "--keep_free"
+) -> Destination | None:
+    """Return the directory to move to; UsageError, with the names of the options, if that is impossible."""
     if options.to is None:
         return None
     path = os.path.realpath(options.to)
     if os.path.commonpath([path, directory]) == directory:
-        raise UsageError(f"--to {options.to} lies in the directory that is uploaded; choose another one")
+        raise UsageError(f"{option} {options.to} lies in the directory that is uploaded; choose another one")
     try:
         destination = Destination(path)
     except OSError as error:
         raise UsageError(
-            f"cannot open --to {options.to}: {error.strerror}; give a directory that exists"
+            f"cannot open {option} {options.to}: {error.strerror}; give a directory that exists"
         ) from None
     if options.keep_free is not None and destination.device == os.stat(directory).st_dev:
-        raise UsageError(f"--keep_free frees nothing with --to {options.to}, which is on the same file system")
+        raise UsageError(f"{keep_free} frees nothing with {option} {options.to}, which is on the same file system")
     return destination

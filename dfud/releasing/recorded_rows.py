@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class RecordedUpload(NamedTuple):
 class RecordedUploads:
     """The last row of each path, at 40 bytes each, and the paths that are being uploaded."""
 
-    def __init__(self, rows: Iterator[CompletedRow], in_progress: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, rows: Iterable[CompletedRow], in_progress: frozenset[bytes] = frozenset()) -> None:
         """Take the rows in the order in which their files were completed; of several of a path the last counts."""
         self._index = RecordIndex(map(_record, rows), PATH_KEY_BYTES, _RECORD_BYTES)
         self._in_progress = in_progress
@@ -56,8 +56,10 @@ class RecordedUploads:
         return RecordedUpload(b"" if digest == _UNKNOWN_DIGEST else digest, detected_ns)
 
 
-def read_uploads(folder: LogsFolder) -> tuple[RecordedUploads, list[RejectedRow]]:
-    """Return what the tables say, and the rows that cannot be understood.
+def read_uploads(
+    folder: LogsFolder, on_path: Callable[[bytes], None] | None = None
+) -> tuple[RecordedUploads, list[RejectedRow]]:
+    """Return what the tables say, and the rows that cannot be understood; `on_path` is called with each path.
 
     An upload merges its shards into the table when it begins and ends: then they are read again. Raises OSError if
     they cannot be read.
@@ -65,7 +67,7 @@ def read_uploads(folder: LogsFolder) -> tuple[RecordedUploads, list[RejectedRow]
     for _ in range(_MAX_ATTEMPTS):
         before = _state(folder)
         try:
-            found = _read(folder)
+            found = _read(folder, on_path)
         except FileNotFoundError:  # a shard was merged
             continue
         if _state(folder) == before:
@@ -79,7 +81,9 @@ def _state(folder: LogsFolder) -> tuple[int, int] | None:
     return None if status is None else (status.st_ino, status.st_mtime_ns)
 
 
-def _read(folder: LogsFolder) -> tuple[RecordedUploads, list[RejectedRow]]:
+def _read(
+    folder: LogsFolder, on_path: Callable[[bytes], None] | None
+) -> tuple[RecordedUploads, list[RejectedRow]]:
     rejected: list[RejectedRow] = []
     in_progress: frozenset[bytes] = frozenset()
     if folder.exists(folder.in_progress):
@@ -88,7 +92,16 @@ def _read(folder: LogsFolder) -> tuple[RecordedUploads, list[RejectedRow]]:
     shards = folder.shards()
     table = [folder.completed] if folder.exists(folder.completed) else []
     newest = merge_lanes(_timed_rows(folder, lane, rejected) for lane in by_lane(shards))
-    return RecordedUploads(chain(read_rows(folder, table, rejected), newest), in_progress), rejected
+    recorded: Iterator[CompletedRow] = chain(read_rows(folder, table, rejected), newest)
+    if on_path is not None:
+        recorded = _told(recorded, on_path)
+    return RecordedUploads(recorded, in_progress), rejected
+
+
+def _told(rows: Iterable[CompletedRow], on_path: Callable[[bytes], None]) -> Iterator[CompletedRow]:
+    for row in rows:
+        on_path(version_of(row).path)
+        yield row
 
 
 def _timed_rows(

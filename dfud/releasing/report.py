@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from dfud.core.text import counted, escaped, printable
 from dfud.display.summary import Summary
@@ -15,7 +15,27 @@ from dfud.releasing.candidates import Candidate
 GOES, STAYS, FAILED = "goes", "stays", "failed"
 
 
-class Report:
+class Report(Protocol):
+    """Tells the user what a release does."""
+
+    files: int  # that have gone, or would go
+    bytes: int
+    failed: int  # files that should have gone, and could not
+
+    def warn(self, text: str) -> None:
+        """Tell what the user has to know."""
+
+    def note(self, text: str) -> None:
+        """Tell what the user may want to know."""
+
+    def add_gone(self, candidate: Candidate, receivers: Sequence[str]) -> None:
+        """Take a file that goes."""
+
+    def add_kept(self, candidate: Candidate, reason: str, is_failure: bool) -> None:
+        """Take a file that stays, and of which all receivers have receipts; a failure if it could not go."""
+
+
+class PrintedReport:
     """Prints what happens to each file at once; only sums are kept."""
 
     def __init__(self, output: TextIO, as_json: bool, print0: bool, listed: str) -> None:
@@ -33,6 +53,8 @@ class Report:
     def warn(self, text: str) -> None:
         """Print what the user has to know."""
         print(escaped(f"dfud: {text}"), file=sys.stderr)
+
+    note = warn
 
     def add_gone(self, candidate: Candidate, receivers: Sequence[str]) -> None:
         """Print a file that goes."""

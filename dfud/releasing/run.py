@@ -1,4 +1,4 @@
-"""One release: find what may go by the directory and its tables, read the receipts, and remove what they prove."""
+"""Run ``dfud release``: list, delete or move what all receivers have."""
 
 from __future__ import annotations
 
@@ -8,37 +8,17 @@ import sys
 import time
 from typing import TextIO
 
-from dfud.core.names import UploadFilter
-from dfud.core.released import RELEASING
-from dfud.core.text import counted, escaped, printable
-from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, DfudError, StoppedError, UsageError
-from dfud.files.confined import ConfinedTree
-from dfud.files.links import LinkPolicy
-from dfud.files.scan import WatchedTree
+from dfud.core.text import escaped
+from dfud.errors import EXIT_OK, EXIT_UNDELIVERED
 from dfud.kafka.config import ClientConfig
-from dfud.kafka.gaps import gap_text
 from dfud.kafka.properties import consumer_properties
 from dfud.logs.layout import LogsFolder
-from dfud.logs.lock import DirectoryLock
-from dfud.messages import Gap
-from dfud.processes.bounded_pattern import BoundedPattern
 from dfud.processes.broker_wait import ask_broker, network_patience
 from dfud.processes.signals import SignalPipe
-from dfud.receipts.reading import ReceiptSurvey, receipt_messages, survey_receipts
-from dfud.releasing.candidates import Candidates
-from dfud.releasing.destination import Destination
-from dfud.releasing.finding import Finder, ReleaseFilter, Wanted
-from dfud.releasing.holders import Holders
+from dfud.receipts.reading import survey_receipts
+from dfud.releasing.one_release import OneRelease
 from dfud.releasing.options import ReleaseOptions, check_tables, open_destination
-from dfud.releasing.recorded_rows import read_uploads
-from dfud.releasing.recovery import Recovery
-from dfud.releasing.released_table import ReleasedTable
-from dfud.releasing.releaser import Releaser
-from dfud.releasing.removal import Deletion
-from dfud.releasing.report import Report
-from dfud.releasing.room import Room
-from dfud.watch.file_systems import FileSystems, Traits, read_mountinfo
-from dfud.watch.leases import WriteLeases
+from dfud.releasing.report import PrintedReport
 
 
 def release(options: ReleaseOptions, config: ClientConfig, output: TextIO = sys.stdout) -> int:
@@ -63,195 +43,17 @@ def release(options: ReleaseOptions, config: ClientConfig, output: TextIO = sys.
         properties,
         config.path,
     )
-    run = _Run(options, directory, folder, destination, signals, output)
+    verb = "moved" if destination is not None else "deleted"
+    listed = "" if options.acts else f"would be {verb}"
+    report = PrintedReport(output, options.json, options.print0, listed)
+
+    def stop_reason() -> str:
+        return next((number.name for number in signals.read()), "")
+
+    run = OneRelease(options, directory, folder, destination, report, stop_reason)
     try:
-        run.run(survey, properties)
+        run.run(lambda: survey, properties)
     finally:
         run.close()
-    run.report.finish(run.stay, run.lacking, time.monotonic() - began)
+    report.finish(run.stay, run.lacking, time.monotonic() - began)
     return EXIT_OK if run.is_done else EXIT_UNDELIVERED
-
-
-class _Run:
-    """Responsible for the steps of one release, in their order."""
-
-    def __init__(
-        self,
-        options: ReleaseOptions,
-        directory: str,
-        folder: LogsFolder,
-        destination: Destination | None,
-        signals: SignalPipe,
-        output: TextIO,
-    ) -> None:
-        """Take the lock if files are to be removed; LockedError if another release has it."""
-        self._options = options
-        self._directory = directory
-        self._folder = folder
-        self._destination = destination
-        self._signals = signals
-        self._stopped_by = ""
-        self._lock: DirectoryLock | None = None
-        self._table: ReleasedTable | None = None
-        if options.acts:
-            activity = f"releasing files of {directory} for topic {options.topic}"
-            self._lock = DirectoryLock.take(folder, folder.release_lock, activity)
-        verb = "moved" if destination is not None else "deleted"
-        self.report = Report(output, options.json, options.print0, "" if options.acts else f"would be {verb}")
-        self._tree = ConfinedTree(directory)
-        self._file_systems = FileSystems(os.fsencode(directory), read_mountinfo())
-        self._candidates = Candidates()
-        self._finder: Finder | None = None
-        self.lacking: dict[str, int] = {}
-        self.is_done = False
-
-    def close(self) -> None:
-        """Close everything, which releases the lock."""
-        self._tree.close()
-        for each in (self._table, self._destination, self._lock):
-            if each is not None:
-                each.close()
-
-    @property
-    def stay(self) -> dict[str, int]:
-        """How many files stay, by why."""
-        return {} if self._finder is None else dict(self._finder.stay)
-
-    def run(self, survey: ReceiptSurvey, properties: dict[str, object]) -> None:
-        """Do it all. Raises DfudError."""
-        if self._lock is not None:
-            self._table = self._open_table(self._lock)
-        percent = self._options.keep_free
-        room = None if percent is None else Room(self._tree.dir_fd, percent)
-        if room is not None and room.lacking <= 0:
-            self.report.warn(f"{percent:g} percent of the file system are free: nothing is released")
-            self.is_done = True
-            return
-        self._find(room)
-        holders = self._read_receipts(survey, properties)
-        releaser = Releaser(
-            self._tree, self._candidates, holders, self.report, room, self._traits, self._is_stopping
-        )
-        order = self._candidates.oldest_first()
-        destination = self._destination
-        if self._table is None:
-            releaser.list_all(order)
-        else:
-            moved_to = "" if destination is None else destination.directory
-            releaser.remove_all(order, self._table, destination or Deletion(), moved_to)
-        self._count_lacking(holders, room)
-        self.is_done = not self.report.failed and not self._stopped_by and (room is None or room.lacking <= 0)
-        if room is not None and room.lacking > 0:
-            self.report.warn(
-                f"less than {percent:g} percent of the file system are free still: what stays has to be received "
-                "first, or something else has to go"
-            )
-        if self._stopped_by:
-            self.report.warn(f"{self._stopped_by}: stopped; the next run goes on")
-
-    # -- steps
-
-    def _open_table(self, lock: DirectoryLock) -> ReleasedTable:
-        """Open the table, and find out what became of the files of a run that did not end."""
-        try:
-            table = ReleasedTable(self._folder, lock)
-            left = table.open_rows()
-            if left:
-                recovery = Recovery(self._tree, WriteLeases(), self._traits, self.report.warn)
-                rows = list(recovery.resolve(left))
-                open_still = [row for row in rows if row.state == RELEASING]
-                table.record([row for row in rows if row.state != RELEASING], open_still)
-                if open_still:
-                    raise DfudError(
-                        f"{counted(len(open_still), 'file')} of a release that was interrupted cannot get back to "
-                        "their places; nothing was released. Make their folders writable, and run this again"
-                    )
-        except OSError as error:
-            raise DfudError(f"cannot write {error.filename}: {error.strerror}; nothing was released") from None
-        return table
-
-    def _find(self, room: Room | None) -> None:
-        """Find the candidates."""
-        options = self._options
-        try:
-            uploads, rejected = read_uploads(self._folder)
-        except OSError as error:
-            raise UsageError(f"cannot read {error.filename or self._folder.path}: {error.strerror}") from None
-        if rejected:
-            text = f"{counted(len(rejected), 'row')} of the tables cannot be understood: their files stay"
-            self.report.warn(f"warning: {text}")
-        before_ns = None if options.older_than_s is None else time.time_ns() - int(options.older_than_s * 1e9)
-        wanted = Wanted(before_ns, None if room is None else room.device, options.rehash)
-        self._finder = finder = Finder(self._directory, uploads, wanted, self._traits)
-        chosen = None
-        if options.upload_regex is not None:
-            chosen = UploadFilter(options.upload_regex, compile_regex=BoundedPattern)
-        path_filter = ReleaseFilter(chosen, self._logs_below())
-        links = LinkPolicy(False, self._folder.identity)
-        tree = WatchedTree(os.fsencode(self._directory), path_filter, links=links)
-        try:
-            self._candidates = finder.find(tree, self._is_stopping)
-            for _, notice in tree.pop_notices():
-                self.report.warn(f"warning: {notice}")
-        finally:
-            tree.close()
-        for path in path_filter.private:
-            self.report.warn(
-                f"warning: {printable(path)} is a file that a release has renamed and that no table knows of: "
-                "rename it"
-            )
-        self._check_stopped()
-
-    def _read_receipts(self, survey: ReceiptSurvey, properties: dict[str, object]) -> Holders:
-        """Read all receipts, unless there are no candidates."""
-        options = self._options
-        holders = Holders(self._candidates, options.required, options.topic, survey.source_id)
-
-        def on_gap(gap: Gap) -> None:
-            holders.forget(gap.partition)
-            text = f"warning: topic {options.receipts}: {gap_text(gap)}"
-            self.report.warn(f"{text}; receipts before it are not believed, as it may have taken them back")
-
-        if len(self._candidates):
-            patience_s = network_patience(properties).seconds
-            for messages in receipt_messages(options.receipts, survey.offsets, properties, on_gap, patience_s):
-                self._check_stopped()
-                holders.add(messages)
-        if holders.n_damaged:
-            self.report.warn(
-                f"warning: {counted(holders.n_damaged, 'message')} of topic {options.receipts} cannot be used as "
-                f"receipts; the first one: {holders.first_fault}"
-            )
-        if holders.n_of_former_topic:
-            self.report.warn(
-                f"warning: {counted(holders.n_of_former_topic, 'receipt')} of an earlier topic {options.topic}, "
-                "which was deleted since, prove nothing"
-            )
-        return holders
-
-    def _count_lacking(self, holders: Holders, room: Room | None) -> None:
-        if self._finder is None or (room is not None and room.lacking <= 0):
-            return  # it has looked at some of them only
-        lacking = [number for number in range(len(self._candidates)) if not holders.has_all(number)]
-        if lacking:
-            self._finder.stay["without receipts of all receivers"] += len(lacking)
-        self.lacking = holders.lacking(lacking)
-
-    # -- means
-
-    def _traits(self, path: bytes, device: int) -> Traits:
-        return self._file_systems.traits(path, device)
-
-    def _logs_below(self) -> bytes:
-        """Return the path of LOGS relative to the directory, if it is elsewhere there."""
-        path = os.path.relpath(os.path.realpath(os.fsencode(self._folder.path)), os.fsencode(self._directory))
-        return b"LOGS" if path.startswith(b"../") else path
-
-    def _is_stopping(self) -> bool:
-        for number in self._signals.read():
-            self._stopped_by = self._stopped_by or number.name
-        return bool(self._stopped_by)
-
-    def _check_stopped(self) -> None:
-        if self._is_stopping():
-            raise StoppedError(f"{self._stopped_by}: stopped before anything was released")

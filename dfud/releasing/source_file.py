@@ -19,6 +19,7 @@ from dfud.watch.leases import WriteLeases
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _QUIET_NS = 60_000_000_000  # for which a file must not have changed if the kernel does not say who writes to it
 
+REPLACED = "another file was put in its place"
 CHANGED = "it has changed since it was found"
 
 
@@ -75,7 +76,7 @@ class SourceFile:
         """
         now, at_name = os.fstat(self.descriptor), os.stat(private, dir_fd=self.folder_fd, follow_symlinks=False)
         if not os.path.samestat(now, at_name):
-            raise StaysError("another file was put in its place")
+            raise StaysError(REPLACED)
         if (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
             raise StaysError(CHANGED)
         if now.st_nlink != 1:

@@ -11,11 +11,12 @@ from click.core import ParameterSource
 
 from dfud.core.text import escaped
 from dfud.errors import UsageError
+from dfud.receipts.required import Required
 from dfud.service.instance import Instance
 
 # How the names of options end whose values are paths, and of those that are written besides LOGS.
-_PATHS = ("_dir", "_file", "_path")
-_WRITTEN = ("_file", "_path")
+_PATHS = ("_dir", "_file", "_path", "_to")
+_WRITTEN = ("_file", "_path", "_to")
 _FIXED = ("directory", "config", "topic_name")  # which have variables of their own
 
 
@@ -34,6 +35,8 @@ def parse_instance(name: str, upload: click.Command, arguments: Sequence[str]) -
     if not os.path.isfile(config):
         raise UsageError(f"{escaped(config)} is not a file; give the configuration file")
     written = [values["state_dir"] or directory]
+    if values.get("release"):
+        written.append(directory)
     written += [value for option, value in values.items() if value and option.endswith(_WRITTEN)]
     options = tuple(_options(upload, context))
     return Instance(name, directory, config, values["topic_name"], options, tuple(map(os.path.abspath, written)))
@@ -46,6 +49,8 @@ def _options(upload: click.Command, context: click.Context) -> Iterator[str]:
         if name in _FIXED or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         value: Any = context.params[name]
+        if isinstance(value, Required):
+            value = value.words
         for one in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(one, bool):
                 yield parameter.opts[0]

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dfud.announcing.options import AnnouncementOptions
 from dfud.core.user_headers import UserHeaders, parse_headers
 from dfud.logs.layout import LogsFolder
 from dfud.logs.logfile import LogOptions
+from dfud.messages import ReleaseEnded
 from dfud.receipts.required import Required
+
+# Releases once; takes a function for lines with their levels, and one that says whether to stop.
+RunRelease = Callable[[Callable[[int, str], None], Callable[[], bool]], ReleaseEnded]
+
+
+class ReleasePlan(NamedTuple):
+    """How files are released that all receivers have."""
+
+    every_s: float
+    done: str  # with the files, in the log: "deleted"
+    run: RunRelease  # in a process of its own
 
 
 class GuardPlan(NamedTuple):
@@ -54,7 +66,9 @@ class UploadOptions(NamedTuple):
     run_metadata: str | None = None  # name of a file in the folder of a run that says what the run is
     receipts: str | None = None  # topic with the receipts of those who download
     receivers: Required = Required()  # whose receipts count; an empty one if the user named none
+    release: ReleasePlan | None = None  # of what the receivers have
     guard: GuardPlan | None = None  # against retention
+    run_sha256: bool = False  # manifests state the SHA-256 of each file, too
 
     @property
     def headers(self) -> UserHeaders:

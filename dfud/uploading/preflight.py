@@ -45,12 +45,20 @@ def check_options(options: UploadOptions) -> None:
 
 
 def check_sealing(options: UploadOptions, config: ClientConfig) -> None:
-    """Raise UsageError if runs are to be sealed on a topic with OpenMSIStream's messages."""
-    if options.run_marker and config.wire != "native":
-        raise UsageError(
-            "--run_marker needs dfud's own messages, as a manifest names files by their digests and upload ids; "
-            f"remove value.serializer and key.serializer from {config.path}, or leave --run_marker out"
-        )
+    """Raise UsageError if `sealing_fault` has one."""
+    fault = sealing_fault(options, config)
+    if fault:
+        raise UsageError(fault)
+
+
+def sealing_fault(options: UploadOptions, config: ClientConfig) -> str:
+    """Return what is wrong if runs are to be sealed on a topic with OpenMSIStream's messages; "" otherwise."""
+    if not options.run_marker or config.wire == "native":
+        return ""
+    return (
+        "--run_marker needs dfud's own messages, as a manifest names files by their digests and upload ids; "
+        f"remove value.serializer and key.serializer from {config.path}, or leave --run_marker out"
+    )
 
 
 def option_faults(options: UploadOptions) -> Iterator[str]:
@@ -58,8 +66,9 @@ def option_faults(options: UploadOptions) -> Iterator[str]:
     if len(options.topic) > MAX_TOPIC_CHARS:
         yield f"--topic_name is longer than {MAX_TOPIC_CHARS} characters: its tables would have no room for it"
     yield from _canary_faults(options)
-    if options.run_metadata is not None and not options.run_marker:
-        yield "--run_metadata is for the runs of --run_marker: give both, or leave it out"
+    if not options.run_marker and (options.run_metadata is not None or options.run_sha256):
+        name = "--run_sha256" if options.run_metadata is None else "--run_metadata"
+        yield f"{name} is for the runs of --run_marker: give both, or leave it out"
     if memory_shares(options).ring < 2 * options.chunk_size:
         yield (
             f"--queue_max_size {options.queue_max_size:g} has no room for two chunks of --chunk_size "

@@ -34,5 +34,7 @@ def runs_maker(
     from dfud.uploading.runs import Runs
     from dfud.uploading.sealer import SealSettings
 
-    settings = SealSettings(options.topic, properties, options.headers, watch, options.run_metadata)
+    settings = SealSettings(
+        options.topic, properties, options.headers, watch, options.run_metadata, options.run_sha256
+    )
     return partial(Runs, settings, ledger, pool, log)

@@ -7,12 +7,14 @@ copy of what is recorded, and can look at every file and talk to the broker for 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import xxhash
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dfud import __version__
@@ -46,6 +48,7 @@ from dfud.watch.watcher import WatchOptions, make_filter
 _MAX_VALUE_BYTES = 500_000  # of a message: most topics accept 1 MB
 _UNKNOWN_DIGEST = bytes(16)  # of what OpenMSIStream has uploaded
 _POLL_S = 0.2
+_BLOCK_BYTES = 1 << 20  # hashed at a time
 
 
 class SealSettings(NamedTuple):
@@ -56,6 +59,7 @@ class SealSettings(NamedTuple):
     headers: UserHeaders  # of each message, besides those of the manifest
     watch: WatchOptions  # which files are uploaded
     metadata: str | None  # name of the file that says what a run is
+    with_sha256: bool = False  # of each file
 
 
 class SealTask(NamedTuple):
@@ -108,6 +112,8 @@ def seal(settings: SealSettings, task: SealTask, recorded: RecordedVersions) -> 
     with contextlib.closing(tree):
         _check_marker(tree, task.marker)
         files = list_files(tree, task, recorded)
+        if settings.with_sha256:
+            files = [_with_sha256(tree, file) for file in files]
         metadata = None if settings.metadata is None else _read_metadata(tree, task.folder, settings.metadata)
         _check_marker(tree, task.marker)
     n_bytes = sum(file.size for file in files)
@@ -152,6 +158,22 @@ def list_files(tree: WatchedTree, task: SealTask, recorded: RecordedVersions) ->
         raise UnsealedError(f"the digests of {counted(n_unknown, 'file')} that OpenMSIStream sent are not known")
     files.sort()
     return files
+
+
+def _with_sha256(tree: WatchedTree, file: ManifestFile) -> ManifestFile:
+    """Return a file with its SHA-256; UnsealedError if it has not the bytes that are on the topic."""
+    xxh3_128, sha256 = xxhash.xxh3_128(), hashlib.sha256()
+    try:
+        descriptor, _ = open_regular_file(file.path, tree.dir_fd, tree.links)
+        with open(descriptor, "rb", buffering=0) as opened:
+            while data := opened.read(_BLOCK_BYTES):
+                xxh3_128.update(data)
+                sha256.update(data)
+    except OSError as error:
+        raise UnsealedError(f"{printable(file.path)} cannot be read: {error.strerror}", is_waiting=True) from None
+    if xxh3_128.hexdigest() != file.xxh3_128:
+        raise UnsealedError(f"{printable(file.path)} has changed since it was sent", is_waiting=True)
+    return file._replace(sha256=sha256.hexdigest())
 
 
 def _check_marker(tree: WatchedTree, marker: FileVersion) -> None:

@@ -39,9 +39,11 @@ from dfud.uploading.recovery import (
     read_in_progress,
     write_first_table,
 )
+from dfud.uploading.releases_maker import releases_maker
 from dfud.uploading.resume import present_version, resume_rows, take_markers
 from dfud.uploading.runs_maker import runs_maker
 from dfud.uploading.session import record
+from dfud.uploading.side_jobs import SideJobMakers
 from dfud.uploading.status_writer import StatusWriter
 from dfud.uploading.supervisor import UploadSupervisor
 from dfud.uploading.topic_identity import is_another_topic, log_lost_files, record_topic, without_progress
@@ -141,15 +143,18 @@ def supervise(
         if early is None:  # while it waited for a broker, it has said so
             user.show_hint(options.log.stream_level)
         outlets: list[Outlet] = [*reports.outlets, *reports.announcements.outlets(pool)]
-        make_runs = runs_maker(options, producer.properties, watch, ledger, pool, log)
+        makers = SideJobMakers(
+            runs_maker(options, producer.properties, watch, ledger, pool, log),
+            releases_maker(options, pool, log),
+            guard_maker(options.guard, ledger, pool, links, log),
+        )
         supervisor = UploadSupervisor(
             context,
             fleet,
             user,
             status=reports.status,
             outlets=outlets,
-            make_runs=make_runs,
-            make_guard=guard_maker(options.guard, ledger, pool, links, log),
+            makers=makers,
         )
         user.show_live(options.log, supervisor.activity)
         if markers:

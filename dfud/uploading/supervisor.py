@@ -61,15 +61,14 @@ from dfud.uploading.context import UploadContext
 from dfud.uploading.detection import Detection
 from dfud.uploading.file_reports import FileReports
 from dfud.uploading.fleet import AnyWorker, Fleet
-from dfud.uploading.guard_maker import MakeGuard
 from dfud.uploading.in_progress_writer import InProgressWriter
 from dfud.uploading.lanes import Lane
 from dfud.uploading.logs_check import LogsCheck
 from dfud.uploading.outlets import Outlet, Outlets
 from dfud.uploading.reporter import UploadReporter, summary
 from dfud.uploading.run_status import RunStatus
-from dfud.uploading.runs_maker import MakeRuns
 from dfud.uploading.session import record
+from dfud.uploading.side_jobs import NO_SIDE_JOBS, SideJobMakers, SideJobs
 from dfud.uploading.slow_lanes import SlowLanes
 from dfud.uploading.stall_check import StallCheck
 from dfud.uploading.status_writer import StatusWriter
@@ -93,14 +92,9 @@ class UploadSupervisor:
         clock_steps: ClockSteps | None = None,
         status: StatusWriter | None = None,
         outlets: Sequence[Outlet] = (),
-        make_runs: MakeRuns | None = None,
-        make_guard: MakeGuard | None = None,
+        makers: SideJobMakers = NO_SIDE_JOBS,
     ) -> None:
-        """Supervise `fleet`, and listen to `user`; `status` and `outlets` tell the state of the run.
-
-        `make_runs` returns what holds back the markers of runs, and `make_guard` what watches retention; None if
-        there is none.
-        """
+        """Supervise `fleet`, and listen to `user`; `status` and `outlets` tell the state of the run."""
         self._context = context
         self._ledger = context.ledger
         self._log = context.log
@@ -123,8 +117,7 @@ class UploadSupervisor:
         self._status = status or StatusWriter(context.folder, context.once, context.log, clock)
         self._outlets = Outlets([self._status, *outlets], self._current_status)
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
-        self._runs = None if make_runs is None else make_runs(self._detection, self._loop)
-        self._guard = None if make_guard is None else make_guard(self._loop)
+        self._side_jobs = SideJobs(makers, self._detection, self._loop, self._table.write)
         self._files = FileReports(context, self._reporter, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
         self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
@@ -146,7 +139,7 @@ class UploadSupervisor:
                 WatchStarted: self._detection.on_started,
                 WatchReport: self._state.on_watch_report,
                 FolderMovedIn: self._detection.on_moved_in,
-                FileFound: self._detection.on_found if self._runs is None else self._runs.on_found,
+                FileFound: (self._side_jobs.runs or self._detection).on_found,
                 FileLeft: self._detection.on_left,
                 FilesBefore: self._detection.on_before,
                 FilesScanned: self._detection.on_scanned,
@@ -194,9 +187,9 @@ class UploadSupervisor:
 
     def hold(self, markers: Iterable[FileFound]) -> None:
         """Hold back markers that the session has on record, and no table."""
-        if self._runs is not None:
+        if self._side_jobs.runs is not None:
             for marker in markers:
-                self._runs.hold(marker)
+                self._side_jobs.runs.hold(marker)
 
     def run(self) -> int:
         """Upload until asked to end, or until workers die again and again; return the exit status."""
@@ -225,9 +218,14 @@ class UploadSupervisor:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing left to do, or the user does not want to wait for it."""
+        return self._abandoned or (self._has_sent_all and self._side_jobs.is_over)
+
+    @property
+    def _has_sent_all(self) -> bool:
+        """Whether there is nothing left to be sent in this run."""
         if not self._draining or self._ledger.open_files:
-            return self._abandoned
-        return self._abandoned or (self._detection.is_over and (self._runs is None or self._runs.is_over))
+            return False
+        return self._detection.is_over and self._side_jobs.has_sealed_all
 
     def run_once(self) -> None:
         """Wait for something to happen, handle it, and do what is due."""
@@ -242,8 +240,7 @@ class UploadSupervisor:
                 self._logs.due,
                 self._stalls.due,
                 self._canary.due if self._canary is not None else None,
-                self._runs.due if self._runs is not None else None,
-                self._guard.due if self._guard is not None else None,
+                self._side_jobs.due,
                 self._ends_at,
                 self._dispatch_at if busy and self._dispatch_at > self._clock() else None,
             )
@@ -256,14 +253,12 @@ class UploadSupervisor:
         if self._ends_at is not None and now >= self._ends_at:
             self._on_time_limit()
         self._ledger.resume_paused(now)
-        if self._draining and self._detection.is_over:
+        has_found_all = self._draining and self._detection.is_over
+        if has_found_all:
             for entry in self._ledger.fail_paused():
                 if entry.failure != entry.named:
                     self._files.log_failure(entry)
-        if self._runs is not None:
-            self._runs.turn(now, self._draining and self._detection.is_over)
-        if self._guard is not None and not self._draining:
-            self._guard.turn(now)
+        self._side_jobs.turn(now, self._draining, has_found_all, self._has_sent_all)
         self._dispatch()
         self._detection.allow_more_files()
         self._logs.check_if_due(now)
@@ -321,8 +316,9 @@ class UploadSupervisor:
         self._state.stalls = self._stalls.stalls
         if self._canary is not None:
             self._state.canary = self._canary.status
-        if self._guard is not None:
-            self._state.receivers, self._state.retention_risk = self._guard.receivers, self._guard.risk
+        guard = self._side_jobs.guard
+        if guard is not None:
+            self._state.receivers, self._state.retention_risk = guard.receivers, guard.risk
         return self._state.describe(
             self._status.header(state),
             Recording(cause, self._files.unrecorded, self._logs.free_bytes),
@@ -343,6 +339,7 @@ class UploadSupervisor:
 
     def _quit(self, request: str) -> None:
         hint = second_interrupt(request)
+        self._side_jobs.on_quit()
         if request == "quit" and self._outage:
             hint = ", which needs the broker; Ctrl-C twice stops immediately"
         if not self._draining:
@@ -363,8 +360,7 @@ class UploadSupervisor:
         self._draining = True
         if self._canary is not None:
             self._canary.end()
-        if self._guard is not None:
-            self._guard.end()
+        self._side_jobs.on_ending()
         record(self._log, self._session.on_last_sweep)
         self._fleet.drain()
 
@@ -406,8 +402,8 @@ class UploadSupervisor:
                 return  # another lane has noticed it
             self._is_topic_anew, self._topic_id = True, message.topic_id
         self._is_topic_harmed = True
-        if self._runs is not None:
-            self._runs.is_topic_harmed = True
+        if self._side_jobs.runs is not None:
+            self._side_jobs.runs.is_topic_harmed = True
         self._state.topic_harm = message.text
         self._log.error(message.text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +24,7 @@ from dfud.messages import (
     Checked,
     FromReader,
     Gap,
+    ManifestRead,
     Notice,
     PartialVersion,
     ReaderDone,
@@ -59,10 +60,16 @@ class TopicContent(NamedTuple):
 class Collector:
     """Merges the reports of all readers, of which several may have found chunks of one version."""
 
-    def __init__(self, activity: VerifyActivity | None = None, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        activity: VerifyActivity | None = None,
+        say: Callable[[str], None] | None = None,
+        on_manifest: Callable[[ManifestRead], None] = lambda _: None,
+    ) -> None:
         """Begin with nothing; `handle` takes one message of a reader.
 
-        `say` gets lines for the user; by default they go to standard error.
+        `say` gets lines for the user; by default they go to standard error. `on_manifest` gets the messages of
+        manifests, if a run is verified.
         """
         self._activity = activity or VerifyActivity(0)
         self._say = say or _print
@@ -76,6 +83,7 @@ class Collector:
             FromReader,
             {
                 VersionVerdicts: self._on_verdicts,
+                ManifestRead: on_manifest,
                 PartialVersion: self._on_partial,
                 Checked: self._activity.add,
                 ReaderDone: self._on_done,
@@ -131,10 +139,13 @@ class Collector:
     def _on_notice(self, notice: Notice) -> None:
         self._say(notice.text)
 
-    def finish(self, directory: str, links: LinkPolicy = DEFAULT_LINKS) -> TopicContent:
+    def finish(
+        self, directory: str, links: LinkPolicy = DEFAULT_LINKS, asked_paths: Iterable[bytes] = ()
+    ) -> TopicContent:
         """Return what was collected, and forget it.
 
-        Versions that are complete only with the chunks of several readers are checked here.
+        Versions that are complete only with the chunks of several readers are checked here. The findings know the
+        last versions of `asked_paths`.
         """
         tree = ConfinedTree(directory, links)
         incomplete: list[PartialVersion] = []
@@ -146,6 +157,7 @@ class Collector:
         tree.close()
         self._partials.clear()
         asked = {path_hash(partial.path) for partial in incomplete}
+        asked.update(map(path_hash, asked_paths))
         findings = Findings.from_batches(self._records, self._clashes, asked)
         self._clashes.clear()
         partials: dict[bytes, list[PartialVersion]] = {}

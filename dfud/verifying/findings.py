@@ -120,6 +120,11 @@ class Findings(NamedTuple):
         """Return whether the topic has other bytes than a local file, of the same path and size."""
         return self.differing.digest(local.identity()) is not None
 
+    def last_version(self, path: bytes) -> bytes | None:
+        """Return the identity of the version that was sent last; None unless the path was asked for."""
+        last = self.last.get(path_hash(path))
+        return None if last is None else last.identity
+
     def has_other_size(self, path: bytes) -> bool:
         """Return whether the topic has a path in another size than the directory."""
         return path_hash(path) in self.other_paths

@@ -34,6 +34,7 @@ from dfud.messages import (
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker, tune_malloc
 from dfud.verifying.checker import MAX_INCOMPLETE, TopicChecker
+from dfud.verifying.run_reader import RunReader
 
 _IDLE_TIMEOUT_S = 1.0  # to wait for a message
 _BROKER_TIMEOUT_S = 15.0
@@ -58,6 +59,7 @@ class ReadSettings(NamedTuple):
     offsets: dict[int, tuple[int, int]]  # by partition: where to start and where to end
     links: LinkPolicy  # which links to files are followed
     topic_id: str  # at the start; "" if the broker does not say
+    run: bytes | None = None  # path of the run that is verified, b"" for the directory itself; None for all files
 
 
 def run(
@@ -114,6 +116,9 @@ class Reader:
         self._gaps: dict[Gap, None] = {}  # several passes find the same ones
         self._deleted: dict[int, int] = {}  # by partition, the last offset that was deleted since the start
         self._checker = TopicChecker(settings.directory, settings.links)
+        self._run: RunReader | None = None
+        if settings.run is not None:
+            self._run = RunReader(settings.run, self._checker, lambda message: self._channel.send([message]))
         self._is_unreachable = False
         self._next_report = 0.0  # s, monotonic
         self._reported = 0, 0  # messages and bytes
@@ -125,7 +130,7 @@ class Reader:
             # Once the leaders are known, nothing that follows waits for librdkafka's timers.
             with contextlib.suppress(KafkaException):  # the broker is away: `_read_once` waits for it
                 self._consumer.list_topics(self._topic, timeout=_BROKER_TIMEOUT_S)
-            self._read_once(checker.check)
+            self._read_once(checker.check if self._run is None else self._run.check)
             for _ in range(_MAX_REHASH_PASSES):
                 if not checker.needs_rehash:
                     break

@@ -34,6 +34,7 @@ class FileVerdict(NamedTuple):
     status: FileStatus
     chunks_missing: str = ""  # ranges, for a file that is incomplete on the topic
     reason: str = ""
+    is_here: bool = True  # it is in the directory, too
 
 
 class RowVerdict(NamedTuple):
@@ -53,6 +54,8 @@ class Report:
         self._print0 = print0
         self._counts = dict.fromkeys(FileStatus, 0)
         self._rows = self._faults = self._unread = self._topic_faults = 0
+        self._absent = 0  # files that only the topic has
+        self._manifest_id = ""  # of the run that is verified
         self._separator = "\n"  # before the next item of a JSON list
         self._n_json_lists = 0  # of `_JSON_LISTS`, that have begun
         if as_json:
@@ -61,10 +64,11 @@ class Report:
     def add_file(self, verdict: FileVerdict) -> None:
         """Print the verdict on a local file, all of which come before the first row."""
         self._counts[verdict.status] += 1
+        self._absent += not verdict.is_here
         if self._json:
             self._write_json_file(verdict)
         elif self._print0:
-            if verdict.status is FileStatus.SAME:
+            if verdict.status is FileStatus.SAME and verdict.is_here:
                 self._output.buffer.write(verdict.version.path + b"\0")
         elif verdict.status is not FileStatus.SAME:
             missing = f"; chunks {verdict.chunks_missing} are missing" if verdict.chunks_missing else ""
@@ -105,6 +109,28 @@ class Report:
         else:
             self._write_line(f"{printable(verdict.path)} {verdict.fault}" if verdict.path else verdict.fault)
 
+    def set_manifest(self, manifest_id: str) -> None:
+        """Say in the sums which manifest the files are compared with."""
+        self._manifest_id = manifest_id
+
+    @staticmethod
+    def add_note(text: str) -> None:
+        """Print on standard error what may explain a verdict."""
+        print(escaped(text), file=sys.stderr)
+
+    def add_unsealed(self, run: bytes) -> None:
+        """Report on standard error that there is no manifest, so that nothing is known of a run."""
+        self._topic_faults += 1
+        text = f"no complete manifest of run {printable(run) or '.'} is on the topic: it is not sealed, or not yet"
+        print(escaped(text), file=sys.stderr)
+
+    @property
+    def is_faultless(self) -> bool:
+        """Whether all files so far are the same, and nothing else was reported."""
+        counts = self._counts
+        is_whole = counts[FileStatus.SAME] == sum(counts.values())
+        return is_whole and not (self._faults + self._unread + self._topic_faults)
+
     def add_gap(self, gap: Gap) -> None:
         """Report messages that cannot be read; all gaps come after the last row."""
         self._topic_faults += 1
@@ -142,28 +168,31 @@ class Report:
         have been named.
         """
         counts = self._counts
-        is_whole = counts[FileStatus.SAME] == sum(counts.values())
-        faults = self._faults + self._unread + self._topic_faults + n_corrupt + totals.dropped
-        is_proved = is_whole and not faults
+        is_proved = self.is_faultless and not n_corrupt + totals.dropped
         if self._json:
             for name in _JSON_LISTS:
                 self._begin_json_list(name)
-            sums = {
+            sums: dict[str, object] = {
                 **{status.value: number for status, number in counts.items()},
                 "rows": self._rows, "rows_wrong": self._faults, "messages": totals.messages,
                 "messages_refused": totals.refused, "folders_unread": self._unread, "versions_corrupt": n_corrupt,
                 "versions_unchecked": totals.dropped,
                 "proved": is_proved,
             }  # fmt: skip
+            if self._manifest_id:
+                sums = {**sums, "manifest": self._manifest_id, "absent": self._absent}
             self._output.write(f'\n], "summary": {json.dumps(sums)}}}\n')
         else:
             n_files = sum(counts.values())
             failed = n_files - counts[FileStatus.SAME]
             self._write_line(Summary(n_files, None, totals.bytes, seconds, failed, self._unread).line())
             files = ", ".join(f"{number} {status.value}" for status, number in counts.items())
-            self._write_line(
-                f"{files}; recorded uploads on the topic: {self._rows - self._faults} of {self._rows}"
-            )
+            if self._manifest_id:
+                self._write_line(f"{files}; not in the directory: {self._absent}; manifest {self._manifest_id}")
+            else:
+                self._write_line(
+                    f"{files}; recorded uploads on the topic: {self._rows - self._faults} of {self._rows}"
+                )
         self._output.flush()
         return is_proved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, TextIO
 
@@ -19,6 +19,7 @@ from dfud.kafka.config import ClientConfig
 from dfud.kafka.properties import consumer_properties
 from dfud.logs.layout import LogsFolder
 from dfud.logs.owner import check_owner
+from dfud.messages import Gap, ManifestRead, ReaderDone
 from dfud.processes.bounded_pattern import BoundedPattern
 from dfud.processes.broker_wait import ask_broker, network_patience
 from dfud.processes.console import ConsoleOutput
@@ -45,6 +46,7 @@ class VerifyOptions(NamedTuple):
     print0: bool
     follow_links: bool = False  # also those that lead out of the directory
     state_dir: str | None = None  # where LOGS is, if not in `directory`
+    run: bytes | None = None  # path of the only run to be verified, b"" for the directory itself
 
 
 def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.stdout) -> int:
@@ -61,10 +63,37 @@ def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.st
         signals, 2, network_patience(properties), survey, options.topic, properties, config.path
     )
     links = _link_policy(options.follow_links, folder)
-    settings = ReadSettings(directory, options.topic, properties, options.n_threads, offsets, links, topic_id)
-    collector = _read(settings, signals)
-    content = collector.finish(directory, links)
+    settings = ReadSettings(
+        directory, options.topic, properties, options.n_threads, offsets, links, topic_id, options.run
+    )
     report = Report(output, options.json, options.print0)
+    if options.run is None:
+        totals, n_corrupt = _compare_all(options, settings, _read(settings, signals), folder, tables, gaps, report)
+    else:
+        from dfud.verifying.run_check import RunManifests, compare_run
+
+        manifests = RunManifests(report.add_note)
+        collector = _read(settings, signals, manifests.add)
+        totals, n_corrupt = compare_run(options.run, manifests.last, settings, collector, gaps, report), 0
+    is_proved = report.finish(totals, n_corrupt, time.monotonic() - began)
+    return EXIT_OK if is_proved else EXIT_UNDELIVERED
+
+
+def _compare_all(
+    options: VerifyOptions,
+    settings: ReadSettings,
+    collector: Collector,
+    folder: LogsFolder,
+    tables: list[str],
+    gaps: Iterable[Gap],
+    report: Report,
+) -> tuple[ReaderDone, int]:
+    """Report how all files, and all that is recorded, compare with what was read.
+
+    Return what was read in all, and how many versions do not have their digest.
+    """
+    directory, links = settings.directory, settings.links
+    content = collector.finish(directory, links)
     path_filter = UploadFilter(options.upload_regex, compile_regex=BoundedPattern)
     tree = WatchedTree(os.fsencode(directory), path_filter, links=links)
     named: set[bytes] = set()  # files that are incomplete on the topic
@@ -86,11 +115,12 @@ def verify(options: VerifyOptions, config: ClientConfig, output: TextIO = sys.st
     for partial in chain.from_iterable(content.partials.values()):
         if partial.path not in named:
             report.add_incomplete(partial, missing_ranges(partial))
-    is_proved = report.finish(content.totals, content.findings.n_corrupt, time.monotonic() - began)
-    return EXIT_OK if is_proved else EXIT_UNDELIVERED
+    return content.totals, content.findings.n_corrupt
 
 
-def _read(settings: ReadSettings, signals: SignalPipe) -> Collector:
+def _read(
+    settings: ReadSettings, signals: SignalPipe, on_manifest: Callable[[ManifestRead], None] = lambda _: None
+) -> Collector:
     """Read the topic, and show on a terminal at standard error how far that is."""
     activity = VerifyActivity(sum(end - start for start, end in settings.offsets.values()))
     output = ConsoleOutput(2)
@@ -98,7 +128,7 @@ def _read(settings: ReadSettings, signals: SignalPipe) -> Collector:
         is_shown = output.show_live(activity)
         if is_shown:
             signals.watch_terminal(output.on_continued)
-        collector = Collector(activity, output.write_line if is_shown else None)
+        collector = Collector(activity, output.write_line if is_shown else None, on_manifest)
         read_topic(settings, signals, collector, output if is_shown else None)
     finally:
         output.drain(_OUTPUT_TIMEOUT_S)

@@ -21,7 +21,9 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("dfud itself", ("killing", "workers", "signals", "outputs", "limits", "clock")),
+    Section(
+        "dfud itself", ("killing", "killed_releases", "runs", "workers", "signals", "outputs", "limits", "clock")
+    ),
     Section(
         "Kafka",
         (
@@ -36,7 +38,17 @@ SECTIONS = (
         ),
     ),
     Section(
-        "Files", ("changing", "storms", "odd_files", "vanishing", "many_users", "hostile_owner", "hostile_steps")
+        "Files",
+        (
+            "changing",
+            "storms",
+            "odd_files",
+            "vanishing",
+            "many_users",
+            "hostile_owner",
+            "hostile_steps",
+            "hostile_release",
+        ),
     ),
     Section("The kernel's limits", ("kernel",)),
     Section("Disks", ("disks",)),

@@ -30,7 +30,7 @@ from dfud.releasing.recovery import Recovery
 from dfud.releasing.released_table import ReleasedTable
 from dfud.releasing.releaser import Releaser
 from dfud.releasing.removal import Deletion, Disposal
-from dfud.releasing.report import Report
+from dfud.releasing.report import PrintedReport
 from dfud.releasing.room import Room
 from dfud.watch.file_systems import Traits
 from dfud.watch.leases import WriteLeases
@@ -117,11 +117,11 @@ class UploadedDirectory:
         required: Required = ONE_RECEIVER,
         traits: Callable[[bytes, int], Traits] = lambda *_: LOCAL,
         rehash: bool = False,
-    ) -> Report:
+    ) -> PrintedReport:
         """Release what may go, as `dfud release` does; return its report."""
         if self.waits:
             wait_for_tick()
-        report = Report(self.output(), as_json=False, print0=False, listed="gone")
+        report = PrintedReport(self.output(), as_json=False, print0=False, listed="gone")
         with ExitStack() as opened:
             lock = opened.enter_context(
                 closing(DirectoryLock.take(self.logs, self.logs.release_lock, "releasing"))

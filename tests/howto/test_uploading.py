@@ -108,24 +108,35 @@ def test_many_instruments(home: Path, run: Run, terminal: Open, kafka: KafkaNode
     assert (home / "copy" / "scan.h5").read_text() == "first\n"
 
 
-def test_delete_at_the_instrument(uploaded: Path, run: Run, kafka: KafkaNode) -> None:
+def test_delete_at_the_instrument(uploaded: Path, run: Run, terminal: Open, kafka: KafkaNode) -> None:
     page = Page("delete-at-the-instrument", kafka.bootstrap)
-    doctor, look, delete, receive, look_by_receipts, release, verify = page.blocks("sh")
-    kept, listed, received, missing = page.blocks("text")
-    assert_shown(kept, run(doctor))
-    assert_shown(listed, run(look))
-    new = uploaded / "new.txt"
-    new.write_text("not on the topic")
-    run(delete)
-    assert sorted(path.name for path in uploaded.iterdir()) == ["LOGS", "new.txt"]
-    assert new.read_text() == "not on the topic"
-    run(delete)  # nothing more to delete is no error
-    (uploaded / "second.txt").write_text("second light")
-    run("dfud upload run42 --config kafka.config --topic_name run42 --once --upload_regex second.txt")
+    receive, list_all, delete, upload, upload_once, doctor, look, delete_same, verify = page.blocks("sh")
+    listed, released, kept, same, missing = page.blocks("text")
+
+    def left() -> list[str]:
+        return sorted(path.name for path in uploaded.iterdir())
+
+    (uploaded / "new.txt").write_text("not on the topic")
     run(receive)
-    assert_shown(received, run(look_by_receipts))
-    run(release)
-    assert sorted(path.name for path in uploaded.iterdir()) == ["LOGS", "new.txt"]
+    assert_shown(listed, run(list_all))
+    run(delete)
+    assert left() == ["LOGS", "new.txt"]
+    running = terminal(upload.replace("keep_free 10", "keep_free 99.9"))
+    running.wait_for("percent of the file system are free still|new.txt: 1 chunk acknowledged")
+    running.wait_for("percent of the file system are free still|new.txt: 1 chunk acknowledged")
+    assert running.end("quit\n") == 0
+    assert left() == ["LOGS", "new.txt"]  # nobody has it yet
+    run(receive)
+    assert_shown(released, run(upload_once))
+    assert left() == ["LOGS"]
+    assert_shown(kept, run(doctor))
+    (uploaded / "new.txt").write_text("second light")
+    run("dfud upload run42 --config kafka.config --topic_name run42 --once")
+    (uploaded / "late.txt").write_text("not on the topic")
+    assert_shown(same, run(look))
+    run(delete_same)
+    assert left() == ["LOGS", "late.txt"]
+    run(delete_same)  # nothing more to delete is no error
     assert_shown(missing, run(verify, 1))
 
 

@@ -95,6 +95,26 @@ def test_what_both_receivers_have_goes_and_is_never_missed(
     assert verified.returncode == 0, verified.stdout
 
 
+def test_files_of_a_run_go_once_it_is_sealed(
+    directory: Path, kafka: KafkaNode, config_file: Path, topic: str, make_topic: object
+) -> None:
+    receipts = make_topic(1, cleanup_policy="compact")  # type: ignore[operator]
+    path = directory / "run7" / "a"
+    path.parent.mkdir()
+    path.write_bytes(b"data")
+    time.sleep(0.1)
+    upload_once(directory, config_file, topic, "--run_marker", "Done")
+    send_receipts(kafka.bootstrap, receipts, [receipt(topic, "archive", path, directory)])
+    options = ("--run_marker", "Done", "--receipts", receipts, "--receivers", "archive", "--release", "delete")
+    assert "deleted" not in upload_once(directory, config_file, topic, *options)
+    (directory / "run7" / "Done").touch()
+    text = upload_once(directory, config_file, topic, *options)
+    assert text.index("run run7 is sealed: 1 file") < text.index(
+        "deleted 1 file, 4 bytes, which all receivers have"
+    )
+    assert files_in(directory) == [b"run7/Done"]
+
+
 def test_whoever_rewrites_files_loses_none_while_releases_are_killed(
     directory: Path, kafka: KafkaNode, config_file: Path, topic: str, make_topic: object
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -11,9 +12,13 @@ from typing import Any, NamedTuple
 
 import xxhash
 
+import dfud
 from dfud.broker.node import KafkaNode
+from tests.helpers.downloading import contents, download_once, downloading
 from tests.helpers.reader import Message, read_topic
+from tests.helpers.receipts import receipts_on
 from tests.helpers.uploading import upload_once, uploading, wait_until
+from tests.helpers.verifying import verify
 
 CHUNK = 4096
 MARKED = ("--run_marker", "Done.txt", "--upload_existing", "--chunk_size", CHUNK)
@@ -91,6 +96,35 @@ def test_kills_change_nothing(
         )
 
 
+def test_runs_are_received_whole_despite_kills(
+    directory: Path, config_file: Path, make_topic: Callable[..., str], kafka: KafkaNode, tmp_path: Path
+) -> None:
+    topic, copy = make_topic(partitions=2), tmp_path / "copy"
+    for number in range(4):
+        write_run(directory / f"run{number}", 40, random.Random(number))
+    upload_once(directory, config_file, topic, *MARKED)
+    options = ("--runs", "--receipts", f"{topic}-receipts", "--receiver", "copy")
+    with downloading(copy, config_file, topic, *options) as running:
+        running.wait_for("is whole, and in its place: 41 files")
+        running.kill()
+    (directory / "more").write_text("which no manifest lists")
+    upload_once(directory, config_file, topic, *MARKED)
+    output = download_once(copy, config_file, topic, *options)
+    assert "1 file that belongs to no run so far" in output
+    assert {path.name for path in copy.iterdir()} == {"LOGS", "run0", "run1", "run2", "run3"}
+    for folder in copy.glob("run*"):
+        lines = (folder / "manifest-sha256.txt").read_text().splitlines()
+        sums = {line[66:]: line[:64] for line in lines}
+        payload = {str(path.relative_to(folder)) for path in (folder / "data").rglob("*") if path.is_file()}
+        assert payload == set(sums)
+        assert contents(folder / "data") == contents(directory / folder.name)
+        assert all(sums[path] == hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in payload)
+    received = {path for _, path in receipts_on(kafka.bootstrap, f"{topic}-receipts")}
+    assert received == set(contents(directory))
+    output = download_once(copy, config_file, topic, status=2)
+    assert "holds files of runs that are not whole; go on with --runs" in output
+
+
 def test_a_run_is_sealed_while_it_is_watched(
     directory: Path, config_file: Path, make_topic: Callable[..., str], kafka: KafkaNode
 ) -> None:
@@ -115,6 +149,13 @@ def test_a_run_is_sealed_while_it_is_watched(
     assert fields["metadata"] == {"sample": "A7"}
     assert [file["path"][-5:] for file in fields["files"]] == ["1.tif", "2.tif", ".json"]
     assert all(message.headers["proposal"] == b"17" for message in messages)
+    assert [file.headers for file in dfud.read_files(config_file, topic)] == 4 * [{"proposal": b"17"}]
+    (run / "2.tif").unlink()  # which the topic has
+    status, output = verify(directory, config_file, topic, "--run", "./a/run7/")
+    assert status == 0
+    assert (
+        f"4 same, 0 differs, 0 missing, 0 incomplete; not in the directory: 1; manifest {fields['id']}" in output
+    )
 
 
 def test_what_is_not_whole_is_left(

@@ -54,6 +54,7 @@ def test_the_options_of_the_upload_are_in_groups(capsys: Capture) -> None:
         "When",
         "Speed",
         "Receipts",
+        "Releasing",
         "Console and log",
         "Monitoring",
         "Heartbeats and log messages, as in OpenMSIStream",

@@ -313,3 +313,40 @@ def test_a_directory_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == b"dfud: no\\xff does not exist; give the directory to be uploaded\n"
+
+
+RELEASE = ["--receipts", "R", "--receivers", "archive", "--release"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--release", "delete", "--receivers", "2"], "--release needs --receipts TOPIC and --receivers NAME"),
+        (["--release", "delete", "--receipts", "R"], "--release needs --receipts TOPIC and --receivers NAME"),
+        (["--release_keep_free", "20"], "--release_keep_free has no effect without --release"),
+        ([*RELEASE, "move"], "give both, or neither"),
+        ([*RELEASE, "delete", "--release_to", "DIR"], "give both, or neither"),
+        ([*RELEASE, "move", "--release_to", "DIR"], "lies in the directory that is uploaded"),
+        ([*RELEASE, "move", "--release_to", "/nowhere"], "cannot open --release_to /nowhere"),
+        ([*RELEASE, "delete", "--release_every", "0.5s"], "--release_every 0.5s is less than a second"),
+        ([*RELEASE, "delete", "--release_older_than", "7"], "'7' is not a duration"),
+    ],
+)
+def test_releases_that_cannot_work_are_refused(
+    capsys: Capture, top: Path, config: Path, words: list[str], message: str
+) -> None:
+    given = [str(top) if word == "DIR" else word for word in words]
+    assert message in refused(capsys, top, "--config", config, "--topic_name", "T", *given)
+
+
+def test_a_release_is_planned_before_the_upload_begins(
+    top: Path, tmp_path: Path, config: Path, started: list[tuple[UploadOptions, ClientConfig]]
+) -> None:
+    words = [*RELEASE, "move", "--release_to", str(tmp_path), "--release_every", "5m", "--run_marker", "Done"]
+    assert run(upload, [str(top), "--config", str(config), "--topic_name", "T", *words], "dfud") == 0
+    plan = started[0][0].release
+    assert plan is not None
+    assert (plan.every_s, plan.done) == (300.0, "moved")
+    wanted = plan.run.__self__.options  # type: ignore[attr-defined]
+    assert (wanted.acts, wanted.to, wanted.run_marker) == (True, str(tmp_path), ("Done",))
+    assert wanted.required.words == ["archive"]

@@ -10,7 +10,7 @@ import pytest
 import xxhash
 
 from dfud.core.sent import Sent
-from dfud.downloading.earlier_files import EarlierFiles
+from dfud.downloading.earlier_files import EarlierFiles, FilesInPlace
 from dfud.downloading.owed_receipts import PlacedFile
 from dfud.downloading.placed import ATTRIBUTE, write_sent
 
@@ -23,7 +23,7 @@ def place(path: Path, data: bytes, topic_id: str = "id") -> None:
 
 
 def found(top: Path, sync: list[None]) -> list[PlacedFile]:
-    files = EarlierFiles(str(top), "id", True, lambda: sync.append(None), clock=lambda: 0.0)
+    files = EarlierFiles(FilesInPlace(str(top)), "id", True, lambda: sync.append(None), clock=lambda: 0.0)
     try:
         return [file for batch in files for file in batch]
     finally:
@@ -67,6 +67,6 @@ def test_what_is_replaced_before_it_is_synced_is_left_to_whoever_has_replaced_it
         place(top / "new", b"3")
         (top / "new").rename(top / "g")
 
-    files = EarlierFiles(str(top), "id", False, replace)
+    files = EarlierFiles(FilesInPlace(str(top)), "id", False, replace)
     assert [file.path for batch in files for file in batch] == [b"f"]
     files.close()

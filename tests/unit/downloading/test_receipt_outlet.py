@@ -8,6 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from dfud.display.activity import Fact
+from dfud.downloading.counts import DownloadCounts
+from dfud.downloading.download_activity import DownloadActivity
 from dfud.downloading.receipt_outlet import ReceiptOutlet
 from dfud.messages import EarlierFilesSent, FilesPlaced, ReceiptRefused, ReceiptsDelayed, ReceiptsSent, Stop
 from dfud.processes import links
@@ -104,6 +107,23 @@ def test_trouble_is_said_once_and_so_is_its_end(bench: Bench) -> None:
         f"cannot send receipts to topic R: forbidden; {tail}",
         "receipts reach topic R again",
     ]
+
+
+def test_trouble_is_shown_as_long_as_it_lasts(bench: Bench) -> None:
+    activity = DownloadActivity(DownloadCounts(), lambda: False, bench.now)
+    activity.receipt_trouble = lambda: bench.outlet.shown_trouble
+
+    def shown() -> list[Fact]:
+        return [fact for fact in activity(bench.now).facts if "receipt" in fact.text]
+
+    bench.outlet.send(0, FilesPlaced(1, 12, b"some"))
+    assert shown() == []
+    bench.report(ReceiptsDelayed("forbidden"))
+    assert shown() == [Fact("12 receipts cannot be sent", "bad")]
+    bench.outlet.forget()
+    assert shown() == [Fact("receipts cannot be sent", "bad")]
+    bench.report(ReceiptsDelayed(""))
+    assert shown() == []
 
 
 def test_a_run_that_is_to_end_waits_for_earlier_files_as_long_as_receipts_are_sent(bench: Bench) -> None:

@@ -77,6 +77,7 @@ SAMPLES: list[Message] = [
     messages.Release(b"part"),
     messages.Merge(b"part", (RELEASED, RELEASED)),
     messages.RunSealed(1, 2),
+    messages.ReleaseEnded(1, 2, 0.5, "no broker"),
     messages.RunUnsealed("why", True, True),
     messages.RetentionReport(
         (messages.ReceiverBehind("archive", 3, 4, None, 1),), 2, b"a\xff", 1.5, 1, b"b", "retention.ms", 1
@@ -96,6 +97,15 @@ SAMPLES: list[Message] = [
     messages.ReceiptsDelayed("Connection refused"),
     messages.ReceiptRefused(b"path", "too large"),
     messages.EarlierFilesSent(2, True),
+    messages.RetentionReport(
+        (messages.ReceiverBehind("r", 1, 2, None, 3),), 1, b"due", 0.5, 2, b"lost", "retention.ms = 1"
+    ),
+    messages.FilesToResend(((FileVersion(b"path", 1, 2), FileStamp(3, 4)),)),
+    messages.LookFailed("why"),
+    messages.FinishRuns(),
+    messages.ManifestRead(b"run7", b"{}", (("manifest", b"1"),), bytes(16)),
+    messages.RunsFinished(1),
+    messages.RunsWaiting(2),
 ]
 DIRECTIONS = [
     pytest.param(links.WATCHER.decode_down, messages.ToWatcher, id="to the watcher"),
@@ -114,8 +124,14 @@ DIRECTIONS = [
     pytest.param(links.ANNOUNCER.decode_up, messages.FromAnnouncer, id="from the announcer"),
     pytest.param(links.RECEIPT_SENDER.decode_down, messages.ToReceiptSender, id="to the sender of receipts"),
     pytest.param(links.RECEIPT_SENDER.decode_up, messages.FromReceiptSender, id="from the sender of receipts"),
+    pytest.param(links.RELEASER.decode_down, messages.ToReleaser, id="to the releaser"),
+    pytest.param(links.RELEASER.decode_up, messages.FromReleaser, id="from the releaser"),
+    pytest.param(links.SEALER.decode_down, messages.ToSealer, id="to the sealer"),
+    pytest.param(links.SEALER.decode_up, messages.FromSealer, id="from the sealer"),
     pytest.param(links.GUARD.decode_down, messages.ToGuard, id="to the guard"),
     pytest.param(links.GUARD.decode_up, messages.FromGuard, id="from the guard"),
+    pytest.param(links.RUN_PLACER.decode_down, messages.ToRunPlacer, id="to what places runs"),
+    pytest.param(links.RUN_PLACER.decode_up, messages.FromRunPlacer, id="from what places runs"),
     pytest.param(links.READER.decode_down, messages.ToReader, id="to a reader"),
     pytest.param(links.READER.decode_up, messages.FromReader, id="from a reader"),
 ]

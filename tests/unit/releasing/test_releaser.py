@@ -12,7 +12,7 @@ import pytest
 
 from dfud.files import renames
 from dfud.receipts.required import Required
-from dfud.releasing import removal
+from dfud.releasing import destination, removal
 from dfud.releasing.removal import private_name
 from dfud.watch.file_systems import Traits
 from tests.helpers.leases import leased
@@ -216,6 +216,27 @@ def test_files_are_moved_and_nothing_is_replaced(uploaded: UploadedDirectory, tm
     assert (report.files, report.failed) == (2, 1)
     assert f"failed: other: there is another file of this path in {target}" in uploaded.printed
     assert {row.moved_to for row in uploaded.released_rows()} == {str(target)}
+
+
+def test_what_took_the_private_name_is_moved_back(
+    uploaded: UploadedDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = uploaded.add("a")
+    private = path.with_name(os.fsdecode(private_name(uploaded.receipts[0].version)))
+    target = tmp_path / "target"
+    target.mkdir()
+
+    def rename_after_a_swap(*arguments: object) -> None:
+        if private.exists() and private.read_bytes() == b"data":
+            private.rename(tmp_path / "taken")
+            private.write_bytes(b"evil")
+        renames.rename_to_new(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(destination, "rename_to_new", rename_after_a_swap)
+    assert uploaded.release(target).files == 0
+    assert not any(target.iterdir())
+    assert path.read_bytes() == b"evil"
+    assert "a: another file was put in its place" in uploaded.printed
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="there is no second file system")

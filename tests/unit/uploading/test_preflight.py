@@ -10,9 +10,10 @@ import pytest
 
 from dfud.core.openmsistream_tables import IN_PROGRESS_FIELDS
 from dfud.errors import UsageError
+from dfud.kafka.config import ClientConfig
 from dfud.logs.layout import LogsFolder
 from dfud.logs.logfile import LogOptions
-from dfud.uploading.preflight import check_logs_access, check_options, make_logs, memory_shares
+from dfud.uploading.preflight import check_logs_access, check_options, make_logs, memory_shares, sealing_fault
 from tests.helpers.doctoring import options_for
 
 OPTIONS = options_for("/data", "topic")
@@ -27,6 +28,7 @@ def test_the_defaults_are_accepted() -> None:
     ("changes", "option"),
     [
         ({"topic": "t" * 201}, "--topic_name"),
+        ({"run_sha256": True}, "--run_sha256 is for the runs of --run_marker"),
         ({"queue_max_size": 0.06}, "--queue_max_size 0.06 has no room for two chunks"),
         ({"queue_max_size": 1e12}, "--queue_max_size 1e.12 .* more memory"),
         ({"queue_max_size": 1e30}, "--queue_max_size 1e.30 .* more memory"),
@@ -35,6 +37,13 @@ def test_the_defaults_are_accepted() -> None:
 def test_what_does_not_fit_is_a_usage_error(changes: dict[str, object], option: str) -> None:
     with pytest.raises(UsageError, match=option):
         check_options(OPTIONS._replace(**changes))  # type: ignore[arg-type]
+
+
+def test_runs_are_sealed_only_on_a_topic_with_messages_of_our_own() -> None:
+    native, other = ClientConfig("kafka.config", {}), ClientConfig("kafka.config", {}, "openmsistream")
+    sealing = OPTIONS._replace(run_marker=("Done",))
+    assert [sealing_fault(sealing, native), sealing_fault(OPTIONS, other)] == ["", ""]
+    assert "remove value.serializer and key.serializer from kafka.config" in sealing_fault(sealing, other)
 
 
 def test_two_chunks_in_each_lane_are_enough() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
+import xxhash
 
+from dfud.core.manifest import ManifestFile
 from dfud.core.version import FileVersion
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.messages import RunUnsealed
@@ -23,6 +27,7 @@ class Bench:
         self.top = top
         self.recorded = RecordedVersions()
         self.sent: tuple[object, ...] = ()
+        self.with_sha256 = False
 
         def send(*arguments: object) -> None:
             self.sent = arguments[1:]
@@ -43,7 +48,7 @@ class Bench:
         """Return the paths in the manifest."""
         watch = watch_options(self.top)._replace(run_markers=("Done*",))
         task = SealTask(folder, marker, others)
-        seal(SealSettings("T", {}, (), watch, "run.json"), task, self.recorded)
+        seal(SealSettings("T", {}, (), watch, "run.json", self.with_sha256), task, self.recorded)
         self.head, self.metadata, files = self.sent
         return [file.path for file in files]  # type: ignore[attr-defined]
 
@@ -86,6 +91,18 @@ def test_a_file_that_is_not_recorded_in_its_present_version_is_named(bench: Benc
     assert fault.is_waiting
     bench.write("run7/\x1b[2J", digest=None)
     assert bench.fault(marker).reason.startswith("2 files, such as run7/\\x1b[2J, are not")
+
+
+def test_sha256_is_that_of_the_bytes_that_were_sent(bench: Bench) -> None:
+    bench.with_sha256 = True
+    marker = bench.write("run7/Done", digest=None)
+    bench.write("run7/a", b"sent", digest=xxhash.xxh3_128_digest(b"sent"))
+    bench.seal(b"run7", marker)
+    files = cast("list[ManifestFile]", bench.sent[2])
+    assert [file.sha256 for file in files] == [hashlib.sha256(b"sent").hexdigest()]
+    bench.write("run7/b", b"now", digest=xxhash.xxh3_128_digest(b"old"))
+    fault = bench.fault(marker)
+    assert (fault.reason, fault.is_waiting) == ("run7/b has changed since it was sent", True)
 
 
 def test_a_digest_that_is_not_known_is_named(bench: Bench) -> None:

@@ -72,8 +72,7 @@ class Bench:
         user: Any,
         status: StatusWriter,
         outlets: Any,
-        make_runs: Any,
-        make_guard: Any,
+        makers: Any,
     ) -> Bench:
         self.context = context
         return self

@@ -38,7 +38,7 @@ def every_index_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 def make_logs(folder: str, rows: list[tuple[str, int]]) -> LogsFolder:
     logs = LogsFolder(folder, "T")
     os.mkdir(logs.path)
-    Path(logs.completed).write_text(format_table(CompletedRow, [row(*each) for each in rows]), newline="")
+    Path(logs.completed).write_bytes(format_table(CompletedRow, [row(*each) for each in rows]).encode())
     return logs
 
 
