@@ -214,6 +214,16 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def properties(session: nox.Session) -> None:
+    """Run the unit tests with twenty times as many examples of each property."""
+    session.run(
+        *(tool("python"), "-m", "pytest", "--hypothesis-profile=many examples", "tests/unit"),
+        *session.posargs,
+        external=True,
+    )
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Look at the page of ``dfud status --html`` in a headless Chromium; skipped where there is none."""
     session.run(tool("python"), "-m", "pytest", "tests/browser", *session.posargs, external=True)

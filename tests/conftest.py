@@ -22,9 +22,10 @@ default_dispositions_for_children()
 ignore_lease_breaks()
 
 # How long an example takes says only how busy a machine is.
-settings.register_profile("no deadline", deadline=None)
-settings.register_profile("few examples", deadline=None, max_examples=25)  # for old Pythons
-settings.load_profile("no deadline")
+settings.register_profile("each run", deadline=None, max_examples=50)
+settings.register_profile("few examples", deadline=None, max_examples=10)  # for old Pythons
+settings.register_profile("many examples", deadline=None, max_examples=1_000)
+settings.load_profile("each run")
 
 
 def pytest_collection_finish() -> None:
