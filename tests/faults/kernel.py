@@ -108,5 +108,5 @@ FAULTS = [
     Fault("the inotify queue overflows", overflow, times=3, quick=1),
     Fault("max_user_watches is reached", run_out_of_watches, times=4, quick=1),
     Fault("max_user_instances is reached", run_out_of_instances, times=2, quick=1),
-    Fault("mkdir -p a/b/c and immediately a file in it", make_folders_and_files, times=10_000, quick=300),
+    Fault("mkdir -p a/b/c and immediately a file in it", make_folders_and_files, times=10_000, quick=100),
 ]

@@ -69,4 +69,4 @@ def _words(user: OtherUser, uid: int, script: Path, *arguments: object) -> list[
     return [*user._replace(uid=uid).prefix, str(user.python), str(script), *map(str, arguments)]
 
 
-FAULTS = [Fault("three users publish, a fourth uploads", publish_at_once, times=200_000, quick=2_000)]
+FAULTS = [Fault("three users publish, a fourth uploads", publish_at_once, times=200_000, quick=600)]

@@ -82,6 +82,6 @@ def delay(scene: Scene, tally: Tally, times: int) -> None:
 
 FAULTS = [
     Fault("the network stalls", stall, times=3),
-    Fault("the network cuts all connections", cut, times=60, quick=6),
+    Fault("the network cuts all connections", cut, times=60, quick=3),
     Fault("the network delays everything", delay, times=3),
 ]

@@ -22,8 +22,7 @@ from tests.helpers.uploading import Upload, command, wait_until
 
 _MARKED = ("--run_marker", "Done.txt", "--upload_existing")
 _N_RUNS, _N_FILES = 100, 1_000
-_N_QUICK_RUNS, _N_QUICK_FILES = 5, 20
-_SPAN_S, _QUICK_SPAN_S = 8.0, 2.0  # from the start of a download, within which it is killed
+_SPAN_S = 8.0  # from the start of a download, within which it is killed
 _TIMEOUT_S = 900.0
 
 
@@ -104,9 +103,8 @@ def _sha256(path: Path) -> str:
 def kill_downloads(scene: Scene, tally: Tally, times: int) -> None:
     """Kill a download, or the process that places runs, at any instant, while runs are sealed again."""
     config, topic, source = scene.config(), scene.topic(), scene.directory()
-    n_runs, n_files = (_N_QUICK_RUNS, _N_QUICK_FILES) if scene.is_quick else (_N_RUNS, _N_FILES)
-    for number in range(n_runs):
-        _write_run(scene, source / f"run{number}", n_files)
+    for number in range(_N_RUNS):
+        _write_run(scene, source / f"run{number}", _N_FILES)
     _upload(tally, source, config, topic)
     lacking = sealed(b"lacking", {b"a": b"1", b"b": b"2"})
     produce(scene.kafka.bootstrap, topic, [record for record in lacking if record.key != b"lacking/b"])
@@ -116,9 +114,9 @@ def kill_downloads(scene: Scene, tally: Tally, times: int) -> None:
     with consumer.looking():
         for number in range(times):
             if number % 2 == 1:
-                _seal_again(scene, source, scene.random.sample(range(n_runs), 2))
+                _seal_again(scene, source, scene.random.sample(range(_N_RUNS), 2))
                 _upload(tally, source, config, topic)
-            _kill_within(scene, words, _QUICK_SPAN_S if scene.is_quick else _SPAN_S)
+            _kill_within(scene, words, _SPAN_S)
             tally.times += 1
         with tally.recovering():
             last = Upload([*words, "--once"])
@@ -202,4 +200,4 @@ def _judge(tally: Tally, copy: Path) -> str:
     return ", and valid for bagit-python"
 
 
-FAULTS = [Fault("kill -9 of a download of sealed runs, beside a consumer", kill_downloads, times=100, quick=2)]
+FAULTS = [Fault("kill -9 of a download of sealed runs, beside a consumer", kill_downloads, times=100)]
