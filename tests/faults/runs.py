@@ -126,7 +126,7 @@ def kill_downloads(scene: Scene, tally: Tally, times: int) -> None:
                 last.close()
     tally.require(status == 1, text)
     tally.require("run lacking is not whole: 1 of 3 files is missing: lacking/b" in text, text)
-    _check(tally, source, copy, n_runs)
+    _check(tally, source, copy)
     judge = _judge(tally, copy)
     tally.remark = f"{consumer.n_seen} runs seen in {consumer.looks:,} looks, each whole{judge}"
 
@@ -170,11 +170,11 @@ def _kill_within(scene: Scene, words: list[str], span_s: float) -> None:
         running.close()
 
 
-def _check(tally: Tally, source: Path, copy: Path, n_runs: int) -> None:
+def _check(tally: Tally, source: Path, copy: Path) -> None:
     """Check that each run has the files of the directory, as they were when it was sealed last, and no others."""
     names = {path.name for path in copy.iterdir()}
-    tally.require(names == {"LOGS", *(f"run{each}" for each in range(n_runs))}, f"in the directory are {names}")
-    for number in range(n_runs):
+    tally.require(names == {"LOGS", *(f"run{each}" for each in range(_N_RUNS))}, f"in the directory are {names}")
+    for number in range(_N_RUNS):
         wanted = contents(source / f"run{number}")
         received = contents(copy / f"run{number}" / "data")
         received.pop(b"ro-crate-metadata.json", None)
