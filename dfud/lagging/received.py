@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from dfud.core.receipt import Receipt, ReceiptKey
-from dfud.core.text import counted
 from dfud.core.version import PATH_KEY_BYTES, path_key
-from dfud.errors import UsageError
 from dfud.logs.completed.index import IDENTITY_BYTES, RecordIndex
+from dfud.receipts.required import too_many_receivers
 
 _RECORD_BYTES = IDENTITY_BYTES + 16  # with the digest
 _MAX_RECEIVERS = 64  # whose names nobody has given: whoever may write to the topic can make them up
@@ -107,9 +106,6 @@ class Received:
         receiver = self._receivers.get(name)
         if receiver is None:
             if len(self._receivers) >= _MAX_RECEIVERS:
-                raise UsageError(
-                    f"there are receipts of more than {counted(_MAX_RECEIVERS, 'receiver')}: somebody may have "
-                    "made them up; name those that you believe, with --receivers NAME"
-                )
+                raise too_many_receivers(_MAX_RECEIVERS)
             receiver = self._receivers[name] = _Receiver()
         return receiver

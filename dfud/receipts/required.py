@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from dfud.core.text import counted
+from dfud.errors import UsageError
+
 _MAX_NUMBER_CHARS = 4
 
 
@@ -53,3 +56,11 @@ def parse_receivers(words: Sequence[str]) -> Required:
     if number < 1:
         raise ValueError(f"{numbers[0]} is not a number of receivers; give 1 or more")
     return Required(number=number)
+
+
+def too_many_receivers(limit: int) -> UsageError:
+    """Return the error that says that there are receipts of more receivers than can be kept apart."""
+    return UsageError(
+        f"there are receipts of more than {counted(limit, 'receiver')}: somebody may have made them up; name "
+        "those that you believe, with --receivers NAME"
+    )

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from dfud.core.receipt import Receipt, ReceiptKey
-from dfud.core.text import counted
-from dfud.errors import UsageError
-from dfud.receipts.required import Required
+from dfud.receipts.required import Required, too_many_receivers
 from dfud.releasing.candidates import Candidates
 
 _MAX_RECEIVERS = 64  # whose names nobody has given: whoever may write to the topic can make them up
@@ -95,10 +93,7 @@ class Holders:
         receiver = self._receivers.get(name)
         if receiver is None:
             if len(self._receivers) >= _MAX_RECEIVERS:
-                raise UsageError(
-                    f"there are receipts of more than {counted(_MAX_RECEIVERS, 'receiver')}: somebody may have "
-                    "made them up; name those that you believe, with --receivers NAME"
-                )
+                raise too_many_receivers(_MAX_RECEIVERS)
             receiver = self._receivers[name] = _Receiver(len(self._candidates))
         partition, time_ms = message.partition() or 0, message.timestamp()[1]
         # In one partition the order tells what is later. In two there are receipts of one key only if somebody
