@@ -6,7 +6,8 @@ What was deleted must have receipts of both receivers of the very bytes, older t
 nothing may be left that they have.
 
 It is small unless the environment says otherwise: DFUD_RELEASED_FILES, DFUD_RELEASED_LARGE (how many of these are
-sparse files of 64 MiB) and DFUD_RELEASED_KILLS. All of it, for which each copy takes 50 GB: 1000000, 800 and 500.
+sparse files of 64 MiB) and DFUD_RELEASED_KILLS. All of it, 50 GB: 1000000, 800 and 500. What a receiver has put in
+its place is made sparse again, so that all of it needs about 15 GB of disk.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ _PER_FOLDER = 1_000
 _MAX_PAUSE_S = 2.5  # between two kills
 _SHARE_REWRITTEN = 0.1  # of the files
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # of fallocate
+_PAGE = 4096  # what is not zero of a large file lies in its first page
+_BETWEEN_HOLES_S = 0.2
 _READ_TIMEOUT_S = 30.0
 _CLOCK_S = 0.01  # by which the broker's clock and a row's may differ: both are rounded
 _TO_FINISH_S = 3_600.0
@@ -80,6 +84,8 @@ def kill_while_releasing(scene: Scene, tally: Tally, times: int) -> None:
     ]
     writer = _Writer(scene.random.getrandbits(32), directory, n_files, n_large)
     writer.start()
+    thinner = _Thinner(copies, writer.large_files)
+    thinner.start()
     try:
         while tally.times < times:
             time.sleep(scene.random.uniform(0.0, _MAX_PAUSE_S))  # at any instant
@@ -98,6 +104,8 @@ def kill_while_releasing(scene: Scene, tally: Tally, times: int) -> None:
         for copy, options in zip(copies, received):
             _finish(tally, downloading.command(copy, config, topic, "--once", *options))
         _finish(tally, release)
+    thinner.is_asked_to_end = True
+    thinner.join()
     _check(tally, writer, directory, topic, _receipts(scene.kafka.bootstrap, receipts, topic))
 
 
@@ -172,6 +180,7 @@ class _Writer(threading.Thread):
         super().__init__()
         self.written: set[str] = set()  # digests of all that was written
         self.overwritten: set[str] = set()  # of these, by this program
+        self.large_files: list[Path] = []  # below the directory
         self.n_allowed = 0  # files that may be written until now
         self.is_asked_to_end = False
         self._random = random.Random(seed)
@@ -196,6 +205,8 @@ class _Writer(threading.Thread):
             path.parent.mkdir(exist_ok=True)
             self._create(path, self._make(self._own / "new", number in self._large))
             paths.append(path)
+            if number in self._large:
+                self.large_files.append(path.relative_to(self._top))
             if self._random.random() < _SHARE_REWRITTEN:
                 path = self._random.choice(paths[-_PER_FOLDER:])
                 (self._rewrite if self._random.random() < 0.6 else self._exchange)(path)
@@ -241,6 +252,39 @@ class _Writer(threading.Thread):
         self.written.add(digest)
         self.overwritten.add(self._last[path])
         self._last[path] = digest
+
+
+class _Thinner(threading.Thread):
+    """Makes holes again of the zeros that the receivers have written: content and time of a file stay."""
+
+    def __init__(self, copies: Sequence[Path], large_files: Sequence[Path]) -> None:
+        super().__init__(daemon=True)
+        self.is_asked_to_end = False
+        self._copies = copies
+        self._large_files = large_files  # grows meanwhile
+        self._fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+        self._fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+
+    def run(self) -> None:
+        """Look at all large files that are in their places, again and again."""
+        while not self.is_asked_to_end:
+            for name in list(self._large_files):
+                for copy in self._copies:
+                    with contextlib.suppress(FileNotFoundError):
+                        self._make_sparse(copy / name)
+            time.sleep(_BETWEEN_HOLES_S)
+
+    def _make_sparse(self, path: Path) -> None:
+        status = path.stat()
+        if status.st_size != _LARGE_BYTES or status.st_blocks * 512 <= 2 * _PAGE:
+            return
+        with open(path, "r+b") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size != _LARGE_BYTES:
+                return
+            if self._fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, _PAGE, _LARGE_BYTES - _PAGE):
+                raise OSError(ctypes.get_errno(), f"no hole could be made in {path}")
+            os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _files_in(directory: Path) -> Iterator[Path]:
