@@ -91,6 +91,8 @@ def kill_while_releasing(scene: Scene, tally: Tally, times: int) -> None:
             time.sleep(scene.random.uniform(0.0, _MAX_PAUSE_S))  # at any instant
             for program in programs:
                 program.keep_running()
+            if writer.n_written * times < n_files * tally.times:
+                continue  # the kills are spread over all that is written
             tally.times += scene.random.choice(programs).kill()
             writer.n_allowed = n_files * tally.times // times
         writer.join()
@@ -181,7 +183,8 @@ class _Writer(threading.Thread):
         self.written: set[str] = set()  # digests of all that was written
         self.overwritten: set[str] = set()  # of these, by this program
         self.large_files: list[Path] = []  # below the directory
-        self.n_allowed = 0  # files that may be written until now
+        self.n_written = 0  # files that are new
+        self.n_allowed = 0  # of them, that may be written until now
         self.is_asked_to_end = False
         self._random = random.Random(seed)
         self._top = directory
@@ -205,6 +208,7 @@ class _Writer(threading.Thread):
             path.parent.mkdir(exist_ok=True)
             self._create(path, self._make(self._own / "new", number in self._large))
             paths.append(path)
+            self.n_written = number + 1
             if number in self._large:
                 self.large_files.append(path.relative_to(self._top))
             if self._random.random() < _SHARE_REWRITTEN:
