@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, path_key
-from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
+from dfud.uploading.entry import NO_CHUNKS, Entry, State
 from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.lane_loads import LaneLoads
 from dfud.uploading.retry_schedule import RetrySchedule
@@ -92,12 +92,13 @@ class Entries:
     def is_blocked(self, entry: Entry) -> bool:
         """Return whether a lane has an earlier version, a file below its path, or one that is a folder above."""
         path = entry.version.path
-        return path in self.with_lane or path in self._lane_folders or self._file_above(entry.folder) is not None
+        if path in self.with_lane or path in self._lane_folders:
+            return True
+        # If another file of that folder is with a lane, that one had to wait as well.
+        return entry.folder not in self._lane_folders and self._file_above(entry.folder) is not None
 
     def _file_above(self, folder: bytes) -> bytes | None:
         """Return the path of a file that a lane has, and that is `folder` or one above it now; None for none."""
-        if folder in self._lane_folders:
-            return None  # another file of that folder is with a lane, which had to wait as well
         while folder and folder not in self.with_lane:
             folder = folder.rpartition(b"/")[0]
         return folder or None
@@ -143,7 +144,7 @@ class Entries:
         entry.failure = ""
         if self.is_blocked(entry):
             entry.state = State.BEHIND
-            above = self._file_above(entry.folder)
+            above = None if entry.folder in self._lane_folders else self._file_above(entry.folder)
             if above is not None:
                 self._below.setdefault(above, []).append(entry)
             return
@@ -160,7 +161,8 @@ class Entries:
         entry.lane = lane
         entry.is_read = False
         entry.seen_again = False
-        entry.mixed = entry.mixed or bool(entry.acked)
+        if entry.acked is not NO_CHUNKS and entry.acked:
+            entry.mixed = True
         self.with_lane[entry.version.path] = entry
         self._lane_folders.enter(entry.folder)
         self.loads.add(entry)
@@ -202,31 +204,45 @@ class Entries:
 
     def _leave(self, entry: Entry) -> None:
         """Take `entry` out of wherever its state has it, and enqueue the version behind it, if any."""
-        state, entry.state = entry.state, State.BEHIND  # the state that is in no queue
+        state = entry.state
+        if state is State.BEHIND:  # which is in no queue
+            return
+        entry.state = State.BEHIND
         if state is State.WAITING:
             del self._queue(entry)[entry.token]
         elif state is State.PAUSED:
             self.retries.discard(entry.token)
             self.last_tries.pop(entry.token, None)
             self.unreadable.pop(entry.token, None)
-        if state in ENDED:
+        elif state is State.ACTIVE:
+            self._leave_lane(entry)
+        else:
             self.n_ended -= 1
-            if state is not State.GIVEN_UP:
+            if state is State.GIVEN_UP:
+                self._leave_lane(entry)
+            else:
                 self._folders.enter(entry.folder)
                 self._ended_folders.leave(entry.folder)
-        if state in WITH_LANE:
-            path = entry.version.path
-            self.loads.remove(entry)
-            del self.with_lane[path]
-            followers: list[Entry | None] = [self.latest.get(path)]
-            followers += map(self.latest.get, self._lane_folders.leave(entry.folder))
-            if self._below:
-                followers += self._below.pop(path, ())
-            for follower in followers:
-                if (
-                    follower is not None
-                    and follower is not entry
-                    and follower.state is State.BEHIND
-                    and self.latest.get(follower.version.path) is follower
-                ):
-                    self.wait(follower)
+
+    def _leave_lane(self, entry: Entry) -> None:
+        """Take `entry` from its lane, and enqueue what was blocked by it."""
+        path = entry.version.path
+        self.loads.remove(entry)
+        del self.with_lane[path]
+        emptied = self._lane_folders.leave(entry.folder)
+        latest = self.latest.get(path)
+        if latest is not None and latest is not entry:
+            self._unblock(latest)
+        for folder in emptied:
+            self._unblock(self.latest.get(folder))
+        if self._below:
+            for follower in self._below.pop(path, ()):
+                self._unblock(follower)
+
+    def _unblock(self, follower: Entry | None) -> None:
+        if (
+            follower is not None
+            and follower.state is State.BEHIND
+            and self.latest.get(follower.version.path) is follower
+        ):
+            self.wait(follower)

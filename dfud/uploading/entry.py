@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 from dfud.core.chunking import count_chunks
 from dfud.core.ranges import RangeSet
-from dfud.core.version import UNKNOWN_STAMP, FileVersion
+from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 from dfud.messages import FileTask, Ranges
 
 SMALL_FILE_BYTES = 1 << 20  # a chunker reads files up to this size one after another, larger ones in turn
@@ -25,17 +26,42 @@ class State(enum.Enum):
 
 
 WITH_LANE = (State.ACTIVE, State.GIVEN_UP)
+NO_CHUNKS = RangeSet()  # shared, and never changed
 ENDED = (State.HELD, State.FAILED, State.GIVEN_UP)  # the run does not wait for these
 
 
 class Entry:
-    """One version of one file; only the ledger changes it."""
+    """One version of one file; only the ledger changes it.
 
-    __slots__ = (
-        "acked", "attempts", "chunk_size", "failure", "folder", "identity", "is_overtaken", "is_read",
-        "is_resumed", "known_digest", "lane", "lease_ends", "may_be_sent", "mixed", "n_chunks", "named", "recheck",
-        "replaces", "seen_again", "stamp", "started", "state", "token", "tried_last", "version",
-    )  # fmt: skip
+    Most files go straight to the topic. So what is seldom anything else is a default of the class, which costs
+    such a file nothing.
+    """
+
+    stamp: FileStamp = UNKNOWN_STAMP  # of the newest report; nothing that is `delivered` was read before it
+    acked: RangeSet = NO_CHUNKS  # numbers of the acknowledged chunks
+    # The lane that has it, or that had it or an earlier version last; -1 if there is none. What that lane's
+    # producer still holds of it is sent before what follows in the same lane, not before another lane's.
+    lane: int = -1
+    is_read: bool = False  # all of it has been passed to the producer
+    seen_again: bool = False  # reported since it was dispatched: if the chunker finds it gone, it has come back
+    recheck: bool = False  # closed again since: what was read of it before may be outdated
+    # Its chunks stem from more than one reading. If it was rewritten within a tick of the file system's clock,
+    # which its close will report, its digest is not that of its chunks: only sending it anew helps.
+    mixed: bool = False
+    may_be_sent: bool = False  # the topic may have all of it, although nobody has said so
+    # It has had its stamp since an earlier run, and so all of its chunks are of one content: whoever reports
+    # it with the same stamp reports nothing new.
+    is_resumed: bool = False
+    # A file was sent that is where a folder of its path was, or that lies below its path: readers drop what
+    # they had of this one.
+    is_overtaken: bool = False
+    replaces: bool = False  # something of its path, or at a folder of it, is recorded
+    known_digest: str = ""  # hex digits; not empty if it is only compared with what is on the topic already
+    failure: str = ""  # why it ended, or why the last attempt failed
+    named: str = ""  # the last `failure` that was logged
+    attempts: int = 0  # that have failed
+    tried_last: bool = False  # or will be, as the program is to end
+    lease_ends: float = 0.0  # s, monotonic: until then it is waited for another program's lease; 0 for none
 
     def __init__(
         self, token: int, version: FileVersion, chunk_size: int, started: str, identity: bytes = b""
@@ -44,46 +70,17 @@ class Entry:
         self.token = token
         self.version = version
         self.folder = version.path.rpartition(b"/")[0]  # that it lies in; b"" for the directory itself
-        self.stamp = UNKNOWN_STAMP  # of the newest report; nothing that is `delivered` was read before it
         self.identity = identity or version.identity()
         self.chunk_size = chunk_size  # bytes
         self.n_chunks = count_chunks(version.size, chunk_size)
         self.started = started  # ISO 8601, for its rows
-        self.acked = RangeSet()  # numbers of the acknowledged chunks
         self.state = State.BEHIND  # until the ledger puts it into a queue
-        # The lane that has it, or that had it or an earlier version last; -1 if there is none. What that lane's
-        # producer still holds of it is sent before what follows in the same lane, not before another lane's.
-        self.lane = -1
-        self.is_read = False  # all of it has been passed to the producer
-        self.seen_again = False  # reported since it was dispatched: if the chunker finds it gone, it has come back
-        self.recheck = False  # closed again since: what was read of it before may be outdated
-        # Its chunks stem from more than one reading. If it was rewritten within a tick of the file system's clock,
-        # which its close will report, its digest is not that of its chunks: only sending it anew helps.
-        self.mixed = False
-        self.may_be_sent = False  # the topic may have all of it, although nobody has said so
-        # It has had its stamp since an earlier run, and so all of its chunks are of one content: whoever reports
-        # it with the same stamp reports nothing new.
-        self.is_resumed = False
-        # A file was sent that is where a folder of its path was, or that lies below its path: readers drop what
-        # they had of this one.
-        self.is_overtaken = False
-        self.replaces = False  # something of its path, or at a folder of it, is recorded
-        self.known_digest = ""  # hex digits; not empty if it is only compared with what is on the topic already
-        self.failure = ""  # why it ended, or why the last attempt failed
-        self.named = ""  # the last `failure` that was logged
-        self.attempts = 0  # that have failed
-        self.tried_last = False  # or will be, as the program is to end
-        self.lease_ends = 0.0  # s, monotonic: until then it is waited for another program's lease; 0 for none
+        self.is_small = version.size <= SMALL_FILE_BYTES  # a chunker reads it in one go
 
     @property
     def is_open(self) -> bool:
         """Whether something of it may still be sent."""
         return self.state is not State.HELD and self.state is not State.FAILED
-
-    @property
-    def is_small(self) -> bool:
-        """Whether a chunker reads it in one go."""
-        return self.version.size <= SMALL_FILE_BYTES
 
     @property
     def delivered(self) -> RangeSet:
@@ -96,10 +93,18 @@ class Entry:
     @property
     def acked_bytes(self) -> int:
         """The bytes of the acknowledged chunks."""
+        if self.acked is NO_CHUNKS:
+            return 0
         acked = len(self.acked) * self.chunk_size
         if self.n_chunks in self.acked:
             acked -= self.n_chunks * self.chunk_size - self.version.size
         return acked
+
+    def on_acked(self, chunks: Iterable[tuple[int, int]]) -> None:
+        """Add ranges of chunks to the acknowledged ones."""
+        if self.acked is NO_CHUNKS:
+            self.acked = RangeSet()
+        self.acked.update(chunks)
 
     def task(self) -> FileTask:
         """Return the task for a chunker."""
@@ -107,7 +112,7 @@ class Entry:
         stamp = UNKNOWN_STAMP
         if self.known_digest:
             to_send = ()
-        elif self.acked:
+        elif self.acked is not NO_CHUNKS and self.acked:
             to_send = self.acked.missing(self.n_chunks).ranges()
             stamp = self.stamp
         return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest, stamp)

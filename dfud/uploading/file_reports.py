@@ -20,7 +20,7 @@ from dfud.messages import (
     RowsRecorded,
 )
 from dfud.uploading.context import UploadContext
-from dfud.uploading.entry import Entry
+from dfud.uploading.entry import NO_CHUNKS, Entry
 from dfud.uploading.reporter import UploadReporter
 
 
@@ -96,15 +96,20 @@ class FileReports:
         self._log.debug("%s added to the completed table", counted(len(message.files), "file"))
         if not message.recorded:
             self.unrecorded += len(message.files)
+        n_chunks = n_bytes = 0  # that were not reported as acknowledged before
         for token, xxh3_128 in message.files:
             entry = self._ledger.entry(token)
             if entry is None:
                 continue
             self._completed.add(entry.version.path, entry.identity, bytes.fromhex(xxh3_128))
             self._ledger.on_completed(token)
-            chunks = entry.n_chunks - len(entry.acked)
-            self._reporter.on_acked(chunks, entry.version.size - entry.acked_bytes)
+            n_chunks += entry.n_chunks
+            n_bytes += entry.version.size
+            if entry.acked is not NO_CHUNKS:
+                n_chunks -= len(entry.acked)
+                n_bytes -= entry.acked_bytes
             self._reporter.on_completed(entry, now)
+        self._reporter.on_acked(n_chunks, n_bytes)
 
     def on_undelivered(self, message: FileUndelivered) -> None:
         """Fail a file that the broker refuses, or begin it again in smaller chunks."""

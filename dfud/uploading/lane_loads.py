@@ -18,10 +18,10 @@ class LaneLoads:
     def pick(self, small: bool) -> int | None:
         """Return the lane with the fewest bytes of those whose chunker has room for a small or a large file."""
         kind, limit = (0, _MAX_UNREAD_SMALL) if small else (1, _MAX_UNREAD_LARGE)
-        best = None
-        for lane, unread in enumerate(self.unread):
-            if unread[kind] < limit and (best is None or self.bytes[lane] < self.bytes[best]):
-                best = lane
+        best, fewest = None, 0
+        for lane, n_bytes in enumerate(self.bytes):
+            if (best is None or n_bytes < fewest) and self.unread[lane][kind] < limit:
+                best, fewest = lane, n_bytes
         return best
 
     def add(self, entry: Entry) -> None:

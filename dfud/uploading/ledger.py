@@ -73,26 +73,15 @@ class Ledger:
     def on_found(self, version: FileVersion, compare: bool, stamp: FileStamp = UNKNOWN_STAMP) -> Entry | None:
         """Add a file that was detected; return its entry if it is new, None if there is nothing to do."""
         latest = self._entries.latest.get(version.path)
-        same = latest is not None and latest.version == version
-        is_news = latest is None or not (latest.is_resumed and stamp == latest.stamp)
-        if latest is not None and same and stamp != latest.stamp:
-            compare = compare or stamp.differs_from(latest.stamp)
-            self._take_stamp(latest, stamp)
-        if latest is not None and same and not (compare and latest.state in (State.HELD, State.FAILED)):
-            latest.seen_again = True
-            if compare and is_news:
-                latest.recheck, latest.is_resumed = True, False
-                self._entries.changed = True
-                if latest.state is State.PAUSED and latest.attempts <= 1:
-                    self._entries.wait(latest)
-            return None
-        if latest is not None and not same and latest.state is not State.ACTIVE:
-            self._distrust(latest)  # nothing in the table remembers it any more
+        if latest is not None:
+            if latest.version == version:
+                compare = self._see_again(latest, compare, stamp)
+                if not (compare and latest.state in (State.HELD, State.FAILED)):
+                    return None
+            elif latest.state is not State.ACTIVE:
+                self._distrust(latest)  # nothing in the table remembers it any more
         identity = version.identity()
-        digest = None
-        is_coming = latest is not None and (same or self._entries.is_coming(version.path))
-        if not is_coming and not self._entries.has_rivals(version.path):  # nothing that replaces it is on its way
-            digest = self.recorded.digest(version, identity)
+        digest = self._recorded_digest(version, identity, latest)
         if digest is not None and not compare:
             return None
         entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=latest, identity=identity)
@@ -100,19 +89,46 @@ class Ledger:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content can tell.
             entry.known_digest = digest.hex()
         self._completed_mixed.discard(identity)
-        if latest is None or latest.state in WITH_LANE:
+        if latest is not None and latest.state not in WITH_LANE:
+            self._take_place(entry, latest)
+        else:
             self._entries.wait(entry)
-            return entry
+        return entry
+
+    def _see_again(self, entry: Entry, compare: bool, stamp: FileStamp) -> bool:
+        """Note that the version of `entry` was reported again; return whether its content may be new."""
+        is_news = not (entry.is_resumed and stamp == entry.stamp)
+        if stamp != entry.stamp:
+            compare = compare or stamp.differs_from(entry.stamp)
+            self._take_stamp(entry, stamp)
+        if compare and entry.state in (State.HELD, State.FAILED):
+            return True
+        entry.seen_again = True
+        if compare and is_news:
+            entry.recheck, entry.is_resumed = True, False
+            self._entries.changed = True
+            if entry.state is State.PAUSED and entry.attempts <= 1:
+                self._entries.wait(entry)
+        return compare
+
+    def _recorded_digest(self, version: FileVersion, identity: bytes, latest: Entry | None) -> bytes | None:
+        """Return the digest of a version that the topic has, and goes on to have: nothing replaces it soon."""
+        path = version.path
+        if latest is not None and (latest.version == version or self._entries.is_coming(path)):
+            return None
+        return None if self._entries.has_rivals(path) else self.recorded.digest(version, identity)
+
+    def _take_place(self, entry: Entry, latest: Entry) -> None:
+        """Put `entry` where `latest` was, which no lane has."""
         entry.attempts = latest.attempts
         entry.named = latest.named
-        entry.may_be_sent = same and latest.may_be_sent
+        entry.may_be_sent = latest.may_be_sent and latest.version == entry.version
         retry_at = self._entries.retries.time_of(latest.token) if latest.state is State.PAUSED else None
         self._entries.forget(latest)
         if retry_at is not None and entry.attempts > 1:  # it keeps changing, and each change is reported
             self._entries.pause_until(entry, retry_at)
         else:
             self._entries.wait(entry)
-        return entry
 
     def send_again(self, version: FileVersion, stamp: FileStamp) -> Entry | None:
         """Add a file that is recorded, to be sent once more; None if anything else of its path is coming."""
@@ -189,7 +205,7 @@ class Ledger:
                 rival.is_overtaken = True
                 self._entries.changed = True
         entry.may_be_sent = True
-        voids_rows = not entry.acked and self._in_table.are_void_after(path)
+        voids_rows = self._in_table.are_void_after(path) and not entry.acked
         is_replaced = self.recorded.is_replaced_by(entry.version, entry.identity)
         entry.replaces = entry.replaces or is_replaced
         if voids_rows or is_replaced:
@@ -218,7 +234,8 @@ class Ledger:
         entry = self._entries.by_token.get(token)
         if entry is not None:
             self._entries.forget(entry)
-            self._recheck(entry)
+            if entry.recheck:
+                self._recheck(entry)
 
     def on_changed(
         self,
@@ -298,7 +315,7 @@ class Ledger:
         """Record that chunks were acknowledged."""
         entry = self._entries.by_token.get(token)
         if entry is not None:
-            entry.acked.update(chunks)
+            entry.on_acked(chunks)
             self._entries.changed = True
 
     def on_completed(self, token: int) -> Entry | None:
@@ -313,7 +330,8 @@ class Ledger:
         self._entries.forget(entry)
         if entry.mixed and not entry.is_resumed:
             self._completed_mixed.add(entry.identity)
-        self._recheck(entry)
+        if entry.recheck:
+            self._recheck(entry)
         return entry
 
     def send_smaller(self, token: int) -> Entry | None:
@@ -490,7 +508,7 @@ class Ledger:
         entry.may_be_sent = True
         entry.is_resumed = stamp.proves_same(stamp_of(row))
         if twin is not None and twin.version == version and twin.chunk_size == row.chunk_size:
-            entry.acked.update(twin.acked)
+            entry.on_acked(twin.acked)
             entry.is_resumed &= twin.is_resumed
         return entry
 
@@ -517,8 +535,8 @@ class Ledger:
             self.recorded.distrust(entry.version, self._exactly())
 
     def _recheck(self, entry: Entry) -> None:
-        """Add a file that was completed or found unchanged once more if it was closed again meanwhile."""
-        if entry.recheck and entry.version.path not in self._entries.latest:
+        """Add a file once more that was completed or found unchanged, and closed again meanwhile."""
+        if entry.version.path not in self._entries.latest:
             self.on_found(entry.version, True, entry.stamp)
 
     def _release(self, entry: Entry) -> None:

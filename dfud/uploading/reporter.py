@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from dfud.core.text import counted, printable
 from dfud.logs.log_lines import about
@@ -16,20 +15,18 @@ _PROGRESS_INTERVAL_S = 5.0
 _MAX_REPEATED = 20  # files whose failure is named once more at the end
 
 
-class _Kind(NamedTuple):
-    """What is said of one file or several, before and after their number of chunks."""
+class _Kind:
+    """What is said of one file or several, before and after their number of chunks, and how often it was."""
 
-    before_one: str
-    before: str
-    after: str
+    def __init__(self, before_one: str, before: str, after: str) -> None:
+        self.before_one, self.before, self.after = before_one, before, after
+        self.shown = 0  # lines in the present second
+        self.more_files = 0  # without a line of their own
+        self.more_chunks = 0
 
     def line(self, subject: str, n_chunks: int) -> str:
         before = self.before_one if n_chunks == 1 else self.before
         return f"{subject}: {before}{counted(n_chunks, 'chunk')}{self.after}"
-
-
-_ENQUEUED = _Kind("broken into ", "broken into ", "")
-_COMPLETED = _Kind("", "all ", " acknowledged")
 
 
 class UploadReporter:
@@ -39,9 +36,8 @@ class UploadReporter:
         """Write to `log`."""
         self._log = log
         self._window_ends = 0.0  # of the present second
-        self._shown = {_ENQUEUED: 0, _COMPLETED: 0}  # lines in the present second
-        self._more_files = {_ENQUEUED: 0, _COMPLETED: 0}  # without a line of their own
-        self._more_chunks = {_ENQUEUED: 0, _COMPLETED: 0}
+        self._enqueued = _Kind("broken into ", "broken into ", "")
+        self._completed = _Kind("", "all ", " acknowledged")
         self._next_progress = 0.0  # s, monotonic; not before the first tick
         self.acked_bytes = 0
         self.acked_chunks = 0
@@ -59,14 +55,14 @@ class UploadReporter:
 
     def on_enqueued(self, entry: Entry, now: float) -> None:
         """Report a file that was detected."""
-        self._add_line(_ENQUEUED, entry, now)
+        self._add_line(self._enqueued, entry, now)
 
     def on_completed(self, entry: Entry, now: float) -> None:
         """Report a file that is acknowledged entirely and recorded."""
         self.completed_versions += 1
         self.completed_files += not entry.replaces
         self.completed_bytes += entry.version.size
-        self._add_line(_COMPLETED, entry, now)
+        self._add_line(self._completed, entry, now)
 
     def on_acked(self, chunks: int, n_bytes: int) -> None:
         """Count acknowledged chunks."""
@@ -77,22 +73,25 @@ class UploadReporter:
         if now >= self._window_ends:
             self.flush()
             self._window_ends = now + 1.0
-        if self._shown[kind] < _MAX_LINES_PER_SECOND:
-            self._shown[kind] += 1
+        if kind.shown < _MAX_LINES_PER_SECOND:
+            kind.shown += 1
             path = entry.version.path
             self._lines.append((kind.line(printable(path), entry.n_chunks), path))
         else:
-            self._more_files[kind] += 1
-            self._more_chunks[kind] += entry.n_chunks
+            kind.more_files += 1
+            kind.more_chunks += entry.n_chunks
 
     def flush(self) -> None:
         """Write all pending lines, and the sums of the files without one."""
         self._write_lines()
-        for kind in (_ENQUEUED, _COMPLETED):
-            if self._more_files[kind]:
-                subject = counted(self._more_files[kind], "more file")
-                self._log.info(kind.line(subject, self._more_chunks[kind]))
-            self._shown[kind] = self._more_files[kind] = self._more_chunks[kind] = 0
+        for kind in (self._enqueued, self._completed):
+            if kind.more_files:
+                self._log.info(kind.line(counted(kind.more_files, "more file"), kind.more_chunks))
+            kind.shown = kind.more_files = kind.more_chunks = 0
+
+    @property
+    def _has_more_files(self) -> bool:
+        return bool(self._enqueued.more_files or self._completed.more_files)
 
     def _write_lines(self) -> None:
         for line, path in self._lines:
@@ -102,7 +101,7 @@ class UploadReporter:
     def due(self, busy: bool) -> float | None:
         """Return when `tick` has something to write (s, monotonic), or None; `busy` while files are open."""
         times = []
-        if any(self._more_files.values()):
+        if self._has_more_files:
             times.append(self._window_ends)
         if busy and self._was_busy:
             times.append(self._next_progress)
@@ -111,7 +110,7 @@ class UploadReporter:
     def tick(self, now: float, busy: bool) -> None:
         """Write what is due; `busy` while files are open. To be called after what is urgent."""
         self._write_lines()
-        if now >= self._window_ends and any(self._more_files.values()):
+        if now >= self._window_ends and self._has_more_files:
             self.flush()
             self._window_ends = now + 1.0
         if not (busy and self._was_busy):

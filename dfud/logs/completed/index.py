@@ -53,6 +53,8 @@ class RecordIndex:
             return fresh or None
         size = self._record_bytes
         at, end = 0, len(self._sorted)
+        if not end:
+            return None
         if self._ends:
             prefix = key[0] << 8 | key[1]
             at, end = self._ends[prefix - 1], self._ends[prefix]
