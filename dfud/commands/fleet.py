@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -15,6 +14,7 @@ import click
 from dfud.commands.command import CONTEXT, FILES, Command, Example, complete_files, version_option
 from dfud.commands.options import check_topic, config_option, option
 from dfud.commands.output_file import OutputFile
+from dfud.commands.shown_options import CLEAR, SHOWN, plugin_options, repeat, shown_options, take_limits
 from dfud.core.text import escaped
 from dfud.display.terminal import Look, live_look, terminal_size
 from dfud.errors import EXIT_OK, DfudError, UsageError
@@ -22,27 +22,15 @@ from dfud.fleet.reading import FleetReader, FleetTopics
 from dfud.fleet.snapshot import Snapshot
 from dfud.kafka.config import read_config
 from dfud.kafka.properties import consumer_properties
-from dfud.logs.status_check import Finding, Level, Limits, line
+from dfud.logs.status_check import Finding, Level, line
 
-_MB = 1_000_000
 _STDOUT = 1
-_CLEAR = "\x1b[H\x1b[2J"  # the terminal
-_PAUSE_FACTOR = 4  # times what a look takes, at least, between two looks
-_SHOWN, _CHECK = "What is shown", "What is wrong"
 _OPTIONS = "--config kafka.config --heartbeat_topic_name heartbeats"
 _EXAMPLES = (
     Example("See all uploads, and who receives", f"{_OPTIONS} --receipts receipts"),
     Example("Keep a page up to date for a web server", f"{_OPTIONS} --html /var/www/fleet.html --watch"),
     Example("Answer as plugins of Nagios do", f"{_OPTIONS} --check"),
 )
-
-_seconds = click.FloatRange(min=0)
-
-
-def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Any], Any]:
-    return option(
-        name, metavar=metavar, type=_seconds, default=default, show_default=True, group=_CHECK, help=what
-    )
 
 
 @click.command(cls=Command, context_settings=CONTEXT, examples=_EXAMPLES)
@@ -68,44 +56,15 @@ def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Any], 
     group=FILES,
     help="How far back heartbeats are read: an upload that has sent none since then is not listed.",
 )
-@option("--json", "as_json_text", is_flag=True, group=_SHOWN, help="Print JSON; with --watch, a line each time.")
-@option(
-    "--html",
-    "html_file",
-    metavar="FILE",
-    shell_complete=complete_files,
-    group=_SHOWN,
-    help='Write a page of HTML into this file, or to standard output for "-".',
-)
+@shown_options(interval_s=10)
 @option(
     "--metrics_file",
     metavar="FILE",
     shell_complete=complete_files,
-    group=_SHOWN,
+    group=SHOWN,
     help='Write metrics for Prometheus into this file, or to standard output for "-".',
 )
-@option("--watch", is_flag=True, group=_SHOWN, help="Show it, or write it, again and again, until Ctrl-C.")
-@option(
-    "--interval",
-    metavar="SECONDS",
-    type=_seconds,
-    default=10,
-    show_default=True,
-    group=_SHOWN,
-    help="Time between, with --watch.",
-)
-@option("--check", "as_plugin", is_flag=True, group=_CHECK, help="Answer as a monitoring plugin does; see above.")
-@_limit("--oldest_warning", "SECONDS", 600, "Time that a file may wait before that is a warning.")
-@_limit("--oldest_critical", "SECONDS", 3600, "Time that a file may wait before that is critical.")
-@_limit("--space_warning", "MB", 1000, "Space that must be free for DIR and LOGS before that is a warning.")
-@_limit("--space_critical", "MB", 100, "Space that must be free for DIR and LOGS before that is critical.")
-@option(
-    "--once_every",
-    type=_seconds,
-    metavar="SECONDS",
-    group=_CHECK,
-    help="An upload with --once must have ended within this time. [default: at any time]",
-)
+@plugin_options("DIR and LOGS")
 @version_option()
 def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h: float, **options: Any) -> int:
     """Show every upload of a site, from what is on topics.
@@ -124,14 +83,7 @@ def fleet(config: str, heartbeat_topic_name: str, receipts: str | None, since_h:
         raise UsageError("only --html and --metrics_file go together; leave out what is too much")
     if options["as_plugin"] and options["watch"]:
         raise UsageError("--check prints one line: use it without --watch")
-    limits = Limits(
-        options["oldest_warning"],
-        options["oldest_critical"],
-        int(options["space_warning"] * _MB),
-        int(options["space_critical"] * _MB),
-        may_be_ended=True,
-        every_s=options["once_every"],
-    )
+    limits = take_limits(options, may_be_ended=True)
     client = read_config(config, "consumer")
     for warning in client.warnings:
         print(escaped(f"dfud: warning: {warning}"), file=sys.stderr)
@@ -157,28 +109,24 @@ def _check(reader: FleetReader) -> int:
 
 
 def _watch(reader: FleetReader, show: Callable[[Snapshot], None], interval: float) -> int:
-    """Show what there is again and again, until the user has seen enough; it goes on when a broker is away."""
+    """Show what there is again and again; it goes on without a broker once it had one."""
     has_shown, trouble = False, ""
-    try:
-        while True:
-            began = time.monotonic()
-            try:
-                snapshot = reader.read()
-            except DfudError as error:
-                if not has_shown:
-                    raise
-                if str(error) != trouble:
-                    trouble = str(error)
-                    print(escaped(f"dfud fleet: {trouble}; retrying"), file=sys.stderr)
-            else:
-                has_shown, trouble = True, ""
-                show(snapshot)
-            time.sleep(max(interval, _PAUSE_FACTOR * (time.monotonic() - began)))
-    except KeyboardInterrupt:
-        return EXIT_OK
-    except BrokenPipeError:  # as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
-        return EXIT_OK
+
+    def look() -> None:
+        nonlocal has_shown, trouble
+        try:
+            snapshot = reader.read()
+        except DfudError as error:
+            if not has_shown:
+                raise
+            if str(error) != trouble:
+                trouble = str(error)
+                print(escaped(f"dfud fleet: {trouble}; retrying"), file=sys.stderr)
+        else:
+            has_shown, trouble = True, ""
+            show(snapshot)
+
+    return repeat(look, interval)
 
 
 def _shower(options: dict[str, Any]) -> Callable[[Snapshot], None]:
@@ -227,4 +175,4 @@ def _print_table(snapshot: Snapshot, watch: bool) -> None:
     if watch and is_screen:
         lines = cut(lines, size.rows - 1)
     text = "\n".join(ansi(each, look) for each in lines)
-    click.echo((_CLEAR if watch and is_screen else "") + text + ("\n" if watch and not is_screen else ""))
+    click.echo((CLEAR if watch and is_screen else "") + text + ("\n" if watch and not is_screen else ""))

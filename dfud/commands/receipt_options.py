@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import click
 
 from dfud.commands.command import RECEIPTS
 from dfud.commands.options import Command, check_topic, option
+from dfud.errors import UsageError
 from dfud.receipts.required import Required, parse_receivers
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -35,6 +37,13 @@ def receivers_option(purpose: str, required: bool = True) -> Callable[[Command],
         group=RECEIPTS,
         help=f"{purpose}; repeat it for each of them. A number N means any N different ones.",
     )
+
+
+def check_receipts_unused(options: dict[str, Any]) -> None:
+    """Raise UsageError if the user has named receipts or receivers, of which nothing makes use."""
+    for name, is_given in (("receipts", options["receipts"]), ("receivers", options["receivers"] != Required())):
+        if is_given:
+            raise UsageError(f"--{name} has no effect without --release or --guard; add one, or remove it")
 
 
 class Duration(float):

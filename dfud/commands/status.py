@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
-from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any
 
 import click
 
-from dfud.commands.command import CONTEXT, FILES, Command, Example, complete_files, version_option
+from dfud.commands.command import CONTEXT, FILES, Command, Example, version_option
 from dfud.commands.options import check_topic, directory_argument, option, state_dir_option
+from dfud.commands.shown_options import CLEAR, PLUGIN, plugin_options, repeat, shown_options, take_limits
 from dfud.commands.status_text import as_json, lines
 from dfud.commands.status_topics import chosen_topics, explain
 from dfud.core.text import escaped
@@ -21,14 +20,6 @@ from dfud.logs.layout import LogsFolder
 from dfud.logs.status import run_report, topic_status
 from dfud.logs.status_check import Finding, Level, Limits, check, line, performance_data
 
-_MB = 1_000_000
-_PAUSE_FACTOR = 4  # times what reading the tables takes, at least, between two readings
-_CLEAR = "\x1b[H\x1b[2J"  # the terminal
-
-_seconds = click.FloatRange(min=0)
-
-
-_SHOWN, _CHECK = "What is shown", "Monitoring plugin"
 _EXAMPLES = (
     Example("Show what is uploaded, and what is not", "/data/run42"),
     Example("Keep a page up to date for a web server", "/data/run42 --html /var/www/run42.html --watch"),
@@ -43,80 +34,13 @@ _EXAMPLES = (
 @directory_argument(readable=False)  # LOGS has to be, no more
 @option("--topic_name", metavar="TOPIC", callback=check_topic, group=FILES, help="Show this topic only.")
 @state_dir_option()
-@option(
-    "--json",
-    "as_json_text",
-    is_flag=True,
-    group=_SHOWN,
-    help="Print JSON, for machines; with --watch, a line each time.",
-)
-@option(
-    "--html",
-    "html_file",
-    metavar="FILE",
-    shell_complete=complete_files,
-    group=_SHOWN,
-    help='Write a page of HTML into this file, or to standard output for "-"; with --watch, again and again.',
-)
-@option("--watch", is_flag=True, group=_SHOWN, help="Show it again and again, until Ctrl-C.")
-@option(
-    "--interval",
-    metavar="SECONDS",
-    type=_seconds,
-    default=5,
-    show_default=True,
-    group=_SHOWN,
-    help="Time between, with --watch.",
-)
-@option("--check", "as_plugin", is_flag=True, group=_CHECK, help="Answer as a monitoring plugin does; see above.")
-@option(
-    "--oldest_warning",
-    metavar="SECONDS",
-    type=_seconds,
-    default=600,
-    show_default=True,
-    group=_CHECK,
-    help="Time that a file may wait before --check warns.",
-)
-@option(
-    "--oldest_critical",
-    metavar="SECONDS",
-    type=_seconds,
-    default=3600,
-    show_default=True,
-    group=_CHECK,
-    help="Time that a file may wait before that is critical.",
-)
-@option(
-    "--space_warning",
-    type=click.FloatRange(min=0),
-    metavar="MB",
-    default=1000,
-    show_default=True,
-    group=_CHECK,
-    help="Space that must be free for LOGS before --check warns.",
-)
-@option(
-    "--space_critical",
-    type=click.FloatRange(min=0),
-    metavar="MB",
-    default=100,
-    show_default=True,
-    group=_CHECK,
-    help="Space that must be free for LOGS before that is critical.",
-)
+@shown_options(interval_s=5)
+@plugin_options("LOGS")
 @option(
     "--may_be_ended",
     is_flag=True,
-    group=_CHECK,
+    group=PLUGIN,
     help="An upload that was ended in order, with status 0, is fine.",
-)
-@option(
-    "--once_every",
-    type=_seconds,
-    metavar="SECONDS",
-    group=_CHECK,
-    help="An upload with --once must have ended within this time. [default: at any time]",
 )
 @version_option()
 def status(
@@ -128,12 +52,8 @@ def status(
     watch: bool,
     interval: float,
     as_plugin: bool,
-    oldest_warning: float,
-    oldest_critical: float,
-    space_warning: float,
-    space_critical: float,
     may_be_ended: bool,
-    once_every: float | None,
+    **options: Any,
 ) -> int:
     """Show what was uploaded from DIR and what remains to be sent.
 
@@ -146,21 +66,14 @@ def status(
     1 warning; 2 critical: not running, status not fresh, broker unreachable, files that could not be delivered, a
     file that has waited too long, LOGS nearly full; 3 unknown.
     """
-    limits = Limits(
-        oldest_warning,
-        oldest_critical,
-        int(space_warning * _MB),
-        int(space_critical * _MB),
-        may_be_ended,
-        once_every,
-    )
+    limits = take_limits(options, may_be_ended)
     if html_file is not None:
         from dfud.commands.status_html import page_maker  # what is not asked for is not imported
 
         if as_plugin or as_json_text:
             raise UsageError("--html makes a page: use it without --check and --json")
         make = page_maker(html_file, directory, topic_name, state_dir, limits, interval if watch else None)
-        return _repeat(make, interval) if watch else make()
+        return repeat(make, interval) if watch else make()
     if as_plugin:
         if watch or as_json_text:
             raise UsageError("--check prints one line: use it without --watch and --json")
@@ -175,24 +88,10 @@ def status(
 
     def show() -> int:
         text = _shown(directory, topic_name, state_dir, as_json_text, 0)
-        click.echo((_CLEAR if is_screen else "") + text + end, nl=False)
+        click.echo((CLEAR if is_screen else "") + text + end, nl=False)
         return EXIT_OK
 
-    return _repeat(show, interval)
-
-
-def _repeat(show: Callable[[], int], interval: float) -> int:
-    """Call `show` again and again, until the user has seen enough."""
-    try:
-        while True:
-            began = time.monotonic()
-            show()
-            time.sleep(max(interval, _PAUSE_FACTOR * (time.monotonic() - began)))
-    except KeyboardInterrupt:
-        return EXIT_OK
-    except BrokenPipeError:  # as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
-        return EXIT_OK
+    return repeat(show, interval)
 
 
 def _shown(

@@ -45,7 +45,7 @@ from dfud.commands.options import (
     update_option,
     upload_regex_option,
 )
-from dfud.commands.receipt_options import duration_option, receipts_option, receivers_option
+from dfud.commands.receipt_options import check_receipts_unused, duration_option, receipts_option, receivers_option
 from dfud.commands.release_options import plan_release, release_options, take_release
 from dfud.core.chunking import is_chunk_size
 from dfud.core.user_headers import parse_headers
@@ -264,6 +264,8 @@ def upload(directory: str, config: str, **options: Any) -> int:
     client = client._replace(warnings=tuple(dict.fromkeys(warnings)))
     release = plan_release(take_release(options), directory, config, topic, options)
     guard = plan_guard(take_guard(options), directory, config, topic, options)
+    if release is None and guard is None:
+        check_receipts_unused(options)
     is_quiet = apply_quiet(options)
     open_standard_files()
     try:

@@ -75,7 +75,7 @@ def test_only_the_modules_of_the_command_are_imported() -> None:
     assert needs_terminal == "False"
     assert set(modules.split()) == {
         f"dfud.commands.{name}"
-        for name in ("command", "main", "options", "status", "status_text", "status_topics")
+        for name in ("command", "main", "options", "shown_options", "status", "status_text", "status_topics")
     }
 
 

@@ -324,6 +324,8 @@ RELEASE = ["--receipts", "R", "--receivers", "archive", "--release"]
         (["--release", "delete", "--receivers", "2"], "--release needs --receipts TOPIC and --receivers NAME"),
         (["--release", "delete", "--receipts", "R"], "--release needs --receipts TOPIC and --receivers NAME"),
         (["--release_keep_free", "20"], "--release_keep_free has no effect without --release"),
+        (["--receipts", "R"], "--receipts has no effect without --release or --guard"),
+        (["--receivers", "2"], "--receivers has no effect without --release or --guard"),
         ([*RELEASE, "move"], "give both, or neither"),
         ([*RELEASE, "delete", "--release_to", "DIR"], "give both, or neither"),
         ([*RELEASE, "move", "--release_to", "DIR"], "lies in the directory that is uploaded"),
