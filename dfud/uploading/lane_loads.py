@@ -6,6 +6,10 @@ from dfud.uploading.entry import Entry
 
 _MAX_UNREAD_SMALL = 1024  # files that a chunker may have been given and not yet read
 _MAX_UNREAD_LARGE = 6
+# Small files go to one lane as long as it keeps up: two wake up twice as often, for batches of half the size,
+# which takes a fifth more CPU time, and the broker a third.
+_ENOUGH_UNREAD_SMALL = 512
+_SLACK_BYTES = 1 << 20  # that it may have to send more than the least busy lane
 
 
 class LaneLoads:
@@ -14,14 +18,25 @@ class LaneLoads:
     def __init__(self, n_lanes: int) -> None:
         self.unread = [[0, 0] for _ in range(n_lanes)]  # small and large files that the chunker has not read yet
         self.bytes = [0] * n_lanes  # of the files that are not acknowledged yet
+        self._lane_of_small = 0  # the one that the last small file was for
 
     def pick(self, small: bool) -> int | None:
-        """Return the lane with the fewest bytes of those whose chunker has room for a small or a large file."""
+        """Return the lane with the fewest bytes of those whose chunker has room for a small or a large file.
+
+        A small file goes where the last one went unless that lane has enough to do.
+        """
+        if small:
+            lane = self._lane_of_small
+            is_free = self.unread[lane][0] < _ENOUGH_UNREAD_SMALL
+            if is_free and self.bytes[lane] <= min(self.bytes) + _SLACK_BYTES:
+                return lane
         kind, limit = (0, _MAX_UNREAD_SMALL) if small else (1, _MAX_UNREAD_LARGE)
         best, fewest = None, 0
         for lane, n_bytes in enumerate(self.bytes):
             if (best is None or n_bytes < fewest) and self.unread[lane][kind] < limit:
                 best, fewest = lane, n_bytes
+        if small and best is not None:
+            self._lane_of_small = best
         return best
 
     def add(self, entry: Entry) -> None:

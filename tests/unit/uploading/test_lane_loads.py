@@ -17,13 +17,34 @@ def with_lane(lane: int, size: int) -> Entry:
 
 def test_the_lane_with_the_fewest_bytes_is_picked_and_the_first_of_equal_ones() -> None:
     loads = LaneLoads(3)
-    assert loads.pick(small=True) == loads.pick(small=False) == 0
+    assert loads.pick(small=False) == 0
     loads.add(with_lane(0, 30))
-    assert loads.pick(small=True) == loads.pick(small=False) == 1
+    assert loads.pick(small=False) == 1
     loads.add(with_lane(1, 20))
     loads.add(with_lane(2, 10))
-    assert loads.pick(small=True) == loads.pick(small=False) == 2
+    assert loads.pick(small=False) == 2
     assert loads.bytes == [30, 20, 10]
+
+
+def test_small_files_go_to_one_lane_until_that_has_enough_to_read() -> None:
+    loads = LaneLoads(2)
+    entries = [with_lane(0, 1) for _ in range(512)]
+    for entry in entries:
+        assert loads.pick(small=True) == 0
+        loads.add(entry)
+    assert loads.pick(small=True) == 1
+    loads.mark_read(entries[0])
+    assert loads.pick(small=True) == 1, "it goes on where it is"
+
+
+def test_small_files_go_to_another_lane_while_theirs_has_much_more_to_send() -> None:
+    loads = LaneLoads(2)
+    loads.add(with_lane(0, 1 << 20))
+    assert loads.pick(small=True) == 0
+    loads.add(with_lane(0, 1))
+    assert loads.pick(small=True) == 1
+    loads.add(with_lane(1, 1 << 20))
+    assert loads.pick(small=True) == 1, "it goes on where it is"
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_a_file_whose_chunker_died_returns_to_its_lane_under_its_token_and_is_se
     ledger = Ledger(4, 2, known, lambda: "then")
     ledger.on_found(V1, compare=True)
     ((lane, first),) = sent(ledger)
-    ledger.on_found(FileVersion(b"other", 1000, 1), compare=True)
+    ledger.on_found(FileVersion(b"other", 2 << 20, 1), compare=True)
     sent(ledger)
     ledger.on_lane_death(lane, producer=False)
     ledger.on_found(V1, compare=True)
@@ -349,7 +349,7 @@ def test_what_follows_a_file_that_was_with_a_lane_goes_to_the_same_one(lane_dies
     ledger.on_found(V1, compare=True)
     ((lane, task),) = sent(ledger)
     ledger.on_changed(task.token, V2, True, NOW)  # held
-    ledger.on_found(FileVersion(b"other", 1000, 1), compare=True)
+    ledger.on_found(FileVersion(b"other", 2 << 20, 1), compare=True)
     assert [lane for lane, _ in sent(ledger)] == [lane]
     if lane_dies:
         ledger.on_lane_death(lane, producer=True)
@@ -522,10 +522,10 @@ def test_large_files_do_not_stand_in_the_way_of_small_ones() -> None:
     assert 1 < len(versions) < 20
 
 
-def test_files_go_to_the_lane_that_has_least_to_do() -> None:
+def test_large_files_go_to_the_lane_that_has_least_to_do() -> None:
     ledger = make()
     for number, size in enumerate((9, 1, 2, 3, 1)):
-        ledger.on_found(FileVersion(b"%d" % number, size, 1), compare=True)
+        ledger.on_found(FileVersion(b"%d" % number, size << 21, 1), compare=True)
     assert [lane for lane, _ in sent(ledger)] == [0, 1, 1, 1, 1]
 
 
