@@ -87,10 +87,9 @@ def long_line(ports: Sequence[int]) -> Iterator[None]:
 def _route(ports: Sequence[int]) -> None:
     """Have the kernel send what goes to or from `ports` into the device, and take for its own what comes out."""
     _ip(f"link set {_DEVICE} up")
-    for name, value in ((_DEVICE, "route_localnet"), (_DEVICE, "accept_local")):
-        Path(f"/proc/sys/net/ipv4/conf/{name}/{value}").write_text("1")
-    for name in ("all", _DEVICE):
-        Path(f"/proc/sys/net/ipv4/conf/{name}/rp_filter").write_text("0")
+    for setting, value in ((f"{_DEVICE}/route_localnet", 1), (f"{_DEVICE}/accept_local", 1), ("all/rp_filter", 0)):
+        Path(f"/proc/sys/net/ipv4/conf/{setting}").write_text(str(value))
+    Path(f"/proc/sys/net/ipv4/conf/{_DEVICE}/rp_filter").write_text("0")
     _ip(f"route add default dev {_DEVICE} src 127.0.0.1 table 100")
     for port in ports:
         for end in ("sport", "dport"):
