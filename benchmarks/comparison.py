@@ -12,7 +12,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.peers.job import DEFAULT_CHUNK, Job, Peer
 from benchmarks.testbed import Measurement, Testbed
 
-_UNLIMITED_ROUNDS = 1000
+UNLIMITED_ROUNDS = 1000
 
 
 class Candidate(NamedTuple):
@@ -25,7 +25,7 @@ class Candidate(NamedTuple):
     partitions: int = 4
     properties: tuple[tuple[str, str], ...] = ()
     label: str = ""
-    max_rounds: int = _UNLIMITED_ROUNDS
+    max_rounds: int = UNLIMITED_ROUNDS
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Trial(NamedTuple):
     files: int
     bytes: int
     missing: str = ""  # what it needs and this machine lacks, or ""
-    max_rounds: int = _UNLIMITED_ROUNDS
+    max_rounds: int = UNLIMITED_ROUNDS
 
 
 def run_rounds(trials: Sequence[Trial], rounds: int, announce: Callable[[str], None]) -> list[TrialResult]:
@@ -104,18 +104,19 @@ def run_rounds(trials: Sequence[Trial], rounds: int, announce: Callable[[str], N
 
 def compare(testbed: Testbed, candidates: Sequence[Candidate], rounds: int) -> list[TrialResult]:
     """Run all candidates `rounds` times, each run on a topic of its own."""
-    trials = [
-        Trial(
-            candidate.name,
-            partial(run_once, testbed, candidate),
-            candidate.dataset.files,
-            candidate.dataset.bytes,
-            candidate.peer.missing(),
-            candidate.max_rounds,
-        )
-        for candidate in candidates
-    ]
-    return run_rounds(trials, rounds, testbed.announce)
+    return run_rounds([trial_of(testbed, candidate) for candidate in candidates], rounds, testbed.announce)
+
+
+def trial_of(testbed: Testbed, candidate: Candidate) -> Trial:
+    """Return a trial that runs `candidate` on a topic of its own."""
+    return Trial(
+        candidate.name,
+        partial(run_once, testbed, candidate),
+        candidate.dataset.files,
+        candidate.dataset.bytes,
+        candidate.peer.missing(),
+        candidate.max_rounds,
+    )
 
 
 def run_once(testbed: Testbed, candidate: Candidate) -> Measurement:

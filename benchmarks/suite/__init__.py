@@ -11,12 +11,14 @@ from benchmarks.suite import (
     idle,
     large,
     latency,
+    line,
     linger,
     many,
     memory,
     openmsi,
     partitions,
     reading,
+    reading_small,
     receipts,
     scaling,
     sharing,
@@ -28,8 +30,8 @@ from benchmarks.suite import (
 )
 
 _MODULES = (
-    large, small, linger, chunks, threads, partitions, compression, tls,
-    openmsi, reading, receipts, sharing, latency, start, again, idle, many, memory, scaling, display,
+    large, small, linger, chunks, threads, partitions, compression, tls, line, openmsi,
+    reading, reading_small, receipts, sharing, latency, start, again, idle, many, memory, scaling, display,
     versions,
 )  # fmt: skip
 

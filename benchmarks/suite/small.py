@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.benchmark import Benchmark, Plan, Result, comparison_result, ratio_verdicts
-from benchmarks.comparison import Candidate, compare
+from benchmarks.comparison import Candidate, run_rounds, trial_of
 from benchmarks.datasets import KIB, Dataset
 from benchmarks.peers.c_loop import CLoop
 from benchmarks.peers.dfud_upload import Dfud
+from benchmarks.peers.file_copiers import RCLONE, RSYNC
 from benchmarks.peers.kcat import Kcat
 from benchmarks.peers.openmsistream import OpenMsiStream
 from benchmarks.peers.python_loop import PythonLoop
@@ -18,27 +19,40 @@ TITLE = "100,000 files of 1 KiB"
 def run(testbed: Testbed, plan: Plan) -> Result:
     """Compare all programs that can send small files."""
     data = Dataset(5_000 if plan.quick else 100_000, KIB)
-    less = Dataset(50 if plan.quick else 200, KIB)  # at 20 files/s
-    rows = compare(
-        testbed,
-        [
-            Candidate(Dfud(), data),
-            Candidate(CLoop(), data),
-            Candidate(CLoop(2, headers=True), data),
-            Candidate(PythonLoop(), data),
-            Candidate(Kcat(), data),
-            Candidate(OpenMsiStream(), less, max_rounds=3),
-        ],
-        plan.rounds,
-    )
+    fewer = Dataset(1_000 if plan.quick else 10_000, KIB)  # at 1,000 files/s
+    least = Dataset(50 if plan.quick else 200, KIB)  # at 20 files/s
+    with_headers = CLoop(2, headers=True)
+    candidates = [
+        Candidate(Dfud(), data),
+        Candidate(CLoop(), data),
+        Candidate(with_headers, data),
+        Candidate(PythonLoop(), data),
+        Candidate(Kcat(), data),
+        Candidate(OpenMsiStream(), least, max_rounds=3),
+    ]
+    trials = [
+        *(trial_of(testbed, each) for each in candidates),
+        RSYNC.trial(testbed, data),
+        RCLONE.trial(testbed, fewer, max_rounds=3),
+    ]
+    rows = run_rounds(trials, plan.rounds, testbed.announce)
     verdicts = [
-        *ratio_verdicts(rows, "dfud", "C loop", "files/s", 0.4),
-        *ratio_verdicts(rows, "dfud", "OpenMSIStream", "files/s", 1000),
+        verdict
+        for name, target in (
+            ("C loop", 0.5),
+            (with_headers.name, 0.6),
+            (RSYNC.name, 3),
+            (RCLONE.name, 5),
+            ("OpenMSIStream", 1000),
+        )
+        for verdict in ratio_verdicts(rows, "dfud", name, "files/s", target)
     ]
     notes = [
         "Only dfud and OpenMSIStream record what was delivered; only dfud and the C loop with headers and digests "
         "send headers and digests.",
-        f"OpenMSIStream was given {less.files} files.",
+        "rsync copies to its daemon, and rclone to `rclone serve webdav`, on the same machine and with their "
+        "defaults; neither syncs what it has written.",
+        f"OpenMSIStream was given {least.files} files, rclone {fewer.files:,}.",
     ]
     return comparison_result(TITLE, rows, "files/s", verdicts, notes)
 
