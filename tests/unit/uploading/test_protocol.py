@@ -596,7 +596,11 @@ class Protocol(RuleBasedStateMachine):
         del here.uploads[token]
         if upload in here.unreported:
             here.unreported.remove(upload)
-        here.rows.append(upload.row(self.row_time()))
+        (row,) = read_completed(
+            io.StringIO(upload.row(self.row_time()).decode("utf-8", "surrogateescape"), newline="")
+        )
+        assert isinstance(row, CompletedRow)
+        here.rows.append(row)
         here.done.append(FilesCompleted(((token, upload.xxh3_128),), True))
 
     def report(self, lane: int) -> None:

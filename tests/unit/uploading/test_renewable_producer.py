@@ -25,12 +25,14 @@ class Rig:
         self.errors: list[KafkaError] = []
         self.throttled: list[float] = []  # s
         self.logged: list[tuple[int, str]] = []
+        self.served: list[int] = []  # how many producers there were when reports may have arrived
         self.client = RenewableProducer(
             self._make,  # type: ignore[arg-type]
             properties,
             self.errors.append,
             self.throttled.append,
             lambda level, text: self.logged.append((level, text)),
+            lambda: self.served.append(len(self.made)),
             lambda: self.now,
         )
 
@@ -49,7 +51,7 @@ def rig() -> Rig:
 
 def produce_for(client: RenewableProducer, on_delivery: Callable[[Any, Any], None]) -> None:
     """Produce a message."""
-    client.producer.produce("topic", b"value", b"key", on_delivery=on_delivery, headers=[("chunk", b"1/1")])
+    client.producer.produce("topic", b"value", b"key", -1, on_delivery, None, 0, [("chunk", b"1/1")])
 
 
 def produce(client: RenewableProducer, reports: list[KafkaError | None]) -> None:
