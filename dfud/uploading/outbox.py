@@ -67,20 +67,19 @@ class Outbox:
                 end = entry
             else:
                 upload, run = entry
-                end, digests, message = run.end, run.xxh3_64, upload.messages.message
-                length, chunk_size = run.length, upload.start.chunk_size
-                for at in range(run.n_chunks):
+                end, digests, message, xxh3_128 = run.end, run.xxh3_64, upload.messages.message, upload.xxh3_128
+                start, stop, length = run.start, run.start + run.length, upload.start.chunk_size
+                number = run.first
+                for at in range(0, 16 * run.n_chunks, 16):
                     if first:
                         yield from self._take_first()
                     if upload.failure:
                         break
-                    offset = at * chunk_size
-                    data = copy(
-                        run.start + offset, chunk_size if length - offset > chunk_size else length - offset
-                    )
-                    number = run.first + at
-                    digest = digests[16 * at : 16 * at + 16]
-                    yield upload, number, message(number, data, digest, upload.xxh3_128)
+                    if start + length > stop:
+                        length = stop - start
+                    yield upload, number, message(number, copy(start, length), digests[at : at + 16], xxh3_128)
+                    number += 1
+                    start += length
                 if first:
                     yield from self._take_first()
             entries.popleft()
