@@ -185,3 +185,11 @@ def test_batches_are_halved_until_a_message_is_alone() -> None:
     assert rig.client.on_batch_too_large(TOO_LARGE_FOR) is FailureAction.REFUSED
     assert rig.warnings() == ["the broker refuses batches of this size: reducing batches until it accepts them"]
     assert not rig.client.is_failing
+
+
+def test_it_says_when_a_renewal_has_served_delivery_reports(rig: Rig) -> None:
+    reports: list[KafkaError | None] = []
+    produce(rig.client, reports)
+    rig.client.renew(quietly=True)
+    assert len(reports) == 1
+    assert rig.served == [1], "before there was another producer"
