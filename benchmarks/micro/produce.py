@@ -93,6 +93,19 @@ def main(size: int) -> None:
             on_delivery=partial(_on_delivery_of, _KEY, n),
         ),
     )
+    time_each(
+        "... the same, arguments by position",
+        lambda n: produce(
+            "t",
+            bytes(ring[n % 64 * size : n % 64 * size + size]),
+            _KEY,
+            -1,
+            partial(_on_delivery_of, _KEY, n),
+            None,
+            0,
+            _make_headers(n),
+        ),
+    )
     time_each("only making headers", _make_headers)
     time_each("only copying the value", lambda n: bytes(ring[n % 64 * size : n % 64 * size + size]))
     batch = getattr(producer, "produce_batch", None)

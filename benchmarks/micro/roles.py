@@ -97,7 +97,7 @@ class _Acknowledger:
         return len(self._reports)
 
     def produce(
-        self, topic: str, value: bytes, key: bytes, on_delivery: Callable[..., None], headers: Any
+        self, topic: str, value: bytes, key: bytes, partition: int, on_delivery: Callable[..., None], *more: Any
     ) -> None:
         self._reports.append((on_delivery, len(value)))
 

@@ -77,6 +77,7 @@ def header_maker(version: FileVersion, chunk_size: int) -> Callable[[int, bytes]
     caller, who knows it only when the whole file was read.
     """
     n_chunks = count_chunks(version.size, chunk_size)
+    of_all = f"/{n_chunks}"
     upload_id = ("upload_id", version.upload_id())
     size = ("size", b"%d" % version.size)
     mtime_ns = ("mtime_ns", b"%d" % version.mtime_ns)
@@ -84,8 +85,8 @@ def header_maker(version: FileVersion, chunk_size: int) -> Callable[[int, bytes]
     def headers(number: int, xxh3_64: bytes) -> Headers:
         return [
             upload_id,
-            ("chunk", b"%d/%d" % (number, n_chunks)),
-            ("offset", b"%d" % ((number - 1) * chunk_size)),
+            ("chunk", f"{number}{of_all}".encode()),
+            ("offset", f"{(number - 1) * chunk_size}".encode()),
             size,
             mtime_ns,
             ("xxh3_64", xxh3_64),

@@ -73,6 +73,7 @@ class BadRow(NamedTuple):
 NO_DIGEST = "0" * 32  # an xxh3_128 that is not known, because OpenMSIStream recorded none
 _BOM = "\ufeff"  # some programs write it at the start of a table, which may then be appended to another
 _DIGEST = re.compile("[0-9a-f]{32}")
+_NEEDS_QUOTES = re.compile(b'[",\r\n]').search
 csv.field_size_limit(1 << 30)  # chunks_to_send may be of any length
 
 Row = TypeVar("Row", InProgressRow, CompletedRow, UnprovenRow)
@@ -122,6 +123,17 @@ def format_row(row: AnyRow) -> str:
     if '"' in text or "\n" in text or "\r" in text or text.count(",") != len(row) - 1:
         return format_rows([row])
     return text + "\r\n"
+
+
+def completed_line(
+    version: FileVersion, n_chunks: int, chunk_size: int, xxh3_128: str, started: str, completed: str
+) -> bytes:
+    """Return the row of a completed file as it is in the table, several times as fast as `format_row`."""
+    path, size, mtime_ns = version
+    if _NEEDS_QUOTES(path):
+        row = CompletedRow(os.fsdecode(path), size, mtime_ns, n_chunks, chunk_size, xxh3_128, started, completed)
+        return format_row(row).encode("utf-8", "surrogateescape")
+    return path + f",{size},{mtime_ns},{n_chunks},{chunk_size},{xxh3_128},{started},{completed}\r\n".encode()
 
 
 def format_table(kind: type[AnyRow], rows: Iterable[AnyRow]) -> str:

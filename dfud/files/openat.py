@@ -18,7 +18,7 @@ from dfud.files.beneath import open_beneath
 from dfud.files.hard_links import check_hard_link
 from dfud.files.links import LinkPolicy, open_linked_file, open_target
 
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # nothing blocks
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR)
 
 DEFAULT_LINKS = LinkPolicy()
@@ -73,21 +73,26 @@ def open_regular_file(path: bytes, dir_fd: int, links: LinkPolicy = DEFAULT_LINK
     that is not to be followed, and another OSError if there is no regular file.
     """
     try:
-        descriptor = open_beneath(dir_fd, path, _READ)
+        descriptor = open_beneath(dir_fd, path, READ)
     except OSError as error:
         if error.errno not in _IN_THE_WAY:
             raise
         descriptor = _open_linked_file(path, dir_fd, links)
         return descriptor, os.fstat(descriptor)
-    status = os.fstat(descriptor)
     try:
-        if not stat.S_ISREG(status.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
-        check_hard_link(descriptor, status, dir_fd, path)
+        return descriptor, regular_status(descriptor, dir_fd, path)
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor, status
+
+
+def regular_status(descriptor: int, dir_fd: int, path: bytes) -> os.stat_result:
+    """Return the status of what was opened at `path`; OSError if it is no regular file, or not for everybody."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "no longer a regular file")
+    check_hard_link(descriptor, status, dir_fd, path)
+    return status
 
 
 def _open_linked_file(path: bytes, dir_fd: int, links: LinkPolicy) -> int:
@@ -95,7 +100,7 @@ def _open_linked_file(path: bytes, dir_fd: int, links: LinkPolicy) -> int:
     folder, _, name = path.rpartition(b"/")
     folder_fd = open_folder(dir_fd, folder)
     try:
-        return open_linked_file(folder_fd, name, dir_fd, links, _READ)
+        return open_linked_file(folder_fd, name, dir_fd, links, READ)
     finally:
         os.close(folder_fd)
 

@@ -129,13 +129,16 @@ class Chunker:
         n_chunks = count_chunks(task.version.size, task.chunk_size)
         if task.to_send == ((1, n_chunks),) and n_chunks <= MAX_CHUNKS_PER_RUN:
             try:
-                run = self._wire.reading.read_whole(task, self._ring, self._reserve, self._dir_fd, self._links)
-                self._add_run(run)
-            except (OSError, VersionChangedError) as error:
+                run = self._wire.reading.read_whole(task, self._ring, self._reserve, self._dir_fd)
+            except VersionChangedError as error:
                 self._report_failure(task, error)
+                return
+            except OSError:
+                pass  # it may be a link; the other way finds out what is wrong
             else:
+                self._add_run(run)
                 self._files_read.append(task.token)
-            return
+                return
         reader = self._open_file(task)
         while reader is not None and self._read_run(reader):
             pass

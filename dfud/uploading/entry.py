@@ -109,10 +109,10 @@ class Entry:
     def task(self) -> FileTask:
         """Return the task for a chunker."""
         to_send: Ranges = ((1, self.n_chunks),)
-        stamp = UNKNOWN_STAMP
         if self.known_digest:
             to_send = ()
         elif self.acked is not NO_CHUNKS and self.acked:
             to_send = self.acked.missing(self.n_chunks).ranges()
-            stamp = self.stamp
-        return FileTask(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest, stamp)
+        return FileTask(
+            self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest, self.stamp
+        )

@@ -18,9 +18,10 @@ import xxhash
 
 from dfud.core.chunking import Run, count_chunks, plan_reading
 from dfud.core.ranges import RangeSet
-from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
+from dfud.core.version import FileStamp, FileVersion
+from dfud.files.beneath import open_beneath
 from dfud.files.links import LinkPolicy
-from dfud.files.openat import DEFAULT_LINKS, is_being_written, open_regular_file
+from dfud.files.openat import DEFAULT_LINKS, READ, is_being_written, open_regular_file, regular_status
 from dfud.messages import FileStart, FileTask, RunReady
 from dfud.uploading.ring import Ring
 
@@ -47,33 +48,33 @@ class FileReader:
     sha512 = b""  # of the file, if it is announced with the first run
 
     @classmethod
-    def read_whole(
-        cls, task: FileTask, ring: Ring, reserve: Reserve, dir_fd: int, links: LinkPolicy = DEFAULT_LINKS
-    ) -> RunReady:
-        """Read a file of one run, all of which is to be sent; raise what a `FileReader` raises.
+    def read_whole(cls, task: FileTask, ring: Ring, reserve: Reserve, dir_fd: int) -> RunReady:
+        """Read a file of one run, all of which is to be sent; it may be no link.
 
-        It does in one call what a `FileReader` does, without what only larger files need, which would be most of
-        the cost of a small file.
+        It does in one call what a `FileReader` does, and looks at the file only after it has read it. If the file
+        then has the stamp of its task, nothing has been written since; otherwise it is read a second time. Raises
+        what a `FileReader` raises.
         """
         token, version, chunk_size = task.token, task.version, task.chunk_size
         path, size, _ = version
-        descriptor, status = open_regular_file(path, dir_fd, links)
+        descriptor = open_beneath(dir_fd, path, READ)
         try:
-            _check_version(descriptor, status, version)
             start, end = reserve(size)
             try:
-                with ring.view(start, size) as view:
-                    _read(descriptor, view, 0, version)
-                    if was_touched(descriptor, status, version):
-                        _check_bytes(descriptor, view, version)
-                    digests = cls._chunk_digests(view, chunk_size)
-                    file_digest = xxhash.xxh3_128_hexdigest(view)
-                    file = FileStart(token, version, chunk_size, (), task.started, cls._sha512(view))
+                view = ring.view(start, size)
+                _read(descriptor, view, 0, version)
+                status = regular_status(descriptor, dir_fd, path)
+                _check_version(descriptor, status, version)
+                if (status.st_ctime_ns, status.st_ino) != task.stamp:
+                    _check_bytes(descriptor, view, version)
             except (OSError, VersionChangedError):
                 ring.unreserve()
                 raise
         finally:
             os.close(descriptor)
+        digests = cls._chunk_digests(view, chunk_size)
+        file_digest = xxhash.xxh3_128_hexdigest(view)
+        file = FileStart(token, version, chunk_size, (), task.started, cls._sha512(view))
         return RunReady(token, 1, count_chunks(size, chunk_size), start, size, end, digests, file_digest, file)
 
     def __init__(
@@ -84,6 +85,7 @@ class FileReader:
         Raises OSError if the file cannot be opened, and VersionChangedError if it is another version.
         """
         self.task = task
+        self._is_rest = task.to_send not in ((), ((1, count_chunks(task.version.size, task.chunk_size)),))
         self._is_announced = False  # the producer has been sent the `FileStart`
         self._ring = ring
         run_bytes = min(run_bytes, MAX_CHUNKS_PER_RUN * task.chunk_size)
@@ -97,7 +99,7 @@ class FileReader:
         self._descriptor, self._status = open_regular_file(task.version.path, dir_fd, links)
         try:
             _check_version(self._descriptor, self._status, task.version)
-            if task.stamp != UNKNOWN_STAMP and self.stamp.differs_from(task.stamp):
+            if self._is_rest and self.stamp.differs_from(task.stamp):
                 raise version_changed_error(self._descriptor, task.version)
             if task.version.size > run_bytes:
                 os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
@@ -184,7 +186,7 @@ class FileReader:
         task = self.task
         if not was_touched(self._descriptor, self._status, task.version):
             return False
-        if task.to_send and task.to_send != ((1, count_chunks(task.version.size, task.chunk_size)),):
+        if self._is_rest:
             raise version_changed_error(self._descriptor, task.version)  # nobody can tell what was sent before
         if self._expected:
             return False

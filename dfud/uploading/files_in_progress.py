@@ -54,13 +54,13 @@ class FilesInProgress:
         if upload is not None:
             upload.failure = "it changed while it was read, or is read again"
 
-    def on_acked(self, upload: Upload, number: int, now: float) -> None:
-        """Take the acknowledgement of chunk `number`."""
-        upload.acked.add(number)
+    def on_acked(self, upload: Upload, first: int, last: int, now: float) -> None:
+        """Take the acknowledgements of the chunks from `first` to `last`."""
+        upload.acked.add(first, last)
         if upload.is_complete:
             self.complete(upload)
         else:
-            self._progress.add(upload, number, now)
+            self._progress.add(upload, first, last, now)
 
     def complete(self, upload: Upload) -> None:
         """Finish a file of which everything is read and acknowledged, unless it was dropped."""

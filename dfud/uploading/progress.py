@@ -20,14 +20,14 @@ class ProgressReporter:
         self._uploads: list[Upload] = []  # some of them complete by now, with nothing unreported
         self._due_at = 0.0
 
-    def add(self, upload: Upload, number: int, now: float) -> None:
-        """Include chunk `number` in the next report."""
+    def add(self, upload: Upload, first: int, last: int, now: float) -> None:
+        """Include the chunks from `first` to `last` in the next report."""
         if upload.unreported is not None:
-            upload.unreported.add(number)
+            upload.unreported.add(first, last)
             return
         if not self._uploads:
             self._due_at = now + _REPORT_INTERVAL_S
-        upload.unreported = RangeSet([(number, number)])
+        upload.unreported = RangeSet([(first, last)])
         self._uploads.append(upload)
 
     def report_due(self, now: float) -> None:

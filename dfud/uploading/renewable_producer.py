@@ -31,11 +31,13 @@ class RenewableProducer:
         on_error: Callable[[KafkaError], None],
         on_throttled: Callable[[float], None],
         log: Callable[[int, str], None],
+        on_served: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_error` is called with errors that a producer survives, `log` with a level and a text.
 
-        `on_throttled` is called with the seconds that the broker lets this client wait.
+        `on_throttled` is called with the seconds that the broker lets this client wait, `on_served` whenever
+        delivery reports may have arrived.
         """
         self._factory = factory
         self._properties = {
@@ -46,6 +48,7 @@ class RenewableProducer:
         }
         self._on_survivable_error = on_error
         self._log = log
+        self._on_served = on_served
         self._clock = clock
         self.producer = factory(self._properties)
         self._created_at = clock()
@@ -76,6 +79,7 @@ class RenewableProducer:
             call(seconds)
         except KafkaException as raised:  # a fatal error arrives like this, whether there is an error_cb or not
             self._on_error(raised.args[0])
+        self._on_served()
 
     def on_acked(self) -> None:
         """Record that the producer works."""

@@ -64,7 +64,8 @@ class Ring:
 
     def copy(self, start: int, length: int) -> bytes:
         """Return a copy of the bytes at `start`."""
-        return bytes(self._bytes[start : start + length])
+        start += _HEADER_BYTES
+        return self._map[start : start + length]
 
     def free(self, end: int) -> bool:
         """Free everything before position `end`; return whether the chunker waits for room. For the producer."""

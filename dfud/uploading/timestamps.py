@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from confluent_kafka import KafkaError
 
 from dfud.logs.times import ForwardClock
@@ -22,10 +20,10 @@ class Timestamps:
         self._clock = clock
         self.n_late = 0  # messages that were sent with a timestamp of `late`, and not refused for it
 
-    def late(self) -> dict[str, Any]:
-        """Return the timestamp (ms) that messages need if the machine's clock was set back; else nothing."""
+    def late(self) -> int:
+        """Return the timestamp (ms) that messages need if the machine's clock was set back; else 0."""
         clock = self._clock
-        return {"timestamp": clock.now_ns() // 1_000_000 + 1} if clock.ahead_ns >= _MIN_AHEAD_NS else {}
+        return clock.now_ns() // 1_000_000 + 1 if clock.ahead_ns >= _MIN_AHEAD_NS else 0
 
     def on_undelivered(self, error: KafkaError) -> bool:
         """Return whether a message was refused for a late timestamp; the next ones have the machine's time."""

@@ -92,7 +92,17 @@ class FakeProducer:
     def chunks(self) -> list[str]:
         return [chunk for chunk, _ in self.sent]
 
-    def produce(self, topic: str, value: bytes, key: bytes, on_delivery: Any, headers: Any) -> None:
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes,
+        partition: int,
+        on_delivery: Any,
+        alias: None,
+        timestamp: int,
+        headers: Any,
+    ) -> None:
         assert topic == "topic"
         if self.produce_errors:
             raise KafkaException(self.produce_errors.popleft())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from dfud.core.plain_rows import HEADER
-from dfud.core.tables import CompletedRow, format_row
 from dfud.files.open_folder import is_same_file
 from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.layout import MAX_ROWS_PER_SHARD, LogsFolder
@@ -40,12 +39,12 @@ class ShardWriter:
         """Rows that are not on disk yet."""
         return len(self._waiting)
 
-    def add(self, row: CompletedRow) -> None:
-        """Keep a row until `write`; if too many are waiting, drop the oldest."""
+    def add(self, row: bytes) -> None:
+        """Keep a row, as `completed_line` returns it, until `write`; if too many are waiting, drop the oldest."""
         if len(self._waiting) >= MAX_ROWS_WAITING:
             del self._waiting[0]
             self.rows_lost += 1
-        self._waiting.append(format_row(row).encode("utf-8", "surrogateescape"))
+        self._waiting.append(row)
 
     @property
     def fills_a_shard(self) -> bool:

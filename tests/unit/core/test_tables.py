@@ -20,6 +20,7 @@ from dfud.core.tables import (
     BadRow,
     CompletedRow,
     InProgressRow,
+    completed_line,
     format_row,
     format_rows,
     format_table,
@@ -254,6 +255,16 @@ def test_a_row_says_which_chunks_are_to_be_sent(
 @pytest.mark.parametrize("path", ["plain", 'a"b', "a,b", "a\nb", "a\rb", "a\r\nb", " a;b "])
 def test_a_row_is_written_as_csv_writes_it(path: str) -> None:
     assert format_row(row(path)) == format_rows([row(path)])
+    assert line(row(path)) == format_rows([row(path)]).encode()
+
+
+def test_a_row_keeps_the_bytes_of_a_path_that_is_not_utf_8() -> None:
+    for path in ("\udcff", "\udcff,"):
+        assert line(row(path)) == format_rows([row(path)]).encode("utf-8", "surrogateescape")
+
+
+def line(row: CompletedRow) -> bytes:
+    return completed_line(version_of(row), row.n_chunks, row.chunk_size, row.xxh3_128, row.started, row.completed)
 
 
 def test_a_row_that_needs_no_quotes_is_written_without_csv(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dfud.core.tables import BadRow, CompletedRow, InProgressRow, format_table, read_completed
+from dfud.core.tables import BadRow, CompletedRow, InProgressRow, format_row, format_table, read_completed
 from dfud.files import atomic, open_folder
 from dfud.logs import session, table_files
 from dfud.logs.completed import consolidation
@@ -186,10 +186,10 @@ def test_a_table_that_is_not_synced_would_be_found_out(logs: LogsFolder, record:
 
 def test_no_row_of_a_shard_is_lost_once_it_was_durable(logs: LogsFolder, record: Callable[[], Disk]) -> None:
     shards = ShardWriter(logs, 0, 1)
-    shards.add(completed("one"))
+    shards.add(format_row(completed("one")).encode())
     shards.write()
     disk = record()
-    shards.add(completed("two"))
+    shards.add(format_row(completed("two")).encode())
     shards.write()
     durable = len(disk.done)
     for end in range(durable + 1):

@@ -45,6 +45,12 @@ def task_of(path: Path, to_send: Ranges | None = None, known: str = "") -> FileT
     return FileTask(7, version, CHUNK, to_send, "now", known)
 
 
+def found(path: Path) -> FileTask:
+    """Return the task for a file as it was found."""
+    status = path.stat()
+    return msgspec.structs.replace(task_of(path), stamp=FileStamp(status.st_ctime_ns, status.st_ino))
+
+
 def reserve_in(ring: Ring) -> Callable[[int], tuple[int, int]]:
     def reserve(length: int) -> tuple[int, int]:
         room = ring.reserve(length)
@@ -303,7 +309,7 @@ def test_a_small_file_whose_ctime_changes_is_read_again(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
-    task, ring, preadv = task_of(path), Ring(4096), os.preadv
+    task, ring, preadv = found(path), Ring(4096), os.preadv
     calls: list[int] = []
 
     def read_and_change(descriptor: int, buffers: list[memoryview], offset: int) -> int:
@@ -326,6 +332,27 @@ def test_a_small_file_whose_ctime_changes_is_read_again(
         run = reader.read_whole(task, ring, reserve_in(ring), dir_fd)
         assert run.xxh3_128 == xxhash.xxh3_128_hexdigest(DATA)
     assert calls == [len(DATA)] * 2
+
+
+@pytest.mark.parametrize("reader", [FileReader, HashFirstReader])
+@pytest.mark.parametrize("is_touched", [False, True])
+def test_a_small_file_with_the_stamp_of_its_task_is_read_only_once(
+    tmp_path: Path, dir_fd: int, is_touched: bool, reader: type[FileReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    task, ring, preadv = found(path), Ring(4096), os.preadv
+    if is_touched:
+        touch_attributes(path)
+    offsets: list[int] = []
+
+    def counted(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        offsets.append(offset)
+        return preadv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", counted)
+    assert reader.read_whole(task, ring, reserve_in(ring), dir_fd).xxh3_128 == xxhash.xxh3_128_hexdigest(DATA)
+    assert offsets == ([0, 0] if is_touched else [0])
 
 
 def test_a_file_is_replaced_or_removed_while_it_is_read(tmp_path: Path, dir_fd: int) -> None:

@@ -46,19 +46,19 @@ def test_a_file_is_complete_with_its_last_acknowledgement(rig: Rig) -> None:
     upload = rig.begin()
     assert rig.files.find(1) is upload
     for number in (3, 1):
-        rig.files.on_acked(upload, number, 1000.0)
+        rig.files.on_acked(upload, number, number, 1000.0)
     assert (len(rig.files), rig.shards.waiting) == (1, 0)
-    rig.files.on_acked(upload, 2, 1000.0)
+    rig.files.on_acked(upload, 2, 2, 1000.0)
     assert (len(rig.files), rig.shards.waiting) == (0, 1)
     assert rig.files.find(1) is None
-    rig.files.on_acked(upload, 2, 1000.0)  # sent once more by a second chunker
+    rig.files.on_acked(upload, 2, 2, 1000.0)  # sent once more by a second chunker
     assert rig.shards.waiting == 1
 
 
 def test_a_file_is_complete_once_it_is_read_if_all_is_acknowledged_before(rig: Rig) -> None:
     upload = rig.begin(is_read=False)
     for number in (1, 2, 3):
-        rig.files.on_acked(upload, number, 1000.0)
+        rig.files.on_acked(upload, number, number, 1000.0)
     assert (len(rig.files), rig.shards.waiting) == (1, 0)
     upload.xxh3_128 = "d" * 32
     rig.files.complete(upload)
@@ -68,17 +68,17 @@ def test_a_file_is_complete_once_it_is_read_if_all_is_acknowledged_before(rig: R
 def test_a_file_that_begins_again_is_complete_when_what_is_read_then_is_acknowledged(rig: Rig) -> None:
     """It may have been rewritten at the same size and time: one digest cannot stand for the chunks of both."""
     first = rig.begin()
-    rig.files.on_acked(first, 1, 1000.0)
+    rig.files.on_acked(first, 1, 1, 1000.0)
     second = rig.files.begin(file_start(1, 25, delivered=((2, 2),)))
     assert second is not None
     second.xxh3_128 = "e" * 32
     assert second.acked.ranges() == ((2, 2),)
     for number in (2, 3):
-        rig.files.on_acked(first, number, 1000.0)
+        rig.files.on_acked(first, number, number, 1000.0)
     assert first.failure, "what waits to be sent again of it is not sent"
     assert rig.shards.waiting == 0
     for number in (1, 3):
-        rig.files.on_acked(second, number, 1000.0)
+        rig.files.on_acked(second, number, number, 1000.0)
     assert rig.shards.waiting == 1
 
 
@@ -95,13 +95,13 @@ def test_a_dropped_file_is_not_completed_by_late_acknowledgements(rig: Rig) -> N
     rig.files.drop(2)  # which is unknown
     assert upload.failure
     for number in (1, 2, 3):
-        rig.files.on_acked(upload, number, 1000.0)
+        rig.files.on_acked(upload, number, number, 1000.0)
     assert (len(rig.files), rig.shards.waiting, rig.sent) == (0, 0, [])
 
 
 def test_a_failed_file_is_reported_after_what_was_acknowledged(rig: Rig) -> None:
     upload = rig.begin()
-    rig.files.on_acked(upload, 1, 1000.0)
+    rig.files.on_acked(upload, 1, 1, 1000.0)
     rig.files.fail(upload, "refused")
     assert rig.sent == [ChunksAcked(1, ((1, 1),)), FileUndelivered(1, "refused")]
     assert upload.failure == "refused"
@@ -112,9 +112,9 @@ def test_the_next_thing_that_is_due_is_the_earlier_one(rig: Rig) -> None:
     assert rig.files.due_at(hurry=False) is None
     one, other = rig.begin(1), rig.begin(2)
     for number in (1, 2, 3):
-        rig.files.on_acked(one, number, 1000.0)
+        rig.files.on_acked(one, number, number, 1000.0)
     assert rig.files.due_at(hurry=False) == 1000.5  # progress was made before it was complete
     rig.files.write_due(1000.5, hurry=False)
     assert rig.files.due_at(hurry=False) == 1001.0
-    rig.files.on_acked(other, 1, 1000.1)
+    rig.files.on_acked(other, 1, 1, 1000.1)
     assert rig.files.due_at(hurry=False) == 1000.6

@@ -14,9 +14,9 @@ def test_chunks_are_reported_half_a_second_after_the_first_one() -> None:
     progress = ProgressReporter(sent.append)
     assert progress.due_at is None
     one, other = make_upload(1), make_upload(2)
-    progress.add(one, 1, now=10.0)
-    progress.add(one, 2, now=10.3)
-    progress.add(other, 3, now=10.4)
+    progress.add(one, 1, 1, now=10.0)
+    progress.add(one, 2, 2, now=10.3)
+    progress.add(other, 3, 3, now=10.4)
     assert progress.due_at == 10.5
     progress.report_due(now=10.4)
     assert sent == []
@@ -29,9 +29,9 @@ def test_no_chunk_is_reported_twice() -> None:
     sent: list[Sequence[ChunksAcked]] = []
     progress = ProgressReporter(sent.append)
     upload = make_upload(1)
-    progress.add(upload, 1, now=10.0)
+    progress.add(upload, 1, 1, now=10.0)
     progress.report()
-    progress.add(upload, 2, now=20.0)
+    progress.add(upload, 2, 2, now=20.0)
     assert progress.due_at == 20.5
     progress.report()
     assert sent == [[ChunksAcked(1, ((1, 1),))], [ChunksAcked(1, ((2, 2),))]]
@@ -41,7 +41,7 @@ def test_a_file_that_is_complete_meanwhile_is_left_out() -> None:
     sent: list[Sequence[ChunksAcked]] = []
     progress = ProgressReporter(sent.append)
     upload = make_upload(1)
-    progress.add(upload, 1, now=10.0)
+    progress.add(upload, 1, 1, now=10.0)
     upload.unreported = None
     progress.report()
     assert [report for batch in sent for report in batch] == []

@@ -97,6 +97,11 @@ def are_rivals(path: bytes, other: bytes) -> bool:
     return path.startswith(other + b"/") or other.startswith(path + b"/")
 
 
+def is_rest(task: FileTask) -> bool:
+    """Return whether chunks of the file were sent before."""
+    return task.to_send not in ((), ((1, count_chunks(task.version.size, task.chunk_size)),))
+
+
 def digest_of(contents: tuple[int, ...]) -> str:
     return xxhash.xxh3_128_hexdigest(repr(contents).encode())
 
@@ -450,9 +455,8 @@ class Protocol(RuleBasedStateMachine):
         if number == n_chunks:
             whole = digest_of(tuple(here.reading.contents))
             is_touched = file.stamp != here.reading.opened
-            is_rest = task.to_send not in ((), ((1, n_chunks),))
             again = digest_of((file.content,) * n_chunks)  # by a second reading
-            if file.version != version or (is_touched and (is_rest or again != whole)):
+            if file.version != version or (is_touched and (is_rest(task) or again != whole)):
                 self.lose(here, file)
                 return
         send = number in RangeSet(task.to_send)
@@ -473,7 +477,7 @@ class Protocol(RuleBasedStateMachine):
         file = self.files.get(task.version.path)
         if file is None:
             here.chunker.append(FileUnreadable(task.token, True, "gone"))
-        elif file.version != task.version or file.stamp.differs_from(task.stamp):
+        elif file.version != task.version or (is_rest(task) and file.stamp.differs_from(task.stamp)):
             here.chunker.append(FileChanged(task.token, file.version, file.open, file.stamp))
         else:
             here.reading = FileReader(task, file, file.stamp)
@@ -596,7 +600,11 @@ class Protocol(RuleBasedStateMachine):
         del here.uploads[token]
         if upload in here.unreported:
             here.unreported.remove(upload)
-        here.rows.append(upload.row(self.row_time()))
+        (row,) = read_completed(
+            io.StringIO(upload.row(self.row_time()).decode("utf-8", "surrogateescape"), newline="")
+        )
+        assert isinstance(row, CompletedRow)
+        here.rows.append(row)
         here.done.append(FilesCompleted(((token, upload.xxh3_128),), True))
 
     def report(self, lane: int) -> None:

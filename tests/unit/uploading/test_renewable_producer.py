@@ -25,12 +25,14 @@ class Rig:
         self.errors: list[KafkaError] = []
         self.throttled: list[float] = []  # s
         self.logged: list[tuple[int, str]] = []
+        self.served: list[int] = []  # how many producers there were when reports may have arrived
         self.client = RenewableProducer(
             self._make,  # type: ignore[arg-type]
             properties,
             self.errors.append,
             self.throttled.append,
             lambda level, text: self.logged.append((level, text)),
+            lambda: self.served.append(len(self.made)),
             lambda: self.now,
         )
 
@@ -49,7 +51,7 @@ def rig() -> Rig:
 
 def produce_for(client: RenewableProducer, on_delivery: Callable[[Any, Any], None]) -> None:
     """Produce a message."""
-    client.producer.produce("topic", b"value", b"key", on_delivery=on_delivery, headers=[("chunk", b"1/1")])
+    client.producer.produce("topic", b"value", b"key", -1, on_delivery, None, 0, [("chunk", b"1/1")])
 
 
 def produce(client: RenewableProducer, reports: list[KafkaError | None]) -> None:
@@ -183,3 +185,11 @@ def test_batches_are_halved_until_a_message_is_alone() -> None:
     assert rig.client.on_batch_too_large(TOO_LARGE_FOR) is FailureAction.REFUSED
     assert rig.warnings() == ["the broker refuses batches of this size: reducing batches until it accepts them"]
     assert not rig.client.is_failing
+
+
+def test_it_says_when_a_renewal_has_served_delivery_reports(rig: Rig) -> None:
+    reports: list[KafkaError | None] = []
+    produce(rig.client, reports)
+    rig.client.renew(quietly=True)
+    assert len(reports) == 1
+    assert rig.served == [1], "before there was another producer"

@@ -6,11 +6,14 @@ from typing import Any
 
 import xxhash
 
-from dfud.core.tables import CompletedRow
 from dfud.core.version import FileVersion
 from dfud.messages import FileStart, Ranges
 from dfud.uploading.upload import Upload
 from dfud.uploading.wire import KafkaMessageParts, NativeMessages
+
+
+def message(upload: Upload, number: int, data: bytes, digest: bytes) -> KafkaMessageParts:
+    return upload.messages.message(number, data, digest, upload.xxh3_128)
 
 
 def upload(size: int, delivered: Ranges = ()) -> Upload:
@@ -31,21 +34,21 @@ def test_it_is_complete_with_all_chunks_and_the_digest() -> None:
     assert not other.is_complete
 
 
-def headers(message: KafkaMessageParts) -> dict[str, Any]:
-    return dict(message[2] or [])
+def headers(parts: KafkaMessageParts) -> dict[str, Any]:
+    return dict(parts[2] or [])
 
 
 def test_only_the_last_chunk_carries_the_digest_of_the_file() -> None:
     one = upload(25)
     one.xxh3_128 = "d" * 32
-    value, key, _ = one.message(2, b"x" * 10, b"0" * 16)
+    value, key, _ = message(one, 2, b"x" * 10, b"0" * 16)
     assert (value, key) == (b"x" * 10, b"a/\xff")
-    first = headers(one.message(2, b"", b"0" * 16))
+    first = headers(message(one, 2, b"", b"0" * 16))
     assert list(first) == ["upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64"]
-    assert headers(one.message(3, b"", b""))["xxh3_128"] == b"d" * 32
+    assert headers(message(one, 3, b"", b""))["xxh3_128"] == b"d" * 32
     empty = upload(0)
     empty.xxh3_128 = "e" * 32
-    last = headers(empty.message(1, b"", b""))
+    last = headers(message(empty, 1, b"", b""))
     assert (last["chunk"], last["xxh3_128"]) == (b"1/1", b"e" * 32)
 
 
@@ -54,10 +57,10 @@ def test_a_rebuilt_message_is_the_same() -> None:
     one.xxh3_128 = "d" * 32
     data = b"x" * 5
     digest = xxhash.xxh3_64_hexdigest(data).encode()
-    assert one.rebuild_message(3, data) == one.message(3, data, digest)
+    assert one.messages.rebuild(3, data, one.xxh3_128) == message(one, 3, data, digest)
 
 
 def test_its_row_keeps_the_bytes_of_the_path() -> None:
     one = upload(25)
     one.xxh3_128 = "d" * 32
-    assert one.row("now") == CompletedRow("a/\udcff", 25, 5, 3, 10, "d" * 32, "then", "now")
+    assert one.row("now") == b"a/\xff,25,5,3,10,%b,then,now\r\n" % (b"d" * 32)

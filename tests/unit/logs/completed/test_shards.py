@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfud.core.plain_rows import HEADER
-from dfud.core.tables import CompletedRow, format_table
+from dfud.core.tables import CompletedRow, format_row, format_table
 from dfud.logs.completed import shards as module
 from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.completed.shards import ShardWriter
@@ -21,6 +21,10 @@ TIME = "2026-11-24T18:00:00.000+01:00"
 
 def row(number: int) -> CompletedRow:
     return CompletedRow(f"\udcff, {number}", 5, 7, 1, 16384, "0" * 32, TIME, TIME)
+
+
+def line(number: int) -> bytes:
+    return format_row(row(number)).encode("utf-8", "surrogateescape")
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def table(numbers: range) -> str:
 def test_a_shard_is_a_table_that_grows(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 4)
     for number in range(3):
-        writer.add(row(number))
+        writer.add(line(number))
         assert writer.waiting == 1
         writer.write()
         assert writer.waiting == 0
@@ -57,13 +61,13 @@ def test_without_rows_nothing_is_written(logs: LogsFolder) -> None:
 def test_no_shard_has_more_than_1000_rows(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
     for number in range(2 * MAX_ROWS_PER_SHARD + 5):
-        writer.add(row(number))
+        writer.add(line(number))
     writer.write()
     assert written(logs, 1, 2, 3) == [
         table(range(1000)), table(range(1000, 2000)), table(range(2000, 2005))
     ]  # fmt: skip
     before = os.stat(logs.shard(1, 2))
-    writer.add(row(2005))
+    writer.add(line(2005))
     writer.write()
     assert os.stat(logs.shard(1, 2)).st_ino == before.st_ino, "a full shard is written again"
 
@@ -72,7 +76,7 @@ def test_rows_that_could_not_be_written_are_written_later(logs: LogsFolder) -> N
     writer = ShardWriter(logs, 1, 1)
     os.rename(logs.path, f"{logs.path}.away")
     for number in range(MAX_ROWS_PER_SHARD + 1):
-        writer.add(row(number))
+        writer.add(line(number))
     with pytest.raises(FileNotFoundError):
         writer.write()
     assert writer.waiting == MAX_ROWS_PER_SHARD + 1
@@ -93,7 +97,7 @@ def test_rows_that_can_never_be_written_do_not_exhaust_the_memory(
     monkeypatch.setattr(module, "MAX_ROWS_WAITING", 10)
     writer = ShardWriter(logs, 1, 1)
     for number in range(13):
-        writer.add(row(number))
+        writer.add(line(number))
     assert (writer.waiting, writer.rows_lost) == (10, 3)
     writer.write()
     assert written(logs, 1) == [table(range(3, 13))]
@@ -110,7 +114,7 @@ def test_the_present_shard_is_written_again_if_others_have_taken_it_away(
 ) -> None:
     writer = ShardWriter(logs, 1, 1)
     for number in range(MAX_ROWS_PER_SHARD + 2):
-        writer.add(row(number))
+        writer.add(line(number))
     writer.write()
     writer.check()
     assert not writer.is_displaced
@@ -121,17 +125,17 @@ def test_the_present_shard_is_written_again_if_others_have_taken_it_away(
     assert not writer.is_displaced
     assert written(logs, 1, 2)[1] == table(range(1000, 1002))
     disturb(Path(logs.shard(1, 2)))
-    writer.add(row(1002))
+    writer.add(line(1002))
     writer.write()
     assert written(logs, 1, 2)[1] == table(range(1000, 1003))
 
 
 def test_rows_that_fill_no_shard_wait_while_a_displaced_one_does_not(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
-    writer.add(row(0))
+    writer.add(line(0))
     writer.write()
     Path(logs.shard(1, 1)).unlink()
-    writer.add(row(1))
+    writer.add(line(1))
     writer.check()
     writer.write(whole_shards=True)
     assert written(logs, 1) == [table(range(1))]
@@ -142,7 +146,7 @@ def test_it_goes_on_in_the_folder_that_is_there_now(logs: LogsFolder) -> None:
     writer = ShardWriter(logs, 1, 1)
     writer.check()
     assert not writer.is_displaced, "there is no shard yet"
-    writer.add(row(0))
+    writer.add(line(0))
     writer.write()
     shutil.rmtree(logs.path)
     writer.check()
@@ -163,9 +167,9 @@ def test_what_is_written_is_copied_and_nothing_twice(logs: LogsFolder) -> None:
     copy = ShardCopy(logs, 1)
     writer = ShardWriter(logs, 1, 1, copy)
     for number in range(MAX_ROWS_PER_SHARD + 2):
-        writer.add(row(number))
+        writer.add(line(number))
     writer.write()
-    writer.add(row(1002))
+    writer.add(line(1002))
     writer.write()
     Path(logs.shard(1, 2)).unlink()
     writer.check()
