@@ -21,16 +21,15 @@ Headers = list[tuple[str, Union[str, bytes, None]]]  # as confluent_kafka takes 
 # path of several hundred bytes. A longer path makes its own file fail, for the reason that the broker gives.
 MESSAGE_OVERHEAD = 1024
 
-_NUMBER = re.compile(rb"-?[0-9]{1,19}")
 _DIGEST = re.compile(rb"[0-9a-f]{32}")
-_INT64_MAX = (1 << 63) - 1  # of a size, an offset or a time
+_INT64_MAX, _MAX_DIGITS = (1 << 63) - 1, 19  # of a size, an offset or a time
 _NEEDED = ("upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64")
 CHUNK_HEADERS = (*_NEEDED, "xxh3_128")  # all that say something about a chunk
 
 
 def is_native(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """Return whether a message claims to be in dfud's own format."""
-    names = {name for name, _ in headers}
+    names = [name for name, _ in headers]
     return "upload_id" in names and "chunk" in names
 
 
@@ -45,7 +44,7 @@ def read_native(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes | N
         if any(names.count(name) > 1 for name in CHUNK_HEADERS):
             raise BadMessageError("it has a header twice")
     for name in _NEEDED:
-        if not isinstance(values.get(name), bytes):
+        if type(values.get(name)) is not bytes:
             raise BadMessageError(f"it has no header {name}")
     size = _number("size", values["size"], 0)
     mtime_ns = _number("mtime_ns", values["mtime_ns"], -_INT64_MAX)
@@ -65,7 +64,9 @@ def read_native(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes | N
 
 
 def _number(name: str, text: bytes | None, least: int) -> int:
-    if text is None or _NUMBER.fullmatch(text) is None or not least <= int(text) <= _INT64_MAX:
+    text = text or b""
+    digits = text.removeprefix(b"-")
+    if not digits.isdigit() or len(digits) > _MAX_DIGITS or not least <= int(text) <= _INT64_MAX:
         raise BadMessageError(f"its header {name} is not a number that a file can have")
     return int(text)
 

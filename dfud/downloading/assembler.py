@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dfud.core.assembly import new_hasher
 from dfud.core.chunk import BadMessageError, Chunk, ForeignMessageError
 from dfud.core.decode import NOT_UTF_8, get_headers, read_chunk
 from dfud.core.sent import NO_TIMESTAMP, Sent
@@ -24,6 +23,7 @@ from dfud.downloading.parts_folder import PartsFolder
 from dfud.downloading.placement import Placement
 from dfud.downloading.refusals import LimitedReport, Refusals
 from dfud.downloading.supervisor_link import Report
+from dfud.downloading.whole_files import WholeFiles
 from dfud.files.confined import ConfinedTree
 from dfud.messages import Released
 
@@ -70,6 +70,9 @@ class Assembler:
         self._report_dropped = LimitedReport(report, "incomplete files that are given up")
         self._placement = Placement(tree, folder, self.store, disk, is_shared, self.counts, report, receipts)
         self._confirmation = None if receipts is None else Confirmation(tree, folder, self._files, receipts)
+        self._whole_files = WholeFiles(
+            self.store, self._placement, self._refusals, self.counts, self._confirmation
+        )
         self._expecting: dict[bytes, Part] = {}  # by key of their messages
 
     def close(self) -> None:
@@ -124,6 +127,7 @@ class Assembler:
             n_bytes += self._take(key, value, headers, message)
         self._feed(fed, last)
         self._files.flush()
+        self._whole_files.place()
         self.counts.messages += n_messages
         self.counts.bytes += n_bytes
 
@@ -153,8 +157,9 @@ class Assembler:
         if not self._accepts(chunk.path):
             self.counts.left_out += 1
         elif chunk.n_chunks == 1:
-            self._take_file(chunk, self._sent(message))
+            self._whole_files.take(chunk, self._sent(message))
         else:
+            self._whole_files.place()
             self._take_chunk(chunk, key or b"", self._sent(message))
         return len(chunk.data)
 
@@ -168,39 +173,6 @@ class Assembler:
             where = f"(partition {message.partition()}, offset {message.offset()})"
             self._refusals.refuse(key, f"it is no manifest that can be used: {error} {where}")
             return True
-
-    # -- files of one chunk
-
-    def _take_file(self, chunk: Chunk, sent: Sent) -> None:
-        """Take the only chunk of a file."""
-        if not chunk.digest:
-            self._refusals.refuse(chunk.path, "its only chunk lacks the digest of the file")
-            return
-        hasher = new_hasher(chunk.algorithm)
-        hasher.update(chunk.data)
-        if hasher.hexdigest() != chunk.digest:
-            self._refusals.refuse(chunk.path, "its bytes do not match the digest of the file")
-            return
-        identity = chunk.identity()
-        other = self.store.find(identity)
-        if other is not None and (other.sent is None or sent.is_after(other.sent)):
-            self.store.remove(other)  # it was sent in several chunks, too, or could not be put in place
-        is_there = self._placement.is_there(chunk, sent)
-        if is_there is None:
-            self.counts.superseded += 1
-            return
-        if is_there:
-            self.counts.duplicates += 1
-            if self._confirmation is not None:
-                self._confirmation.confirm_file(chunk, sent.topic_id)
-            return
-        part = self.store.begin_file(identity, chunk)
-        part.feed(sent)
-        part.learn(chunk)
-        if chunk.data:
-            self._files.write_file(part, chunk.data)
-            part.assembly.add(0, chunk.data)
-        self._placement.place(part)
 
     # -- files of several chunks
 

@@ -81,7 +81,9 @@ class Fetcher:
         """Prepare fetcher `number` out of `settings.n_fetchers`; nothing is read before `run`."""
         self._is_shared = settings.n_fetchers > 1
         self._is_merging = self._is_shared and not settings.is_shared_group  # what several fetchers have of a file
-        self._supervisor = SupervisorLink(channel, self._on_release, self._on_merge, self._on_receipts_sent)
+        self._supervisor = SupervisorLink(
+            channel, self._on_release, self._on_merge, self._on_receipts_sent, settings.log_level
+        )
         directory = ConfinedTree(settings.directory)
         logs = directory.open_folder(LOGS, logs=True)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

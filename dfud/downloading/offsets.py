@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dfud.kafka.group_errors import IN_USE, explain
 
-_POLL_INTERVAL_S = 0.05
+_POLL_INTERVAL_S = 0.005  # at its end the answers that have come are looked at
 
 
 class Position(NamedTuple):

@@ -45,6 +45,9 @@ class Digests(NamedTuple):
     sha256: str = ""
 
 
+NO_DIGESTS = Digests("")  # where no receipts are wanted
+
+
 class Owed(NamedTuple):
     """What was put in place since the last checkpoint."""
 

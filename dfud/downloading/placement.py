@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
-from collections.abc import Iterator
 
 from dfud.core.chunk import Chunk
 from dfud.core.sent import Sent
@@ -15,19 +13,16 @@ from dfud.core.text import printable
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk
 from dfud.downloading.obstacles import Obstacles
-from dfud.downloading.owed_receipts import Digests, OwedReceipts
+from dfud.downloading.owed_receipts import NO_DIGESTS, Digests, OwedReceipts
 from dfud.downloading.part import Part
 from dfud.downloading.part_store import PartStore
 from dfud.downloading.parts_folder import PART_SUFFIX, PartsFolder
+from dfud.downloading.place_lock import PlaceLock
 from dfud.downloading.placed import placed_sent, read_sent, write_sent
 from dfud.downloading.refusals import LimitedReport
 from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
-from dfud.files.open_folder import open_regular
-from dfud.logs.lock import wait_for_lock
 
-_LOCK_TIMEOUT_S = 30.0  # another fetcher keeps it for microseconds
-_LOCK = ".lock"
 _IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
 _NO_RECHECK = 64 << 20  # bytes that may be read again for digests that have failed before
 _RECHECKED = 8  # bytes more for each byte that is received
@@ -55,20 +50,19 @@ class Placement:
         self._folder = folder
         self._store = store
         self._disk = disk
-        self._is_shared = is_shared
         self._counts = counts
         self._report = report
         self._receipts = receipts
         self._report_failure = LimitedReport(report, "complete files that are not in their place")
         self._obstacles = Obstacles(tree, folder.dir_fd, report)
+        self._unmarked = ""  # why a file could not be marked
         self._has_attributes = True
         self._recheck_allowance = _NO_RECHECK
-        self._lock_fd = open_lock(folder.dir_fd)
-        self._n_cleared = self._read_cleared()
+        self._lock = PlaceLock(tree, folder.dir_fd, is_shared)
 
     def close(self) -> None:
         """Close the lock file."""
-        os.close(self._lock_fd)
+        self._lock.close()
 
     # -- what is in place
 
@@ -79,7 +73,7 @@ class Placement:
         """
         if self._tree.stat_file(chunk.path) is None:
             return False
-        with self._locked():
+        with self._lock.held():
             try:
                 descriptor = self._tree.open(chunk.path)
             except OSError:
@@ -134,24 +128,47 @@ class Placement:
         part.failure = "its digest does not match"
         self._store.on_changed(part)
 
-    def place(self, part: Part) -> None:
-        """Put a part in place whose digest matches, unless what is there was sent later."""
+    def place(self, *parts: Part) -> None:
+        """Put parts of different paths in place whose digests match, unless what is there was sent later."""
+        ready = {part: digests for part in parts if (digests := self._prepare(part)) is not None}
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._lock.held())
+            except OSError as error:
+                for part in ready:
+                    self._keep(part, error.strerror or str(error))
+                return
+            for part, digests in ready.items():
+                self._put(part, digests)
+
+    def _prepare(self, part: Part) -> Digests | None:
+        """Finish the file of a part; return what a receipt says of it, or None if it cannot be put in place."""
         if not self._store.files.finish_writing(part):
-            return
+            return None
         digests = self._digests(part)
-        if self._receipts is not None and digests is None:
+        if digests is None:
             self._keep(part, "it cannot be read back")
-            return
+            return None
         try:
-            with self._locked():
-                is_latest = self._move(part)
+            if part.mtime_ns is not None:
+                self._store.files.set_mtime(part, part.mtime_ns)
+            self._mark(part)
         except (OSError, OverflowError) as error:
             self._keep(part, getattr(error, "strerror", None) or str(error))
+            return None
+        return digests
+
+    def _put(self, part: Part, digests: Digests) -> None:
+        """Put a part in place; we have the lock."""
+        try:
+            is_latest = self._move(part)
+        except OSError as error:
+            self._keep(part, error.strerror or str(error))
             return
         if is_latest:
             self._counts.files += 1
             self._report(logging.DEBUG, f"{printable(part.path)} is complete", part.path)
-            if self._receipts is not None and digests is not None:
+            if self._receipts is not None:
                 topic_id = part.sent.topic_id if part.sent else ""
                 name = part.name if self._store.keep_metadata(part) else None
                 self._receipts.add(part.path, part.assembly.size, part.mtime_ns, digests, topic_id, name)
@@ -162,10 +179,10 @@ class Placement:
             self._store.remove(part)
 
     def _digests(self, part: Part) -> Digests | None:
-        """Return what a receipt says of the bytes of a part; None without receipts, or if they are unreadable."""
+        """Return what a receipt says of the bytes of a part; None if they cannot be read."""
         files, assembly = self._store.files, part.assembly
         if self._receipts is None:
-            return None
+            return NO_DIGESTS
         return self._receipts.digests(
             part.algorithm,
             assembly.digest,
@@ -182,9 +199,7 @@ class Placement:
                 return False
             if placed is not None and placed == part.sent and _is_edited(status, part.mtime_ns):
                 return False
-        if part.mtime_ns is not None:
-            self._store.files.set_mtime(part, part.mtime_ns)
-        self._mark(part, status is not None)
+            self._warn_unmarked()
         name = f"{part.name}{PART_SUFFIX}"
         try:
             self._disk.retry(lambda: self._tree.place(name, self._folder.dir_fd, part.path))
@@ -193,11 +208,11 @@ class Placement:
                 raise
             if not self._obstacles.clear(part.path, part.sent):
                 return False
-            self._count_cleared()
+            self._lock.count_cleared()
             self._disk.retry(lambda: self._tree.place(name, self._folder.dir_fd, part.path))
         return True
 
-    def _mark(self, part: Part, is_replacing: bool) -> None:
+    def _mark(self, part: Part) -> None:
         """Note in the file of a part when it was sent."""
         sent = part.sent
         if sent is None:
@@ -205,13 +220,17 @@ class Placement:
         try:
             self._disk.retry(lambda: write_sent(self._store.files.open(part), sent))
         except OSError as error:
-            if is_replacing and self._has_attributes:
-                self._has_attributes = False
-                self._report(
-                    logging.WARNING,
-                    f"files cannot have the attribute that says when they were sent ({error.strerror}): of "
-                    "several versions of a file, the one received last counts, even if it is read again",
-                )
+            self._unmarked = error.strerror or str(error)
+
+    def _warn_unmarked(self) -> None:
+        """Warn, when a file is replaced for the first time, that the order of versions is not known."""
+        if self._unmarked and self._has_attributes:
+            self._has_attributes = False
+            self._report(
+                logging.WARNING,
+                f"files cannot have the attribute that says when they were sent ({self._unmarked}): of "
+                "several versions of a file, the one received last counts, even if it is read again",
+            )
 
     def _keep(self, part: Part, reason: str) -> None:
         part.failure = f"cannot be put in place: {reason}"
@@ -222,37 +241,6 @@ class Placement:
         self._store.adopt(part)
         self._store.on_changed(part)
         self._store.files.close(part)
-
-    # -- other fetchers
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Let no other fetcher put a version in place after we have seen which one is there."""
-        if not self._is_shared:
-            yield
-            return
-        wait_for_lock(self._lock_fd, _LOCK_TIMEOUT_S)
-        try:
-            cleared = self._read_cleared()
-            if cleared != self._n_cleared:  # a folder that we have open may have been moved away
-                self._tree.close_folders()
-                self._n_cleared = cleared
-            yield
-        finally:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
-
-    def _read_cleared(self) -> bytes:
-        return os.pread(self._lock_fd, 20, 0)
-
-    def _count_cleared(self) -> None:
-        """Tell other fetchers that the folders that they have open may no longer be in their places."""
-        self._n_cleared = b"%d" % (int(self._n_cleared or b"0") + 1)
-        os.pwrite(self._lock_fd, self._n_cleared, 0)
-
-
-def open_lock(parts_fd: int) -> int:
-    """Return a descriptor of its own for the lock on what is in place, in the folder of the parts."""
-    return open_regular(_LOCK, os.O_RDWR | os.O_CREAT, parts_fd)
 
 
 def _is_edited(status: os.stat_result, mtime_ns: int | None) -> bool:

@@ -124,6 +124,7 @@ def download(options: DownloadOptions, config: ClientConfig) -> int:
             not is_own,
             receipts,
             options.runs,
+            log.level,
         )
         log.info(f"downloading topic {topic} to {directory}")
         if not is_own:

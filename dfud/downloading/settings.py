@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,3 +24,4 @@ class FetchSettings(NamedTuple):
     is_shared_group: bool = False  # other downloads read the topic, too, as members of the same group
     receipts: ReceiptSettings | None = None  # None if none are wanted
     runs: RunSettings | None = None  # None if each file gets its place as soon as it is complete
+    log_level: int = logging.NOTSET  # least level of what is logged

@@ -31,8 +31,11 @@ class SupervisorLink:
         on_release: Callable[[Release], None],
         on_merge: Callable[[Merge], None],
         on_receipts_sent: Callable[[ReceiptsSent], None],
+        log_level: int,
     ) -> None:
+        """Call what handles each kind of message; lines below `log_level` are not sent."""
         self._channel = channel
+        self._log_level = log_level
         self._dispatch: Dispatcher[ToFetcher] = Dispatcher(
             ToFetcher,
             {Release: on_release, Merge: on_merge, ReceiptsSent: on_receipts_sent, Stop: self._on_stop},
@@ -46,8 +49,9 @@ class SupervisorLink:
         self._outbox += messages
 
     def report(self, level: int, text: str, file: bytes = b"", cause: str = "") -> None:
-        """Queue a line for the user."""
-        self._outbox.append(Notice(level, text, file, cause))
+        """Queue a line for the user, if it is to be logged."""
+        if level >= self._log_level:
+            self._outbox.append(Notice(level, text, file, cause))
 
     def send(self) -> None:
         """Send what was added, waiting while the supervisor does not read; PeerGoneError if it has ended."""

@@ -19,6 +19,7 @@ from dfud.files.hard_links import count_names
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW_FILE = os.O_CREAT | os.O_EXCL
 _NAMELESS_FLAGS, _NAMELESS_MODE = os.O_TMPFILE | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644  # whatever the umask; a stricter one stays stricter
 _NO_FOLDER = "it is a link or a file, not a folder; remove it"
@@ -297,8 +298,11 @@ def open_regular(name: str, flags: int, dir_fd: int) -> int:
     """Open a regular file in an open folder; return its descriptor.
 
     Never blocks, and follows no link. Raises OSError, with a text that says what to do, for anything else, and for
-    a file with other names if it is to be written: what they are, and who uses them, nobody knows.
+    a file with other names if it is to be written: what they are, and who uses them, nobody knows. What O_EXCL
+    creates is regular and nobody else's, whatever names it is given later.
     """
+    if flags & _NEW_FILE == _NEW_FILE:
+        return os.open(name, flags | _FILE_FLAGS, _FILE_MODE, dir_fd=dir_fd)
     with contextlib.suppress(FileNotFoundError):  # a device is not even opened, as that may have an effect
         _check_regular(os.stat(name, dir_fd=dir_fd, follow_symlinks=False), name)
     descriptor = os.open(name, flags | _FILE_FLAGS, _FILE_MODE, dir_fd=dir_fd)

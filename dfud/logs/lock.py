@@ -18,7 +18,7 @@ from dfud.files.open_folder import OpenFolder
 
 # `dfud status` holds a shared lock for some microseconds while it tests the lock.
 _RETRY_FOR_S = 0.2
-_RETRY_PAUSE_S = 0.01
+_RETRY_PAUSE_S, _SHORT_PAUSE_S = 0.01, 0.001
 _LOCKS = "/proc/locks"  # proc(5)
 
 
@@ -96,7 +96,7 @@ def _take(folder: OpenFolder, path: str, activity: str) -> int:
     while True:
         descriptor = _open(folder, path, deadline)
         try:
-            _flock(descriptor, deadline)
+            _flock(descriptor, deadline, _RETRY_PAUSE_S)
             present = folder.stat(path)
             if present is not None and os.path.samestat(present, os.fstat(descriptor)):
                 return descriptor
@@ -136,7 +136,7 @@ def is_locked(descriptor: int) -> bool:
     return False
 
 
-def _flock(descriptor: int, deadline: float) -> None:
+def _flock(descriptor: int, deadline: float, pause_s: float) -> None:
     """Take the lock; BlockingIOError if another process keeps it until the deadline."""
     while True:
         try:
@@ -145,13 +145,13 @@ def _flock(descriptor: int, deadline: float) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_RETRY_PAUSE_S)
+            time.sleep(pause_s)
 
 
 def wait_for_lock(descriptor: int, timeout_s: float) -> None:
-    """Take the lock on an open file; OSError if another process keeps it for so long."""
+    """Take the lock on an open file, which others hold for a moment; OSError if one keeps it for so long."""
     try:
-        _flock(descriptor, time.monotonic() + timeout_s)
+        _flock(descriptor, time.monotonic() + timeout_s, _SHORT_PAUSE_S)
     except BlockingIOError:
         raise OSError(errno.EAGAIN, f"{_holder(descriptor)} keeps it locked") from None
 

@@ -17,7 +17,7 @@ from itertools import islice
 from dfud.core.manifest import Manifest
 from dfud.core.text import counted, printable
 from dfud.core.version import path_key
-from dfud.downloading.placement import open_lock
+from dfud.downloading.place_lock import open_lock
 from dfud.downloading.runs.builder import ImpossibleError, MissingError, RunBuilder
 from dfud.downloading.runs.folders import make_run_folders
 from dfud.downloading.runs.listed_files import ListedFiles, versions
