@@ -13,7 +13,7 @@ from dfud.kafka.partition_reader import Batch, PartitionReader
 from tests.helpers.fake_consumer import FakeConsumer, FakeMessage
 
 TIMEOUT_S = 0.25
-MAX_BATCH = 500
+MAX_BATCH = 128
 
 
 def reader_of(consumer: FakeConsumer, ends: dict[int, int] | None) -> PartitionReader:
