@@ -53,9 +53,9 @@ def set_topic(kafka: KafkaNode, topic: str, settings: Mapping[str, str]) -> None
 
 def test_under_a_quota_nothing_is_given_up(directory: Path, tmp_path: Path, kafka: KafkaNode, topic: str) -> None:
     """The messages wait for longer than message.timeout.ms, while others are acknowledged."""
-    limit_producer(kafka.internal_bootstrap, "limited", 60_000)
+    limit_producer(kafka.internal_bootstrap, "limited", 120_000)
     config = config_of(tmp_path, kafka, "limited", message_timeout_ms="3000")
-    fill(directory, 16, 60_000)
+    fill(directory, 32, 60_000)
     text = upload_once(directory, config, topic)
     assert AWAY not in text
     assert re.search(r"broker slow at [0-9.]+ k?B/s: it throttles this client, as a quota", text), text
