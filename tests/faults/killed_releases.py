@@ -41,6 +41,7 @@ _CHUNK = ("--chunk_size", 1 << 19)
 _LARGE_BYTES = 64 << 20
 _PER_FOLDER = 1_000
 _MAX_PAUSE_S = 2.5  # between two kills
+_KILLS_AT_THE_END = 3  # of releases, once everything is received
 _SHARE_REWRITTEN = 0.1  # of the files
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # of fallocate
@@ -105,10 +106,26 @@ def kill_while_releasing(scene: Scene, tally: Tally, times: int) -> None:
         _finish(tally, command(directory, config, topic, "--once", *_CHUNK))
         for copy, options in zip(copies, received):
             _finish(tally, downloading.command(copy, config, topic, "--once", *options))
+        table = directory / "LOGS" / f"released_from_{topic}.csv"
+        for _ in range(_KILLS_AT_THE_END):
+            tally.times += _kill_while_it_removes(_Program(release, log), table, scene.random.uniform(0.0, 1.0))
         _finish(tally, release)
     thinner.is_asked_to_end = True
     thinner.join()
     _check(tally, writer, directory, topic, _receipts(scene.kafka.bootstrap, receipts, topic))
+
+
+def _kill_while_it_removes(program: _Program, table: Path, delay_s: float) -> bool:
+    """Kill a release so long after it has begun to remove; return whether it had not ended yet.
+
+    With a million files and their receipts to be looked at first, most of the kills before came too early.
+    """
+    before = table.stat().st_size if table.exists() else 0
+    program.keep_running()
+    while program.is_running and (not table.exists() or table.stat().st_size <= before):
+        time.sleep(0.01)
+    time.sleep(delay_s)
+    return program.kill()
 
 
 def _finish(tally: Tally, words: Sequence[str]) -> None:
@@ -156,11 +173,16 @@ class _Program:
 
     def keep_running(self) -> None:
         """Start it unless it is running."""
-        if self._process is None or self._process.poll() is not None:
+        if not self.is_running:
             with open(self._log, "ab") as log:
                 self._process = subprocess.Popen(
                     self._words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started, and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> bool:
         """Kill it, or all of its processes at once; return whether it was running."""
