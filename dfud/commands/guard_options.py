@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from dfud.commands.receipt_options import check_receipts_given
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
 from dfud.kafka.properties import consumer_properties
 from dfud.logs.layout import LogsFolder
-from dfud.receipts.required import Required
 from dfud.uploading.options import GuardPlan
 
 _LOOKS, _MIN_LOOK_S, _MAX_LOOK_S = 6, 1.0, 60.0  # how many in the time given, and the time between them
@@ -38,10 +38,7 @@ def plan_guard(
         if wanted.resends:
             raise UsageError("--resend sends again what --guard finds: give both, or leave it out")
         return None
-    if options["receipts"] is None or options["receivers"] == Required():
-        raise UsageError(
-            "--guard needs --receipts TOPIC and --receivers NAME: who is to have each file before it is deleted"
-        )
+    check_receipts_given(options, "--guard", "who is to have each file before it is deleted")
     if options["once"]:
         raise UsageError("--guard is for an upload that goes on, not for --once; leave one of them out")
     client = read_config(config, "consumer")

@@ -54,6 +54,17 @@ def option(name: str, *arguments: Any, **settings: Any) -> Callable[[Command], C
     return click.option(*spellings, *arguments, cls=Option, **settings)
 
 
+def all_of(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return what adds these options to a command, to be listed in their order."""
+
+    def add(command: Command) -> Command:
+        for decorate in reversed(decorators):
+            command = decorate(command)
+        return command
+
+    return add
+
+
 def check_topic(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Return the topic name, or None if it was not given. Raises BadParameter for a name that Kafka forbids."""
     if value is not None and (not _TOPIC.fullmatch(value) or value in (".", "..")):

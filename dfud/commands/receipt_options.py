@@ -39,11 +39,21 @@ def receivers_option(purpose: str, required: bool = True) -> Callable[[Command],
     )
 
 
+def check_receipts_given(options: dict[str, Any], user: str, reason: str) -> None:
+    """Raise UsageError unless there are both receipts and receivers, which the option `user` needs."""
+    if len(_given(options)) < 2:
+        raise UsageError(f"{user} needs --receipts TOPIC and --receivers NAME: {reason}")
+
+
 def check_receipts_unused(options: dict[str, Any]) -> None:
-    """Raise UsageError if the user has named receipts or receivers, of which nothing makes use."""
-    for name, is_given in (("receipts", options["receipts"]), ("receivers", options["receivers"] != Required())):
-        if is_given:
-            raise UsageError(f"--{name} has no effect without --release or --guard; add one, or remove it")
+    """Raise UsageError if there are receipts or receivers, of which nothing makes use."""
+    for name in _given(options):
+        raise UsageError(f"{name} has no effect without --release or --guard; add one, or remove it")
+
+
+def _given(options: dict[str, Any]) -> list[str]:
+    are_given = {"--receipts": options["receipts"] is not None, "--receivers": options["receivers"] != Required()}
+    return [name for name, is_given in are_given.items() if is_given]
 
 
 class Duration(float):

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import click
 
 from dfud.commands.command import RELEASING, complete_folders
-from dfud.commands.options import Command, option
-from dfud.commands.receipt_options import duration_option, percent_option
+from dfud.commands.options import Command, all_of, option
+from dfud.commands.receipt_options import check_receipts_given, duration_option, percent_option
 from dfud.errors import UsageError
 from dfud.kafka.config import read_config
-from dfud.receipts.required import Required
 from dfud.uploading.options import ReleasePlan
 
 
@@ -28,44 +27,39 @@ class WantedRelease(NamedTuple):
 
 def release_options(command: Command) -> Command:
     """Add the options of releases to a command that has those of receipts."""
-    for decorate in reversed(
-        (
-            option(
-                "--release",
-                type=click.Choice(["delete", "move"]),
-                group=RELEASING,
-                help="Again and again, delete or move away the files that all receivers have; with --once, at the "
-                "end.",
-            ),
-            option(
-                "--release_to",
-                metavar="DIR2",
-                shell_complete=complete_folders,
-                group=RELEASING,
-                help="Directory of --release move: files go to their paths below it, where nothing is replaced.",
-            ),
-            duration_option("--release_every", "Time between two releases.", RELEASING, "60s"),
-            duration_option(
-                "--release_older_than",
-                "Only files that were last modified before that, as in 30m, 12h or 7d.",
-                RELEASING,
-            ),
-            percent_option(
-                "--release_keep_free",
-                "Only as many files as it takes, the oldest first, until so much of the file system of DIR is "
-                "free.",
-                RELEASING,
-            ),
-            option(
-                "--release_rehash",
-                is_flag=True,
-                group=RELEASING,
-                help="Read each file again, and compare it with its receipts.",
-            ),
-        )
-    ):
-        command = decorate(command)
-    return command
+    return all_of(
+        option(
+            "--release",
+            type=click.Choice(["delete", "move"]),
+            group=RELEASING,
+            help="Again and again, delete or move away the files that all receivers have; with --once, at the "
+            "end.",
+        ),
+        option(
+            "--release_to",
+            metavar="DIR2",
+            shell_complete=complete_folders,
+            group=RELEASING,
+            help="Directory of --release move: files go to their paths below it, where nothing is replaced.",
+        ),
+        duration_option("--release_every", "Time between two releases.", RELEASING, "60s"),
+        duration_option(
+            "--release_older_than",
+            "Only files that were last modified before that, as in 30m, 12h or 7d.",
+            RELEASING,
+        ),
+        percent_option(
+            "--release_keep_free",
+            "Only as many files as it takes, the oldest first, until so much of the file system of DIR is free.",
+            RELEASING,
+        ),
+        option(
+            "--release_rehash",
+            is_flag=True,
+            group=RELEASING,
+            help="Read each file again, and compare it with its receipts.",
+        ),
+    )(command)
 
 
 def take_release(options: dict[str, Any]) -> WantedRelease:
@@ -83,10 +77,7 @@ def plan_release(
             if value and name != "every":
                 raise UsageError(f"--release_{name} has no effect without --release; add that, or remove it")
         return None
-    if options["receipts"] is None or options["receivers"] == Required():
-        raise UsageError(
-            "--release needs --receipts TOPIC and --receivers NAME: they say who must have a file before it goes"
-        )
+    check_receipts_given(options, "--release", "they say who must have a file before it goes")
     if (wanted.what == "move") != (wanted.to is not None):
         raise UsageError("--release_to DIR2 is where --release move moves files to: give both, or neither of them")
     if wanted.every < 1:

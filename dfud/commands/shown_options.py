@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from dfud.commands.command import complete_files
-from dfud.commands.options import Command, option
+from dfud.commands.options import Command, all_of, option
 from dfud.errors import EXIT_OK
 from dfud.logs.status_check import Limits
 
@@ -26,7 +26,7 @@ SECONDS = click.FloatRange(min=0)
 
 def shown_options(interval_s: int) -> Callable[[Command], Command]:
     """Return what adds the options of what is shown, every `interval_s` with --watch unless the user says."""
-    return _all(
+    return all_of(
         option(
             "--json",
             "as_json_text",
@@ -57,7 +57,7 @@ def shown_options(interval_s: int) -> Callable[[Command], Command]:
 
 def plugin_options(where: str) -> Callable[[Command], Command]:
     """Return what adds --check and its limits; `where` space must be free."""
-    return _all(
+    return all_of(
         option(
             "--check",
             "as_plugin",
@@ -107,12 +107,3 @@ def repeat(show: Callable[[], object], interval: float) -> int:
 
 def _limit(name: str, metavar: str, default: int, what: str) -> Callable[[Command], Command]:
     return option(name, metavar=metavar, type=SECONDS, default=default, show_default=True, group=PLUGIN, help=what)
-
-
-def _all(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        for decorate in reversed(decorators):
-            command = decorate(command)
-        return command
-
-    return add
