@@ -176,9 +176,8 @@ class FileTask(Message, frozen=True):
     to_send: Ranges  # of chunk numbers; empty to send nothing
     started: str  # ISO 8601, for the row in the table
     known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
-    stamp: FileStamp = (
-        UNKNOWN_STAMP  # when it was reported; it must still have it if chunks of it were sent before
-    )
+    # When it was reported; it must still have it if chunks of it were sent before.
+    stamp: FileStamp = UNKNOWN_STAMP
 
 
 class CanaryTask(Message, frozen=True):

@@ -175,9 +175,8 @@ class Sender:
 
         def on_delivery(error: KafkaError | None, message: Any) -> None:
             if error is None:
-                self._last_ack = self._clock()
                 self._last_acked = message
-                self._client.on_acked()
+                self._note_ack()
             report("" if error is None else explain(error))
 
         if self._is_closed:
@@ -262,17 +261,21 @@ class Sender:
         if not self._acks:
             return
         acks, self._acks = self._acks, []
-        now = self._last_ack = self._clock()
-        self._client.on_acked()
+        now = self._note_ack()
         on_acked = self._files.on_acked
         for upload, first, last in acks:
             on_acked(upload, first, last, now)
 
+    def _note_ack(self) -> float:
+        """Note that the broker acknowledges; return the time (s, monotonic)."""
+        self._client.on_acked()
+        self._last_ack = self._clock()
+        return self._last_ack
+
     def _on_unproven(self, upload: Upload, number: int, message: Any) -> None:
         """Send a message again whose acknowledgement does not count."""
         self._pass_on_acks()
-        now = self._last_ack = self._clock()
-        self._client.on_acked()
+        now = self._note_ack()
         if not upload.failure and not self._is_closed:
             self._failures.retry(upload, number, message, now, now)
 
