@@ -11,14 +11,15 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from dfud.broker.ports import HOST
+
 _BLOCK = bytes(1 << 18)
-_HOST = "127.0.0.1"
 
 
 @contextlib.contextmanager
 def receiving() -> Iterator[int]:
     """Listen on a port; read all that arrives there, and say at the end of each connection that it has arrived."""
-    with socket.create_server((_HOST, 0), backlog=64) as listener:
+    with socket.create_server((HOST, 0), backlog=64) as listener:
         threading.Thread(target=_accept, args=(listener,), daemon=True).start()
         try:
             yield listener.getsockname()[1]
@@ -42,7 +43,7 @@ def _receive(connection: socket.socket) -> None:
 
 
 def _send(port: int, n_bytes: int) -> None:
-    with socket.create_connection((_HOST, port)) as connection:
+    with socket.create_connection((HOST, port)) as connection:
         for at in range(0, n_bytes, len(_BLOCK)):
             connection.sendall(_BLOCK[: n_bytes - at])
         connection.shutdown(socket.SHUT_WR)
