@@ -92,7 +92,7 @@ class Assembler:
     def merge(self, identity: bytes, donors: Iterable[Released]) -> None:
         """Merge what other fetchers have of a version, and put it in place if that makes it complete."""
         part = self.store.merge(identity, donors)
-        if part is not None and part.assembly.is_whole:
+        if part is not None and part.is_complete:
             self._placement.finish(part)
 
     # -- messages
@@ -196,7 +196,8 @@ class Assembler:
             if self._files.read(part, length, offset) == chunk.data:
                 self.counts.duplicates += 1
                 if part.is_in_place:
-                    self._confirm(part, sent)
+                    if not part.awaits(sent):
+                        self._confirm(part, sent.topic_id)
                     return
             else:
                 self._overwrite(part, chunk)
@@ -207,7 +208,7 @@ class Assembler:
         self.store.on_changed(part)
         if part.expected.follow(chunk, part.assembly.spans):
             self._expect(key, part)
-        if part.assembly.is_whole:
+        if part.assembly.is_whole and not part.awaits(sent):
             is_last = chunk.number == chunk.n_chunks
             if not part.failure or (part.is_overwritten and is_last):
                 self._placement.finish(part)
@@ -216,9 +217,9 @@ class Assembler:
         self._files.write(part, chunk.offset, chunk.data)
         part.assembly.add(chunk.offset, chunk.data)
 
-    def _confirm(self, part: Part, sent: Sent) -> None:
+    def _confirm(self, part: Part, topic_id: str) -> None:
         if self._confirmation is not None:
-            self._confirmation.confirm_part(part, sent)
+            self._confirmation.confirm_part(part, topic_id)
 
     def _overwrite(self, part: Part, chunk: Chunk) -> None:
         """Replace bytes that are there by others: what was received last counts."""

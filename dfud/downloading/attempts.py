@@ -47,9 +47,10 @@ class Attempts:
     def _is_of_earlier_attempt(self, part: Part, chunk: Chunk, sent: Sent) -> bool:
         """Return whether a chunk that is read again was sent before what is in place, but its part after that.
 
-        Together they would make a version that seems to be sent when the part was.
+        Together they would make a version that seems to be sent when the part was. What a part was copied from was
+        made of just such chunks, and ends as it was once all of them are read again.
         """
-        if part.is_in_place or part.sent is None or sent.is_after(part.sent):
+        if part.placed is not None or part.sent is None or sent.is_after(part.sent):
             return False
         obsolete = self._store.obsolete
         return obsolete.is_overtaken(chunk.path, sent) and not obsolete.is_overtaken(chunk.path, part.sent)

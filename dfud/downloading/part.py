@@ -53,7 +53,7 @@ class Part:
         self.failure = ""  # why it is complete but not in place
         self.is_in_place = False  # it has no file of its own: chunks are compared with the file that is in place
         self.is_confirmed = False  # it is in place, and all of it was read again
-        self.placed: Sent | None = None  # if it is in place: when that file was sent
+        self.placed: Sent | None = None  # if it is in place, or a copy of that file: when that was sent
         self.is_overwritten = False  # its bytes or its digest were replaced since it was last checked
         self.is_unwritable = False  # a write failed for good; it is no longer in the store
         self.is_reported = False  # the supervisor knows of it
@@ -94,6 +94,18 @@ class Part:
                 self.sent = sent
             if self.first is None or self.first.is_after(sent):
                 self.first = sent
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes are there, and not only since it is a copy whose messages are still being read again."""
+        return self.assembly.is_whole and (self.placed is None or bool(self.failure))
+
+    def awaits(self, sent: Sent) -> bool:
+        """Return whether what is in place was made of messages after `sent`, too, which are to be read again.
+
+        Until then the part may seem to be a version that was sent before that.
+        """
+        return self.placed is not None and self.placed.is_after(sent)
 
     def learn(self, chunk: Chunk) -> None:
         """Note what `chunk` says about the file as a whole."""

@@ -133,7 +133,7 @@ class PartStore:
                 complete.append(name.identity)
         duplicated = [identity for identity, names in self._index.on_disk.items() if len(names) > 1]
         parts = [self.find(identity) for identity in dict.fromkeys(complete + duplicated)]
-        return [part for part in parts if part is not None and part.assembly.is_whole]
+        return [part for part in parts if part is not None and part.is_complete]
 
     # -- changing and dropping
 

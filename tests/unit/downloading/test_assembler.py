@@ -12,7 +12,7 @@ import pytest
 import xxhash
 
 from tests.helpers.downloading import Record, native, openmsi
-from tests.helpers.fetching import DATA, NOW, Bench, bench
+from tests.helpers.fetching import DATA, NOW, Bench, Taken, at, bench
 
 __all__ = ["bench"]
 
@@ -307,6 +307,25 @@ def test_a_crash_while_other_bytes_of_the_same_version_are_received(bench: Bench
     assert bench.files() == {b"f": DATA}
     assert bench.left() == []
     assert bench.reported == []
+
+
+@pytest.mark.parametrize("n_saved", range(9))
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_version_that_was_sent_twice_with_other_bytes_is_read_again(
+    bench: Bench, n_saved: int, is_damaged: bool
+) -> None:
+    bench.take(*native(b"f", b"o" * 3500, NOW), *native(b"f", DATA, NOW))
+    if is_damaged:
+        (bench.top / "f").write_bytes(bytes(3500))  # injected: what was not synced is lost
+        os.utime(bench.top / "f", ns=(NOW, NOW))
+    bench.restart()
+    bench.assembler.take([Taken(record, offset) for offset, record in enumerate(bench.log[:n_saved])])
+    bench.checkpoints.finish({0: at(n_saved)})
+    assert is_damaged or bench.files() == {b"f": DATA}, "what was sent first has replaced it"
+    bench.restart()
+    bench.take_again()
+    assert bench.files() == {b"f": DATA}
+    assert (bench.left(), bench.reported) == ([], [])
 
 
 def test_a_file_in_place_that_a_power_cut_has_damaged_is_repaired(bench: Bench) -> None:
