@@ -11,8 +11,9 @@ import msgspec
 import pytest
 import xxhash
 
+from dfud.downloading.offsets import Position
 from tests.helpers.downloading import Record, native, openmsi
-from tests.helpers.fetching import DATA, NOW, Bench, Taken, at, bench
+from tests.helpers.fetching import DATA, NOW, Bench, Taken, bench
 
 __all__ = ["bench"]
 
@@ -320,7 +321,7 @@ def test_a_version_that_was_sent_twice_with_other_bytes_is_read_again(
         os.utime(bench.top / "f", ns=(NOW, NOW))
     bench.restart()
     bench.assembler.take([Taken(record, offset) for offset, record in enumerate(bench.log[:n_saved])])
-    bench.checkpoints.finish({0: at(n_saved)})
+    bench.checkpoints.finish({0: Position("id", n_saved)})
     assert is_damaged or bench.files() == {b"f": DATA}, "what was sent first has replaced it"
     bench.restart()
     bench.take_again()
