@@ -196,8 +196,7 @@ class Assembler:
             if self._files.read(part, length, offset) == chunk.data:
                 self.counts.duplicates += 1
                 if part.is_in_place:
-                    if not part.awaits(sent):
-                        self._confirm(part, sent.topic_id)
+                    self._confirm(part, sent)
                     return
             else:
                 self._overwrite(part, chunk)
@@ -209,17 +208,20 @@ class Assembler:
         if part.expected.follow(chunk, part.assembly.spans):
             self._expect(key, part)
         if part.assembly.is_whole and not part.awaits(sent):
-            is_last = chunk.number == chunk.n_chunks
-            if not part.failure or (part.is_overwritten and is_last):
-                self._placement.finish(part)
+            self._finish(part, is_last=chunk.number == chunk.n_chunks)
 
     def _add(self, part: Part, chunk: Chunk) -> None:
         self._files.write(part, chunk.offset, chunk.data)
         part.assembly.add(chunk.offset, chunk.data)
 
-    def _confirm(self, part: Part, topic_id: str) -> None:
-        if self._confirmation is not None:
-            self._confirmation.confirm_part(part, topic_id)
+    def _finish(self, part: Part, is_last: bool) -> None:
+        """Put a whole part in place; one that has failed only with the last chunk of other bytes."""
+        if not part.failure or (part.is_overwritten and is_last):
+            self._placement.finish(part)
+
+    def _confirm(self, part: Part, sent: Sent) -> None:
+        if self._confirmation is not None and not part.awaits(sent):
+            self._confirmation.confirm_part(part, sent.topic_id)
 
     def _overwrite(self, part: Part, chunk: Chunk) -> None:
         """Replace bytes that are there by others: what was received last counts."""

@@ -97,7 +97,7 @@ class Part:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all bytes are there, and not only since it is a copy whose messages are still being read again."""
+        """Whether all bytes are there; those of a copy are, before all of its messages were read again."""
         return self.assembly.is_whole and (self.placed is None or bool(self.failure))
 
     def awaits(self, sent: Sent) -> bool:
