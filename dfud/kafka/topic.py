@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -96,21 +97,27 @@ def examine_topic(
 def _ask(probe: TopicProbe[Producer], creates: bool) -> TopicLook:
     facts = probe.ask(TopicLookup(probe, creates))
     if facts is not None:
-        facts = facts._replace(clocks=(*facts.clocks, *brokers_clock(probe.admin), *_present_time(probe)))
+        with ThreadPoolExecutor(1) as pool:  # a distant broker takes a while for each answer
+            asked = pool.submit(_ask_brokers, probe)
+            clocks = (*facts.clocks, *brokers_clock(probe.admin))
+            round_trip_s, present = asked.result()
+        facts = facts._replace(clocks=(*clocks, *present), round_trip_s=round_trip_s)
     return TopicLook(facts, probe.broker)
 
 
-def _present_time(probe: TopicProbe[Producer]) -> Iterator[ClockReading]:
-    """Yield the present time of the cluster, if a broker says it."""
+def _ask_brokers(probe: TopicProbe[Producer]) -> tuple[float, tuple[ClockReading, ...]]:
+    """Return how long a request takes (s, 0 without an answer), and the cluster's time, if a broker says it."""
+    began = time.monotonic()
     try:
         brokers = probe.client.list_topics(probe.topic, timeout=_TROUBLE_TIMEOUT_S).brokers
     except KafkaException:
-        return
+        return 0.0, ()
+    round_trip_s = time.monotonic() - began
     for broker in list(brokers.values())[:_MAX_ASKED_BROKERS]:
         reading = quorum_clock(f"{broker.host}:{broker.port}", probe.properties)
         if reading is not None:
-            yield reading
-            return
+            return round_trip_s, (reading,)
+    return round_trip_s, ()
 
 
 class TopicLookup:
@@ -125,6 +132,7 @@ class TopicLookup:
     ) -> None:
         """Create it with these `settings`; `option` is the one that names it."""
         self._probe = probe
+        self._admin = probe.admin  # which connects while the other client asks for the metadata
         self._creates = creates
         self._settings = dict(settings)
         self._option = option
@@ -146,7 +154,7 @@ class TopicLookup:
         if not metadata.partitions:
             raise KafkaException("it has no partitions")
         if self._questions is None:
-            self._questions = TopicQuestions(probe.admin, probe.topic, len(metadata.partitions))
+            self._questions = TopicQuestions(self._admin, probe.topic, len(metadata.partitions))
         try:
             facts = self._questions.facts(metadata, timeout_s)
         except KafkaException:
@@ -163,7 +171,7 @@ class TopicLookup:
         """
         probe = self._probe
         if self._creation is None:
-            self._creation = probe.admin.create_topics(
+            self._creation = self._admin.create_topics(
                 [NewTopic(probe.topic, config=self._settings)],
                 operation_timeout=_CREATION_TIMEOUT_S,
                 request_timeout=_CREATION_TIMEOUT_S,

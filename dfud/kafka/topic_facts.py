@@ -34,6 +34,7 @@ class TopicFacts(NamedTuple):
     operations: frozenset[str] | None  # that this user may do, such as "WRITE"
     clocks: tuple[ClockReading, ...] = ()
     unseen: str = ""  # why `settings` could not be looked at
+    round_trip_s: float = 0.0  # that a request takes on a connection that is there; 0 if that is not known
 
     def number(self, name: str) -> int | None:
         """Return a setting that is a whole number; None if it is not known."""

@@ -78,14 +78,24 @@ def statistics_interval(properties: Mapping[str, Any]) -> float:
 
 
 class StatisticsReporter:
-    """Responsible for telling the supervisor what the Kafka producers of a lane count, one after the other."""
+    """Responsible for telling the supervisor what the Kafka producers of a lane count.
 
-    def __init__(self, lane: int, interval_s: float, send: Callable[[Sequence[FromProducer]], None]) -> None:
-        """Report for `lane` every `interval_s`, by `send`."""
+    There are so many of them at a time, and others after these.
+    """
+
+    def __init__(
+        self,
+        lane: int,
+        interval_s: float,
+        send: Callable[[Sequence[FromProducer]], None],
+        n_producers: int = 1,
+    ) -> None:
+        """Report for `lane`, which has `n_producers`, every `interval_s`, by `send`."""
         self._lane = lane
         self._interval_s = interval_s
         self._send = send
-        self._before = _Client()
+        self._n_producers = n_producers
+        self._latest: dict[str, _Client] = {}  # by name
 
     def make(self, factory: ProducerFactory, properties: dict[str, Any]) -> Producer:
         """Return a Kafka producer whose statistics are reported."""
@@ -98,8 +108,10 @@ class StatisticsReporter:
             self._report(_decode(text))
 
     def _report(self, client: _Client) -> None:
-        before = self._before if client.name == self._before.name else _Client()
-        self._before = client
+        if client.name not in self._latest and len(self._latest) >= self._n_producers:
+            self._latest.clear()  # they were replaced
+        before = self._latest.get(client.name, _Client())
+        self._latest[client.name] = client
         brokers = client.brokers.values()
         pairs = [(broker, before.brokers.get(name, _Broker())) for name, broker in client.brokers.items()]
         counts = ClientCounts(
@@ -115,14 +127,16 @@ class StatisticsReporter:
             round_trip_us=sum(broker.rtt.sum for broker in brokers),
             throttled_ms=sum(broker.throttle.sum for broker in brokers),
         )
-        p99_us = max((broker.rtt.p99 for broker in brokers if broker.rtt.cnt), default=None)
+        clients = self._latest.values()
+        all_brokers = [broker for each in clients for broker in each.brokers.values()]
+        p99_us = max((broker.rtt.p99 for broker in all_brokers if broker.rtt.cnt), default=None)
         self._send(
             [
                 ClientStatistics(
                     self._lane,
-                    client.msg_cnt,
-                    client.msg_size,
-                    sum(broker.state == _UP for broker in brokers),
+                    sum(each.msg_cnt for each in clients),
+                    sum(each.msg_size for each in clients),
+                    sum(broker.state == _UP for broker in all_brokers),
                     None if p99_us is None else p99_us / 1e6,
                     counts,
                 )

@@ -40,3 +40,21 @@ class OffsetProof:
     def trust(self) -> None:
         """Go on: it is still the same topic."""
         self.is_in_doubt = False
+
+
+class OffsetProofs:
+    """The proofs of Kafka producers that share a lane: their acknowledgements come in any order."""
+
+    def __init__(self, number: int) -> None:
+        """Make a proof for each of so many producers."""
+        self.of_producer = [OffsetProof() for _ in range(number)]
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether one of them does not know whether this is still the topic of the earlier acknowledgements."""
+        return any(proof.is_in_doubt for proof in self.of_producer)
+
+    def trust(self) -> None:
+        """Go on: it is still the same topic."""
+        for proof in self.of_producer:
+            proof.trust()

@@ -25,12 +25,19 @@ class Outbox:
     has to find its place in the run again for each chunk.
     """
 
-    def __init__(self, ring: Ring, on_space_needed: Callable[[], None]) -> None:
-        """`on_space_needed` is called when space is freed that the chunker waits for."""
+    def __init__(
+        self, ring: Ring, on_space_needed: Callable[[], None], is_settled: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`on_space_needed` is called when space is freed that the chunker waits for.
+
+        `is_settled` says whether all that was taken is acknowledged or has failed.
+        """
         self._ring = ring
         self._on_space_needed = on_space_needed
+        self._is_settled = is_settled
         self._first: deque[Outgoing | Retry] = deque()  # what goes before all new chunks
-        self._entries: deque[tuple[Upload, RunReady] | int] = deque()  # a run, or the end of unused space
+        # A run, the end of unused space, or None where everything before has to be settled.
+        self._entries: deque[tuple[Upload, RunReady] | int | None] = deque()
         self.take: Callable[[], Outgoing | None] = self._messages().__next__
 
     def __bool__(self) -> bool:
@@ -44,6 +51,10 @@ class Outbox:
     def add_unused(self, end: int) -> None:
         """Add space up to ring position `end` that is only to be freed, when its turn comes."""
         self._entries.append(end)
+
+    def add_wait(self) -> None:
+        """Have what is added from now on wait until everything before it is settled."""
+        self._entries.append(None)
 
     def add_retries(self, retries: Iterable[Retry]) -> None:
         """Add messages that go before all new chunks."""
@@ -63,28 +74,35 @@ class Outbox:
                 yield None
                 continue
             entry = entries[0]
-            if isinstance(entry, int):
-                end = entry
-            else:
-                upload, run = entry
-                end, digests, message, xxh3_128 = run.end, run.xxh3_64, upload.messages.message, upload.xxh3_128
-                start, stop, length = run.start, run.start + run.length, upload.start.chunk_size
-                number = run.first
-                for at in range(0, 16 * run.n_chunks, 16):
-                    if first:
-                        yield from self._take_first()
-                    if upload.failure:
-                        break
-                    if start + length > stop:
-                        length = stop - start
-                    yield upload, number, message(number, copy(start, length), digests[at : at + 16], xxh3_128)
-                    number += 1
-                    start += length
+            if not isinstance(entry, tuple):
+                if entry is None and not self._is_settled():
+                    yield None
+                else:
+                    self._free(entry)
+                continue
+            upload, run = entry
+            digests, message, xxh3_128 = run.xxh3_64, upload.messages.message, upload.xxh3_128
+            start, stop, length = run.start, run.start + run.length, upload.start.chunk_size
+            number = run.first
+            for at in range(0, 16 * run.n_chunks, 16):
                 if first:
                     yield from self._take_first()
-            entries.popleft()
-            if self._ring.free(end):
-                self._on_space_needed()
+                if upload.failure:
+                    break
+                if start + length > stop:
+                    length = stop - start
+                yield upload, number, message(number, copy(start, length), digests[at : at + 16], xxh3_128)
+                number += 1
+                start += length
+            if first:
+                yield from self._take_first()
+            self._free(run.end)
+
+    def _free(self, end: int | None) -> None:
+        """Finish the first entry, and free the space up to its `end`."""
+        self._entries.popleft()
+        if end is not None and self._ring.free(end):
+            self._on_space_needed()
 
     def _take_first(self) -> Iterator[Outgoing]:
         """Yield what goes before all new chunks."""

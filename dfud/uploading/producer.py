@@ -43,6 +43,7 @@ from dfud.uploading.completed_writer import CompletedWriter
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
+from dfud.uploading.long_line import VersionOrder, divided
 from dfud.uploading.outbox import Outbox
 from dfud.uploading.renewable_producer import ProducerFactory
 from dfud.uploading.ring import Ring
@@ -69,6 +70,7 @@ class ProducerSettings(NamedTuple):
     canary_topic: str = ""
     statistics_s: float = 0.0  # between two statistics of librdkafka; 0 for none
     lane: int = 0
+    n_producers: int = 1  # of Kafka, in each lane
 
 
 def run(
@@ -124,16 +126,23 @@ class ProducerWorker:
         self._wait = wait
         self._statistics_s = settings.statistics_s
         if settings.statistics_s:
-            reporter = StatisticsReporter(settings.lane, settings.statistics_s, to_supervisor.send)
+            reporter = StatisticsReporter(
+                settings.lane, settings.statistics_s, to_supervisor.send, settings.n_producers
+            )
             producer_factory = partial(reporter.make, producer_factory)
         forward_clock = settings.clock or ForwardClock()
         completed = CompletedWriter(shards, to_supervisor.send, clock, forward_clock.now_ns)
         self._files = FilesInProgress(settings.wire, completed, to_supervisor.send)
-        self._outbox = Outbox(ring, on_space_needed=lambda: to_chunker.post([SpaceFreed()]))
+        self._outbox = Outbox(
+            ring,
+            on_space_needed=lambda: to_chunker.post([SpaceFreed()]),
+            is_settled=lambda: self._sender.is_settled,
+        )
+        self._order = VersionOrder() if settings.n_producers > 1 else None
         self._linger = Linger(settings.lingers_by_load)
         self._sender = Sender(
             settings.topic,
-            settings.properties,
+            divided(settings.properties, settings.n_producers),
             self._outbox,
             self._files,
             self._linger,
@@ -144,6 +153,7 @@ class ProducerWorker:
             forward_clock,
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
             settings.wire.more_bytes,
+            settings.n_producers,
         )
         self._monitor: TopicMonitor | None = None
         if settings.monitored and settings.needs:
@@ -245,6 +255,8 @@ class ProducerWorker:
         if run.xxh3_128:
             upload.xxh3_128 = run.xxh3_128
         if run.n_chunks:
+            if run.file is not None and self._order and self._order.has_to_wait(run.file.version.path):
+                self._outbox.add_wait()
             self._outbox.add_run(upload, run)
         if upload.is_complete:  # only its digest was missing
             self._files.complete(upload)

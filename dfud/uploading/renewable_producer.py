@@ -1,4 +1,4 @@
-"""The Kafka producer of a lane, which is replaced when it fails permanently."""
+"""The Kafka producers of a lane, which are replaced when one of them fails permanently."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _STALE_AFTER_S = 1.0  # s; a refusal from librdkafka's cache is not believed if 
 
 
 class RenewableProducer:
-    """Responsible for a working producer, and for handling each failure of one producer only once."""
+    """Responsible for a working producer, and for handling each failure of one producer only once.
+
+    It may consist of several that take turns (see `long_line`): they are replaced together.
+    """
 
     def __init__(
         self,
@@ -33,11 +36,12 @@ class RenewableProducer:
         log: Callable[[int, str], None],
         on_served: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        number: int = 1,
     ) -> None:
         """`on_error` is called with errors that a producer survives, `log` with a level and a text.
 
         `on_throttled` is called with the seconds that the broker lets this client wait, `on_served` whenever
-        delivery reports may have arrived.
+        delivery reports may have arrived. There are `number` producers.
         """
         self._factory = factory
         self._properties = {
@@ -50,7 +54,8 @@ class RenewableProducer:
         self._log = log
         self._on_served = on_served
         self._clock = clock
-        self.producer = factory(self._properties)
+        self._number = number
+        self.producers = self._make()
         self._created_at = clock()
         self.is_spent = False  # it has failed, and is to be replaced
         self.failure: KafkaError | None = None  # for which it is to be replaced
@@ -59,27 +64,38 @@ class RenewableProducer:
         self._next_batch_size = 0  # bytes, for the next producer; 0 to keep it
         self._has_reduced_batches = False  # since the start
 
+    def _make(self) -> list[Producer]:
+        return [self._factory(self._properties) for _ in range(self._number)]
+
     def __len__(self) -> int:
         """Count the messages that the producer still holds."""
-        return len(self.producer)
+        return sum(map(len, self.producers))
 
     def poll(self, seconds: float = 0.0) -> None:
         """Serve librdkafka's callbacks; wait at most so long for the first one."""
-        self._serve(self.producer.poll, seconds)
+        for producer in self.producers:
+            self._serve(producer.poll, seconds)
+        self._on_served()
 
     def flush(self) -> None:
         """Make librdkafka send what it keeps back for fuller batches, and serve its callbacks.
 
         During a flush ``linger.ms`` is ignored, unless librdkafka's threads are too slow to notice the flush.
         """
-        self._serve(self.producer.flush, _FLUSH_TIMEOUT_S)
+        for producer in self.producers:
+            self._serve(producer.flush, _FLUSH_TIMEOUT_S)
+        self._on_served()
+
+    def purge(self) -> None:
+        """Discard what the producer still holds, which is reported as undelivered."""
+        for producer in self.producers:
+            producer.purge()
 
     def _serve(self, call: Callable[[float], int], seconds: float) -> None:
         try:
             call(seconds)
         except KafkaException as raised:  # a fatal error arrives like this, whether there is an error_cb or not
             self._on_error(raised.args[0])
-        self._on_served()
 
     def on_acked(self) -> None:
         """Record that the producer works."""
@@ -153,7 +169,7 @@ class RenewableProducer:
         """
         self.is_spent = True  # so that nothing that the purge reports is taken for the failure
         reason = explain(self.failure) if self.failure else ""
-        self.producer.purge()
+        self.purge()
         while len(self):
             self.poll(_PURGE_POLL_S)
         quietly = quietly or self.refusal is not None
@@ -161,7 +177,7 @@ class RenewableProducer:
         if self._next_batch_size:
             self._reduce_batches()
             quietly = True
-        self.producer = self._factory(self._properties)
+        self.producers = self._make()
         self._created_at = self._clock()
         self.is_spent = False
         if quietly:

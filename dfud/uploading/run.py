@@ -30,6 +30,7 @@ from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.client_statistics import statistics_interval
 from dfud.uploading.descriptors import allow_descriptors
 from dfud.uploading.last_ack import LastAck
+from dfud.uploading.long_line import number_of_producers
 from dfud.uploading.metrics_outlets import metrics_outlets
 from dfud.uploading.notifier import Notifier
 from dfud.uploading.options import UploadOptions, log_fields
@@ -114,7 +115,11 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             needs,
             canary_topic=options.canary_topic,
             statistics_s=statistics_interval(properties) if metrics else 0.0,
+            n_producers=number_of_producers(facts.round_trip_s, properties),
         )
+        if producer.n_producers > 1:
+            took = f"a request takes {facts.round_trip_s * 1000:.0f} ms"
+            log.debug(f"{took}: each lane has {producer.n_producers} Kafka producers")
         if metrics and not producer.statistics_s:
             log.info(f"statistics.interval.ms is 0 in {config.path}: there are no metrics of librdkafka")
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties, wire.more_bytes)

@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from dfud.kafka.properties import message_timeout
+from dfud.kafka.properties import batch_limit, message_timeout
 from dfud.logs.times import ForwardClock
 from dfud.messages import FromProducer, Notice
 from dfud.uploading.checkup import Checkup
@@ -18,7 +18,7 @@ from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
-from dfud.uploading.offset_proof import OffsetProof
+from dfud.uploading.offset_proof import OffsetProof, OffsetProofs
 from dfud.uploading.outage import OutageReporter
 from dfud.uploading.outbox import Outbox, Outgoing
 from dfud.uploading.renewable_producer import ProducerFactory, RenewableProducer
@@ -54,8 +54,9 @@ class Sender:
         forward_clock: ForwardClock | None = None,
         doubt: TopicDoubt | None = None,
         more_bytes: int = 0,
+        n_producers: int = 1,
     ) -> None:
-        """`send` sends messages to the supervisor; `all_acks` is what all lanes share.
+        """`send` sends messages to the supervisor; `all_acks` is what all lanes share; `n_producers` take turns.
 
         `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
         Each message has `more_bytes` of headers besides those of dfud.
@@ -75,11 +76,15 @@ class Sender:
             self._log,
             self._pass_on_acks,
             clock,
+            n_producers,
         )
+        self._n_producers = n_producers
+        self._turn = 0  # the number of the producer whose turn it is
+        self._batch_bytes = self._turn_bytes = batch_limit(properties)  # that it gets before it is the next one's
         self._retries = RetryQueue()
         self._blocked_until = 0.0  # s, monotonic; after an error of librdkafka's `produce`, else 0
         self._poll_after_s = _MIN_POLL_S
-        self._offset_proof = OffsetProof()
+        self._offset_proofs = OffsetProofs(n_producers)
         self._doubt = doubt or TopicDoubt(topic, "", properties)
         self._window = SendWindow(resend_timeout(properties))
         self._last_ack = clock()
@@ -93,6 +98,11 @@ class Sender:
         )
         self._outages = OutageReporter(send, checkup.find_trouble)
         self._is_closed = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was taken from the outbox is acknowledged, or has failed."""
+        return not (len(self._client) or self._retries)
 
     @property
     def has_backlog(self) -> bool:
@@ -111,7 +121,7 @@ class Sender:
             pauses.append(self._blocked_until - now)
         elif self._retries:
             pauses.append(self._retries.due_at - now)
-        if self._offset_proof.is_in_doubt:
+        if self._offset_proofs.is_in_doubt:
             pauses.append(ASK_INTERVAL_S)
         return max(0.0, min(pauses))
 
@@ -123,7 +133,7 @@ class Sender:
         """Discard what librdkafka still holds."""
         self._is_closed = True
         if len(self._client):
-            self._client.producer.purge()
+            self._client.purge()
 
     # -- to librdkafka
 
@@ -133,11 +143,12 @@ class Sender:
             return
         self._blocked_until = 0.0
         self._take_retries()
-        client, outbox = self._client, self._outbox
         timestamps, failures = self._timestamps, self._failures
         late = timestamps.late()
-        topic, take, on_report, on_produced = self._topic, outbox.take, self._on_report, self._linger.on_produced
+        topic, take, on_produced = self._topic, self._outbox.take, self._linger.on_produced
         window, longest = self._window, failures.max_chunk
+        take_turns = self._n_producers > 1
+        produce, on_report = self._at_turn()
         while (outgoing := take()) is not None:
             upload, number, (value, key, headers) = outgoing
             if len(value) > longest:
@@ -146,29 +157,49 @@ class Sender:
             if not window.admit(len(value)):
                 self._wait_for_room(outgoing)
                 return
+            if take_turns:
+                produce, on_report = self._take_turn(len(value))
             try:
                 # By position: to look for the names of arguments takes a quarter of the time.
-                client.producer.produce(
-                    topic, value, key, _ANY_PARTITION, partial(on_report, upload, number), None, late, headers
-                )
-            except BufferError:
+                produce(topic, value, key, _ANY_PARTITION, partial(on_report, upload, number), None, late, headers)
+            except (BufferError, KafkaException) as raised:
                 window.remove(len(value))
-                if len(client):
-                    self._wait_for_room(outgoing)
+                if not self._has_more(outgoing, raised):
                     return
-                failures.on_queue_too_small(upload, len(value))
-            except KafkaException as raised:
-                window.remove(len(value))
-                outbox.put_back(outgoing)
-                now = self._clock()
-                pause_s = failures.on_not_accepted(upload, raised.args[0], now)
-                if pause_s:
-                    self._blocked_until = now + pause_s
-                    return
+                produce, on_report = self._at_turn()  # it may be another producer now
             else:
                 on_produced()
                 if late:
                     timestamps.n_late += 1
+
+    def _has_more(self, outgoing: Outgoing, raised: BufferError | KafkaException) -> bool:
+        """Take what librdkafka says of a message that it does not accept; return whether to send on now."""
+        upload, _, (value, _, _) = outgoing
+        if isinstance(raised, BufferError):
+            if len(self._client):
+                self._wait_for_room(outgoing)
+                return False
+            self._failures.on_queue_too_small(upload, len(value))
+            return True
+        self._outbox.put_back(outgoing)
+        now = self._clock()
+        pause_s = self._failures.on_not_accepted(upload, raised.args[0], now)
+        if pause_s:
+            self._blocked_until = now + pause_s
+        return not pause_s
+
+    def _at_turn(self) -> tuple[Callable[..., None], Callable[..., None]]:
+        """Return how to send by the producer whose turn it is, and what takes its reports."""
+        producer, proof = self._client.producers[self._turn], self._offset_proofs.of_producer[self._turn]
+        return producer.produce, partial(self._on_report, proof)
+
+    def _take_turn(self, length: int) -> tuple[Callable[..., None], Callable[..., None]]:
+        """Count a message, and return what `_at_turn` does: another producer's after each batch."""
+        self._turn_bytes -= length
+        if self._turn_bytes < 0:
+            self._turn_bytes = self._batch_bytes
+            self._turn = (self._turn + 1) % self._n_producers
+        return self._at_turn()
 
     def send_apart(self, topic: str, value: bytes, report: Callable[[str], None]) -> None:
         """Send a message that is no chunk, before all that waits; `report` gets why it failed, or ""."""
@@ -182,7 +213,7 @@ class Sender:
         if self._is_closed:
             return
         try:
-            self._client.producer.produce(topic, value, on_delivery=on_delivery)
+            self._client.producers[0].produce(topic, value, on_delivery=on_delivery)
         except BufferError:
             report("librdkafka's queue is full")
         except KafkaException as raised:
@@ -226,7 +257,7 @@ class Sender:
     def check(self, now: float) -> None:
         """Report an outage, or give up, if nothing has been acknowledged for too long."""
         is_waiting = self.has_backlog or len(self._client) > 0
-        if self._offset_proof.is_in_doubt:
+        if self._offset_proofs.is_in_doubt:
             self._settle_doubt()
         self._window.check(now)
         self._failures.check(is_waiting, now)
@@ -234,12 +265,14 @@ class Sender:
 
     def _settle_doubt(self) -> None:
         """Find out whether it is still the same topic; if not, do nothing more until the supervisor ends this."""
-        harm = None if self._is_closed else self._doubt.settle(self._offset_proof)
+        harm = None if self._is_closed else self._doubt.settle(self._offset_proofs)
         if harm is not None:
             self._send([harm])
             self.close()
 
-    def _on_report(self, upload: Upload, number: int, error: KafkaError | None, message: Any) -> None:
+    def _on_report(
+        self, proof: OffsetProof, upload: Upload, number: int, error: KafkaError | None, message: Any
+    ) -> None:
         """Take the delivery report of one message."""
         self._window.remove(len(message))
         if error is not None:
@@ -247,7 +280,7 @@ class Sender:
             self._on_undelivered(upload, number, error, message)
             return
         self._last_acked = message
-        if not self._offset_proof.check(message.partition(), message.offset()):
+        if not proof.check(message.partition(), message.offset()):
             self._on_unproven(upload, number, message)
             return
         acks = self._acks

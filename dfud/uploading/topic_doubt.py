@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from dfud.kafka.topic_changes import made_anew
 from dfud.kafka.topic_watch import TopicWatch
 from dfud.messages import TopicHarmed
-from dfud.uploading.offset_proof import OffsetProof
+from dfud.uploading.offset_proof import OffsetProofs
 
 ASK_INTERVAL_S = 0.05  # between looks whether the broker has answered
 
@@ -25,8 +25,8 @@ class TopicDoubt:
         self._properties = properties
         self._watch: TopicWatch | None = None
 
-    def settle(self, proof: OffsetProof) -> TopicHarmed | None:
-        """Return what to report if it is another topic; let `proof` go on if it is the same."""
+    def settle(self, proofs: OffsetProofs) -> TopicHarmed | None:
+        """Return what to report if it is another topic; let `proofs` go on if it is the same."""
         if self._watch is None:
             self._watch = TopicWatch(self._properties, self._topic)
         try:
@@ -37,6 +37,6 @@ class TopicDoubt:
             return None
         self._watch = None
         if self._known_id and state.topic_id == self._known_id:
-            proof.trust()
+            proofs.trust()
             return None
         return TopicHarmed(made_anew(self._topic), True, state.topic_id)

@@ -51,7 +51,7 @@ def rig() -> Rig:
 
 def produce_for(client: RenewableProducer, on_delivery: Callable[[Any, Any], None]) -> None:
     """Produce a message."""
-    client.producer.produce("topic", b"value", b"key", -1, on_delivery, None, 0, [("chunk", b"1/1")])
+    client.producers[0].produce("topic", b"value", b"key", -1, on_delivery, None, 0, [("chunk", b"1/1")])
 
 
 def produce(client: RenewableProducer, reports: list[KafkaError | None]) -> None:
@@ -96,7 +96,7 @@ def test_renewal_reports_what_the_old_one_held_and_makes_a_new_one(rig: Rig) -> 
     rig.client.renew()
     assert [error and error.code() for error in reports] == [KafkaError._PURGE_QUEUE]
     assert len(rig.made) == 2
-    current: object = rig.client.producer
+    current: object = rig.client.producers[0]
     assert current is rig.made[1]
     assert len(rig.client) == 0
     assert not rig.client.is_spent
