@@ -1,43 +1,85 @@
 """More Kafka producers for a lane whose broker is far away: what one of them may have under way is too little.
 
-An idempotent producer of librdkafka sends a partition its next batch once the one before is acknowledged, if that
-has five messages or more: it counts messages under way where five requests are meant
-(https://github.com/confluentinc/librdkafka/pull/4989). So it carries a batch, of 1 MB, a round trip. Several take
-turns, a batch each.
+An idempotent producer of librdkafka sends a partition nothing while five messages of it are under way, or more: it
+means five requests (https://github.com/confluentinc/librdkafka/pull/4989). So it carries a batch, of 1 MB, a round
+trip, and its thread spins while more than that waits. Several producers take turns: each gets a batch, and nothing
+more until that is acknowledged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from dfud.kafka.properties import batch_limit
+from confluent_kafka import Producer
 
-_ROUND_TRIP_S = 0.006  # for which a producer more is worth its connection
+from dfud.kafka.properties import batch_limit, message_bytes_needed
+
+_ROUND_TRIP_S = 0.004  # for which a producer more is worth its connection
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
-_MAX_PRODUCERS = 8
+_MAX_PRODUCERS = 12
+_MAX_UNDER_WAY = 5  # messages of a partition
+_LINGER_MS = 5  # for a batch that is not full
 _TRUE = ("true", "t", "1")  # in librdkafka's properties
 _QUEUE = "queue.buffering.max.kbytes"
-_MIN_QUEUE_BATCHES = 2
 
 
-def number_of_producers(round_trip_s: float, properties: Mapping[str, Any]) -> int:
-    """Return how many Kafka producers a lane is to have, if a request takes `round_trip_s` (0 if not known).
+class LongLine(NamedTuple):
+    """How the lanes of an upload send over a long line."""
 
-    `properties` are librdkafka's: a producer that is not idempotent has many batches under way.
+    n_producers: int  # of each lane
+    batch_bytes: int  # that a producer gets at a time, at most
+    batch_messages: int
+    properties: Mapping[str, Any]  # of librdkafka, which differ from those of a single producer
+
+
+def long_line(
+    round_trip_s: float, properties: Mapping[str, Any], chunk_size: int, more_bytes: int, is_linger_ours: bool
+) -> LongLine | None:
+    """Return how to send if a request takes `round_trip_s` (0 if not known); None if one producer a lane will do.
+
+    `properties` are librdkafka's: a producer that is not idempotent has many batches under way. Each message has a
+    chunk of `chunk_size` and `more_bytes` of headers besides those of dfud.
     """
     is_idempotent = str(properties.get("enable.idempotence")).lower() in _TRUE
     if round_trip_s < _SHORT_S or not is_idempotent:
-        return 1
-    return min(int(round_trip_s / _ROUND_TRIP_S), _MAX_PRODUCERS)
+        return None
+    batch_bytes = batch_limit(properties)
+    room = int(properties.get(_QUEUE, 0)) * 1024 // batch_bytes
+    n_producers = min(int(round_trip_s / _ROUND_TRIP_S), _MAX_PRODUCERS, room)
+    if n_producers < 2:
+        return None
+    fitting = batch_bytes // message_bytes_needed(chunk_size, more_bytes)
+    full = fitting if fitting > _MAX_UNDER_WAY else 1  # messages of a batch that is sent at once
+    ours: dict[str, Any] = {"batch.num.messages": full}
+    if is_linger_ours:
+        ours["linger.ms"] = _LINGER_MS
+    return LongLine(n_producers, batch_bytes, max(full, _MAX_UNDER_WAY), ours)
 
 
-def divided(properties: Mapping[str, Any], n_producers: int) -> dict[str, Any]:
-    """Return the properties of each of `n_producers`, whose queues together hold what one's would."""
-    if n_producers == 1 or _QUEUE not in properties:
-        return dict(properties)
-    least = _MIN_QUEUE_BATCHES * batch_limit(properties) // 1024 + 1
-    return {**properties, _QUEUE: max(int(properties[_QUEUE]) // n_producers, least)}
+class Turns:
+    """Responsible for whose turn it is, of Kafka producers that have one batch under way each."""
+
+    def __init__(self, line: LongLine) -> None:
+        self._line = line
+        self._bytes = self._messages = 0  # that are left of the turn
+        self.number = 0  # of the producer whose turn it is
+
+    def take(self, producers: Sequence[Producer], length: int) -> bool:
+        """Count a message of `length` bytes; return False if all have a batch under way."""
+        if not self._messages or self._bytes < length:
+            free = next((number for number, producer in enumerate(producers) if not len(producer)), None)
+            if free is None:
+                return False
+            self.number = free
+            self._messages, self._bytes = self._line.batch_messages, max(self._line.batch_bytes, length)
+        self._messages -= 1
+        self._bytes -= length
+        return True
+
+    def end(self) -> None:
+        """End the turn: what the producer has got is about to be sent."""
+        self._messages = 0
 
 
 class VersionOrder:

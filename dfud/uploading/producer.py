@@ -43,7 +43,7 @@ from dfud.uploading.completed_writer import CompletedWriter
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
-from dfud.uploading.long_line import VersionOrder, divided
+from dfud.uploading.long_line import LongLine, VersionOrder
 from dfud.uploading.outbox import Outbox
 from dfud.uploading.renewable_producer import ProducerFactory
 from dfud.uploading.ring import Ring
@@ -70,7 +70,7 @@ class ProducerSettings(NamedTuple):
     canary_topic: str = ""
     statistics_s: float = 0.0  # between two statistics of librdkafka; 0 for none
     lane: int = 0
-    n_producers: int = 1  # of Kafka, in each lane
+    line: LongLine | None = None  # to the broker, if it is long
 
 
 def run(
@@ -126,9 +126,8 @@ class ProducerWorker:
         self._wait = wait
         self._statistics_s = settings.statistics_s
         if settings.statistics_s:
-            reporter = StatisticsReporter(
-                settings.lane, settings.statistics_s, to_supervisor.send, settings.n_producers
-            )
+            n_producers = 1 if settings.line is None else settings.line.n_producers
+            reporter = StatisticsReporter(settings.lane, settings.statistics_s, to_supervisor.send, n_producers)
             producer_factory = partial(reporter.make, producer_factory)
         forward_clock = settings.clock or ForwardClock()
         completed = CompletedWriter(shards, to_supervisor.send, clock, forward_clock.now_ns)
@@ -138,11 +137,11 @@ class ProducerWorker:
             on_space_needed=lambda: to_chunker.post([SpaceFreed()]),
             is_settled=lambda: self._sender.is_settled,
         )
-        self._order = VersionOrder() if settings.n_producers > 1 else None
-        self._linger = Linger(settings.lingers_by_load)
+        self._order = None if settings.line is None else VersionOrder()
+        self._linger = Linger(settings.lingers_by_load and settings.line is None)
         self._sender = Sender(
             settings.topic,
-            divided(settings.properties, settings.n_producers),
+            settings.properties,
             self._outbox,
             self._files,
             self._linger,
@@ -153,7 +152,7 @@ class ProducerWorker:
             forward_clock,
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
             settings.wire.more_bytes,
-            settings.n_producers,
+            settings.line,
         )
         self._monitor: TopicMonitor | None = None
         if settings.monitored and settings.needs:

@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from dfud.kafka.properties import batch_limit, message_timeout
+from dfud.kafka.properties import message_timeout
 from dfud.logs.times import ForwardClock
 from dfud.messages import FromProducer, Notice
 from dfud.uploading.checkup import Checkup
@@ -18,6 +18,7 @@ from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
+from dfud.uploading.long_line import LongLine, Turns
 from dfud.uploading.offset_proof import OffsetProof, OffsetProofs
 from dfud.uploading.outage import OutageReporter
 from dfud.uploading.outbox import Outbox, Outgoing
@@ -30,6 +31,7 @@ from dfud.uploading.upload import Upload
 
 _ANY_PARTITION = -1  # the one that librdkafka's partitioner chooses
 _MIN_POLL_S, _MAX_POLL_S = 0.004, 0.1  # s between polls of librdkafka while delivery reports are due
+_MAX_TURN_POLL_S = 0.008  # where a producer waits for its turn until the one before is acknowledged
 _IDLE_POLL_S = 60.0  # s; only to take librdkafka's own events off its queue
 
 
@@ -54,9 +56,9 @@ class Sender:
         forward_clock: ForwardClock | None = None,
         doubt: TopicDoubt | None = None,
         more_bytes: int = 0,
-        n_producers: int = 1,
+        line: LongLine | None = None,
     ) -> None:
-        """`send` sends messages to the supervisor; `all_acks` is what all lanes share; `n_producers` take turns.
+        """`send` sends messages to the supervisor; `all_acks` is what all lanes share; the `line` may be long.
 
         `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
         Each message has `more_bytes` of headers besides those of dfud.
@@ -68,9 +70,10 @@ class Sender:
         self._send = send
         self._clock = clock
         self._timestamps = Timestamps(forward_clock or ForwardClock())
+        n_producers = 1 if line is None else line.n_producers
         self._client = RenewableProducer(
             producer_factory,
-            properties,
+            properties if line is None else {**properties, **line.properties},
             self._on_client_error,
             self._on_throttled,
             self._log,
@@ -78,9 +81,8 @@ class Sender:
             clock,
             n_producers,
         )
-        self._n_producers = n_producers
-        self._turn = 0  # the number of the producer whose turn it is
-        self._batch_bytes = self._turn_bytes = batch_limit(properties)  # that it gets before it is the next one's
+        self._turns = None if line is None else Turns(line)
+        self._max_poll_s = _MAX_POLL_S if line is None else _MAX_TURN_POLL_S
         self._retries = RetryQueue()
         self._blocked_until = 0.0  # s, monotonic; after an error of librdkafka's `produce`, else 0
         self._poll_after_s = _MIN_POLL_S
@@ -147,7 +149,7 @@ class Sender:
         late = timestamps.late()
         topic, take, on_produced = self._topic, self._outbox.take, self._linger.on_produced
         window, longest = self._window, failures.max_chunk
-        take_turns = self._n_producers > 1
+        turns = self._turns
         produce, on_report = self._at_turn()
         while (outgoing := take()) is not None:
             upload, number, (value, key, headers) = outgoing
@@ -157,8 +159,12 @@ class Sender:
             if not window.admit(len(value)):
                 self._wait_for_room(outgoing)
                 return
-            if take_turns:
-                produce, on_report = self._take_turn(len(value))
+            if turns is not None:
+                if not turns.take(self._client.producers, len(value)):
+                    window.remove(len(value))
+                    self._outbox.put_back(outgoing)
+                    return
+                produce, on_report = self._at_turn()
             try:
                 # By position: to look for the names of arguments takes a quarter of the time.
                 produce(topic, value, key, _ANY_PARTITION, partial(on_report, upload, number), None, late, headers)
@@ -190,16 +196,10 @@ class Sender:
 
     def _at_turn(self) -> tuple[Callable[..., None], Callable[..., None]]:
         """Return how to send by the producer whose turn it is, and what takes its reports."""
-        producer, proof = self._client.producers[self._turn], self._offset_proofs.of_producer[self._turn]
-        return producer.produce, partial(self._on_report, proof)
-
-    def _take_turn(self, length: int) -> tuple[Callable[..., None], Callable[..., None]]:
-        """Count a message, and return what `_at_turn` does: another producer's after each batch."""
-        self._turn_bytes -= length
-        if self._turn_bytes < 0:
-            self._turn_bytes = self._batch_bytes
-            self._turn = (self._turn + 1) % self._n_producers
-        return self._at_turn()
+        number = 0 if self._turns is None else self._turns.number
+        return self._client.producers[number].produce, partial(
+            self._on_report, self._offset_proofs.of_producer[number]
+        )
 
     def send_apart(self, topic: str, value: bytes, report: Callable[[str], None]) -> None:
         """Send a message that is no chunk, before all that waits; `report` gets why it failed, or ""."""
@@ -240,6 +240,8 @@ class Sender:
 
     def poll(self, is_idle: bool) -> None:
         """Serve librdkafka's callbacks; if `is_idle`, make it send what it keeps back."""
+        if is_idle and self._turns is not None:
+            self._turns.end()
         if is_idle and self._linger.cut():
             self._client.flush()
         else:
@@ -252,7 +254,7 @@ class Sender:
             self._window.on_acked(latency_s, now)
             self._outages.on_acked(latency_s, now)
         is_quiet = is_idle and acked is None
-        self._poll_after_s = min(2 * self._poll_after_s, _MAX_POLL_S) if is_quiet else _MIN_POLL_S
+        self._poll_after_s = min(2 * self._poll_after_s, self._max_poll_s) if is_quiet else _MIN_POLL_S
 
     def check(self, now: float) -> None:
         """Report an outage, or give up, if nothing has been acknowledged for too long."""
