@@ -54,10 +54,11 @@ def run(
     wire: WireFormat,
     links: LinkPolicy,
     logs: LogsFolder,
+    run_bytes: int,
 ) -> None:
     """Run the chunker process until it is asked to exit; files are read below the open directory `dir_fd`."""
     init_worker(name, supervisor_pid)
-    chunker = Chunker(to_supervisor, to_producer, ring, dir_fd, wire, links, logs)
+    chunker = Chunker(to_supervisor, to_producer, ring, dir_fd, wire, links, logs, run_bytes)
     try:
         while chunker.run_once():
             pass
@@ -77,8 +78,12 @@ class Chunker:
         wire: WireFormat,
         links: LinkPolicy = DEFAULT_LINKS,
         logs: LogsFolder | None = None,
+        run_bytes: int = MAX_RUN_BYTES,
     ) -> None:
-        """`dir_fd` is the open directory that the paths of the tasks are relative to; `logs` has the canary."""
+        """`dir_fd` is the open directory that the paths of the tasks are relative to; `logs` has the canary.
+
+        At most `run_bytes` are read at once.
+        """
         self._supervisor = to_supervisor
         self._producer = to_producer
         self._ring = ring
@@ -86,7 +91,7 @@ class Chunker:
         self._wire = wire
         self._links = links
         self._logs = logs
-        self._run_bytes = min(MAX_RUN_BYTES, ring.capacity // 4)
+        self._run_bytes = min(run_bytes, ring.capacity // 4)
         self._small: deque[FileTask] = deque()  # files of at most one run
         self._large: deque[FileTask] = deque()
         self._open: deque[FileReader] = deque()

@@ -70,7 +70,7 @@ class Lane:
         self._start_chunker()
 
     def _start_chunker(self) -> None:
-        settings = self._settings
+        settings, line = self._settings, self._settings.producer.line
         self.chunker = self._pool.start(
             f"chunker-{self.number}",
             links.CHUNKER,
@@ -82,6 +82,7 @@ class Lane:
                 settings.producer.wire,
                 settings.links,
                 settings.folder,
+                chunker.MAX_RUN_BYTES if line is None else line.run_bytes,
             ),
             keep_open=[self._chunker_end],
         )

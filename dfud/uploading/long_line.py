@@ -15,9 +15,9 @@ from confluent_kafka import Producer
 
 from dfud.kafka.properties import batch_limit, message_bytes_needed
 
-_ROUND_TRIP_S = 0.004  # for which a producer more is worth its connection
+_ROUND_TRIP_S = 0.005  # for which a producer more is worth its connection
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
-_MAX_PRODUCERS = 12
+_MAX_PRODUCERS = 10  # 12 and more in each of two lanes overfill 1 Gbit/s; fewer do not fill it with one file
 _MAX_UNDER_WAY = 5  # messages of a partition
 _LINGER_MS = 5  # for a batch that is not full
 _TRUE = ("true", "t", "1")  # in librdkafka's properties
@@ -30,6 +30,7 @@ class LongLine(NamedTuple):
     n_producers: int  # of each lane
     batch_bytes: int  # that a producer gets at a time, at most
     batch_messages: int
+    run_bytes: int  # of a file, to be read at once: they fill a batch
     properties: Mapping[str, Any]  # of librdkafka, which differ from those of a single producer
 
 
@@ -54,7 +55,7 @@ def long_line(
     ours: dict[str, Any] = {"batch.num.messages": full}
     if is_linger_ours:
         ours["linger.ms"] = _LINGER_MS
-    return LongLine(n_producers, batch_bytes, max(full, _MAX_UNDER_WAY), ours)
+    return LongLine(n_producers, batch_bytes, max(full, _MAX_UNDER_WAY), full * chunk_size, ours)
 
 
 class Turns:

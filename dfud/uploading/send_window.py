@@ -57,7 +57,8 @@ class SendWindow:
         if latency_s > self._max_latency_s:
             self._reduce(self._max_latency_s / (2 * latency_s), now - latency_s, now)
         elif self._was_full and latency_s < self._max_latency_s / 2 and now - latency_s >= self._changed_at:
-            self._change(2 * self.limit, now)
+            # If it takes an eighth of that time now, it will take half with four times as much under way.
+            self._change((4 if latency_s < self._max_latency_s / 8 else 2) * self.limit, now)
 
     def on_timed_out(self, latency_s: float, now: float) -> None:
         """Reduce the window: a message was not acknowledged in time."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from tests.faults.broker_away import AWAY, BACK, REPORTED_WITHIN_S, wait_until_recorded
 from tests.faults.line import line
 from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.last_versions import assert_topic_has_what_is_there
 from tests.helpers.topics import create_topic
 from tests.helpers.uploading import uploading
 
@@ -80,8 +82,35 @@ def delay(scene: Scene, tally: Tally, times: int) -> None:
             tally.require_no_repeats(on_topic)
 
 
+def change_over_long_line(scene: Scene, tally: Tally, times: int) -> None:
+    """Change files while a lane sends them by several Kafka producers; every third time, cut all connections."""
+    with line(scene) as (node, proxy):
+        proxy.delay(0.015)  # 30 ms there and back
+        directory, topic = scene.directory(), create_topic(node.internal_bootstrap)
+        config = scene.config(proxy.address)
+        options = ("--n_threads", 2, "--logger_file_level", "DEBUG")
+        with uploading(directory, config, topic, *options) as upload:
+            for number in range(times):
+                for name, size in (("small", 2_000), ("large", 3_000_000)):
+                    scene.fill(directory, 2, size, name)
+                time.sleep(scene.random.uniform(0.0, 0.6))  # the fault has to strike at a random instant
+                tally.times += 1
+                if number % 3 == 2:
+                    proxy.cut(refuse=False)
+                    proxy.heal()
+                    proxy.delay(0.015)
+            with tally.recovering():
+                text = upload.quit()
+        log = (directory / "LOGS" / "DataFileUploadDirectory.log").read_text()
+        tally.require("Traceback" not in text, text)
+        tally.require(re.search(r"each lane has \d+ Kafka producers", log) is not None, log)
+        scene.check(tally, directory, topic, node.internal_bootstrap)
+        assert_topic_has_what_is_there(directory, node.internal_bootstrap, topic)
+
+
 FAULTS = [
     Fault("the network stalls", stall, times=3),
     Fault("the network cuts all connections", cut, times=60, quick=3),
     Fault("the network delays everything", delay, times=3),
+    Fault("files change over a long line that is cut", change_over_long_line, times=60, quick=4),
 ]

@@ -19,6 +19,7 @@ from dfud.messages import ChunkerToProducer, FileStart, FromProducer, Notice, Ra
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.uploading.last_ack import LastAck
+from dfud.uploading.long_line import LongLine
 from dfud.uploading.producer import ProducerSettings, ProducerWorker, wait_readable
 from dfud.uploading.ring import Ring
 from dfud.uploading.upload import Upload
@@ -135,7 +136,9 @@ class FakeProducer:
 class ProducerHarness:
     """A lane's producer whose clock stands still between the steps of the test, and which never waits."""
 
-    def __init__(self, top: Path, lingers_by_load: bool = True, **properties: Any) -> None:
+    def __init__(
+        self, top: Path, lingers_by_load: bool = True, line: LongLine | None = None, **properties: Any
+    ) -> None:
         self.now = 1000.0
         self.last_ack = LastAck(self.now)  # of all lanes
         self.supervisor, self._to_supervisor = Channel.pair(links.PRODUCER)
@@ -152,7 +155,7 @@ class ProducerHarness:
             self._to_chunker,
             self.ring,
             ShardWriter(self.folder, 0, 1),
-            ProducerSettings("topic", properties, lingers_by_load, NATIVE, self.last_ack, TOPIC_ID),
+            ProducerSettings("topic", properties, lingers_by_load, NATIVE, self.last_ack, TOPIC_ID, line=line),
             self._make_producer,  # type: ignore[arg-type]
             lambda: self.now,
             self._wait,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dfud.uploading.long_line import LongLine
 from tests.helpers.producing import ProducerHarness, answer_without_trouble
 
 
@@ -18,9 +19,9 @@ def make_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     answer_without_trouble(monkeypatch)
     with contextlib.ExitStack() as stack:
 
-        def make(lingers_by_load: bool = True, **properties: Any) -> ProducerHarness:
+        def make(lingers_by_load: bool = True, line: LongLine | None = None, **properties: Any) -> ProducerHarness:
             return stack.enter_context(
-                contextlib.closing(ProducerHarness(tmp_path, lingers_by_load, **properties))
+                contextlib.closing(ProducerHarness(tmp_path, lingers_by_load, line, **properties))
             )
 
         yield make

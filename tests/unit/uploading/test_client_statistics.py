@@ -25,9 +25,9 @@ from tests.helpers.uploading import wait_until
 class Bench:
     """The reporters of two lanes, and what the supervisor makes of what they say."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_producers: int = 1) -> None:
         self.totals = ClientTotals()
-        self.reporters = [StatisticsReporter(lane, 0.1, self.send) for lane in range(2)]
+        self.reporters = [StatisticsReporter(lane, 0.1, self.send, n_producers) for lane in range(2)]
 
     def send(self, messages: Sequence[FromProducer]) -> None:
         for message in messages:
@@ -77,6 +77,18 @@ def test_measurements_are_of_all_lanes_and_brokers(bench: Bench) -> None:
     bench.report(0, brokers=[idle])
     bench.report(1, brokers=[idle])
     assert bench.status.round_trip_p99_s is None
+
+
+def test_the_kafka_producers_of_a_lane_are_added_up_until_they_are_replaced() -> None:
+    bench = Bench(n_producers=2)
+    for name in ("first", "second"):
+        bench.report(0, name, tx=5, msg_cnt=2, brokers=[{"state": "UP", "rtt": {"cnt": 1, "p99": 3_000}}])
+    bench.report(0, "first", tx=7, msg_cnt=3, brokers=[{"state": "UP"}])
+    status = bench.status
+    assert (status.requests, status.queued_messages, status.connections) == (5 + 7, 2 + 3, 2)
+    assert status.round_trip_p99_s == 0.003
+    bench.report(0, "third", tx=1, msg_cnt=1)
+    assert (bench.status.requests, bench.status.queued_messages, bench.status.connections) == (5 + 7 + 1, 1, 0)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"tx": "many"}', '{"brokers": {"b": {"rtt": 1}}}', '{"tx": 1'])

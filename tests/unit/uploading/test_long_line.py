@@ -1,0 +1,208 @@
+"""A lane with several Kafka producers that take turns: how many, which gets what, and the order of versions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dfud.core.version import FileVersion
+from dfud.messages import FilesCompleted, RunReady
+from dfud.uploading.long_line import LongLine, Turns, VersionOrder, long_line
+from tests.helpers.producing import CHUNK, FATAL, TIMED_OUT, ProducerHarness, digest
+
+LINE = LongLine(n_producers=3, batch_bytes=2 * CHUNK, batch_messages=2, run_bytes=2 * CHUNK, properties={})
+IDEMPOTENT = {
+    "enable.idempotence": True,
+    "batch.size": 1_000_000,
+    "message.max.bytes": 1_000_000,
+    "queue.buffering.max.kbytes": 64_000,
+}
+
+MakeHarness = Callable[..., ProducerHarness]
+
+
+@pytest.fixture
+def harness(make_harness: MakeHarness) -> ProducerHarness:
+    made = make_harness(line=LINE)
+    for producer in made.producers:
+        producer.acknowledges = False
+    return made
+
+
+def chunks(harness: ProducerHarness) -> list[list[str]]:
+    """Return the chunks that each producer has got."""
+    return [producer.chunks for producer in harness.producers]
+
+
+def acknowledge(harness: ProducerHarness, *numbers: int) -> None:
+    """Let these producers report everything that they hold as acknowledged."""
+    for number in numbers:
+        producer = harness.producers[number]
+        producer.answers.extend([None] * len(producer))
+
+
+@pytest.mark.parametrize(
+    ("round_trip_s", "changed", "number"),
+    [
+        (0.05, {}, 10),
+        (0.02, {}, 4),
+        (1.0, {}, 10),
+        (0.014, {}, 1),
+        (0.0, {}, 1),
+        (0.05, {"enable.idempotence": "TRUE"}, 10),
+        (0.05, {"enable.idempotence": "false"}, 1),
+        (0.05, {"queue.buffering.max.kbytes": "3000"}, 3),
+        (0.05, {"queue.buffering.max.kbytes": 1500}, 1),
+    ],
+)
+def test_the_longer_a_round_trip_the_more_producers(
+    round_trip_s: float, changed: dict[str, Any], number: int
+) -> None:
+    line = long_line(round_trip_s, {**IDEMPOTENT, **changed}, 16384, 0, is_linger_ours=True)
+    assert (1 if line is None else line.n_producers) == number
+
+
+@pytest.mark.parametrize(
+    ("chunk_size", "batch_messages", "at_once", "run_bytes"),
+    [(16384, 57, 57, 57 * 16384), (1 << 19, 5, 1, 1 << 19), (1 << 17, 7, 7, 7 << 17), (1 << 21, 5, 1, 1 << 21)],
+)
+def test_a_batch_is_full_with_what_librdkafka_sends_at_once(
+    chunk_size: int, batch_messages: int, at_once: int, run_bytes: int
+) -> None:
+    line = long_line(0.05, IDEMPOTENT, chunk_size, 0, is_linger_ours=True)
+    assert line is not None
+    assert (line.batch_messages, line.run_bytes) == (batch_messages, run_bytes)
+    assert line.properties == {"batch.num.messages": at_once, "linger.ms": 5}
+    Producer({**IDEMPOTENT, **line.properties})  # librdkafka accepts them
+
+
+def test_the_users_linger_stays() -> None:
+    line = long_line(0.05, IDEMPOTENT, 16384, 0, is_linger_ours=False)
+    assert line is not None
+    assert "linger.ms" not in line.properties
+
+
+def test_each_producer_gets_a_batch_and_nothing_more_before_that_is_acknowledged(harness: ProducerHarness) -> None:
+    harness.step(*harness.file(1, bytes(95)))
+    assert chunks(harness) == [["1/10", "2/10"], ["3/10", "4/10"], ["5/10", "6/10"]]
+    harness.step()
+    acknowledge(harness, 1)
+    harness.step()
+    assert chunks(harness)[1] == ["3/10", "4/10", "7/10", "8/10"]
+    acknowledge(harness, 0, 1, 2)
+    assert [type(message) for message in harness.step(seconds=0.1)].count(FilesCompleted) == 0
+    acknowledge(harness, 0, 1, 2)
+    assert FilesCompleted(((1, digest(bytes(95))),), True) in harness.steps(3, seconds=1.1)
+
+
+def test_a_turn_ends_when_there_is_nothing_more_to_send(harness: ProducerHarness) -> None:
+    harness.step(*harness.file(1, bytes(5)))
+    harness.step()
+    harness.step(*harness.file(2, bytes(5)))
+    assert chunks(harness) == [["1/1"], ["1/1"], []]
+
+
+def test_a_message_that_is_larger_than_a_batch_is_a_turn() -> None:
+    turns = Turns(LINE)
+    first, second = [b"x"], list[bytes]()
+    producers: Any = [first, second]
+    assert turns.take(producers, 100)
+    assert turns.number == 1
+    second.append(b"x")
+    assert not turns.take(producers, 100)
+    first.clear()
+    assert turns.take(producers, 100)
+    assert turns.number == 0
+
+
+def test_what_one_producer_did_not_deliver_is_sent_again_before_what_is_new(harness: ProducerHarness) -> None:
+    harness.step(*harness.file(1, bytes(65)))
+    harness.producers[0].answers.extend([TIMED_OUT, TIMED_OUT])
+    harness.step()
+    assert chunks(harness)[0] == ["1/7", "2/7", "7/7"]
+    acknowledge(harness, 0, 1, 2)
+    harness.step(seconds=0.3)
+    assert sorted(chunk for each in chunks(harness) for chunk in each) == sorted(
+        ["1/7", "2/7", *(f"{number}/7" for number in range(1, 8))]
+    )
+    acknowledge(harness, 0, 1, 2)
+    assert FilesCompleted(((1, digest(bytes(65))),), True) in harness.steps(3, seconds=1.1)
+
+
+def test_when_one_fails_for_good_all_are_replaced(harness: ProducerHarness) -> None:
+    harness.step(*harness.file(1, bytes(55)))
+    harness.on_error(FATAL)
+    harness.steps(2, seconds=0.3)
+    assert len(harness.producers) == 6
+    assert [len(each) for each in harness.producers] == [0, 0, 0, 0, 0, 0]
+    assert FilesCompleted(((1, digest(bytes(55))),), True) in harness.steps(3, seconds=1.1)
+
+
+def test_a_refusal_by_produce_leaves_the_turn(harness: ProducerHarness) -> None:
+    harness.producers[0].produce_errors.append(KafkaError(KafkaError._INVALID_ARG, "refused"))
+    with pytest.raises(KafkaException):
+        harness.producers[0].produce("topic", b"", b"", -1, None, None, 0, [])
+    harness.step(*harness.file(1, bytes(25)))
+    assert chunks(harness) == [["1/3", "2/3"], ["3/3"], []]
+
+
+def test_many_paths_are_forgotten_once_all_is_acknowledged() -> None:
+    order = VersionOrder()
+    assert not any(order.has_to_wait(b"%d" % number) for number in range(10_000))
+    assert order.has_to_wait(b"another")
+    assert not order.has_to_wait(b"0")
+    assert order.has_to_wait(b"another")
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("file"), st.integers(0, 2), st.integers(1, 35)),
+        st.tuples(st.just("acknowledge"), st.integers(0, 2), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@given(STEPS)
+def test_versions_of_a_file_reach_the_topic_in_their_order(steps: list[tuple[str, int, int]]) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(ProducerHarness(Path(folder), line=LINE)) as harness,
+    ):
+        topic: list[int] = []  # tokens, one for each message
+        paths: list[int] = []  # by token
+
+        def step(*numbers: int, runs: tuple[RunReady, ...] = ()) -> None:
+            for number in numbers:
+                producer = harness.producers[number]
+                topic.extend((message.value() or b"")[0] for message, _ in producer.queue)
+            acknowledge(harness, *numbers)
+            harness.step(*runs)
+
+        for producer in harness.producers:
+            producer.acknowledges = False
+        for kind, number, size in steps:
+            if kind == "acknowledge":
+                step(number)
+            else:
+                token = len(paths)
+                paths.append(number)
+                (run,) = harness.file(token, bytes([token]) * size)
+                assert run.file is not None
+                version = FileVersion(b"%d" % number, size, token)
+                step(runs=(replace(run, file=replace(run.file, version=version)),))
+        for _ in range(100):
+            step(0, 1, 2)
+        assert set(topic) == set(range(len(paths)))
+        for path in range(3):
+            of_path = [token for token in topic if paths[token] == path]
+            assert of_path == sorted(of_path)
