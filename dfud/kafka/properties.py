@@ -11,7 +11,7 @@ from dfud.errors import UsageError
 from dfud.kafka.config import ClientConfig
 from dfud.kafka.setting_checks import refuse
 from dfud.kafka.setting_conditions import rules_out_idempotence
-from dfud.kafka.user_settings import UserSettings
+from dfud.kafka.user_settings import TRUE_WORDS, UserSettings
 
 _LIBRDKAFKA_MESSAGE_MAX = 1_000_000  # bytes, its own default of message.max.bytes
 
@@ -118,6 +118,11 @@ def message_bytes_needed(chunk_size: int, more_bytes: int = 0) -> int:
 def batch_limit(properties: Mapping[str, Any]) -> int:
     """Return how many bytes of messages librdkafka sends in one batch, unless a single message is larger."""
     return min(int(properties.get(name, _LIBRDKAFKA_MESSAGE_MAX)) for name in ("batch.size", "message.max.bytes"))
+
+
+def is_idempotent(properties: Mapping[str, Any]) -> bool:
+    """Return whether a producer with these properties is idempotent."""
+    return str(properties.get("enable.idempotence", "")).strip().lower() in TRUE_WORDS
 
 
 def message_timeout(properties: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ from dfud.kafka.known_settings import CHOICES, is_secret, names_of, plain_name
 _C_NUMBER = re.compile(r"\s*([+-]?)(?:0x([0-9a-f]+)|(0[0-7]*)|([1-9][0-9]*))", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]{0,11})")
 _WORDS = {"true", "false", "t", "f", "all", "plain"}.union(*CHOICES.values())
-_TRUE = ("true", "t", "1")
+TRUE_WORDS = ("true", "t", "1")
 MESSAGE_HEAD_BYTES = 9 * 1024  # at most, for key and headers: a path is in them, in OpenMSIStream's messages twice
 
 
@@ -61,7 +61,7 @@ class UserSettings:
 
     def is_true(self, name: str) -> bool:
         """Return whether this is switched on by the user."""
-        return self.word(name) in _TRUE
+        return self.word(name) in TRUE_WORDS
 
     def is_false(self, name: str) -> bool:
         """Return whether this is switched off by the user."""

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
 
-from dfud.kafka.properties import batch_limit, message_bytes_needed
+from dfud.kafka.properties import batch_limit, is_idempotent, message_bytes_needed
 
 _ROUND_TRIP_S = 0.005  # for which a producer more is worth its connection
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
 _MAX_PRODUCERS = 10  # 12 and more in each of two lanes overfill 1 Gbit/s; fewer do not fill it with one file
 _MAX_UNDER_WAY = 5  # messages of a partition
 _LINGER_MS = 5  # for a batch that is not full
-_TRUE = ("true", "t", "1")  # in librdkafka's properties
 _QUEUE = "queue.buffering.max.kbytes"
 
 
@@ -42,8 +41,7 @@ def long_line(
     `properties` are librdkafka's: a producer that is not idempotent has many batches under way. Each message has a
     chunk of `chunk_size` and `more_bytes` of headers besides those of dfud.
     """
-    is_idempotent = str(properties.get("enable.idempotence")).lower() in _TRUE
-    if round_trip_s < _SHORT_S or not is_idempotent:
+    if round_trip_s < _SHORT_S or not is_idempotent(properties):
         return None
     batch_bytes = batch_limit(properties)
     room = int(properties.get(_QUEUE, 0)) * 1024 // batch_bytes
