@@ -58,12 +58,18 @@ def rules_out_idempotence(user: UserSettings) -> bool:
         or user.number("retries") == 0
         or user.word("queuing.strategy") not in ("", "fifo")
         or has_many_in_flight(user)
+        or has_backlog_of_requests(user)
     )
 
 
 def has_many_in_flight(user: UserSettings) -> bool:
     """Return whether more requests may be under way than an idempotent producer allows."""
     return (user.number("max.in.flight") or 0) > _MAX_IDEMPOTENT_IN_FLIGHT
+
+
+def has_backlog_of_requests(user: UserSettings) -> bool:
+    """Return whether more requests may wait to be sent than an idempotent producer allows."""
+    return (user.number("queue.buffering.backpressure.threshold") or 0) > 1
 
 
 def spreads_files(user: UserSettings) -> bool:

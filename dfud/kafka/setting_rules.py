@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dfud.kafka.setting_conditions import (
     Condition,
+    has_backlog_of_requests,
     has_many_in_flight,
     is_false,
     is_not_zero,
@@ -84,6 +85,9 @@ RULES = (
     Rule("max.in.flight", "producer", "more than 5", _WARNS,
          "rules out idempotence: a retry may change the order of chunks and versions, and send some twice; "
          "set it to 5 or less", has_many_in_flight),
+    Rule("queue.buffering.backpressure.threshold", "producer", "more than 1", _WARNS,
+         "rules out idempotence: a retry may change the order of chunks and versions, and send some twice; "
+         "set it to 1", has_backlog_of_requests),
     Rule("retries", "producer", "0", _WARNS,
          "rules out idempotence, and leaves each retry to dfud, which may change the order of chunks and versions "
          "and send some twice; remove it", lambda user: user.number("retries") == 0),

@@ -19,7 +19,6 @@ _ROUND_TRIP_S = 0.005  # for which a producer more is worth its connection
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
 _MAX_PRODUCERS = 10  # 12 and more in each of two lanes overfill 1 Gbit/s; fewer do not fill it with one file
 _MAX_UNDER_WAY = 5  # messages of a partition
-_LINGER_MS = 5  # for a batch that is not full
 _QUEUE = "queue.buffering.max.kbytes"
 
 
@@ -34,7 +33,7 @@ class LongLine(NamedTuple):
 
 
 def long_line(
-    round_trip_s: float, properties: Mapping[str, Any], chunk_size: int, more_bytes: int, is_linger_ours: bool
+    round_trip_s: float, properties: Mapping[str, Any], chunk_size: int, more_bytes: int
 ) -> LongLine | None:
     """Return how to send if a request takes `round_trip_s` (0 if not known); None if one producer a lane will do.
 
@@ -50,9 +49,7 @@ def long_line(
         return None
     fitting = batch_bytes // message_bytes_needed(chunk_size, more_bytes)
     full = fitting if fitting > _MAX_UNDER_WAY else 1  # messages of a batch that is sent at once
-    ours: dict[str, Any] = {"batch.num.messages": full}
-    if is_linger_ours:
-        ours["linger.ms"] = _LINGER_MS
+    ours = {"batch.num.messages": full}
     return LongLine(n_producers, batch_bytes, max(full, _MAX_UNDER_WAY), full * chunk_size, ours)
 
 

@@ -138,7 +138,7 @@ class ProducerWorker:
             is_settled=lambda: self._sender.is_settled,
         )
         self._order = None if settings.line is None else VersionOrder()
-        self._linger = Linger(settings.lingers_by_load and settings.line is None)
+        self._linger = Linger(settings.lingers_by_load)
         self._sender = Sender(
             settings.topic,
             settings.properties,

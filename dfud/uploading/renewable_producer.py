@@ -77,13 +77,16 @@ class RenewableProducer:
             self._serve(producer.poll, seconds)
         self._on_served()
 
-    def flush(self) -> None:
-        """Make librdkafka send what it keeps back for fuller batches, and serve its callbacks.
+    def flush(self, number: int = 0) -> None:
+        """Make one of the producers send what it keeps back for fuller batches, and serve all callbacks.
 
         During a flush ``linger.ms`` is ignored, unless librdkafka's threads are too slow to notice the flush.
         """
+        flushed = self.producers[number]
+        self._serve(flushed.flush, _FLUSH_TIMEOUT_S)
         for producer in self.producers:
-            self._serve(producer.flush, _FLUSH_TIMEOUT_S)
+            if producer is not flushed:
+                self._serve(producer.poll, 0.0)
         self._on_served()
 
     def purge(self) -> None:

@@ -104,12 +104,11 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         check_topic(call.result, properties, config, log)
         wire = with_headers(WIRE_FORMATS[config.wire], options.headers)
         facts = call.result.facts
-        by_load = lingers_by_load(config)
-        line = long_line(facts.round_trip_s, properties, options.chunk_size, wire.more_bytes, by_load)
+        line = long_line(facts.round_trip_s, properties, options.chunk_size, wire.more_bytes)
         producer = ProducerSettings(
             options.topic,
             properties,
-            by_load,
+            lingers_by_load(config),
             wire,
             LastAck(),
             facts.topic_id,

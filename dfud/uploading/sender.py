@@ -231,7 +231,14 @@ class Sender:
         """Keep a message that librdkafka cannot take before it has sent some of what it has."""
         self._outbox.put_back(outgoing)
         if self._linger.cut():
+            self._flush()
+
+    def _flush(self) -> None:
+        """Make librdkafka send what it keeps back: of several producers, only that whose turn it is has some."""
+        if self._turns is None:
             self._client.flush()
+        else:
+            self._client.flush(self._turns.number)
 
     def _is_blocked(self) -> bool:
         return self._clock() < self._blocked_until
@@ -243,7 +250,7 @@ class Sender:
         if is_idle and self._turns is not None:
             self._turns.end()
         if is_idle and self._linger.cut():
-            self._client.flush()
+            self._flush()
         else:
             self._client.poll()
         acked, self._last_acked = self._last_acked, None

@@ -77,6 +77,8 @@ def test_a_linger_that_the_user_set_is_not_cut_short(name: str) -> None:
         ("request.required.acks", "1", False),
         ("max.in.flight", "6", False),
         ("max.in.flight", "5", True),
+        ("queue.buffering.backpressure.threshold", "2", False),
+        ("queue.buffering.backpressure.threshold", "1", True),
         ("max.in.flight.requests.per.connection", "1000000", False),
         ("retries", "0", False),
         ("message.send.max.retries", "0", False),

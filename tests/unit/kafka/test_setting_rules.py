@@ -27,6 +27,7 @@ EXAMPLES = {
     ("api.version.fallback.ms", "not 0"): "api.version.fallback.ms = 1000",
     ("enable.idempotence", "false, and `max.in.flight` is not 1"): "enable.idempotence = False",
     ("max.in.flight", "more than 5"): "max.in.flight.requests.per.connection = 6",
+    ("queue.buffering.backpressure.threshold", "more than 1"): "queue.buffering.backpressure.threshold = 2",
     ("retries", "0"): "message.send.max.retries = 0",
     ("queuing.strategy", "lifo"): "queuing.strategy = lifo",
     ("partitioner", "random, with dfud's own messages"): "partitioner = random",

@@ -67,7 +67,7 @@ def acknowledge(harness: ProducerHarness, *numbers: int) -> None:
 def test_the_longer_a_round_trip_the_more_producers(
     round_trip_s: float, changed: dict[str, Any], number: int
 ) -> None:
-    line = long_line(round_trip_s, {**IDEMPOTENT, **changed}, 16384, 0, is_linger_ours=True)
+    line = long_line(round_trip_s, {**IDEMPOTENT, **changed}, 16384, 0)
     assert (1 if line is None else line.n_producers) == number
 
 
@@ -78,17 +78,11 @@ def test_the_longer_a_round_trip_the_more_producers(
 def test_a_batch_is_full_with_what_librdkafka_sends_at_once(
     chunk_size: int, batch_messages: int, at_once: int, run_bytes: int
 ) -> None:
-    line = long_line(0.05, IDEMPOTENT, chunk_size, 0, is_linger_ours=True)
+    line = long_line(0.05, IDEMPOTENT, chunk_size, 0)
     assert line is not None
     assert (line.batch_messages, line.run_bytes) == (batch_messages, run_bytes)
-    assert line.properties == {"batch.num.messages": at_once, "linger.ms": 5}
+    assert line.properties == {"batch.num.messages": at_once}
     Producer({**IDEMPOTENT, **line.properties})  # librdkafka accepts them
-
-
-def test_the_users_linger_stays() -> None:
-    line = long_line(0.05, IDEMPOTENT, 16384, 0, is_linger_ours=False)
-    assert line is not None
-    assert "linger.ms" not in line.properties
 
 
 def test_each_producer_gets_a_batch_and_nothing_more_before_that_is_acknowledged(harness: ProducerHarness) -> None:
