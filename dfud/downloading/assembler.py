@@ -221,7 +221,7 @@ class Assembler:
 
     def _confirm(self, part: Part, sent: Sent) -> None:
         if self._confirmation is not None and not part.awaits(sent):
-            self._confirmation.confirm_part(part, sent.topic_id)
+            self._confirmation.confirm_part(part, sent)
 
     def _overwrite(self, part: Part, chunk: Chunk) -> None:
         """Replace bytes that are there by others: what was received last counts."""

@@ -7,6 +7,7 @@ import os
 
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import Chunk
+from dfud.core.sent import Sent
 from dfud.downloading.owed_receipts import OwedReceipts
 from dfud.downloading.part import Part
 from dfud.downloading.part_files import PartFiles
@@ -39,10 +40,13 @@ class Confirmation:
         if digests is not None:
             self._receipts.add(chunk.path, len(data), chunk.mtime_ns, digests, topic_id)
 
-    def confirm_part(self, part: Part, topic_id: str) -> None:
-        """Owe the receipt of a file in place of which the last chunk was read again; once, however often it is."""
+    def confirm_part(self, part: Part, sent: Sent) -> None:
+        """Owe the receipt of a file in place, once its digest is known, or no more of its chunks can follow.
+
+        That is once only, however often its chunks are read again.
+        """
         assembly = part.assembly
-        if part.is_confirmed or assembly.size is None:
+        if part.is_confirmed or assembly.size is None or not (assembly.digest or sent == part.placed):
             return
         part.is_confirmed = True
 
@@ -57,7 +61,7 @@ class Confirmation:
             assembly.restart_hash()
             return
         if digests is not None:
-            self._receipts.add(part.path, assembly.size, part.mtime_ns, digests, topic_id)
+            self._receipts.add(part.path, assembly.size, part.mtime_ns, digests, sent.topic_id)
 
     def confirm_earlier(self, name: PartName, metadata: PartMetadata) -> None:
         """Owe the receipt of a file whose part has left its metadata: a crash came before the receipt was sent.

@@ -101,11 +101,15 @@ class Part:
         return self.assembly.is_whole and (self.placed is None or bool(self.failure))
 
     def awaits(self, sent: Sent) -> bool:
-        """Return whether what is in place was made of messages after `sent`, too, which are to be read again.
+        """Return whether what is in place was made of a message after `sent`, too, which is to be read again.
 
-        Until then the part may seem to be a version that was sent before that.
+        Until then the part may seem to be a version that was sent before that. Messages of other partitions may
+        have been committed, and are not waited for.
         """
-        return self.placed is not None and self.placed.is_after(sent)
+        placed = self.placed
+        if placed is None or (placed.topic_id, placed.partition) != (sent.topic_id, sent.partition):
+            return False
+        return placed.is_after(sent)
 
     def learn(self, chunk: Chunk) -> None:
         """Note what `chunk` says about the file as a whole."""
