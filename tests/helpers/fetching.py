@@ -37,7 +37,6 @@ class Taken(NamedTuple):
 
     record: Record
     at: int
-    lies_in: int = 0  # partition
 
     def key(self) -> Any:
         return self.record.key
