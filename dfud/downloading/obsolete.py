@@ -56,11 +56,6 @@ class ObsoleteParts:
             placed.is_after(metadata.sent) or (placed == metadata.sent and not is_complete)
         )
 
-    def copied(self, metadata: PartMetadata) -> Sent | None:
-        """Return when the file in place was sent, if a part is a copy of it."""
-        placed = placed_sent(self._tree, metadata.path)
-        return placed if placed == metadata.sent else None
-
     def is_overtaken(self, path: bytes, sent: Sent) -> bool:
         """Return whether what is in place at a path, above it or below it was sent after `sent`."""
         if self._tree.stat_file(path) is not None:

@@ -65,7 +65,7 @@ class Part:
         part = cls(name, metadata, metadata.spans)
         part.chunk_size = metadata.chunk_size
         part.failure = metadata.failure
-        part.first, part.sent = metadata.first, metadata.sent
+        part.first, part.sent, part.placed = metadata.first, metadata.sent, metadata.placed
         part.has_metadata = True
         return part
 
@@ -83,6 +83,7 @@ class Part:
             self.failure,
             self.first,
             self.sent,
+            self.placed,
         )
 
     def feed(self, *times: Sent | None) -> None:
@@ -125,6 +126,7 @@ class Part:
         """Begin again with no bytes, under a new name."""
         self.name = PartName.new(self.identity, self.name.fetcher)
         self.has_metadata = False
+        self.placed = None
         self.assembly.spans = RangeSet()
         self.assembly.restart_hash()
         self.expected.forget()

@@ -43,7 +43,6 @@ class PartLoader:
                 continue
             if part is None:
                 part = Part.from_metadata(name, metadata)
-                part.placed = self._obsolete.copied(metadata)
             else:
                 self.merge(part, name, metadata.spans, metadata.size, metadata.digest)
                 part.feed(metadata.first, metadata.sent)

@@ -12,7 +12,7 @@ from dfud.core.names import path_fault
 from dfud.core.ranges import RangeSet
 from dfud.core.sent import Sent
 
-_SENT = ("first", "sent")
+_SENT = ("first", "sent", "placed")
 _NAME = re.compile(r"([0-9a-f]{32})\.(\d{1,4})\.([0-9a-f]{8})")
 
 
@@ -51,6 +51,7 @@ class PartMetadata(NamedTuple):
     failure: str = ""  # why the part is complete but not in place
     first: Sent | None = None  # where the first of its messages was sent; None if an older dfud has written this
     sent: Sent | None = None  # where the last of them was sent
+    placed: Sent | None = None  # if it began as a copy of the file in place: when that was sent
 
     @property
     def is_complete(self) -> bool:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfud.downloading.owed_receipts import unpack
-from tests.helpers.downloading import Record, native, openmsi
-from tests.helpers.fetching import DATA, NOW, Bench, Taken
+from tests.helpers.downloading import Record, native
+from tests.helpers.fetching import DATA, NOW, Bench
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 SMALL = b"small"
@@ -107,16 +107,6 @@ def test_a_file_whose_chunks_are_sent_again_is_read_once_only(
     bench.send_receipts()
     for _ in range(3):
         bench._take(3)
-    bench.save()
-    assert bench.send_receipts() == [b"f"]
-
-
-def test_a_file_whose_last_chunk_was_committed_in_another_partition_is_owed_again(bench: Bench) -> None:
-    records = openmsi(b"f", DATA, 1.5, partitions=2)
-    taken = [Taken(record, at) for at, record in enumerate(records)]
-    bench.assembler.take(taken)
-    bench.restart()
-    bench.assembler.take([message for message in taken if message.partition() != records[-1].partition])
     bench.save()
     assert bench.send_receipts() == [b"f"]
 
