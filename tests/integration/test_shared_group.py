@@ -182,7 +182,12 @@ def test_nobody_waits_for_a_member_that_reads_nothing(kafka: KafkaNode, topic: s
     reader = PartitionReader(consumer, topic)
     settings = FetchSettings("", "", topic, properties, 1, {}, "", "id", True)
     own: dict[int, Progress] = {}
-    assignment = GroupAssignment(consumer, reader, settings, own.update, lambda *_: None, lambda: now)
+
+    def revoke(partitions: set[int], _is_lost: bool) -> None:
+        for number in partitions:
+            own.pop(number, None)
+
+    assignment = GroupAssignment(consumer, reader, settings, own.update, revoke, lambda: now)
     idle.subscribe([topic])
 
     def share() -> bool:
