@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Producer
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dfud.core.version import FileVersion
-from dfud.messages import FilesCompleted, RunReady
+from dfud.messages import FilesCompleted, FileUndelivered, RunReady
 from dfud.uploading.long_line import LongLine, Turns, VersionOrder, long_line
-from tests.helpers.producing import CHUNK, FATAL, TIMED_OUT, ProducerHarness, digest
+from tests.helpers.producing import CHUNK, FATAL, TIMED_OUT, TOO_LARGE, ProducerHarness, digest
 
 LINE = LongLine(n_producers=3, batch_bytes=2 * CHUNK, batch_messages=2, run_bytes=2 * CHUNK, properties={})
 IDEMPOTENT = {
@@ -141,12 +141,11 @@ def test_when_one_fails_for_good_all_are_replaced(harness: ProducerHarness) -> N
     assert FilesCompleted(((1, digest(bytes(55))),), True) in harness.steps(3, seconds=1.1)
 
 
-def test_a_refusal_by_produce_leaves_the_turn(harness: ProducerHarness) -> None:
-    harness.producers[0].produce_errors.append(KafkaError(KafkaError._INVALID_ARG, "refused"))
-    with pytest.raises(KafkaException):
-        harness.producers[0].produce("topic", b"", b"", -1, None, None, 0, [])
-    harness.step(*harness.file(1, bytes(25)))
-    assert chunks(harness) == [["1/3", "2/3"], ["3/3"], []]
+def test_what_produce_itself_refuses_fails_its_file_and_leaves_the_turn(harness: ProducerHarness) -> None:
+    harness.producers[0].produce_errors.append(TOO_LARGE)
+    reported = harness.step(*harness.file(1, bytes(25)), *harness.file(2, bytes(5)))
+    assert [message.token for message in reported if isinstance(message, FileUndelivered)] == [1]
+    assert chunks(harness) == [["1/1"], [], []]
 
 
 def test_many_paths_are_forgotten_once_all_is_acknowledged() -> None:
