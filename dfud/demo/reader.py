@@ -18,6 +18,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 TIMEOUT_S = 60.0
+_RETRY_INTERVAL_S = 0.05
+# A broker that has just started knows of its partitions before it leads them.
+_UNLED = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _NO_PROPERTIES: Mapping[str, str] = {}
 
 
@@ -118,13 +121,25 @@ def _assign(consumer: Consumer, topic: str, deadline: float) -> dict[int, int]:
         raise KafkaException(metadata.error)
     starts, ends = [], {}
     for number in metadata.partitions:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_remaining(deadline))
+        low, high = _watermarks(consumer, TopicPartition(topic, number), deadline)
         if high > low:
             starts.append(TopicPartition(topic, number, low))
             ends[number] = high
     if starts:
         consumer.assign(starts)
     return ends
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition, deadline: float) -> tuple[int, int]:
+    """Return the first and the next offset, once the partition has a leader. Raises as `_assign` does."""
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(partition, timeout=_remaining(deadline))
+            return low, high
+        except KafkaException as error:
+            if error.args[0].code() not in _UNLED:
+                raise
+            time.sleep(min(_RETRY_INTERVAL_S, _remaining(deadline)))
 
 
 def _is_message(record: KafkaMessage) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import xxhash
+from confluent_kafka import KafkaError, KafkaException
 
-from dfud.demo.reader import Message, NotAsDescribedError, rebuild
+from dfud.demo.reader import Message, NotAsDescribedError, read_topic, rebuild
 
 KEY, DATA, SIZE = b"sub/\xff name.bin", b"abcdefgh12", 4
 
@@ -93,3 +95,17 @@ def test_it_shares_no_code_with_the_uploader() -> None:
     program = "import sys, dfud.demo.reader; print(*sorted(n for n in sys.modules if n.split('.')[0] == 'dfud'))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["dfud", "dfud.demo", "dfud.demo.reader"]
+
+
+def test_a_partition_that_has_no_leader_yet_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION), KafkaError(KafkaError.LEADER_NOT_AVAILABLE), None]
+    client = Mock()
+    client.list_topics.return_value.topics = {"topic": Mock(error=None, partitions=[0])}
+    client.get_watermark_offsets.side_effect = [
+        (0, 0) if error is None else KafkaException(error) for error in answers
+    ]
+    monkeypatch.setattr("dfud.demo.reader.Consumer", lambda _: client)
+    assert read_topic("broker", "topic") == []
+    client.get_watermark_offsets.side_effect = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        read_topic("broker", "topic")
