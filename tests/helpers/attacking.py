@@ -152,6 +152,8 @@ class _Attack:
         until = time.monotonic() + 0.002
         while time.monotonic() < until:
             self._plant("hard link", own)
+            if not os.path.lexists(own):
+                return
             self._exchange(own, path)
             os.unlink(path)
             os.rename(own, path)
