@@ -30,6 +30,7 @@ Unions are spelled out with `Union` and `Optional` because msgspec evaluates the
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Optional, Union
 
 import msgspec
@@ -81,6 +82,14 @@ class FileFound(Message, frozen=True):
     ctime_ns: int  # when it was looked at
     inode: int
     keeps_ctime: bool = True  # otherwise the ctime says no more than the mtime
+
+
+class FilesFound(Message, frozen=True):
+    """Files of one folder that are ready: what a `FileFound` each would say."""
+
+    versions: Sequence[FileVersion]
+    stamps: Sequence[FileStamp]
+    compare: bool  # the same of all of them
 
 
 class FileLeft(Message, frozen=True):
@@ -178,6 +187,16 @@ class FileTask(Message, frozen=True):
     known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
     # When it was reported; it must still have it if chunks of it were sent before.
     stamp: FileStamp = UNKNOWN_STAMP
+
+
+class FilesTask(Message, frozen=True):
+    """Read these versions of files, and pass all of each on: what a `FileTask` each would say."""
+
+    first: int  # token of the first one; the others have those after it
+    versions: Sequence[FileVersion]
+    stamps: Sequence[FileStamp]
+    chunk_size: int  # bytes
+    started: str  # ISO 8601, for the rows in the table
 
 
 class CanaryTask(Message, frozen=True):
@@ -715,6 +734,7 @@ FromWatcher = Union[
     WatchStarted,
     FolderMovedIn,
     FileFound,
+    FilesFound,
     FileLeft,
     FilesBefore,
     FilesScanned,
@@ -726,7 +746,7 @@ FromWatcher = Union[
 ]
 ToWatcher = Union[Allowance, Sweep, FilesUnrecorded, LogsReplaced, Stop]
 FromChunker = Union[Notice, FilesRead, FileUnchanged, FileChanged, FileUnreadable]
-ToChunker = Union[FileTask, CanaryTask, Stop]
+ToChunker = Union[FileTask, FilesTask, CanaryTask, Stop]
 ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped, CanaryRead]
 ProducerToChunker = SpaceFreed
 FromProducer = Union[

@@ -14,21 +14,22 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.datasets import KIB, Dataset, make
 from benchmarks.micro.timing import show
 from dfud.core.names import UploadFilter
-from dfud.core.version import FileStamp
 from dfud.files.scan import WatchedTree
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.completed.shards import ShardWriter
 from dfud.logs.layout import LogsFolder
 from dfud.logs.times import IsoClock
-from dfud.messages import FileFound, FilesCompleted, FilesRead, FileTask, Message
+from dfud.messages import FilesCompleted, FilesFound, FilesRead, Message
 from dfud.processes import links
 from dfud.processes.packing import pack
 from dfud.uploading.chunker import Chunker
+from dfud.uploading.file_reports import FileReports
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.producer import ProducerSettings, ProducerWorker
@@ -40,6 +41,7 @@ from dfud.watch.file_systems import FileSystems, read_mountinfo
 from dfud.watch.inspector import Inspector
 from dfud.watch.once import OnceSource
 from dfud.watch.readiness import Readiness
+from dfud.watch.together import together
 
 _FILES = 20_000
 _CHUNK = 16384
@@ -125,9 +127,9 @@ def _watch(tree: WatchedTree) -> list[bytes]:
         if file is not None:
             batch.append(file)
         if len(batch) >= _BATCH:
-            sink.send(batch)
+            sink.send(list(together(batch)))
             batch = []
-    sink.send(batch)
+    sink.send(list(together(batch)))
     return sink.packets
 
 
@@ -136,23 +138,24 @@ def _find(ledger: Ledger, reporter: UploadReporter, packets: list[bytes]) -> lis
     sink = _Sink()
     for packet in packets:
         for message in links.WATCHER.decode_up(packet):
-            assert isinstance(message, FileFound)
-            stamp = FileStamp(message.ctime_ns, message.inode)
-            entry = ledger.on_found(message.version, message.compare, stamp)
-            if entry is not None:
-                reporter.on_enqueued(entry, time.monotonic())
-        tasks = [task for _, task in ledger.dispatch()]
+            assert isinstance(message, FilesFound)
+            cohort = ledger.on_found_together(message.versions, message.stamps)
+            assert cohort is not None
+            reporter.on_enqueued_together(message.versions, cohort.chunk_size, time.monotonic())
+        tasks = [task for _, task in ledger.dispatch_together()]
         sink.send(tasks)
         for task in tasks:
-            ledger.mark_read(task.token)
+            for token in range(task.first, task.first + len(task.versions)):
+                ledger.mark_read(token)
     return sink.packets
 
 
 def _read(chunker: Chunker, packets: list[bytes]) -> None:
     for packet in packets:
         for task in links.CHUNKER.decode_down(packet):
-            assert isinstance(task, FileTask)
-            chunker._read_small(task)
+            chunker._on_message(task)
+    while chunker._small:
+        chunker._read_small(chunker._small.popleft())
     chunker._flush()
 
 
@@ -166,26 +169,15 @@ def _produce(lane: ProducerWorker, packets: list[bytes]) -> None:
     lane._files.write_all(time.monotonic())
 
 
-def _complete(
-    ledger: Ledger, recorded: RecordedVersions, reporter: UploadReporter, read: list[bytes], completed: list[bytes]
-) -> int:
-    count = 0
+def _complete(reports: FileReports, read: list[bytes], completed: list[bytes]) -> None:
     for packet in read:
         for report in links.CHUNKER.decode_up(packet):
             assert isinstance(report, FilesRead)
-            for token in report.tokens:
-                ledger.mark_read(token)
+            reports.on_read(report)
     for packet in completed:
         for message in links.PRODUCER.decode_up(packet):
             if isinstance(message, FilesCompleted):
-                for token, xxh3_128 in message.files:
-                    entry = ledger.entry(token)
-                    assert entry is not None
-                    recorded.add(entry.version.path, entry.identity, bytes.fromhex(xxh3_128))
-                    ledger.on_completed(token)
-                    reporter.on_completed(entry, time.monotonic())
-                    count += 1
-    return count
+                reports.on_completed(message)
 
 
 def main() -> None:
@@ -198,7 +190,9 @@ def main() -> None:
         tree = WatchedTree(os.fsencode(folder), UploadFilter())
         recorded = RecordedVersions()
         ledger = Ledger(_CHUNK, 1, recorded, IsoClock())
-        reporter = UploadReporter(logging.getLogger("benchmark"))
+        log = logging.getLogger("benchmark")
+        reporter = UploadReporter(log)
+        context: Any = SimpleNamespace(ledger=ledger, completed=recorded, log=log)
         ring = Ring(2 * _FILES * KIB)
         to_supervisor, to_producer, from_producer = _Sink(), _Sink(), _Sink()
         chunker = Chunker(to_supervisor, to_producer, ring, tree.dir_fd, NATIVE)  # type: ignore[arg-type]
@@ -213,8 +207,9 @@ def main() -> None:
         _timed("chunker: open, read, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
-        done = _timed("supervisor: read, complete", lambda: _complete(ledger, recorded, reporter, read, completed))
-        assert done == _FILES, done
+        reports = FileReports(context, reporter)
+        _timed("supervisor: read, complete", lambda: _complete(reports, read, completed))
+        assert len(recorded) == reporter.completed_files == _FILES
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from dfud.messages import (
     FileChanged,
     FileDropped,
     FilesRead,
+    FilesTask,
     FileTask,
     FileUnchanged,
     FileUnreadable,
@@ -31,6 +32,7 @@ from dfud.messages import (
 )
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.processes.worker import init_worker
+from dfud.uploading.cohorts import each_task
 from dfud.uploading.file_reader import MAX_CHUNKS_PER_RUN, FileReader, VersionChangedError
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import WireFormat
@@ -110,13 +112,9 @@ class Chunker:
         if not busy:
             self._flush()
         for message in self._supervisor.receive(wait=not busy):
-            if isinstance(message, FileTask):
-                is_large = message.version.size > self._run_bytes
-                (self._large if is_large else self._small).append(message)
-            elif isinstance(message, CanaryTask):
-                self._read_canary(message)
-            elif isinstance(message, Stop):
+            if isinstance(message, Stop):
                 return False
+            self._on_message(message)
         for _ in range(min(len(self._small), _BATCH_MESSAGES)):
             self._read_small(self._small.popleft())
         while self._large and len(self._open) < _MAX_OPEN_FILES:
@@ -129,6 +127,18 @@ class Chunker:
                 self._open.append(reader)
             self._flush()
         return True
+
+    def _on_message(self, message: ToChunker) -> None:
+        if isinstance(message, FileTask):
+            self._add_task(message)
+        elif isinstance(message, FilesTask):
+            for task in each_task(message):
+                self._add_task(task)
+        elif isinstance(message, CanaryTask):
+            self._read_canary(message)
+
+    def _add_task(self, task: FileTask) -> None:
+        (self._large if task.version.size > self._run_bytes else self._small).append(task)
 
     def _read_small(self, task: FileTask) -> None:
         n_chunks = count_chunks(task.version.size, task.chunk_size)

@@ -15,6 +15,7 @@ from dfud.messages import (
     FileFound,
     FileLeft,
     FilesBefore,
+    FilesFound,
     FilesScanned,
     FilesUnrecorded,
     FolderMovedIn,
@@ -27,6 +28,7 @@ from dfud.uploading.fleet import Fleet
 from dfud.uploading.reporter import UploadReporter
 from dfud.uploading.run_status import RunStatus
 from dfud.uploading.session import record
+from dfud.watch.together import each_of
 
 # Open at a time; what else is ready stays with the watcher. In each lane 1,000 completed files may wait for their
 # shard to be full.
@@ -104,6 +106,26 @@ class Detection:
     def on_moved_in(self, message: FolderMovedIn) -> None:
         """Remember a folder whose files may look old, in case this run is killed."""
         record(self._log, lambda: self._session.add_moved_in(message.path))
+
+    def on_found_together(self, message: FilesFound) -> None:
+        """Add files to the ledger: at once, unless there is more to be said about one of them."""
+        if self.is_over or self.is_cut_short or not self._add_together(message):
+            for found in each_of(message):
+                self.on_found(found)
+
+    def _add_together(self, message: FilesFound) -> bool:
+        versions = message.versions
+        longest = max(len(version.path) for version in versions)
+        if longest > MAX_PATH_BYTES or versions[0].path.count(b"/") > MAX_FOLDERS:
+            return False
+        cohort = self._ledger.on_found_together(versions, message.stamps)
+        if cohort is None:
+            return False
+        self._allowance -= len(versions)
+        if self.left:
+            self.left.difference_update(version.path for version in versions)
+        self._reporter.on_enqueued_together(versions, cohort.chunk_size, self._clock())
+        return True
 
     def on_found(self, message: FileFound) -> None:
         """Add a file to the ledger."""

@@ -6,9 +6,11 @@ The ledger decides what happens to an entry; this moves it and keeps the counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
-from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, path_key
+from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, folders_above, path_key
+from dfud.uploading.cohorts import Cohort, Cohorts
 from dfud.uploading.entry import NO_CHUNKS, Entry, State
 from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.lane_loads import LaneLoads
@@ -27,6 +29,7 @@ class Entries:
         self.by_token: dict[int, Entry] = {}
         self.latest: dict[bytes, Entry] = {}  # by path
         self.with_lane: dict[bytes, Entry] = {}  # by path: only one version of a file is with a lane at a time
+        self.cohorts = Cohorts()  # files that are not entries as long as nothing concerns them
         self.waiting_small: OrderedDict[int, Entry] = OrderedDict()  # by token, in the order of dispatch
         self.waiting_large: OrderedDict[int, Entry] = OrderedDict()
         self.retries = RetrySchedule()  # of the paused entries
@@ -41,16 +44,49 @@ class Entries:
         self.changed = False  # since this was last set to False, in a way that the in-progress table shows
 
     def __iter__(self) -> Iterator[Entry]:
-        """Iterate over all entries, in the order of their tokens."""
+        """Iterate over all entries, in the order of their tokens; from now on there are no cohorts."""
+        for cohort in self.cohorts:
+            self.unfold(cohort)
         return iter(self.by_token.values())
 
+    def pictures(self) -> Iterator[Entry]:
+        """Yield all entries to be looked at, not to be changed: those in cohorts as they would be."""
+        return chain(self.by_token.values(), self.cohorts.entries())
+
     def __len__(self) -> int:
-        """Count the entries."""
-        return len(self.by_token)
+        """Count the entries, and what is in cohorts."""
+        return len(self.by_token) + len(self.cohorts)
+
+    def pictures_with_lane(self) -> Iterator[Entry]:
+        """Yield the entries that are with a lane, as `pictures` does."""
+        return chain(self.with_lane.values(), self.cohorts.with_lanes())
+
+    @property
+    def n_with_lane(self) -> int:
+        """The number of files that are with a lane."""
+        return len(self.with_lane) + sum(cohort.lane >= 0 for cohort in self.cohorts.by_token.values())
+
+    def find(self, token: int) -> Entry | None:
+        """Return the entry of a token, if there is one; what was a cohort with it is none any more."""
+        cohort = self.cohorts.by_token.get(token)
+        if cohort is not None:
+            self.unfold(cohort)
+        return self.by_token.get(token)
+
+    def unfold_at(self, path: bytes) -> None:
+        """Make entries of each cohort with a file at `path`, below it, or where a folder of it is now."""
+        for each in (path, *folders_above(path)):
+            if each in self.cohorts.by_path:
+                self.unfold(self.cohorts.by_path[each])
+        if path in self._folders:
+            for cohort in self.cohorts:
+                if (cohort.folder + b"/").startswith(path + b"/"):
+                    self.unfold(cohort)
 
     def is_superseded(self, entry: Entry) -> bool:
         """Return whether there is a newer version of the file."""
-        return self.latest.get(entry.version.path) is not entry
+        path = entry.version.path
+        return self.latest.get(path) is not entry and path not in self.cohorts.by_path
 
     def has_rivals(self, path: bytes) -> bool:
         """Return whether an open entry is of a file below `path`, or of a file that is a folder above it."""
@@ -105,8 +141,8 @@ class Entries:
 
     def open_keys(self) -> tuple[set[bytes], set[bytes]]:
         """Return the keys of the paths of open entries, and of the folders that they lie in."""
-        files = {entry.identity[:PATH_KEY_BYTES] for entry in self if entry.is_open}
-        return files, set(map(path_key, self._folders))
+        files = {entry.identity[:PATH_KEY_BYTES] for entry in self.by_token.values() if entry.is_open}
+        return files | self.cohorts.path_keys(), set(map(path_key, self._folders))
 
     def add(
         self,
@@ -128,6 +164,68 @@ class Entries:
         self.latest[version.path] = entry
         self.changed = True
         return entry
+
+    # -- cohorts
+
+    def concerns(self, folder: bytes, paths: Collection[bytes]) -> bool:
+        """Return whether anything here is at one of `paths` in `folder`, below one, or where `folder` is."""
+        files = self.latest, self.with_lane, self.cohorts.by_path
+        at_or_below = *files, self._folders, self._ended_folders
+        if not all(each.keys().isdisjoint(paths) for each in at_or_below):
+            return True
+        above = (folder, *folders_above(folder)) if folder else ()
+        return not all(each.keys().isdisjoint(above) for each in files)
+
+    def add_cohort(
+        self,
+        versions: Sequence[FileVersion],
+        stamps: Sequence[FileStamp],
+        identities: Sequence[bytes],
+        chunk_size: int,
+        started: str,
+    ) -> Cohort:
+        """Add small files of one folder as a cohort that waits; nothing here may concern one of them."""
+        cohort = Cohort(self._next_token, versions, stamps, identities, chunk_size, started)
+        self._next_token += len(cohort)
+        self.cohorts.add(cohort)
+        self._folders.enter(cohort.folder, len(cohort))
+        self.changed = True
+        return cohort
+
+    def enter_lane_together(self, cohort: Cohort, lane: int) -> None:
+        """Move a waiting `cohort` to `lane`, whose chunker has nothing of it yet."""
+        cohort.lane = lane
+        self._lane_folders.enter(cohort.folder, len(cohort))
+        self.loads.add_small(lane, len(cohort), sum(version.size for version in cohort.versions))
+
+    def mark_read_in(self, cohort: Cohort, token: int) -> None:
+        """Count a file of a `cohort` that is with a lane as read."""
+        if token not in cohort.read:
+            cohort.read.add(token)
+            self.loads.remove_small(cohort.lane, 1, 0)
+
+    def forget_together(self, cohort: Cohort, tokens: Sequence[int]) -> None:
+        """Remove some files of a `cohort` that is with a lane."""
+        self.cohorts.remove(cohort, tokens)
+        n_unread = len(tokens) - len(cohort.read.intersection(tokens))
+        first, versions = cohort.first, cohort.versions
+        self.loads.remove_small(cohort.lane, n_unread, sum(versions[token - first].size for token in tokens))
+        self._folders.leave(cohort.folder, len(tokens))
+        self._unblock_folders(self._lane_folders.leave(cohort.folder, len(tokens)))
+        self.changed = True
+
+    def unfold(self, cohort: Cohort) -> None:
+        """Make entries of what is left of a cohort."""
+        for entry in self.cohorts.take(cohort):
+            self.by_token[entry.token] = entry
+            self.latest[entry.version.path] = entry
+            if entry.state is State.ACTIVE:
+                self.with_lane[entry.version.path] = entry
+            else:
+                self.waiting_small[entry.token] = entry
+        self.by_token = dict(sorted(self.by_token.items()))
+
+    # -- single entries
 
     def forget(self, entry: Entry) -> None:
         """Remove `entry`."""
@@ -233,11 +331,15 @@ class Entries:
         latest = self.latest.get(path)
         if latest is not None and latest is not entry:
             self._unblock(latest)
-        for folder in emptied:
-            self._unblock(self.latest.get(folder))
+        self._unblock_folders(emptied)
         if self._below:
             for follower in self._below.pop(path, ()):
                 self._unblock(follower)
+
+    def _unblock_folders(self, emptied: Sequence[bytes]) -> None:
+        """Enqueue the files that are where folders were in which no file that is with a lane lies any more."""
+        for folder in emptied:
+            self._unblock(self.latest.get(folder))
 
     def _unblock(self, follower: Entry | None) -> None:
         if (

@@ -43,7 +43,8 @@ class Entry:
     # producer still holds of it is sent before what follows in the same lane, not before another lane's.
     lane: int = -1
     is_read: bool = False  # all of it has been passed to the producer
-    seen_again: bool = False  # reported since it was dispatched: if the chunker finds it gone, it has come back
+    # Reported since it was dispatched: if the chunker finds it gone, or another file there, it has come back.
+    seen_again: bool = False
     recheck: bool = False  # closed again since: what was read of it before may be outdated
     # Its chunks stem from more than one reading. If it was rewritten within a tick of the file system's clock,
     # which its close will report, its digest is not that of its chunks: only sending it anew helps.

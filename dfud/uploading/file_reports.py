@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 
 from dfud.core.text import counted, printable
 from dfud.logs.log_lines import about
@@ -19,6 +20,7 @@ from dfud.messages import (
     FileUnreadable,
     RowsRecorded,
 )
+from dfud.uploading.cohorts import Cohort
 from dfud.uploading.context import UploadContext
 from dfud.uploading.entry import NO_CHUNKS, Entry
 from dfud.uploading.reporter import UploadReporter
@@ -96,8 +98,25 @@ class FileReports:
         self._log.debug("%s added to the completed table", counted(len(message.files), "file"))
         if not message.recorded:
             self.unrecorded += len(message.files)
+        for cohort, files in groupby(message.files, lambda file: self._ledger.cohort(file[0])):
+            if cohort is not None:
+                self._on_completed_together(cohort, dict(files), now)
+            else:
+                self._on_completed(files, now)
+
+    def _on_completed_together(self, cohort: Cohort, digests: Mapping[int, str], now: float) -> None:
+        """Note files of a cohort, by their tokens."""
+        places = [token - cohort.first for token in digests]
+        versions = [cohort.versions[at] for at in places]
+        records = [cohort.identities[at] + bytes.fromhex(each) for at, each in zip(places, digests.values())]
+        self._completed.add_together([version.path for version in versions], records)
+        self._ledger.on_completed_together(cohort, list(digests))
+        n_chunks = self._reporter.on_completed_together(versions, cohort.chunk_size, now)
+        self._reporter.on_acked(n_chunks, sum(version.size for version in versions))
+
+    def _on_completed(self, files: Iterable[tuple[int, str]], now: float) -> None:
         n_chunks = n_bytes = 0  # that were not reported as acknowledged before
-        for token, xxh3_128 in message.files:
+        for token, xxh3_128 in files:
             entry = self._ledger.entry(token)
             if entry is None:
                 continue

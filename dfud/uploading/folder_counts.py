@@ -10,24 +10,26 @@ class FolderCounts(dict[bytes, int]):
     costs one step.
     """
 
-    def enter(self, folder: bytes) -> None:
-        """Count a file in `folder`; it may be counted several times."""
+    def enter(self, folder: bytes, n_files: int = 1) -> None:
+        """Count files in `folder`, at least one; they may be counted several times."""
         while folder:
             count = self.get(folder, 0)
-            self[folder] = count + 1
+            self[folder] = count + n_files
             if count:
                 return
             folder = folder.rpartition(b"/")[0]
+            n_files = 1
 
-    def leave(self, folder: bytes) -> list[bytes]:
-        """Undo one `enter`; return the folders that no file lies in any more."""
+    def leave(self, folder: bytes, n_files: int = 1) -> list[bytes]:
+        """Undo `enter` for so many files; return the folders that no file lies in any more."""
         emptied = []
         while folder:
-            count = self[folder] - 1
+            count = self[folder] - n_files
             if count:
                 self[folder] = count
                 break
             del self[folder]
             emptied.append(folder)
             folder = folder.rpartition(b"/")[0]
+            n_files = 1
         return emptied

@@ -49,6 +49,16 @@ class LaneLoads:
         self.unread[entry.lane][not entry.is_small] -= 1
         entry.is_read = True
 
+    def add_small(self, lane: int, n_files: int, n_bytes: int) -> None:
+        """Count small files, which enter `lane` unread."""
+        self.unread[lane][0] += n_files
+        self.bytes[lane] += n_bytes
+
+    def remove_small(self, lane: int, n_unread: int, n_bytes: int) -> None:
+        """Stop counting small files of `n_bytes`, which leave `lane`; `n_unread` of them were not read."""
+        self.unread[lane][0] -= n_unread
+        self.bytes[lane] -= n_bytes
+
     def remove(self, entry: Entry) -> None:
         """Stop counting `entry`, which leaves its lane."""
         self.bytes[entry.lane] -= entry.version.size

@@ -7,17 +7,18 @@ cannot be delivered stays, with its cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import InProgressRow, in_progress_row, stamp_of, version_of
 from dfud.core.version import UNKNOWN_STAMP, FileStamp, FileVersion
 from dfud.logs.completed.recorded import RecordedVersions
-from dfud.messages import FileTask, Ranges
+from dfud.messages import FilesTask, FileTask, Ranges
+from dfud.uploading.cohorts import Cohort
 from dfud.uploading.delivered_rows import DeliveredRows
 from dfud.uploading.entries import Entries
-from dfud.uploading.entry import ENDED, WITH_LANE, Entry, State
+from dfud.uploading.entry import ENDED, SMALL_FILE_BYTES, WITH_LANE, Entry, State
 from dfud.watch.settled import Settled
 
 _LEASE_RETRY_INTERVAL_S = 1.0
@@ -70,8 +71,26 @@ class Ledger:
 
     # -- detection
 
+    def on_found_together(self, versions: Sequence[FileVersion], stamps: Sequence[FileStamp]) -> Cohort | None:
+        """Add files of one folder; return None, and add none, if `on_found` has to decide about each.
+
+        It has if anything is known of one of them, or of its path, or if one is not small.
+        """
+        if max(version.size for version in versions) > SMALL_FILE_BYTES:
+            return None
+        paths = {version.path for version in versions}
+        folder = versions[0].path.rpartition(b"/")[0]
+        if len(paths) < len(versions) or self._entries.concerns(folder, paths):
+            return None
+        identities = [version.identity() for version in versions]
+        if self.recorded.concerns(folder, identities) or any(map(self._in_table.are_void_after, paths)):
+            return None
+        self._completed_mixed.difference_update(identities)
+        return self._entries.add_cohort(versions, stamps, identities, self._chunk_size, self._now())
+
     def on_found(self, version: FileVersion, compare: bool, stamp: FileStamp = UNKNOWN_STAMP) -> Entry | None:
         """Add a file that was detected; return its entry if it is new, None if there is nothing to do."""
+        self._entries.unfold_at(version.path)
         latest = self._entries.latest.get(version.path)
         if latest is not None:
             if latest.version == version:
@@ -133,6 +152,7 @@ class Ledger:
     def send_again(self, version: FileVersion, stamp: FileStamp) -> Entry | None:
         """Add a file that is recorded, to be sent once more; None if anything else of its path is coming."""
         path = version.path
+        self._entries.unfold_at(path)
         if path in self._entries.latest or self._entries.has_rivals(path) or not self.is_recorded(version):
             return None
         entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=None)
@@ -173,7 +193,7 @@ class Ledger:
 
     def entry(self, token: int) -> Entry | None:
         """Return the entry of `token` while it is in the ledger."""
-        return self._entries.by_token.get(token)
+        return self._entries.find(token)
 
     # -- dispatch
 
@@ -196,6 +216,20 @@ class Ledger:
                     self._replace(entry)
                 self._entries.enter_lane(entry, lane)
                 yield lane, entry.task()
+
+    def dispatch_together(self) -> Iterator[tuple[int, FilesTask]]:
+        """Yield the tasks of the cohorts that wait, as `dispatch` does for single files.
+
+        They replace nothing. Files that are single are few, and may go before them.
+        """
+        waiting = self._entries.cohorts.waiting
+        while waiting:
+            lane = self._entries.loads.pick(small=True)
+            if lane is None:
+                break
+            cohort = waiting.popleft()
+            self._entries.enter_lane_together(cohort, lane)
+            yield lane, cohort.task()
 
     def _replace(self, entry: Entry) -> None:
         """Note what counts no more once `entry`, which is about to be dispatched, is sent."""
@@ -225,13 +259,17 @@ class Ledger:
 
     def mark_read(self, token: int) -> None:
         """Record that the producer has all of the file."""
+        cohort = self._entries.cohorts.by_token.get(token)
+        if cohort is not None:
+            self._entries.mark_read_in(cohort, token)
+            return
         entry = self._entries.by_token.get(token)
         if entry is not None and entry.state in WITH_LANE and not entry.is_read:
             self._entries.loads.mark_read(entry)
 
     def on_unchanged(self, token: int) -> None:
         """Forget a file that was closed again with the content that is on the topic already."""
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is not None:
             self._entries.forget(entry)
             if entry.recheck:
@@ -246,7 +284,7 @@ class Ledger:
         stamp: FileStamp = UNKNOWN_STAMP,
     ) -> Entry | None:
         """Replace a file by its present `version`; return the entry of its replacement, if any."""
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is None:
             return None
         latest = self._entries.latest[version.path]
@@ -257,11 +295,11 @@ class Ledger:
             if latest.state is State.WAITING and latest.attempts > 1:
                 self._entries.pause(latest, latest.attempts - 1, now)
             return None
-        if being_written and not entry.recheck:
+        if being_written and not (entry.recheck or entry.seen_again):
             entry.known_digest = ""  # from now on it has a row
             self._entries.end(entry, State.HELD, "it is still being written")
             return None
-        if being_written:  # closed since: `version` was an intermediate state of what was reported
+        if being_written:  # reported since, as it was: `version` was something in between
             version, stamp = entry.version, entry.stamp
         if version != entry.version:
             self._distrust(entry)
@@ -281,7 +319,7 @@ class Ledger:
 
         `lease_s` is how long to wait for another program's lease on it, before that is an error like any other.
         """
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is None or entry.state not in WITH_LANE:
             return None
         if entry.state is State.GIVEN_UP:
@@ -313,10 +351,18 @@ class Ledger:
 
     def on_acked(self, token: int, chunks: Ranges) -> None:
         """Record that chunks were acknowledged."""
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is not None:
             entry.on_acked(chunks)
             self._entries.changed = True
+
+    def cohort(self, token: int) -> Cohort | None:
+        """Return the cohort that the file of `token` is in."""
+        return self._entries.cohorts.by_token.get(token)
+
+    def on_completed_together(self, cohort: Cohort, tokens: Sequence[int]) -> None:
+        """Forget files of a cohort of which every chunk is acknowledged and the row is written."""
+        self._entries.forget_together(cohort, tokens)
 
     def on_completed(self, token: int) -> Entry | None:
         """Forget a file of which every chunk is acknowledged and the row is written; return its entry.
@@ -324,7 +370,7 @@ class Ledger:
         If it was reported once more meanwhile, its content is compared with what was sent; the caller must have
         made the digest known before.
         """
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is None:
             return None
         self._entries.forget(entry)
@@ -339,7 +385,7 @@ class Ledger:
 
         Return its new entry, or None if it has failed.
         """
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is None or entry.state is not State.ACTIVE or entry.chunk_size <= self._chunk_size:
             return None
         if self._entries.is_superseded(entry):
@@ -350,7 +396,7 @@ class Ledger:
 
     def on_undelivered(self, token: int, reason: str) -> Entry | None:
         """Fail a file that the producer could not deliver; return its entry if the user should know."""
-        entry = self._entries.by_token.get(token)
+        entry = self._entries.find(token)
         if entry is None or entry.state is State.FAILED:
             return None
         if entry.state is State.GIVEN_UP:
@@ -447,32 +493,34 @@ class Ledger:
     def undelivered(self) -> list[Entry]:
         """The files that are failed or held, each in its latest version."""
         return [
-            entry for entry in self._entries if entry.state in ENDED and not self._entries.is_superseded(entry)
+            entry
+            for entry in self._entries.pictures()
+            if entry.state in ENDED and not self._entries.is_superseded(entry)
         ]
 
     def identities(self) -> set[bytes]:
         """Return the identities of all versions that are here."""
-        return {entry.identity for entry in self._entries}
+        return {entry.identity for entry in self._entries.pictures()}
 
     def progress(self) -> Progress:
         """Count files and chunks; this visits every entry, and is for answering a user."""
-        entries = [entry for entry in self._entries if entry.state not in ENDED]
+        entries = [entry for entry in self._entries.pictures() if entry.state not in ENDED]
         chunks = sum(entry.n_chunks for entry in entries)
         acked = sum(len(entry.acked) for entry in entries)
         return Progress(len(entries), len(self.undelivered), chunks, acked)
 
     def in_progress(self) -> Iterator[Entry]:
         """Yield the files that are to be delivered, failed or not: all but those that are only compared."""
-        return (entry for entry in self._entries if not entry.known_digest)
+        return (entry for entry in self._entries.pictures() if not entry.known_digest)
 
     def active(self) -> Iterator[Entry]:
         """Yield the files that are with a lane: being read, or read and not yet acknowledged entirely."""
-        return iter(self._entries.with_lane.values())
+        return self._entries.pictures_with_lane()
 
     @property
     def n_active(self) -> int:
         """The number of files that are with a lane."""
-        return len(self._entries.with_lane)
+        return self._entries.n_with_lane
 
     def is_superseded(self, entry: Entry) -> bool:
         """Return whether there is a newer version of the file."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from dfud.core.chunking import count_chunks
 from dfud.core.text import counted, printable
+from dfud.core.version import FileVersion
 from dfud.logs.log_lines import about
 from dfud.uploading.entry import Entry
 from dfud.uploading.ledger import Progress
@@ -55,31 +57,44 @@ class UploadReporter:
 
     def on_enqueued(self, entry: Entry, now: float) -> None:
         """Report a file that was detected."""
-        self._add_line(self._enqueued, entry, now)
+        self._add_lines(self._enqueued, (entry.version,), entry.chunk_size, now)
+
+    def on_enqueued_together(self, versions: Sequence[FileVersion], chunk_size: int, now: float) -> None:
+        """Report files that were detected, and are read in chunks of `chunk_size` bytes."""
+        self._add_lines(self._enqueued, versions, chunk_size, now)
+
+    def on_completed_together(self, versions: Sequence[FileVersion], chunk_size: int, now: float) -> int:
+        """Report files that are acknowledged and recorded, and replace nothing; return the number of chunks."""
+        self.completed_versions += len(versions)
+        self.completed_files += len(versions)
+        self.completed_bytes += sum(version.size for version in versions)
+        return self._add_lines(self._completed, versions, chunk_size, now)
 
     def on_completed(self, entry: Entry, now: float) -> None:
         """Report a file that is acknowledged entirely and recorded."""
         self.completed_versions += 1
         self.completed_files += not entry.replaces
         self.completed_bytes += entry.version.size
-        self._add_line(self._completed, entry, now)
+        self._add_lines(self._completed, (entry.version,), entry.chunk_size, now)
 
     def on_acked(self, chunks: int, n_bytes: int) -> None:
         """Count acknowledged chunks."""
         self.acked_chunks += chunks
         self.acked_bytes += n_bytes
 
-    def _add_line(self, kind: _Kind, entry: Entry, now: float) -> None:
+    def _add_lines(self, kind: _Kind, versions: Sequence[FileVersion], chunk_size: int, now: float) -> int:
+        """Add a line for each file as long as there are few; return the number of their chunks."""
         if now >= self._window_ends:
             self.flush()
             self._window_ends = now + 1.0
-        if kind.shown < _MAX_LINES_PER_SECOND:
-            kind.shown += 1
-            path = entry.version.path
-            self._lines.append((kind.line(printable(path), entry.n_chunks), path))
-        else:
-            kind.more_files += 1
-            kind.more_chunks += entry.n_chunks
+        numbers = [count_chunks(version.size, chunk_size) for version in versions]
+        n_shown = min(len(versions), _MAX_LINES_PER_SECOND - kind.shown)
+        for version, n_chunks in zip(versions[:n_shown], numbers):
+            self._lines.append((kind.line(printable(version.path), n_chunks), version.path))
+        kind.shown += n_shown
+        kind.more_files += len(versions) - n_shown
+        kind.more_chunks += sum(numbers[n_shown:])
+        return sum(numbers)
 
     def flush(self) -> None:
         """Write all pending lines, and the sums of the files without one."""

@@ -17,7 +17,7 @@ from dfud.core.run_markers import RunMarkers
 from dfud.core.sizes import shown_size
 from dfud.core.text import counted, printable
 from dfud.logs.log_lines import about
-from dfud.messages import FileFound, FileLeft, FromSealer, Notice, RunSealed, RunUnsealed, ToSealer
+from dfud.messages import FileFound, FileLeft, FilesFound, FromSealer, Notice, RunSealed, RunUnsealed, ToSealer
 from dfud.processes import links
 from dfud.processes.dispatch import Dispatcher
 from dfud.processes.event_loop import EventLoop
@@ -28,6 +28,7 @@ from dfud.uploading.detection import Detection
 from dfud.uploading.folder_counts import FolderCounts
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.sealer import SealSettings, SealTask
+from dfud.watch.together import each_of
 
 SealerProcess = Worker[ToSealer, FromSealer]
 _MIN_PAUSE_S, _MAX_PAUSE_S, _COST_FACTOR = 1.0, 60.0, 20  # before a run is tried again; the last: of what it took
@@ -115,6 +116,11 @@ class Runs:
             return
         detection.on_held_back(message)
         self.hold(message)
+
+    def on_found_together(self, message: FilesFound) -> None:
+        """Take several files as `on_found` takes one."""
+        for found in each_of(message):
+            self.on_found(found)
 
     def hold(self, message: FileFound) -> None:
         """Hold back a marker that the session has on record."""

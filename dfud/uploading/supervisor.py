@@ -32,8 +32,11 @@ from dfud.messages import (
     FileLeft,
     FilesBefore,
     FilesCompleted,
+    FilesFound,
     FilesRead,
     FilesScanned,
+    FilesTask,
+    FileTask,
     FileUnchanged,
     FileUndelivered,
     FileUnreadable,
@@ -45,7 +48,6 @@ from dfud.messages import (
     Notice,
     RowsRecorded,
     SweepDone,
-    ToChunker,
     TopicFindings,
     TopicHarmed,
     WatchReport,
@@ -140,6 +142,7 @@ class UploadSupervisor:
                 WatchReport: self._state.on_watch_report,
                 FolderMovedIn: self._detection.on_moved_in,
                 FileFound: (self._side_jobs.runs or self._detection).on_found,
+                FilesFound: (self._side_jobs.runs or self._detection).on_found_together,
                 FileLeft: self._detection.on_left,
                 FilesBefore: self._detection.on_before,
                 FilesScanned: self._detection.on_scanned,
@@ -447,9 +450,11 @@ class UploadSupervisor:
         began = self._clock()
         if began < self._dispatch_at:
             return
-        batches: list[list[ToChunker]] = [[] for _ in self._fleet.lanes]
+        batches: list[list[FileTask | FilesTask]] = [[] for _ in self._fleet.lanes]
         for number, task in self._ledger.dispatch():
             batches[number].append(task)
+        for number, tasks in self._ledger.dispatch_together():
+            batches[number].append(tasks)
         if self._ledger.replaces_recorded:
             self._ledger.replaces_recorded = False
             self._table.write()
@@ -459,7 +464,8 @@ class UploadSupervisor:
             if batch:
                 lane.chunker.channel.post(batch)
                 if self._is_debugging:
-                    self._log.debug("%s dispatched to %s", counted(len(batch), "file"), lane.chunker.name)
+                    n_files = sum(len(task.versions) if isinstance(task, FilesTask) else 1 for task in batch)
+                    self._log.debug("%s dispatched to %s", counted(n_files, "file"), lane.chunker.name)
 
     # -- the lives of workers
 

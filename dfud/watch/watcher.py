@@ -48,6 +48,7 @@ from dfud.watch.once import OnceSource
 from dfud.watch.polling import PollingSource
 from dfud.watch.readiness import Readiness
 from dfud.watch.source import Source
+from dfud.watch.together import together
 from dfud.watch.top import TopWatch
 
 _MAX_BATCH_FILES = 256
@@ -297,7 +298,7 @@ class Watcher:
     # -- reports
 
     def _report_files(self) -> None:
-        batch: list[FromWatcher] = []
+        batch: list[FileFound] = []
         step_end = self._clock() + _MAX_STEP_S
         try:
             for file in self._ready_files():
@@ -307,7 +308,7 @@ class Watcher:
                 if not self._allowance or len(batch) >= _MAX_BATCH_FILES or self._clock() > step_end:
                     break
         finally:
-            self._supervisor.send(batch)
+            self._supervisor.send(list(together(batch)))
             self._inquiry.flush()
 
     def _ready_files(self) -> Iterator[FileFound | None]:

@@ -10,7 +10,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import accumulate
 from operator import eq, itemgetter, sub
 from typing import cast
@@ -70,6 +70,12 @@ class RecordIndex:
             at += 1  # the end of one record and the beginning of the next
         return None
 
+    def has_any(self, keys: Collection[bytes]) -> bool:
+        """Return whether there is a record with one of `keys`, or was one that was removed lately."""
+        if not self._fresh.keys().isdisjoint(keys):
+            return True
+        return bool(self._sorted) and any(self.find(key) is not None for key in keys)
+
     def finder(self) -> Callable[[bytes], bool]:
         """Return a quick function that tells whether a record begins with a key and some more.
 
@@ -95,9 +101,18 @@ class RecordIndex:
     def put(self, record: bytes) -> None:
         """Add a record, or replace the one with its key."""
         self._fresh[record[: self._key_bytes]] = record
+        self._merge_if_many()
+
+    def _merge_if_many(self) -> None:
         # In proportion to the sorted records, so that the cost of merging per record stays constant.
         if len(self._fresh) >= max(_MIN_MERGED, len(self._sorted) // self._record_bytes):
             self.merge()
+
+    def put_all(self, records: Sequence[bytes]) -> None:
+        """Add records, as `put` does."""
+        width = self._key_bytes
+        self._fresh.update([(record[:width], record) for record in records])
+        self._merge_if_many()
 
     def remove(self, key: bytes) -> None:
         """Remove the record with `key`, if there is one."""

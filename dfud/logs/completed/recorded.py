@@ -7,7 +7,7 @@ the one counts no more once the other is recorded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from dfud.core.version import PATH_KEY_BYTES, FileVersion, folders_above, path_key
 from dfud.logs.completed.index import IDENTITY_BYTES, N_PARTS, RecordIndex, words_of
@@ -99,6 +99,12 @@ class RecordedVersions:
             self._clear_folder = folder
         return False
 
+    def concerns(self, folder: bytes, identities: Sequence[bytes]) -> bool:
+        """Return whether anything is recorded of these paths in `folder`, below one, or where `folder` is."""
+        keys = [identity[:PATH_KEY_BYTES] for identity in identities]
+        above = map(path_key, (folder, *folders_above(folder))) if folder else ()
+        return self._latest.has_any(keys) or self._folders.has_any(keys) or self._latest.has_any(list(above))
+
     def count_unknown(self, identities: bytes | bytearray, others: Collection[bytes] = ()) -> int:
         """Return how many of `identities`, 16 bytes each, are neither recorded last nor in `others`.
 
@@ -140,6 +146,21 @@ class RecordedVersions:
         if self._clear_folder.startswith(path):
             self._clear_folder = b""
         self._latest.put(identity + digest)
+
+    def add_together(self, paths: Sequence[bytes], records: Sequence[bytes]) -> None:
+        """Take versions that were recorded just now, in one folder: of each identity and digest.
+
+        None of them may be a folder of what is recorded.
+        """
+        if self._unproven or self._since or any(map(self._clear_folder.startswith, paths)):
+            for path, record in zip(paths, records):
+                self.add(path, record[:IDENTITY_BYTES], record[IDENTITY_BYTES:])
+            return
+        folder = paths[0].rpartition(b"/")[0]
+        if folder != self._last_folder:
+            self._last_folder = folder
+            self._enter_folders(paths[0], records[0][:PATH_KEY_BYTES])
+        self._latest.put_all(records)
 
     def _enter_folders(self, path: bytes, key: bytes) -> None:
         """Forget the files that were where the folders of `path` are now."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import xxhash
 
@@ -23,6 +24,7 @@ from dfud.messages import (
     FileDropped,
     FilesRead,
     FileStart,
+    FilesTask,
     FileTask,
     FileUnchanged,
     FileUnreadable,
@@ -35,6 +37,7 @@ from dfud.messages import (
 from dfud.processes import links
 from dfud.processes.channel import Channel, PeerGoneError
 from dfud.uploading.chunker import Chunker
+from dfud.uploading.cohorts import each_task
 from dfud.uploading.ring import Ring
 from dfud.uploading.wire import NATIVE, OPENMSISTREAM, WireFormat
 from tests.helpers.leases import leased
@@ -71,12 +74,13 @@ class Bench:
         to_send = () if known else ((delivered + 1, n_chunks),)
         return FileTask(self.tokens, version, CHUNK, to_send, "now", known)
 
-    def run(self, *tasks: FileTask) -> tuple[list[FromChunker], list[ChunkerToProducer]]:
+    def run(self, *tasks: FileTask | FilesTask) -> tuple[list[FromChunker], list[ChunkerToProducer]]:
         """Do the tasks; return what the supervisor and the producer received."""
+        n_files = sum(len(task.versions) if isinstance(task, FilesTask) else 1 for task in tasks)
         self.supervisor.post([*tasks])
         reports: list[FromChunker] = []
         passed: list[ChunkerToProducer] = []
-        while len(files_read(reports)) + sum(isinstance(message, REPORTS) for message in reports) < len(tasks):
+        while len(files_read(reports)) + sum(isinstance(message, REPORTS) for message in reports) < n_files:
             assert self.chunker.run_once()
             if not self.chunker._open and not self.chunker._small and not self.chunker._large:
                 self.chunker._flush()
@@ -140,6 +144,32 @@ def test_many_small_files(bench: Bench) -> None:
     assert files_read(reports) == list(range(1, 301))
     assert [message.token for message in passed if isinstance(message, RunReady)] == list(range(1, 301))
     assert bench.ring.used == 0
+
+
+@pytest.mark.parametrize("run_bytes", [2 * CHUNK, CHUNK // 2], ids=["in one go", "in turn"])
+def test_files_that_were_found_together_are_read_as_if_there_were_a_task_for_each(
+    bench: Bench, run_bytes: int
+) -> None:
+    for number in range(10):
+        (bench.top / f"{number}").write_bytes(bytes(number * 100))
+    bench.chunker._run_bytes = run_bytes
+    tasks = [bench.task(f"{number}") for number in range(10)]
+    stamps = [FileStamp(status.st_ctime_ns, status.st_ino) for status in map(os.stat, sorted(bench.top.iterdir()))]
+    os.chmod(bench.top / "3", 0o600)
+    expected = bench.run(*tasks)
+    together = FilesTask(1, [task.version for task in tasks], stamps, CHUNK, "now")
+    assert list(each_task(together)) == [
+        msgspec.structs.replace(task, stamp=stamp) for task, stamp in zip(tasks, stamps)
+    ]
+    os.remove(bench.top / "7")
+    reports, passed = bench.run(together)
+    assert sorted(files_read(reports)) == [*range(1, 8), 9, 10]
+    assert [message.token for message in reports if isinstance(message, FileUnreadable)] == [8]
+    digests = {message.token: message.xxh3_64 for message in expected[1] if isinstance(message, RunReady)}
+    for message in passed:
+        assert isinstance(message, (RunReady, SpaceAbandoned))
+        if isinstance(message, RunReady):
+            assert message.xxh3_64 == digests[message.token]
 
 
 def test_large_files_take_turns(bench: Bench) -> None:

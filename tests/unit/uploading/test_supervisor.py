@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import pytest
 
+from dfud.core.names import MAX_PATH_BYTES
 from dfud.core.ranges import RangeSet
 from dfud.core.tables import in_progress_row
-from dfud.core.version import FileVersion
+from dfud.core.version import FileStamp, FileVersion
 from dfud.errors import EXIT_OK, EXIT_UNDELIVERED, WorkerError
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.logs.completed.shard_copy import ShardCopy
@@ -48,8 +49,10 @@ from dfud.messages import (
     FileLeft,
     FilesBefore,
     FilesCompleted,
+    FilesFound,
     FilesRead,
     FilesScanned,
+    FilesTask,
     FilesUnrecorded,
     FileTask,
     FileUndelivered,
@@ -411,6 +414,57 @@ def test_the_watcher_may_report_more_files_once_it_has_used_its_allowance(bench:
     bench.lanes[0].producer.report(FilesCompleted(tuple((token, DIGEST) for token in tokens), True))
     bench.step()
     assert bench.watcher.received() == [Allowance(1000)]
+
+
+def test_files_that_are_found_together_go_their_way(bench: Bench) -> None:
+    bench.watcher.received()
+    versions = [FileVersion(b"folder/%d" % number, 30, 1) for number in range(1000)]
+    bench.watcher.report(FilesFound(versions, [FileStamp(1, 1)] * 1000, True))
+    bench.step()
+    ((lane, task),) = [(lane, task) for lane in bench.lanes for task in lane.chunker.received()]
+    assert isinstance(task, FilesTask)
+    assert task.versions == versions
+    tokens = range(task.first, task.first + 1000)
+    lane.chunker.report(FilesRead(tuple(tokens)))
+    lane.producer.report(FilesCompleted(tuple((token, DIGEST) for token in tokens[:-1]), True))
+    bench.step()
+    assert bench.ledger.open_files == 1
+    lane.producer.report(FilesCompleted(((tokens[-1], DIGEST), (4711, DIGEST)), False))
+    bench.step()
+    bench.now += 2
+    bench.step()
+    assert bench.watcher.received() == [Allowance(1000)]
+    assert len(bench.completed) == 1000
+    assert all(bench.ledger.is_recorded(version) for version in versions)
+    assert bench.log[:2] == ["folder/0: broken into 3 chunks", "folder/1: broken into 3 chunks"]
+    assert "980 more files: broken into 2,940 chunks" in bench.log
+    assert "980 more files: all 2,940 chunks acknowledged" in bench.log
+    assert bench.supervisor._reporter.acked_bytes == 30_000
+    bench.quit()
+    assert bench.close() == EXIT_UNDELIVERED  # two rows are not written
+
+
+def test_files_that_are_found_together_are_taken_one_by_one_where_that_matters(bench: Bench) -> None:
+    """One has too long a path, one was left before, and in the end they come too late."""
+    bench.watcher.report(FileLeft(b"2", "is still being written"))
+    paths = [b"1", b"2", b"3", b"x" * (MAX_PATH_BYTES + 1)]
+    versions = [FileVersion(path, 30, 1) for path in paths]
+    bench.watcher.report(FilesFound(versions, [FileStamp(1, 1)] * 4, True))
+    bench.watcher.report(FilesFound([FileVersion(b"2/4", 30, 1)], [FileStamp(1, 1)], True))
+    bench.step()
+    tasks = [task for lane in bench.lanes for task in lane.chunker.received() if isinstance(task, FileTask)]
+    assert [task.version.path for task in tasks] == paths[:3]
+    assert bench.supervisor._detection.left == {paths[3]}
+    bench.lanes[0].producer.report(FilesCompleted(tuple((task.token, DIGEST) for task in tasks), True))
+    bench.step()
+    ((_, task),) = [(lane, task) for lane in bench.lanes for task in lane.chunker.received()]
+    assert isinstance(task, FileTask)
+    bench.lanes[0].producer.report(FilesCompleted(((task.token, DIGEST),), True))
+    bench.quit()
+    bench.watcher.report(FilesFound([FileVersion(b"late", 30, 1)], [FileStamp(1, 1)], True))
+    bench.step()
+    assert b"late" in bench.session.moved_in
+    assert bench.close() == EXIT_UNDELIVERED
 
 
 def test_check(bench: Bench) -> None:

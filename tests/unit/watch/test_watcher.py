@@ -18,6 +18,7 @@ from dfud.messages import (
     CanaryFound,
     DirectoryGone,
     FileFound,
+    FilesFound,
     FolderMovedIn,
     FromWatcher,
     Notice,
@@ -35,6 +36,7 @@ from dfud.watch import watcher as module
 from dfud.watch.events import EventSource
 from dfud.watch.folder_watches import FolderWatches, WatchLimitError
 from dfud.watch.polling import PollingSource
+from dfud.watch.together import each_of
 from dfud.watch.watcher import Watcher, WatchOptions
 from tests.helpers.watching import watch_options
 
@@ -69,9 +71,11 @@ class Clock:
 
 
 def receive_all(ours: Channel[ToWatcher, FromWatcher]) -> list[FromWatcher]:
+    """All messages, and in the place of those about several files one about each."""
     messages: list[FromWatcher] = []
     while batch := ours.receive(wait=False):
-        messages += batch
+        for message in batch:
+            messages += each_of(message) if isinstance(message, FilesFound) else [message]
     return messages
 
 

@@ -29,14 +29,17 @@ def test_it_is_a_dict(
         patched.setattr(module, "_MIN_PREFIXED", 100)
         index, plain = CompletedIndex(identity + digest for identity, digest in first), dict(first)
         for identity, digest in later:
+            assert index.has_any([b"neither", identity]) == (identity in plain)
             index.add(identity, digest)
             plain[identity] = digest
             assert index.digest(identity) == digest
+        index.put_all([identity + digest for identity, digest in reversed(first)])
+        plain.update(reversed(first))
         for key in [*plain, *(bytes(8) + number.to_bytes(8, "big") for number in range(14))]:
             assert index.digest(key) == plain.get(key)
         holds = index.finder()
         known = {key + digest for key, digest in plain.items()}
-        entries = [*first, *later]
+        entries = [*first, *later, *reversed(first)]
         others = {key + digest for (key, _), (_, digest) in zip(entries, [*entries[1:], *entries[:1]])}
         others |= {key + digest for key, digest in entries}
         assert not any(map(holds, others - known)), "replaced, or it only looks like one"

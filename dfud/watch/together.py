@@ -1,0 +1,32 @@
+"""Files that are found one after another in one folder are reported in one message: a scan finds thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from dfud.core.version import FileStamp
+from dfud.messages import FileFound, FilesFound
+
+_MIN_FILES = 4  # fewer are reported one by one
+
+
+def together(found: Sequence[FileFound]) -> Iterator[FileFound | FilesFound]:
+    """Yield files in their order, those of one folder together where there are several of them."""
+    for (_, compare, keeps_ctime), group in groupby(found, _kind):
+        files = list(group)
+        if len(files) < _MIN_FILES or not keeps_ctime:
+            yield from files
+            continue
+        stamps = [FileStamp(file.ctime_ns, file.inode) for file in files]
+        yield FilesFound([file.version for file in files], stamps, compare)
+
+
+def each_of(message: FilesFound) -> Iterator[FileFound]:
+    """Yield what a message says of each of its files."""
+    for version, stamp in zip(message.versions, message.stamps):
+        yield FileFound(version, message.compare, stamp.ctime_ns, stamp.inode)
+
+
+def _kind(file: FileFound) -> tuple[bytes, bool, bool]:
+    return file.version.path.rpartition(b"/")[0], file.compare, file.keeps_ctime
