@@ -3,8 +3,8 @@
 No folder on the way to a file may be a link, whoever replaced it and when. A link in a file's own place is
 followed as `LinkPolicy` says. Paths may be of any length, and nothing blocks.
 
-`look_in` is for a name in an open folder, as a scan has it, and costs one system call; `look` is for a path, as an
-event gives it, and costs three. Without a `LinkPolicy` both look at a link itself.
+`look_at` is for an item of an open folder, as a scan has it, and `look_in` for a name in it: each costs one system
+call. `look` is for a path, as an event gives it, and costs three. Without a `LinkPolicy` both look at a link itself.
 """
 
 from __future__ import annotations
@@ -63,6 +63,12 @@ def look_in(folder_fd: int, name: bytes, dir_fd: int, links: LinkPolicy | None =
         return os.fstat(target_fd)
     finally:
         os.close(target_fd)
+
+
+def look_at(item: os.DirEntry[str], folder_fd: int, name: bytes, dir_fd: int, links: LinkPolicy) -> os.stat_result:
+    """Do as `look_in` does, for an item that was listed; at no cost if somebody has looked at it before."""
+    status = item.stat(follow_symlinks=False)
+    return look_in(folder_fd, name, dir_fd, links) if stat.S_ISLNK(status.st_mode) else status
 
 
 def open_regular_file(path: bytes, dir_fd: int, links: LinkPolicy = DEFAULT_LINKS) -> tuple[int, os.stat_result]:

@@ -13,7 +13,7 @@ from dfud.core.names import LOGS
 from dfud.core.text import counted, printable
 from dfud.core.version import FileVersion
 from dfud.files.links import LinkLeavesDirectoryError, LinkPolicy, LinkRefusedError
-from dfud.files.openat import DEFAULT_LINKS, look, look_in, open_folder
+from dfud.files.openat import DEFAULT_LINKS, look, look_at, open_folder
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # removed, or replaced by something else
 _LOST_AND_FOUND = b"lost+found"
@@ -258,7 +258,7 @@ class WatchedTree:
                     continue
                 counts.accepted += 1
                 try:
-                    status = look_in(dir_fd, name, self.dir_fd, self.links)
+                    status = look_at(item, dir_fd, name, self.dir_fd, self.links)
                     file = _scanned(path, status)
                     counts.folder_links += file is None and stat.S_ISDIR(status.st_mode)
                 except LinkRefusedError as error:

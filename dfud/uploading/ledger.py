@@ -173,8 +173,10 @@ class Ledger:
             return list(range(len(identities) // 16))
         return list(self.recorded.unrecorded(identities, folders, open_files | open_folders))
 
-    def settled(self, since_ns: int) -> Settled:
-        """Return which files need no look now, if they have not changed since `since_ns`."""
+    def settled(self, since_ns: int) -> Settled | None:
+        """Return which files need no look now, if they have not changed since `since_ns`; None for none."""
+        if not self.recorded:
+            return None
         open_files, open_folders = self._entries.open_keys()
         return Settled(self.recorded, open_files, open_folders, since_ns)
 

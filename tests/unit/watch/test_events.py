@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dfud.files import scan
-from dfud.files.openat import is_being_written, look, look_in, open_regular_file
+from dfud.files.openat import is_being_written, look, look_at, open_regular_file
 from dfud.watch import events
 from dfud.watch.events import EventSource
 from tests.helpers.namespaces import run_in_namespace
@@ -487,15 +487,15 @@ def test_a_folder_with_a_file_without_status_is_reported_and_tried_again(
     (top / "locked" / "link").symlink_to("file")  # to an inaccessible place, for all that is known
 
     def failing(real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:  # injected: a bad disk
-        def fail(folder_fd: int, path: bytes, *rest: Any) -> os.stat_result:
-            if path.endswith((b"file", b"link")):
+        def fail(*arguments: Any) -> os.stat_result:
+            if any(isinstance(each, bytes) and each.endswith((b"file", b"link")) for each in arguments):
                 raise OSError(5, "Input/output error")
-            return real(folder_fd, path, *rest)
+            return real(*arguments)
 
         return fail
 
     monkeypatch.setattr(scan, "look", failing(look))
-    monkeypatch.setattr(scan, "look_in", failing(look_in))
+    monkeypatch.setattr(scan, "look_at", failing(look_at))
     (top / "whole").write_bytes(b"x")
     watched = watch(take_all=True)
     assert watched.found() == ["whole"]
