@@ -82,6 +82,7 @@ class FileFound(Message, frozen=True):
     ctime_ns: int  # when it was looked at
     inode: int
     keeps_ctime: bool = True  # otherwise the ctime says no more than the mtime
+    is_asked: bool = True  # who writes to it; otherwise the chunker has to ask that
 
 
 class FilesFound(Message, frozen=True):
@@ -89,7 +90,8 @@ class FilesFound(Message, frozen=True):
 
     versions: Sequence[FileVersion]
     stamps: Sequence[FileStamp]
-    compare: bool  # the same of all of them
+    compare: bool  # the same of all of them, as is the next one
+    is_asked: bool
 
 
 class FileLeft(Message, frozen=True):
@@ -159,6 +161,12 @@ class Sweep(Message, frozen=True):
     number: int
 
 
+class Reconsider(Message, frozen=True):
+    """A file that was reported without asking is not ready: report it when it is, or as one that is left."""
+
+    path: bytes
+
+
 class FilesUnrecorded(Message, frozen=True):
     """The answer to a `FilesScanned`."""
 
@@ -187,6 +195,7 @@ class FileTask(Message, frozen=True):
     known_digest: str  # hex digits of the xxh3_128 to compare with; "" to upload instead of comparing
     # When it was reported; it must still have it if chunks of it were sent before.
     stamp: FileStamp = UNKNOWN_STAMP
+    is_asked: bool = True  # who writes to it; otherwise it is passed on only if nobody does
 
 
 class FilesTask(Message, frozen=True):
@@ -197,6 +206,7 @@ class FilesTask(Message, frozen=True):
     stamps: Sequence[FileStamp]
     chunk_size: int  # bytes
     started: str  # ISO 8601, for the rows in the table
+    is_asked: bool
 
 
 class CanaryTask(Message, frozen=True):
@@ -226,7 +236,8 @@ class FileChanged(Message, frozen=True):
 
     token: int
     version: FileVersion  # what is there now
-    being_written: bool  # a process has it open for writing: the watcher will report when it is closed
+    # A process has it open for writing, or nobody can tell: the watcher will report when it is ready.
+    being_written: bool
     stamp: FileStamp = UNKNOWN_STAMP  # when it was looked at
 
 
@@ -744,7 +755,7 @@ FromWatcher = Union[
     DirectoryGone,
     CanaryFound,
 ]
-ToWatcher = Union[Allowance, Sweep, FilesUnrecorded, LogsReplaced, Stop]
+ToWatcher = Union[Allowance, Sweep, Reconsider, FilesUnrecorded, LogsReplaced, Stop]
 FromChunker = Union[Notice, FilesRead, FileUnchanged, FileChanged, FileUnreadable]
 ToChunker = Union[FileTask, FilesTask, CanaryTask, Stop]
 ChunkerToProducer = Union[RunReady, SpaceAbandoned, FileDropped, CanaryRead]

@@ -121,7 +121,7 @@ def _timed(name: str, do: Callable[[], Any]) -> Any:
 def _watch(tree: WatchedTree) -> list[bytes]:
     sink, batch = _Sink(), []
     file_systems = FileSystems(tree.directory, read_mountinfo())
-    inspector = Inspector(tree, Readiness(), file_systems.traits)
+    inspector = Inspector(tree, Readiness(), file_systems.traits, asks_all=False)
     before = FilesLeftBefore(lambda messages: None, lambda n_files: "")
     for file in OnceSource(tree, inspector, before).ready_files():
         if file is not None:
@@ -139,7 +139,7 @@ def _find(ledger: Ledger, reporter: UploadReporter, packets: list[bytes]) -> lis
     for packet in packets:
         for message in links.WATCHER.decode_up(packet):
             assert isinstance(message, FilesFound)
-            cohort = ledger.on_found_together(message.versions, message.stamps)
+            cohort = ledger.on_found_together(message.versions, message.stamps, message.is_asked)
             assert cohort is not None
             reporter.on_enqueued_together(message.versions, cohort.chunk_size, time.monotonic())
         tasks = [task for _, task in ledger.dispatch_together()]
@@ -202,12 +202,12 @@ def main() -> None:
             lambda properties: _Acknowledger(),  # type: ignore[arg-type,return-value]
         )  # fmt: skip
 
-        found = _timed("watcher: list, stat, open, lease, close, report", lambda: _watch(tree))
+        found = _timed("watcher: list, stat, report", lambda: _watch(tree))
         tasks = _timed("supervisor: detect, enqueue, dispatch", lambda: _find(ledger, reporter, found))
-        _timed("chunker: open, read, hash, close, report", lambda: _read(chunker, tasks))
+        _timed("chunker: open, read, lease, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
-        reports = FileReports(context, reporter)
+        reports = FileReports(context, reporter, lambda path: None)
         _timed("supervisor: read, complete", lambda: _complete(reports, read, completed))
         assert len(recorded) == reporter.completed_files == _FILES
 

@@ -4,7 +4,7 @@ No folder on the way to a file may be a link, whoever replaced it and when. A li
 followed as `LinkPolicy` says. Paths may be of any length, and nothing blocks.
 
 `look_at` is for an item of an open folder, as a scan has it, and `look_in` for a name in it: each costs one system
-call. `look` is for a path, as an event gives it, and costs three. Without a `LinkPolicy` both look at a link itself.
+call. `look` is for a path, as an event gives it, and costs three. Without a `LinkPolicy` links are looked at.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Cohort:
     """Some files; those that are completed leave it, and no other joins it."""
 
     __slots__ = (
-        "chunk_size", "first", "folder", "identities", "lane", "read", "stamps", "started", "versions",
+        "chunk_size", "first", "folder", "identities", "is_asked", "lane", "read", "stamps", "started", "versions",
     )  # fmt: skip
 
     def __init__(
@@ -32,6 +32,7 @@ class Cohort:
         identities: Sequence[bytes],
         chunk_size: int,
         started: str,
+        is_asked: bool = True,
     ) -> None:
         """Begin with files that wait; `first` is the token of the first one, those of the others follow."""
         self.first = first
@@ -40,6 +41,7 @@ class Cohort:
         self.identities = identities
         self.chunk_size = chunk_size  # bytes
         self.started = started  # ISO 8601, for their rows
+        self.is_asked = is_asked  # who writes to them; otherwise a chunker does that
         self.folder = versions[0].path.rpartition(b"/")[0]  # that they lie in; b"" for the directory itself
         self.lane = -1  # that has them; -1 while they wait
         self.read: set[int] = set()  # tokens of those of which the producer has all
@@ -58,6 +60,7 @@ class Cohort:
         at = token - self.first
         entry = Entry(token, self.versions[at], self.chunk_size, self.started, self.identities[at])
         entry.stamp = self.stamps[at]
+        entry.is_asked = self.is_asked
         entry.state = State.WAITING
         if self.lane >= 0:
             entry.state = State.ACTIVE
@@ -68,7 +71,7 @@ class Cohort:
 
     def task(self) -> FilesTask:
         """Return the task for a chunker."""
-        return FilesTask(self.first, self.versions, self.stamps, self.chunk_size, self.started)
+        return FilesTask(self.first, self.versions, self.stamps, self.chunk_size, self.started, self.is_asked)
 
 
 class Cohorts:
@@ -125,7 +128,7 @@ class Cohorts:
 
 def each_task(message: FilesTask) -> Iterator[FileTask]:
     """Yield a task for each file of a cohort's."""
-    chunk_size, started = message.chunk_size, message.started
+    chunk_size, started, is_asked = message.chunk_size, message.started, message.is_asked
     for token, (version, stamp) in enumerate(zip(message.versions, message.stamps), message.first):
         to_send = ((1, count_chunks(version.size, chunk_size)),)
-        yield FileTask(token, version, chunk_size, to_send, started, "", stamp)
+        yield FileTask(token, version, chunk_size, to_send, started, "", stamp, is_asked)

@@ -28,6 +28,7 @@ from dfud.uploading.fleet import Fleet
 from dfud.uploading.reporter import UploadReporter
 from dfud.uploading.run_status import RunStatus
 from dfud.uploading.session import record
+from dfud.watch.readiness import STILL_WRITTEN
 from dfud.watch.together import each_of
 
 # Open at a time; what else is ready stays with the watcher. In each lane 1,000 completed files may wait for their
@@ -118,7 +119,7 @@ class Detection:
         longest = max(len(version.path) for version in versions)
         if longest > MAX_PATH_BYTES or versions[0].path.count(b"/") > MAX_FOLDERS:
             return False
-        cohort = self._ledger.on_found_together(versions, message.stamps)
+        cohort = self._ledger.on_found_together(versions, message.stamps, message.is_asked)
         if cohort is None:
             return False
         self._allowance -= len(versions)
@@ -153,7 +154,7 @@ class Detection:
         """Add a file to the ledger, whatever else is to be found."""
         self.left.discard(message.version.path)
         stamp = FileStamp(message.ctime_ns if message.keeps_ctime else 0, message.inode)
-        entry = self._ledger.on_found(message.version, message.compare, stamp)
+        entry = self._ledger.on_found(message.version, message.compare, stamp, message.is_asked)
         if entry is not None and not entry.known_digest:
             self._reporter.on_enqueued(entry, self._clock())
 
@@ -178,8 +179,17 @@ class Detection:
         positions = tuple(self._ledger.unrecorded(message.identities, message.folders))
         self._fleet.watcher.channel.post([FilesUnrecorded(message.number, positions)])
 
+    def reconsider(self, path: bytes) -> None:
+        """Have a file reported again, or left at the end, that turned out to be in use when it was read."""
+        if self.is_over:
+            self.on_left(FileLeft(path, STILL_WRITTEN))
+        else:
+            self._fleet.reconsider(path)
+
     def on_sweep_done(self, message: SweepDone) -> None:
-        """Note that no more files belong to this run."""
+        """Note that no more files belong to this run, unless some are looked at again."""
+        if message.number < self._fleet.sweep:
+            return
         self._log.debug("last sweep done")
         self.is_whole = message.is_whole
         self.left_over = self.left_over or not message.is_whole

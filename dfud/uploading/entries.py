@@ -183,9 +183,10 @@ class Entries:
         identities: Sequence[bytes],
         chunk_size: int,
         started: str,
+        is_asked: bool,
     ) -> Cohort:
         """Add small files of one folder as a cohort that waits; nothing here may concern one of them."""
-        cohort = Cohort(self._next_token, versions, stamps, identities, chunk_size, started)
+        cohort = Cohort(self._next_token, versions, stamps, identities, chunk_size, started, is_asked)
         self._next_token += len(cohort)
         self.cohorts.add(cohort)
         self._folders.enter(cohort.folder, len(cohort))

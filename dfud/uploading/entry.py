@@ -43,6 +43,7 @@ class Entry:
     # producer still holds of it is sent before what follows in the same lane, not before another lane's.
     lane: int = -1
     is_read: bool = False  # all of it has been passed to the producer
+    is_asked: bool = True  # who writes to it; otherwise a chunker does that, and passes on nothing if anybody may
     # Reported since it was dispatched: if the chunker finds it gone, or another file there, it has come back.
     seen_again: bool = False
     recheck: bool = False  # closed again since: what was read of it before may be outdated
@@ -115,5 +116,6 @@ class Entry:
         elif self.acked is not NO_CHUNKS and self.acked:
             to_send = self.acked.missing(self.n_chunks).ranges()
         return FileTask(
-            self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest, self.stamp
+            *(self.token, self.version, self.chunk_size, to_send, self.started, self.known_digest, self.stamp),
+            self.is_asked,
         )

@@ -67,6 +67,7 @@ class FileReader:
                 _check_version(descriptor, status, version)
                 if (status.st_ctime_ns, status.st_ino) != task.stamp:
                     _check_bytes(descriptor, view, version)
+                _check_writers(descriptor, status, task, closed_next=True)
             except (OSError, VersionChangedError):
                 ring.unreserve()
                 raise
@@ -99,6 +100,7 @@ class FileReader:
         self._descriptor, self._status = open_regular_file(task.version.path, dir_fd, links)
         try:
             _check_version(self._descriptor, self._status, task.version)
+            _check_writers(self._descriptor, self._status, task)
             if self._is_rest and self.stamp.differs_from(task.stamp):
                 raise version_changed_error(self._descriptor, task.version)
             if task.version.size > run_bytes:
@@ -226,6 +228,12 @@ def _read(descriptor: int, view: memoryview, offset: int, version: FileVersion) 
 def _check_version(descriptor: int, status: os.stat_result, version: FileVersion) -> None:
     if status.st_size != version.size or status.st_mtime_ns != version.mtime_ns:
         raise version_changed_error(descriptor, version)
+
+
+def _check_writers(descriptor: int, status: os.stat_result, task: FileTask, closed_next: bool = False) -> None:
+    """Raise VersionChangedError if nobody has asked yet who writes to a file, and somebody may do."""
+    if not task.is_asked and is_being_written(descriptor, closed_next) is not False:
+        raise VersionChangedError(task.version, _stamp(status), being_written=True)
 
 
 def was_touched(descriptor: int, opened: os.stat_result, version: FileVersion) -> bool:

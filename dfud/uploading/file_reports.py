@@ -30,9 +30,14 @@ class FileReports:
     """Responsible for the ledger, the index of what is recorded, the counts and the log agreeing on each file."""
 
     def __init__(
-        self, context: UploadContext, reporter: UploadReporter, clock: Callable[[], float] = time.monotonic
+        self,
+        context: UploadContext,
+        reporter: UploadReporter,
+        on_in_use: Callable[[bytes], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep the ledger of `context` up to date."""
+        """Keep the ledger of `context` up to date; `on_in_use` gets the path of a file that is not ready yet."""
+        self._on_in_use = on_in_use
         self._ledger, self._completed, self._log = context.ledger, context.completed, context.log
         self._is_debugging = context.log.isEnabledFor(logging.DEBUG)
         self._reporter = reporter
@@ -51,7 +56,10 @@ class FileReports:
         self._ledger.on_unchanged(message.token)
 
     def on_changed(self, message: FileChanged) -> None:
-        """Begin again with a file that changed while it was read."""
+        """Begin again with a file that changed while it was read; with one that is in use once it is ready."""
+        if message.being_written and self._ledger.take_back(message.token) is not None:
+            self._on_in_use(message.version.path)
+            return
         now = self._clock()
         entry = self._ledger.on_changed(message.token, message.version, message.being_written, now, message.stamp)
         path = message.version.path

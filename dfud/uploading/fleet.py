@@ -8,7 +8,7 @@ from typing import Any
 from dfud.errors import WorkerError
 from dfud.logs.completed.shard_copy import ShardCopy
 from dfud.logs.layout import LogsFolder
-from dfud.messages import Drain, LogsReplaced, ShardsDisturbed, Sweep
+from dfud.messages import Drain, LogsReplaced, Reconsider, ShardsDisturbed, Sweep
 from dfud.processes.workers import Worker, WorkerPool
 from dfud.uploading.lanes import Lane, WatcherProcess, start_watcher
 from dfud.watch.watcher import WatchOptions
@@ -37,6 +37,7 @@ class Fleet:
         self._start_watcher = start_watcher
         self._draining = False
         self._swept = False
+        self.sweep = 1  # number of the last sweep, the answer to which counts
 
     @property
     def workers(self) -> list[AnyWorker]:
@@ -55,9 +56,16 @@ class Fleet:
     def drain(self) -> None:
         """Ask the watcher for its last sweep, and the producers to give up when nothing is acknowledged."""
         self._draining = True
-        self.watcher.channel.post([Sweep(1)])
+        self.watcher.channel.post([Sweep(self.sweep)])
         for lane in self.lanes:
             lane.producer.channel.post([Drain()])
+
+    def reconsider(self, path: bytes) -> None:
+        """Let the watcher report a file again when it is ready; a sweep that is under way waits for that."""
+        self.watcher.channel.post([Reconsider(path)])
+        if self._draining:
+            self.sweep += 1
+            self.watcher.channel.post([Sweep(self.sweep)])
 
     def on_swept(self) -> None:
         """Remember that the last sweep is done: no other watcher needs to repeat it."""
@@ -87,7 +95,7 @@ class Fleet:
         )
         self.watcher = self._start_watcher(self._pool, watch)
         if self._draining and not self._swept:
-            self.watcher.channel.post([Sweep(1)])
+            self.watcher.channel.post([Sweep(self.sweep)])
         return self.watcher
 
     def replace_lane(self, lane: Lane) -> None:

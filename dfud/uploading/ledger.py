@@ -71,7 +71,9 @@ class Ledger:
 
     # -- detection
 
-    def on_found_together(self, versions: Sequence[FileVersion], stamps: Sequence[FileStamp]) -> Cohort | None:
+    def on_found_together(
+        self, versions: Sequence[FileVersion], stamps: Sequence[FileStamp], is_asked: bool = True
+    ) -> Cohort | None:
         """Add files of one folder; return None, and add none, if `on_found` has to decide about each.
 
         It has if anything is known of one of them, or of its path, or if one is not small.
@@ -86,10 +88,16 @@ class Ledger:
         if self.recorded.concerns(folder, identities) or any(map(self._in_table.are_void_after, paths)):
             return None
         self._completed_mixed.difference_update(identities)
-        return self._entries.add_cohort(versions, stamps, identities, self._chunk_size, self._now())
+        now = self._now()
+        return self._entries.add_cohort(versions, stamps, identities, self._chunk_size, now, is_asked)
 
-    def on_found(self, version: FileVersion, compare: bool, stamp: FileStamp = UNKNOWN_STAMP) -> Entry | None:
-        """Add a file that was detected; return its entry if it is new, None if there is nothing to do."""
+    def on_found(
+        self, version: FileVersion, compare: bool, stamp: FileStamp = UNKNOWN_STAMP, is_asked: bool = True
+    ) -> Entry | None:
+        """Add a file that was detected; return its entry if it is new, None if there is nothing to do.
+
+        Unless it `is_asked` who writes to it, a chunker does that (`take_back`).
+        """
         self._entries.unfold_at(version.path)
         latest = self._entries.latest.get(version.path)
         if latest is not None:
@@ -104,6 +112,7 @@ class Ledger:
         if digest is not None and not compare:
             return None
         entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=latest, identity=identity)
+        entry.is_asked = is_asked
         if digest is not None and identity not in self._completed_mixed:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content can tell.
             entry.known_digest = digest.hex()
@@ -186,6 +195,7 @@ class Ledger:
         If its `stamp` is not that of the row, nothing that was delivered counts: its content may be another.
         """
         entry = self._add_row(row, version, stamp)
+        entry.is_asked = bool(entry.acked)  # the run before may have ended before it was
         self._entries.wait(entry)
         return entry
 
@@ -277,6 +287,19 @@ class Ledger:
             if entry.recheck:
                 self._recheck(entry)
 
+    def take_back(self, token: int) -> Entry | None:
+        """Forget a file that somebody may still write to, which only its chunker has asked; return its entry.
+
+        Return None if that is no such file, or was reported once more since: `on_changed` knows what to do then.
+        """
+        entry = self._entries.find(token)
+        if entry is None or entry.is_asked or entry.state is not State.ACTIVE:
+            return None
+        if entry.recheck or entry.seen_again or self._entries.is_superseded(entry):
+            return None
+        self._drop(entry)
+        return entry
+
     def on_changed(
         self,
         token: int,
@@ -307,6 +330,7 @@ class Ledger:
             self._distrust(entry)
         self._entries.forget(entry)
         successor = self._entries.add(version, stamp, self._chunk_size, self._now(), after=entry)
+        successor.is_asked = entry.is_asked
         successor.may_be_sent = entry.may_be_sent and version == entry.version
         successor.tried_last = entry.tried_last
         successor.replaces = bool(entry.known_digest)
@@ -572,6 +596,7 @@ class Ledger:
         successor.named = entry.named
         successor.tried_last = entry.tried_last
         successor.lease_ends = entry.lease_ends
+        successor.is_asked = entry.is_asked
         return successor
 
     def _drop(self, entry: Entry) -> None:

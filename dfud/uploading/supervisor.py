@@ -120,7 +120,7 @@ class UploadSupervisor:
         self._outlets = Outlets([self._status, *outlets], self._current_status)
         self._detection = Detection(context, fleet, self._reporter, self._state, clock)
         self._side_jobs = SideJobs(makers, self._detection, self._loop, self._table.write)
-        self._files = FileReports(context, self._reporter, clock)
+        self._files = FileReports(context, self._reporter, self._detection.reconsider, clock)
         self._logs = LogsCheck(context, fleet, self._table, self._on_displaced, clock)
         self._stalls = StallCheck(lambda: self._fleet.workers, context.log, clock)
         self._canary: Canary | None = None

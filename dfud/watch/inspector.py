@@ -15,6 +15,8 @@ from dfud.watch.inquiry import Inquiry
 from dfud.watch.leases import WriteLeases
 from dfud.watch.readiness import Look, Readiness, Writers
 
+_PLAIN = Traits(is_local=True, keeps_ctime=True)
+_MAX_UNASKED = 1000  # files, until the kernel is asked again whether it answers
 _WRITERS = {True: Writers.SOME, False: Writers.NONE, None: Writers.UNKNOWN}
 
 
@@ -29,10 +31,12 @@ class Inspector:
         inquiry: Inquiry | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
+        asks_all: bool = True,
     ) -> None:
         """`traits` returns those of the file system of a path on a device; `wall_ns` gives the ctimes' time.
 
-        Without an `inquiry` no file is recorded.
+        Without an `inquiry` no file is recorded. Unless it `asks_all`, whoever reads the files that scans find has
+        to ask of most of them who writes to them: for that, a file has to be opened.
         """
         self._tree = tree
         self._readiness = readiness
@@ -42,6 +46,9 @@ class Inspector:
         self._wall_ns = wall_ns
         self._write_leases = WriteLeases(clock)
         self._may_break_leases = False  # at the end, when there is no later
+        self._asks_all = asks_all
+        # By device: how many more files need not be asked about, as the kernel has answered the last time.
+        self._unasked: dict[int, int] = {}
 
     # -- what the sources name
 
@@ -60,6 +67,10 @@ class Inspector:
         return self._judge(
             path, self._tree.find_file(path), compare=True, is_closed=is_closed, is_moved=not is_closed
         )
+
+    def reconsider(self, path: bytes) -> None:
+        """Look soon at a file that was reported without being asked about, and that somebody may write to."""
+        self._readiness.look_again(path, self._clock())
 
     def on_scanned(self, file: ScannedFile, compare: bool) -> FileFound | None:
         """Return a file that a scan has found, if it is ready; `compare` if its content may be new."""
@@ -128,6 +139,8 @@ class Inspector:
     ) -> FileFound | None:
         look, keeps_ctime = None, True
         if file is not None:
+            if scanned and not self._asks_all and self._is_for_the_reader(path, file):
+                return FileFound(file.version, compare, file.ctime_ns, file.inode, is_asked=False)
             asked = self._ask(path, file, is_closed, is_moved)
             if asked is not None:
                 writers, version, ctime_ns, inode, device = asked
@@ -143,6 +156,19 @@ class Inspector:
         if not is_ready or look is None:
             return None
         return FileFound(look.version, compare, look.ctime_ns, look.inode, keeps_ctime)
+
+    def _is_for_the_reader(self, path: bytes, file: ScannedFile) -> bool:
+        """Return whether to leave it to the one who reads a scanned file to ask who writes to it.
+
+        That is so where only this kernel writes, and has answered of another file lately.
+        """
+        left = self._unasked.get(file.device, 0)
+        if not left or self._traits(path, file.device) != _PLAIN or not self._readiness.needs_no_time(path):
+            return False
+        if not self._may_break_leases and self._write_leases.has(file.device, file.inode):
+            return False
+        self._unasked[file.device] = left - 1
+        return True
 
     def _ask(
         self, path: bytes, file: ScannedFile, is_closed: bool, is_moved: bool
@@ -161,6 +187,7 @@ class Inspector:
         # A writer that opens the file in these microseconds has to wait, or is refused if it will not wait. So a
         # file is not asked about again and again: not before it has been quiet, if it is closed repeatedly.
         writers = _WRITERS[is_being_written(descriptor, closed_next=True)]
+        self._unasked[status.st_dev] = _MAX_UNASKED if writers is not Writers.UNKNOWN else 0
         os.close(descriptor)
         if status.st_size != version.size or status.st_mtime_ns != version.mtime_ns:
             version = FileVersion(path, status.st_size, status.st_mtime_ns)

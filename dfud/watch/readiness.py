@@ -164,11 +164,25 @@ class Readiness:
 
         It does what `judge` does for most files, at a small part of the cost.
         """
-        if self._lag_s or path in self._waiting or path in self._repeats:
+        if not self.needs_no_time(path):
             return False
         if not self._is_ending:
             self._recent.add(path, clock())
         return True
+
+    def needs_no_time(self, path: bytes) -> bool:
+        """Return whether a file is ready as soon as nobody writes to it."""
+        return not (self._lag_s or path in self._waiting or path in self._repeats)
+
+    def look_again(self, path: bytes, now: float) -> None:
+        """Look at a file as soon as possible, although it was ready: it has to be waited for, however many are."""
+        waiting = self._waiting.get(path)
+        if waiting is None:
+            waiting = self._waiting[path] = _Waiting(now)
+        waiting.compare = True
+        if self._is_ending:
+            self._unsettled.add(path)
+        self._look_at(path, waiting, now)
 
     def judge(
         self, path: bytes, look: Look | None, now: float, compare: bool = False, scanned: bool = False

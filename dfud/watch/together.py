@@ -19,13 +19,14 @@ def together(found: Sequence[FileFound]) -> Iterator[FileFound | FilesFound]:
             yield from files
             continue
         stamps = [FileStamp(file.ctime_ns, file.inode) for file in files]
-        yield FilesFound([file.version for file in files], stamps, compare)
+        is_asked = all(file.is_asked for file in files)  # there is no harm in asking twice
+        yield FilesFound([file.version for file in files], stamps, compare, is_asked)
 
 
 def each_of(message: FilesFound) -> Iterator[FileFound]:
     """Yield what a message says of each of its files."""
     for version, stamp in zip(message.versions, message.stamps):
-        yield FileFound(version, message.compare, stamp.ctime_ns, stamp.inode)
+        yield FileFound(version, message.compare, stamp.ctime_ns, stamp.inode, is_asked=message.is_asked)
 
 
 def _kind(file: FileFound) -> tuple[bytes, bool, bool]:

@@ -27,6 +27,7 @@ from dfud.messages import (
     LogsDisturbed,
     LogsReplaced,
     Notice,
+    Reconsider,
     Stop,
     Sweep,
     SweepDone,
@@ -138,6 +139,7 @@ class Watcher:
             {
                 Allowance: self._on_allowance,
                 Sweep: self._on_sweep,
+                Reconsider: self._on_reconsider,
                 FilesUnrecorded: self._on_unrecorded,
                 LogsReplaced: self._on_logs_replaced,
                 Stop: self._on_stop,
@@ -157,6 +159,7 @@ class Watcher:
             self._file_systems.traits,
             self._inquiry if options.has_recorded else None,
             clock,
+            asks_all=bool(options.run_markers),  # what belongs to a run is not known before it is ready
         )
         self._before = FilesLeftBefore(self._supervisor.send, path_filter.unmatched_warning)
         self._reported = WatchReport("none", 0, 0, 0)
@@ -278,6 +281,9 @@ class Watcher:
     def _on_sweep(self, message: Sweep) -> None:
         self._sweeps.append(message.number)
         self._start_sweep()
+
+    def _on_reconsider(self, message: Reconsider) -> None:
+        self._inspector.reconsider(message.path)
 
     def _start_sweep(self) -> None:
         expected = [path for source in self._sources for path in source.start_sweep()]

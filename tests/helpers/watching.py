@@ -56,6 +56,7 @@ class WatchParts:
         lag_s: float = 0.0,
         wall_ns: Callable[[], int] = time.time_ns,
         has_recorded: bool = False,
+        asks_all: bool = True,
     ) -> None:
         """Files that are older than `since_ns` are wanted only where all are.
 
@@ -70,7 +71,7 @@ class WatchParts:
         self.sent: list[FromWatcher] = []
         self.inquiry = Inquiry(self.sent.extend) if has_recorded else None
         self.inspector = Inspector(
-            self.tree, Readiness(lag_s), lambda path, device: traits, self.inquiry, self.clock, wall_ns
+            self.tree, Readiness(lag_s), lambda path, device: traits, self.inquiry, self.clock, wall_ns, asks_all
         )
         self.before = FilesLeftBefore(self.sent.extend, path_filter.unmatched_warning)
 

@@ -13,6 +13,7 @@ from dfud.messages import (
     FilesUnrecorded,
     LogsReplaced,
     Message,
+    Reconsider,
     Stop,
     Sweep,
     ToReader,
@@ -26,6 +27,7 @@ def table(calls: list[tuple[str, Message]]) -> dict[type, Callable[[Any], None]]
     return {
         Allowance: lambda message: calls.append(("allowance", message)),
         Sweep: lambda message: calls.append(("sweep", message)),
+        Reconsider: lambda message: calls.append(("reconsider", message)),
         FilesUnrecorded: lambda message: calls.append(("unrecorded", message)),
         LogsReplaced: lambda message: calls.append(("logs", message)),
         Stop: lambda message: calls.append(("stop", message)),

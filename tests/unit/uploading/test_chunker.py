@@ -157,7 +157,7 @@ def test_files_that_were_found_together_are_read_as_if_there_were_a_task_for_eac
     stamps = [FileStamp(status.st_ctime_ns, status.st_ino) for status in map(os.stat, sorted(bench.top.iterdir()))]
     os.chmod(bench.top / "3", 0o600)
     expected = bench.run(*tasks)
-    together = FilesTask(1, [task.version for task in tasks], stamps, CHUNK, "now")
+    together = FilesTask(1, [task.version for task in tasks], stamps, CHUNK, "now", is_asked=True)
     assert list(each_task(together)) == [
         msgspec.structs.replace(task, stamp=stamp) for task, stamp in zip(tasks, stamps)
     ]

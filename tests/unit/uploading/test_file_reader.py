@@ -19,6 +19,7 @@ from dfud.core.chunking import count_chunks
 from dfud.core.version import FileStamp, FileVersion
 from dfud.files.openat import is_being_written, open_regular_file
 from dfud.messages import FileTask, Ranges, RunReady
+from dfud.uploading import file_reader
 from dfud.uploading.file_reader import FileReader, VersionChangedError
 from dfud.uploading.hash_first_reader import HashFirstReader
 from dfud.uploading.ring import Ring
@@ -501,3 +502,39 @@ def test_a_small_file_that_changed_occupies_no_room(
     with pytest.raises(FileNotFoundError):
         FileReader.read_whole(task, ring, reserve_in(ring), dir_fd)
     assert ring.used == 0
+
+
+# Files about which nobody has asked yet
+
+
+def unasked(path: Path) -> FileTask:
+    return msgspec.structs.replace(found(path), is_asked=False)
+
+
+@pytest.mark.parametrize("reading", [FileReader, HashFirstReader])
+def test_a_file_that_somebody_writes_to_is_not_read(
+    tmp_path: Path, dir_fd: int, reading: type[FileReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, ring = tmp_path / "file", Ring(1 << 16)
+    path.write_bytes(DATA)
+    task = unasked(path)
+    with open(path, "r+b"):
+        for read in (
+            lambda: reading.read_whole(task, ring, reserve_in(ring), dir_fd),
+            lambda: reading(task, ring, RUN, dir_fd),
+        ):
+            before = count_descriptors()
+            with pytest.raises(VersionChangedError) as raised:
+                read()
+            assert count_descriptors() == before
+            assert (raised.value.version, raised.value.stamp) == (task.version, task.stamp)
+            assert raised.value.being_written
+            assert not ring.used
+        assert reading.read_whole(found(path), ring, reserve_in(ring), dir_fd)  # of which somebody has asked
+    assert reading.read_whole(task, ring, reserve_in(ring), dir_fd).xxh3_128 == xxhash.xxh3_128_hexdigest(DATA)
+    reading(task, ring, RUN, dir_fd).close()
+    monkeypatch.setattr(file_reader, "is_being_written", lambda *_: None)  # injected: another user's file
+    with pytest.raises(VersionChangedError):
+        reading.read_whole(task, ring, reserve_in(ring), dir_fd)
+    with pytest.raises(VersionChangedError):
+        reading(task, ring, RUN, dir_fd)

@@ -990,3 +990,52 @@ def test_an_earlier_version_that_comes_back_while_a_later_one_is_on_its_way_is_s
     ledger.on_completed(later.token)
     task = send(ledger)
     assert (task.version, task.known_digest) == (V1, "")
+
+
+# Files about which only the chunker asks who writes to them
+
+
+def test_a_file_that_is_in_use_is_taken_back_until_it_is_reported_again() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True, is_asked=False)
+    task = send(ledger)
+    assert not task.is_asked
+    assert ledger.take_back(task.token) is not None
+    assert (ledger.open_files, ledger.rows(), ledger.undelivered) == (0, [], [])
+    check_books(ledger, 2)
+    ledger.on_found(V2, compare=True)
+    assert send(ledger).is_asked
+
+
+def test_a_file_that_is_in_use_and_that_was_asked_about_is_not_taken_back() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True)
+    assert ledger.take_back(send(ledger).token) is None
+    assert ledger.take_back(4711) is None
+
+
+@pytest.mark.parametrize("version", [V1, V2], ids=["the same", "another version"])
+def test_a_file_that_was_in_use_and_is_reported_meanwhile_is_not_taken_back(version: FileVersion) -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True, is_asked=False)
+    task = send(ledger)
+    ledger.on_found(version, compare=True)
+    assert ledger.take_back(task.token) is None
+    ledger.on_changed(task.token, V2, True, NOW)
+    ledger.resume_paused(NOW + 50)
+    assert send(ledger).version == version
+
+
+def test_a_file_that_changes_before_it_is_asked_about_is_not_asked_about_yet() -> None:
+    ledger = make()
+    ledger.on_found(V1, compare=True, is_asked=False)
+    ledger.on_changed(send(ledger).token, V2, False, NOW)
+    ledger.resume_paused(NOW + 50)
+    assert not send(ledger).is_asked
+
+
+def test_of_a_file_of_which_an_earlier_run_has_sent_nothing_nobody_may_have_asked() -> None:
+    for sent_before, is_asked in ((RangeSet(), False), (RangeSet([(1, 1)]), True)):
+        ledger = make()
+        ledger.resume(in_progress_row(V1, 4, sent_before, "before"), V1)
+        assert send(ledger).is_asked is is_asked

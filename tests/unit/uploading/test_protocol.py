@@ -232,6 +232,9 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, FileUnchanged):
             ledger.on_unchanged(message.token)
         elif isinstance(message, FileChanged):
+            if message.being_written and ledger.take_back(message.token) is not None:
+                self.reconsider(message.version.path)
+                return
             ledger.on_changed(message.token, message.version, message.being_written, self.now, message.stamp)
         elif isinstance(message, FileUnreadable):
             ledger.on_read_error(message.token, message.gone, message.reason, self.now, message.lease_s)
@@ -252,6 +255,11 @@ class Protocol(RuleBasedStateMachine):
                 if entry is not None:
                     record(self.index, entry.version, bytes.fromhex(xxh3_128))
                     ledger.on_completed(token)
+
+    def reconsider(self, path: bytes) -> None:
+        """Let the watcher report a file that was in use: now, or when it is closed, which is an event."""
+        if path in self.files and not self.files[path].open:
+            self.events.append(path)
 
     def hear_out(self, messages: deque[Message]) -> None:
         while messages:
@@ -438,19 +446,21 @@ class Protocol(RuleBasedStateMachine):
             self.find([self.files[each] for each in paths if each in self.files], True)
 
     def scan(self, path: bytes) -> None:
+        """Let a scan find a file; in one of two cases nobody has asked whether it is open."""
         file = self.files.get(path)
-        if file is not None and not file.open:
-            self.find([file], False)
+        is_asked = self.n_found % 2 == 0
+        if file is not None and not (is_asked and file.open):
+            self.find([file], False, is_asked)
 
-    def find(self, files: list[File], compare: bool) -> None:
+    def find(self, files: list[File], compare: bool, is_asked: bool = True) -> None:
         """Let the watcher report files of one folder: most of them together."""
         self.n_found += 1
         if files and self.n_found % 4:
             stamps = [file.stamp for file in files]
-            if self.ledger.on_found_together([file.version for file in files], stamps) is not None:
+            if self.ledger.on_found_together([file.version for file in files], stamps, is_asked) is not None:
                 return
         for file in files:
-            self.ledger.on_found(file.version, compare, file.stamp)
+            self.ledger.on_found(file.version, compare, file.stamp, is_asked)
 
     def resend(self, path: bytes) -> None:
         """Send a file once more that is on the topic, as retention may have taken it."""
@@ -502,7 +512,11 @@ class Protocol(RuleBasedStateMachine):
         file = self.files.get(task.version.path)
         if file is None:
             here.chunker.append(FileUnreadable(task.token, True, "gone"))
-        elif file.version != task.version or (is_rest(task) and file.stamp.differs_from(task.stamp)):
+        elif (
+            file.version != task.version
+            or (is_rest(task) and file.stamp.differs_from(task.stamp))
+            or (file.open and not task.is_asked)
+        ):
             here.chunker.append(FileChanged(task.token, file.version, file.open, file.stamp))
         else:
             here.reading = FileReader(task, file, file.stamp)

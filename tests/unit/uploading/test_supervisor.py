@@ -61,6 +61,7 @@ from dfud.messages import (
     LogsDisturbed,
     LogsReplaced,
     Notice,
+    Reconsider,
     RowsRecorded,
     ShardsDisturbed,
     Sweep,
@@ -419,7 +420,7 @@ def test_the_watcher_may_report_more_files_once_it_has_used_its_allowance(bench:
 def test_files_that_are_found_together_go_their_way(bench: Bench) -> None:
     bench.watcher.received()
     versions = [FileVersion(b"folder/%d" % number, 30, 1) for number in range(1000)]
-    bench.watcher.report(FilesFound(versions, [FileStamp(1, 1)] * 1000, True))
+    bench.watcher.report(FilesFound(versions, [FileStamp(1, 1)] * 1000, True, True))
     bench.step()
     ((lane, task),) = [(lane, task) for lane in bench.lanes for task in lane.chunker.received()]
     assert isinstance(task, FilesTask)
@@ -449,8 +450,8 @@ def test_files_that_are_found_together_are_taken_one_by_one_where_that_matters(b
     bench.watcher.report(FileLeft(b"2", "is still being written"))
     paths = [b"1", b"2", b"3", b"x" * (MAX_PATH_BYTES + 1)]
     versions = [FileVersion(path, 30, 1) for path in paths]
-    bench.watcher.report(FilesFound(versions, [FileStamp(1, 1)] * 4, True))
-    bench.watcher.report(FilesFound([FileVersion(b"2/4", 30, 1)], [FileStamp(1, 1)], True))
+    bench.watcher.report(FilesFound(versions, [FileStamp(1, 1)] * 4, True, True))
+    bench.watcher.report(FilesFound([FileVersion(b"2/4", 30, 1)], [FileStamp(1, 1)], True, True))
     bench.step()
     tasks = [task for lane in bench.lanes for task in lane.chunker.received() if isinstance(task, FileTask)]
     assert [task.version.path for task in tasks] == paths[:3]
@@ -461,9 +462,50 @@ def test_files_that_are_found_together_are_taken_one_by_one_where_that_matters(b
     assert isinstance(task, FileTask)
     bench.lanes[0].producer.report(FilesCompleted(((task.token, DIGEST),), True))
     bench.quit()
-    bench.watcher.report(FilesFound([FileVersion(b"late", 30, 1)], [FileStamp(1, 1)], True))
+    bench.watcher.report(FilesFound([FileVersion(b"late", 30, 1)], [FileStamp(1, 1)], True, True))
     bench.step()
     assert b"late" in bench.session.moved_in
+    assert bench.close() == EXIT_UNDELIVERED
+
+
+def test_a_file_that_is_in_use_is_for_the_watcher_to_report_again(bench: Bench) -> None:
+    version, stamp = FileVersion(b"file", 30, 1), FileStamp(1, 1)
+    bench.watcher.report(FileFound(version, True, *stamp, is_asked=False))
+    bench.step()
+    in_use = FileChanged(bench.task().token, version, True, stamp)
+    bench.watcher.received()
+    bench.lane.chunker.report(in_use)
+    bench.step()
+    assert bench.watcher.received() == [Reconsider(b"file")]
+    assert not bench.ledger.open_files
+    bench.user.type("quit")
+    bench.watcher.report(FilesFound([version], [stamp], True, is_asked=False))
+    bench.step()
+    ((lane, task),) = [(lane, task) for lane in bench.lanes for task in lane.chunker.received()]
+    assert isinstance(task, FilesTask)
+    lane.chunker.report(FileChanged(task.first, version, True, stamp))
+    bench.step()
+    assert bench.watcher.received() == [Sweep(1), Reconsider(b"file"), Sweep(2)]
+    bench.watcher.report(SweepDone(1))
+    bench.step()
+    assert not bench.supervisor.is_over, "the watcher is asked once more"
+    bench.watcher.report(FileLeft(b"file", "is still being written"), SweepDone(2))
+    bench.step()
+    assert bench.close() == EXIT_UNDELIVERED
+
+
+def test_a_file_that_is_found_in_use_after_the_last_sweep_is_left(bench: Bench) -> None:
+    version, stamp = FileVersion(b"file", 30, 1), FileStamp(1, 1)
+    bench.watcher.report(FileFound(version, True, *stamp, is_asked=False))
+    bench.step()
+    task = bench.task()
+    bench.quit()
+    bench.watcher.received()
+    bench.lane.chunker.report(FileChanged(task.token, version, True, stamp))
+    bench.step()
+    assert bench.watcher.received() == []
+    assert "file is still being written: left for the next run" in bench.log
+    assert b"file" in bench.session.moved_in
     assert bench.close() == EXIT_UNDELIVERED
 
 

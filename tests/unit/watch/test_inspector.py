@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dfud.core.version import FileVersion
@@ -438,3 +439,77 @@ def test_a_lag_holds_for_a_scan_as_well(tmp_path: Path, file: Path) -> None:
         assert looked_at(parts, 29) == []
         assert looked_at(parts, 2) == [found(file, compare=False)]
     assert isinstance(parts.inspector._readiness, Readiness)
+
+
+# Files about which the one who reads them asks
+
+
+@pytest.fixture
+def leaving(tmp_path: Path) -> Iterator[WatchParts]:
+    with contextlib.closing(WatchParts(tmp_path, asks_all=False)) as made:
+        yield made
+
+
+def test_of_scanned_files_the_first_is_asked_about_and_then_one_of_a_thousand(
+    leaving: WatchParts, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspector, "_MAX_UNASKED", 2)
+    reports = [leaving.inspector.on_scanned(scanned(file), compare=True) for _ in range(5)]
+    assert reports == [
+        msgspec.structs.replace(found(file), is_asked=is_asked) for is_asked in (True, False, False, True, False)
+    ]
+
+
+def test_files_of_which_the_kernel_does_not_tell_are_asked_about(
+    leaving: WatchParts, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspector, "is_being_written", lambda descriptor, closed_next: None)
+    assert leaving.inspector.on_scanned(scanned(file), compare=False) is None
+    (file.parent / "other").write_bytes(b"text")
+    assert leaving.inspector.on_scanned(scanned(file.parent / "other"), compare=False) is None
+    assert {each.version.path for each in looked_at(leaving, 5)} == {b"file", b"other"}
+
+
+def test_files_of_which_more_is_known_are_asked_about(leaving: WatchParts, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"text")
+    assert leaving.inspector.on_event(b"other") == found(tmp_path / "other")
+    assert leaving.inspector.on_event(b"file") == found(file)
+    assert leaving.inspector.on_event(b"file") is None  # it is closed again and again
+    leaving.inspector.on_gone(b"file")
+    assert leaving.inspector.on_scanned(scanned(file), compare=True) is None
+    with contextlib.closing(WatchParts(tmp_path, lag_s=5.0, asks_all=False)) as patient:
+        for name in ("file", "other"):
+            assert patient.inspector.on_scanned(scanned(tmp_path / name), compare=False) is None
+    with contextlib.closing(WatchParts(tmp_path, is_local=False, asks_all=False)) as remote:
+        for name in ("file", "other"):
+            assert remote.inspector.on_scanned(scanned(tmp_path / name), compare=False) is None
+
+
+def test_a_file_that_is_leased_is_not_left_to_the_reader(leaving: WatchParts, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"text")
+    leaving.inspector.on_scanned(scanned(tmp_path / "other"), compare=False)
+    leaving.now += 1.0
+    with Program(WRITE_LEASE, file) as holder:
+        assert leaving.inspector.on_scanned(scanned(file), compare=False) is None
+        assert holder.end() == 0
+
+
+def test_a_file_that_was_in_use_is_reported_when_that_has_ended(leaving: WatchParts, file: Path) -> None:
+    with Program(WRITER, file) as writer:
+        leaving.inspector.reconsider(b"file")
+        assert looked_at(leaving, 20) == []
+        writer.end()
+    assert looked_at(leaving, 8) == [found(file)]
+    leaving.inspector.reconsider(b"file")
+    assert looked_at(leaving, 0) == [found(file)]  # it was closed meanwhile
+
+
+def test_a_file_that_is_in_use_at_the_end_is_left(leaving: WatchParts, file: Path) -> None:
+    leaving.inspector.start_end(takes_closed=False)
+    with Program(WRITER, file) as writer:
+        leaving.inspector.reconsider(b"file")
+        assert not leaving.inspector.is_settled
+        assert looked_at(leaving, 0) == []
+        assert leaving.inspector.is_settled
+        assert leaving.inspector.pop_left() == [(b"file", STILL_WRITTEN)]
+        writer.end()

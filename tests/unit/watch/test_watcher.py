@@ -18,10 +18,12 @@ from dfud.messages import (
     CanaryFound,
     DirectoryGone,
     FileFound,
+    FileLeft,
     FilesFound,
     FolderMovedIn,
     FromWatcher,
     Notice,
+    Reconsider,
     Stop,
     Sweep,
     SweepDone,
@@ -382,3 +384,26 @@ def test_the_canary_is_found_each_time_that_it_is_written(
     ours.post([Allowance(1)])
     assert watcher.run_once()
     assert CanaryFound() not in receive_all(ours)
+
+
+def test_a_sweep_waits_for_a_file_that_is_looked_at_again(
+    channels: Ends, watch: Callable[[WatchOptions], Watcher], tmp_path: Path
+) -> None:
+    for name in ("open", "closed"):
+        (tmp_path / name).write_bytes(b"x")
+    ours, _ = channels
+    watcher = watch(watch_options(tmp_path, once=True))
+    ours.post([Allowance(2000), Sweep(1)])
+    messages: list[FromWatcher] = []
+    while SweepDone(1) not in messages:
+        assert watcher.run_once()
+        messages += receive_all(ours)
+    with open(tmp_path / "open", "ab"):
+        ours.post([Reconsider(b"open"), Sweep(2), Reconsider(b"closed"), Sweep(3)])
+        messages.clear()
+        while SweepDone(3) not in messages:
+            assert watcher.run_once()
+            messages += receive_all(ours)
+    (again,) = (message for message in messages if isinstance(message, FileFound))
+    assert (again.version.path, again.is_asked) == (b"closed", True)
+    assert FileLeft(b"open", "is still being written") in messages
