@@ -22,6 +22,7 @@ Headers = list[tuple[str, Union[str, bytes, None]]]  # as confluent_kafka takes 
 MESSAGE_OVERHEAD = 1024
 
 _DIGEST = re.compile(rb"[0-9a-f]{32}")
+_ONLY_CHUNK, _AT_START = ("chunk", b"1/1"), ("offset", b"0")
 _INT64_MAX, _MAX_DIGITS = (1 << 63) - 1, 19  # of a size, an offset or a time
 _NEEDED = ("upload_id", "chunk", "offset", "size", "mtime_ns", "xxh3_64")
 CHUNK_HEADERS = (*_NEEDED, "xxh3_128")  # all that say something about a chunk
@@ -77,11 +78,12 @@ def header_maker(version: FileVersion, chunk_size: int) -> Callable[[int, bytes]
     What all chunks of a file share is encoded only once. The ``xxh3_128`` of the last chunk is appended by the
     caller, who knows it only when the whole file was read.
     """
-    n_chunks = count_chunks(version.size, chunk_size)
-    of_all = f"/{n_chunks}"
     upload_id = ("upload_id", version.upload_id())
     size = ("size", b"%d" % version.size)
     mtime_ns = ("mtime_ns", b"%d" % version.mtime_ns)
+    if version.size <= chunk_size:
+        return lambda _, xxh3_64: [upload_id, _ONLY_CHUNK, _AT_START, size, mtime_ns, ("xxh3_64", xxh3_64)]
+    of_all = f"/{count_chunks(version.size, chunk_size)}"
 
     def headers(number: int, xxh3_64: bytes) -> Headers:
         return [

@@ -56,7 +56,7 @@ class FilesInProgress:
 
     def on_acked(self, upload: Upload, first: int, last: int, now: float) -> None:
         """Take the acknowledgements of the chunks from `first` to `last`."""
-        upload.acked.add(first, last)
+        upload.on_acked(first, last)
         if upload.is_complete:
             self.complete(upload)
         else:

@@ -595,7 +595,7 @@ class Protocol(RuleBasedStateMachine):
         self.topic.setdefault((upload.start.version, number), set()).add(content)
         self.last[upload.start.version, number] = content
         self.arrive(upload.start.version, number)
-        upload.acked.add(number)
+        upload.on_acked(number, number)
         if upload.is_complete:
             self.complete(here, upload)
         elif upload.unreported is None:

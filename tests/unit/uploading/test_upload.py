@@ -24,8 +24,8 @@ def upload(size: int, delivered: Ranges = ()) -> Upload:
 def test_it_is_complete_with_all_chunks_and_the_digest() -> None:
     one = upload(25, ((2, 2),))
     assert one.n_chunks == 3
-    one.acked.add(1)
-    one.acked.add(3)
+    one.on_acked(1, 1)
+    one.on_acked(3, 3)
     assert not one.is_complete
     one.xxh3_128 = "d" * 32
     assert one.is_complete
@@ -64,3 +64,12 @@ def test_its_row_keeps_the_bytes_of_the_path() -> None:
     one = upload(25)
     one.xxh3_128 = "d" * 32
     assert one.row("now") == b"a/\xff,25,5,3,10,%b,then,now\r\n" % (b"d" * 32)
+
+
+def test_it_is_complete_once_all_chunks_are_acknowledged_at_once() -> None:
+    for one in (upload(25), upload(25, ((2, 2),))):
+        one.xxh3_128 = "d" * 32
+        one.on_acked(2, 3)
+        assert not one.is_complete
+        one.on_acked(1, 3)
+        assert one.is_complete
