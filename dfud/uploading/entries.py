@@ -6,7 +6,7 @@ The ledger decides what happens to an entry; this moves it and keeps the counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 
 from dfud.core.version import PATH_KEY_BYTES, FileStamp, FileVersion, folders_above, path_key
@@ -199,11 +199,11 @@ class Entries:
         self._lane_folders.enter(cohort.folder, len(cohort))
         self.loads.add_small(lane, len(cohort), sum(version.size for version in cohort.versions))
 
-    def mark_read_in(self, cohort: Cohort, token: int) -> None:
-        """Count a file of a `cohort` that is with a lane as read."""
-        if token not in cohort.read:
-            cohort.read.add(token)
-            self.loads.remove_small(cohort.lane, 1, 0)
+    def mark_read_in(self, cohort: Cohort, tokens: Iterable[int]) -> None:
+        """Count files of a `cohort` that is with a lane as read."""
+        before = len(cohort.read)
+        cohort.read.update(tokens)
+        self.loads.remove_small(cohort.lane, len(cohort.read) - before, 0)
 
     def forget_together(self, cohort: Cohort, tokens: Sequence[int]) -> None:
         """Remove some files of a `cohort` that is with a lane."""

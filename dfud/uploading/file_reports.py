@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
 
 from dfud.core.text import counted, printable
 from dfud.logs.log_lines import about
@@ -48,8 +47,7 @@ class FileReports:
 
     def on_read(self, message: FilesRead) -> None:
         """Note files of which the producer has all."""
-        for token in message.tokens:
-            self._ledger.mark_read(token)
+        self._ledger.mark_all_read(message.tokens)
 
     def on_unchanged(self, message: FileUnchanged) -> None:
         """Forget a file of which the topic has the content already."""
@@ -106,11 +104,11 @@ class FileReports:
         self._log.debug("%s added to the completed table", counted(len(message.files), "file"))
         if not message.recorded:
             self.unrecorded += len(message.files)
-        for cohort, files in groupby(message.files, lambda file: self._ledger.cohort(file[0])):
+        for cohort, digests in self._ledger.by_cohort(dict(message.files)):
             if cohort is not None:
-                self._on_completed_together(cohort, dict(files), now)
+                self._on_completed_together(cohort, digests, now)
             else:
-                self._on_completed(files, now)
+                self._on_completed(digests, now)
 
     def _on_completed_together(self, cohort: Cohort, digests: Mapping[int, str], now: float) -> None:
         """Note files of a cohort, by their tokens."""
@@ -122,9 +120,9 @@ class FileReports:
         n_chunks = self._reporter.on_completed_together(versions, cohort.chunk_size, now)
         self._reporter.on_acked(n_chunks, sum(version.size for version in versions))
 
-    def _on_completed(self, files: Iterable[tuple[int, str]], now: float) -> None:
+    def _on_completed(self, digests: Mapping[int, str], now: float) -> None:
         n_chunks = n_bytes = 0  # that were not reported as acknowledged before
-        for token, xxh3_128 in files:
+        for token, xxh3_128 in digests.items():
             entry = self._ledger.entry(token)
             if entry is None:
                 continue

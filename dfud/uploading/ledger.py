@@ -7,7 +7,9 @@ cannot be delivered stays, with its cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from dfud.core.ranges import RangeSet
@@ -269,11 +271,20 @@ class Ledger:
 
     # -- reports of chunkers
 
+    def mark_all_read(self, tokens: Iterable[int]) -> None:
+        """Record that the producer has all of each of these files."""
+        for cohort, group in groupby(tokens, self._entries.cohorts.by_token.get):
+            if cohort is not None:
+                self._entries.mark_read_in(cohort, group)
+                continue
+            for token in group:
+                self.mark_read(token)
+
     def mark_read(self, token: int) -> None:
         """Record that the producer has all of the file."""
         cohort = self._entries.cohorts.by_token.get(token)
         if cohort is not None:
-            self._entries.mark_read_in(cohort, token)
+            self._entries.mark_read_in(cohort, (token,))
             return
         entry = self._entries.by_token.get(token)
         if entry is not None and entry.state in WITH_LANE and not entry.is_read:
@@ -385,6 +396,14 @@ class Ledger:
     def cohort(self, token: int) -> Cohort | None:
         """Return the cohort that the file of `token` is in."""
         return self._entries.cohorts.by_token.get(token)
+
+    def by_cohort(self, digests: Mapping[int, str]) -> Iterator[tuple[Cohort | None, dict[int, str]]]:
+        """Yield the digests of files by the cohorts that they are in, None for single ones."""
+        cohort_of = self._entries.cohorts.by_token.get
+        for cohort, group in groupby(zip(map(cohort_of, digests), digests.items()), itemgetter(0)):
+            members = dict(map(itemgetter(1), group))
+            # What was done with the files before may have made entries of these.
+            yield cohort_of(next(iter(members))) and cohort, members
 
     def on_completed_together(self, cohort: Cohort, tokens: Sequence[int]) -> None:
         """Forget files of a cohort of which every chunk is acknowledged and the row is written."""

@@ -257,7 +257,7 @@ class ProducerWorker:
             if run.file is not None and self._order and self._order.has_to_wait(run.file.version.path):
                 self._outbox.add_wait()
             self._outbox.add_run(upload, run)
-        if upload.is_complete:  # only its digest was missing
+        elif upload.is_complete:  # only its digest was missing
             self._files.complete(upload)
 
     def _on_canary(self, canary: CanaryRead) -> None:

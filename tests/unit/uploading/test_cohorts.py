@@ -82,6 +82,26 @@ def test_files_go_their_way_together() -> None:
     state_of(ledger)
 
 
+def test_what_comes_together_is_told_apart_by_cohorts() -> None:
+    ledger = make()
+    ledger.on_found(OTHER._replace(path=b"single"), True)
+    cohort = ledger.on_found_together(FILES, STAMPS)
+    assert len(dispatch(ledger)) == 6
+    ledger.mark_all_read([2, 1, 3, 4])
+    ledger.mark_all_read([4, 5, 4711])
+    check_books(ledger, 2)
+    assert cohort is not None
+    assert cohort.read == {2, 3, 4, 5}
+    digests = {1: "one", 2: "two", 3: "three", 4711: "unknown", 4: "four"}
+    groups = ledger.by_cohort(digests)
+    assert next(groups) == (None, {1: "one"})
+    assert next(groups) == (cohort, {2: "two", 3: "three"})
+    assert next(groups) == (None, {4711: "unknown"})
+    ledger.entry(4)  # which makes entries of the cohort
+    assert next(groups) == (None, {4: "four"})
+    state_of(ledger)
+
+
 def test_a_cohort_waits_for_a_lane_with_room() -> None:
     ledger = make()
     for folder in range(3):
