@@ -67,15 +67,16 @@ class OnceSource:
 
     def ready_files(self) -> Iterator[FileFound | None]:
         """Yield the files that are ready; None in between."""
-        while self.has_pending:
-            try:
-                step = next(self._scan)
-            except StopIteration:
-                self._is_done = True
-                self._before.finish(self._tree)
-                return
+        if not self.has_pending:
+            return
+        for step in self._scan:
             if step is None:
                 yield None
-            else:
-                file, _ = step
-                yield self._inspector.on_scanned(file, compare=file.ctime_ns >= self._compare_since_ns)
+                continue
+            file, _ = step
+            found = self._inspector.on_scanned(file, compare=file.ctime_ns >= self._compare_since_ns)
+            yield found
+            if found is None and self._inspector.is_full:  # it is one that waits
+                return
+        self._is_done = True
+        self._before.finish(self._tree)
