@@ -239,6 +239,7 @@ class FileChanged(Message, frozen=True):
     # A process has it open for writing, or nobody can tell: the watcher will report when it is ready.
     being_written: bool
     stamp: FileStamp = UNKNOWN_STAMP  # when it was looked at
+    is_untouched: bool = False  # nothing of it was passed on
 
 
 class FileUnreadable(Message, frozen=True):

@@ -207,7 +207,7 @@ def main() -> None:
         _timed("chunker: open, read, lease, hash, close, report", lambda: _read(chunker, tasks))
         _timed("producer: messages, acknowledgements, rows", lambda: _produce(lane, to_producer.packets))
         read, completed = to_supervisor.packets, from_producer.packets
-        reports = FileReports(context, reporter, lambda path: None)
+        reports = FileReports(context, reporter, lambda path, is_found: None)
         _timed("supervisor: read, complete", lambda: _complete(reports, read, completed))
         assert len(recorded) == reporter.completed_files == _FILES
 

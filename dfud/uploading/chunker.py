@@ -146,7 +146,7 @@ class Chunker:
             try:
                 run = self._wire.reading.read_whole(task, self._ring, self._reserve, self._dir_fd)
             except VersionChangedError as error:
-                self._report_failure(task, error)
+                self._report_failure(task, error, is_untouched=True)
                 return
             except OSError:
                 pass  # it may be a link; the other way finds out what is wrong
@@ -169,7 +169,7 @@ class Chunker:
         try:
             return self._wire.reading(task, self._ring, self._run_bytes, self._dir_fd, self._links)
         except (OSError, VersionChangedError) as error:
-            self._report_failure(task, error)
+            self._report_failure(task, error, is_untouched=True)
             return None
 
     def _read_run(self, reader: FileReader) -> bool:
@@ -198,9 +198,12 @@ class Chunker:
             self._reports.append(FileChanged(task.token, task.version, False, reader.stamp))
         return False
 
-    def _report_failure(self, task: FileTask, error: OSError | VersionChangedError) -> None:
+    def _report_failure(
+        self, task: FileTask, error: OSError | VersionChangedError, is_untouched: bool = False
+    ) -> None:
         if isinstance(error, VersionChangedError):
-            self._reports.append(FileChanged(task.token, error.version, error.being_written, error.stamp))
+            found = error.version, error.being_written, error.stamp
+            self._reports.append(FileChanged(task.token, *found, is_untouched))
         elif error.errno == errno.EAGAIN:
             self._reports.append(FileUnreadable(task.token, False, _LEASED, lease_break_s()))
         else:

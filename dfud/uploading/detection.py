@@ -179,12 +179,17 @@ class Detection:
         positions = tuple(self._ledger.unrecorded(message.identities, message.folders))
         self._fleet.watcher.channel.post([FilesUnrecorded(message.number, positions)])
 
-    def reconsider(self, path: bytes) -> None:
-        """Have a file reported again, or left at the end, that turned out to be in use when it was read."""
+    def reconsider(self, path: bytes, is_found: bool) -> None:
+        """Have a file reported again, or left at the end, that turned out to be in use when it was to be read.
+
+        Unless it `is_found` by a scan, the next run must be told of it, if this one is killed before.
+        """
         if self.is_over:
             self.on_left(FileLeft(path, STILL_WRITTEN))
-        else:
-            self._fleet.reconsider(path)
+            return
+        if not is_found:
+            record(self._log, lambda: self._session.add_moved_in(path))
+        self._fleet.reconsider(path)
 
     def on_sweep_done(self, message: SweepDone) -> None:
         """Note that no more files belong to this run, unless some are looked at again."""

@@ -44,6 +44,8 @@ class Entry:
     lane: int = -1
     is_read: bool = False  # all of it has been passed to the producer
     is_asked: bool = True  # who writes to it; otherwise a chunker does that, and passes on nothing if anybody may
+    # In this run, so that a scan of the next one finds it again; otherwise only the in-progress table knows of it.
+    is_found: bool = True
     # Reported since it was dispatched: if the chunker finds it gone, or another file there, it has come back.
     seen_again: bool = False
     recheck: bool = False  # closed again since: what was read of it before may be outdated
@@ -51,6 +53,7 @@ class Entry:
     # which its close will report, its digest is not that of its chunks: only sending it anew helps.
     mixed: bool = False
     may_be_sent: bool = False  # the topic may have all of it, although nobody has said so
+    was_maybe_sent: bool = False  # the same, before it was dispatched last
     # It has had its stamp since an earlier run, and so all of its chunks are of one content: whoever reports
     # it with the same stamp reports nothing new.
     is_resumed: bool = False

@@ -32,10 +32,13 @@ class FileReports:
         self,
         context: UploadContext,
         reporter: UploadReporter,
-        on_in_use: Callable[[bytes], None],
+        on_in_use: Callable[[bytes, bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep the ledger of `context` up to date; `on_in_use` gets the path of a file that is not ready yet."""
+        """Keep the ledger of `context` up to date.
+
+        `on_in_use` gets the path of a file that is not ready yet, and whether a scan has found it.
+        """
         self._on_in_use = on_in_use
         self._ledger, self._completed, self._log = context.ledger, context.completed, context.log
         self._is_debugging = context.log.isEnabledFor(logging.DEBUG)
@@ -55,8 +58,11 @@ class FileReports:
 
     def on_changed(self, message: FileChanged) -> None:
         """Begin again with a file that changed while it was read; with one that is in use once it is ready."""
-        if message.being_written and self._ledger.take_back(message.token) is not None:
-            self._on_in_use(message.version.path)
+        returned = None
+        if message.being_written and message.is_untouched:
+            returned = self._ledger.take_back(message.token)
+        if returned is not None:
+            self._on_in_use(message.version.path, returned.is_found)
             return
         now = self._clock()
         entry = self._ledger.on_changed(message.token, message.version, message.being_written, now, message.stamp)

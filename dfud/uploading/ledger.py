@@ -94,11 +94,17 @@ class Ledger:
         return self._entries.add_cohort(versions, stamps, identities, self._chunk_size, now, is_asked)
 
     def on_found(
-        self, version: FileVersion, compare: bool, stamp: FileStamp = UNKNOWN_STAMP, is_asked: bool = True
+        self,
+        version: FileVersion,
+        compare: bool,
+        stamp: FileStamp = UNKNOWN_STAMP,
+        is_asked: bool = True,
+        is_found: bool = True,
     ) -> Entry | None:
         """Add a file that was detected; return its entry if it is new, None if there is nothing to do.
 
-        Unless it `is_asked` who writes to it, a chunker does that (`take_back`).
+        Unless it `is_asked` who writes to it, a chunker does that (`take_back`). `is_found` is whether a scan of
+        the next run would find it.
         """
         self._entries.unfold_at(version.path)
         latest = self._entries.latest.get(version.path)
@@ -114,7 +120,7 @@ class Ledger:
         if digest is not None and not compare:
             return None
         entry = self._entries.add(version, stamp, self._chunk_size, self._now(), after=latest, identity=identity)
-        entry.is_asked = is_asked
+        entry.is_asked, entry.is_found = is_asked, is_found
         if digest is not None and identity not in self._completed_mixed:
             # Rewritten within a tick of the file system's clock, or closed unchanged: only its content can tell.
             entry.known_digest = digest.hex()
@@ -197,7 +203,7 @@ class Ledger:
         If its `stamp` is not that of the row, nothing that was delivered counts: its content may be another.
         """
         entry = self._add_row(row, version, stamp)
-        entry.is_asked = bool(entry.acked)  # the run before may have ended before it was
+        entry.is_asked, entry.is_found = bool(entry.acked), False  # the run before may have ended before it was
         self._entries.wait(entry)
         return entry
 
@@ -252,7 +258,7 @@ class Ledger:
             if rival.acked or rival.lane >= 0:  # its lane may still report what was acknowledged
                 rival.is_overtaken = True
                 self._entries.changed = True
-        entry.may_be_sent = True
+        entry.was_maybe_sent, entry.may_be_sent = entry.may_be_sent, True
         voids_rows = self._in_table.are_void_after(path) and not entry.acked
         is_replaced = self.recorded.is_replaced_by(entry.version, entry.identity)
         entry.replaces = entry.replaces or is_replaced
@@ -301,13 +307,15 @@ class Ledger:
     def take_back(self, token: int) -> Entry | None:
         """Forget a file that somebody may still write to, which only its chunker has asked; return its entry.
 
-        Return None if that is no such file, or was reported once more since: `on_changed` knows what to do then.
+        Nothing of it was passed on. Return None if that is no such file, or was reported once more since:
+        `on_changed` knows what to do then.
         """
         entry = self._entries.find(token)
         if entry is None or entry.is_asked or entry.state is not State.ACTIVE:
             return None
         if entry.recheck or entry.seen_again or self._entries.is_superseded(entry):
             return None
+        entry.may_be_sent = entry.was_maybe_sent
         self._drop(entry)
         return entry
 
@@ -341,7 +349,7 @@ class Ledger:
             self._distrust(entry)
         self._entries.forget(entry)
         successor = self._entries.add(version, stamp, self._chunk_size, self._now(), after=entry)
-        successor.is_asked = entry.is_asked
+        successor.is_asked, successor.is_found = entry.is_asked, entry.is_found
         successor.may_be_sent = entry.may_be_sent and version == entry.version
         successor.tried_last = entry.tried_last
         successor.replaces = bool(entry.known_digest)
@@ -574,7 +582,7 @@ class Ledger:
     def rows(self) -> list[InProgressRow]:
         """Return the rows of the in-progress table."""
         return [
-            in_progress_row(entry.version, entry.chunk_size, entry.delivered, entry.started, entry.stamp)
+            in_progress_row(entry.version, entry.chunk_size, self._delivered(entry), entry.started, entry.stamp)
             for entry in self.in_progress()
             if not (entry.state is State.GIVEN_UP and self._entries.is_superseded(entry))
         ]
@@ -584,6 +592,16 @@ class Ledger:
         self._in_table = DeliveredRows(version_of(row).path for row in rows if row.n_chunks_delivered)
 
     # -- internals
+
+    def _delivered(self, entry: Entry) -> RangeSet:
+        """Return the chunks of `entry` that another run need not send.
+
+        Of a version that was there before, and is there again, only what was read since: it may have been rewritten
+        within a tick of the file system's clock, and its two rows are one for the next run.
+        """
+        latest = self._entries.latest.get(entry.version.path)
+        is_back = latest is not None and latest is not entry and latest.version == entry.version
+        return RangeSet() if is_back else entry.delivered
 
     def _take_stamp(self, entry: Entry, stamp: FileStamp) -> None:
         """Keep the stamp of a newer report of the same version, as far as it says anything."""
@@ -615,7 +633,7 @@ class Ledger:
         successor.named = entry.named
         successor.tried_last = entry.tried_last
         successor.lease_ends = entry.lease_ends
-        successor.is_asked = entry.is_asked
+        successor.is_asked, successor.is_found = entry.is_asked, entry.is_found
         return successor
 
     def _drop(self, entry: Entry) -> None:

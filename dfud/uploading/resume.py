@@ -87,16 +87,16 @@ def resume_rows(
                 _resume_missing(row, version, ledger, str(error.strerror), log)
             continue
         if found != version:
-            ledger.on_found(found, compare=False, stamp=stamp, is_asked=False)
+            ledger.on_found(found, compare=False, stamp=stamp, is_asked=False, is_found=False)
             log.warning(
                 f"{name} has changed since parts of it were uploaded: uploading all of it again", extra=fields
             )
         elif ledger.is_recorded(version):
             # The crash came between the completed table and this one; or the file was rewritten and kept its time.
-            ledger.on_found(version, compare=True, stamp=stamp, is_asked=False)
+            ledger.on_found(version, compare=True, stamp=stamp, is_asked=False, is_found=False)
             log.info(f"{name} is already uploaded: comparing its content with what was sent", extra=fields)
         elif obstacle := chunk_limit.obstacle(row):
-            ledger.on_found(version, compare=False, stamp=stamp, is_asked=False)
+            ledger.on_found(version, compare=False, stamp=stamp, is_asked=False, is_found=False)
             log.warning(
                 f"{name} was being uploaded in chunks of {row.chunk_size} bytes, which can no longer be sent "
                 f"({obstacle}): uploading all of it again, in smaller ones",

@@ -172,6 +172,35 @@ def test_files_that_were_found_together_are_read_as_if_there_were_a_task_for_eac
             assert message.xxh3_64 == digests[message.token]
 
 
+@pytest.mark.parametrize("size", [CHUNK, 60 * CHUNK], ids=["small", "large"])
+def test_of_a_file_that_was_in_use_before_it_was_read_nothing_is_passed_on(bench: Bench, size: int) -> None:
+    (bench.top / "file").write_bytes(bytes(size))
+    task = msgspec.structs.replace(bench.task("file"), is_asked=False)
+    with open(bench.top / "file", "r+b"):
+        reports, passed = bench.run(task)
+    status = os.stat(bench.top / "file")
+    stamp = FileStamp(status.st_ctime_ns, status.st_ino)
+    assert reports == [FileChanged(1, task.version, being_written=True, stamp=stamp, is_untouched=True)]
+    assert passed == []
+    assert bench.ring.used == 0
+
+
+def test_a_file_that_changed_after_a_part_of_it_was_passed_on_is_not_untouched(bench: Bench) -> None:
+    (bench.top / "file").write_bytes(bytes(60 * CHUNK))
+    bench.supervisor.post([msgspec.structs.replace(bench.task("file"), is_asked=False)])
+    assert bench.chunker.run_once()
+    with open(bench.top / "file", "ab") as file:
+        file.write(b"more")
+        file.flush()
+        reports, _ = bench.run()
+        while not reports:
+            assert bench.chunker.run_once()
+            reports = list(bench.supervisor.receive(wait=False))
+    (changed,) = reports
+    assert isinstance(changed, FileChanged)
+    assert (changed.being_written, changed.is_untouched) == (True, False)
+
+
 def test_large_files_take_turns(bench: Bench) -> None:
     for number in range(6):
         (bench.top / f"{number}").write_bytes(bytes(60 * CHUNK))
@@ -187,7 +216,7 @@ def test_large_files_take_turns(bench: Bench) -> None:
 def test_a_file_with_a_lease_of_another_program_is_not_waited_for(bench: Bench) -> None:
     (bench.top / "file").write_bytes(b"content")
     (bench.top / "other").write_bytes(b"content")
-    with leased(bench.top / "file", hold_s=0):
+    with leased(bench.top / "file", hold_s=60):
         reports, _ = bench.run(bench.task("file"), bench.task("other"))
     lease_s = float(Path("/proc/sys/fs/lease-break-time").read_text())
     (unreadable,) = (report for report in reports if isinstance(report, FileUnreadable))

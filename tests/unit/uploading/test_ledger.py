@@ -1007,6 +1007,20 @@ def test_a_file_that_is_in_use_is_taken_back_until_it_is_reported_again() -> Non
     assert send(ledger).is_asked
 
 
+def test_what_a_file_in_use_would_have_replaced_goes_on_to_count() -> None:
+    """A log, say, that is always open, beside its last version."""
+    ledger = make({V1: b"\xab" * 16})
+    ledger.on_found(V2, compare=True, is_asked=False)
+    assert ledger.take_back(send(ledger).token) is not None
+    assert ledger.is_recorded(V1)
+    ledger.on_found(V2, compare=True, is_asked=False)
+    send(ledger)
+    ledger.on_lane_death(0, producer=True)
+    ledger.on_lane_death(1, producer=True)
+    assert ledger.take_back(send(ledger).token) is not None  # the dead producer may have sent it
+    assert not ledger.is_recorded(V1)
+
+
 def test_a_file_that_is_in_use_and_that_was_asked_about_is_not_taken_back() -> None:
     ledger = make()
     ledger.on_found(V1, compare=True)
@@ -1038,4 +1052,8 @@ def test_of_a_file_of_which_an_earlier_run_has_sent_nothing_nobody_may_have_aske
     for sent_before, is_asked in ((RangeSet(), False), (RangeSet([(1, 1)]), True)):
         ledger = make()
         ledger.resume(in_progress_row(V1, 4, sent_before, "before"), V1)
-        assert send(ledger).is_asked is is_asked
+        task = send(ledger)
+        assert task.is_asked is is_asked
+        entry = ledger.entry(task.token)
+        assert entry is not None
+        assert not entry.is_found

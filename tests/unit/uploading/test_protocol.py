@@ -232,7 +232,8 @@ class Protocol(RuleBasedStateMachine):
         elif isinstance(message, FileUnchanged):
             ledger.on_unchanged(message.token)
         elif isinstance(message, FileChanged):
-            if message.being_written and ledger.take_back(message.token) is not None:
+            is_in_use = message.being_written and message.is_untouched
+            if is_in_use and ledger.take_back(message.token) is not None:
                 self.reconsider(message.version.path)
                 return
             ledger.on_changed(message.token, message.version, message.being_written, self.now, message.stamp)
@@ -517,7 +518,7 @@ class Protocol(RuleBasedStateMachine):
             or (is_rest(task) and file.stamp.differs_from(task.stamp))
             or (file.open and not task.is_asked)
         ):
-            here.chunker.append(FileChanged(task.token, file.version, file.open, file.stamp))
+            here.chunker.append(FileChanged(task.token, file.version, file.open, file.stamp, is_untouched=True))
         else:
             here.reading = FileReader(task, file, file.stamp)
             if not task.known_digest:

@@ -72,6 +72,7 @@ from dfud.messages import (
 )
 from dfud.uploading.clock_steps import ClockSteps
 from dfud.uploading.context import UploadContext
+from dfud.uploading.entry import State
 from dfud.uploading.fleet import Fleet
 from dfud.uploading.ledger import Ledger
 from dfud.uploading.supervisor import UploadSupervisor
@@ -472,7 +473,7 @@ def test_a_file_that_is_in_use_is_for_the_watcher_to_report_again(bench: Bench) 
     version, stamp = FileVersion(b"file", 30, 1), FileStamp(1, 1)
     bench.watcher.report(FileFound(version, True, *stamp, is_asked=False))
     bench.step()
-    in_use = FileChanged(bench.task().token, version, True, stamp)
+    in_use = FileChanged(bench.task().token, version, True, stamp, is_untouched=True)
     bench.watcher.received()
     bench.lane.chunker.report(in_use)
     bench.step()
@@ -483,7 +484,7 @@ def test_a_file_that_is_in_use_is_for_the_watcher_to_report_again(bench: Bench) 
     bench.step()
     ((lane, task),) = [(lane, task) for lane in bench.lanes for task in lane.chunker.received()]
     assert isinstance(task, FilesTask)
-    lane.chunker.report(FileChanged(task.first, version, True, stamp))
+    lane.chunker.report(FileChanged(task.first, version, True, stamp, is_untouched=True))
     bench.step()
     assert bench.watcher.received() == [Sweep(1), Reconsider(b"file"), Sweep(2)]
     bench.watcher.report(SweepDone(1))
@@ -494,6 +495,29 @@ def test_a_file_that_is_in_use_is_for_the_watcher_to_report_again(bench: Bench) 
     assert bench.close() == EXIT_UNDELIVERED
 
 
+def test_a_file_that_was_read_in_part_before_it_was_in_use_is_held(bench: Bench) -> None:
+    version, stamp = FileVersion(b"file", 30, 1), FileStamp(1, 1)
+    bench.watcher.report(FileFound(version, True, *stamp, is_asked=False))
+    bench.step()
+    bench.watcher.received()
+    task = bench.task()
+    bench.lane.chunker.report(FileChanged(task.token, version, True, stamp))
+    bench.step()
+    assert bench.watcher.received() == []
+    assert [entry.state for entry in bench.ledger.undelivered] == [State.HELD]
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_the_next_run_finds_a_file_that_was_in_use_when_this_one_was_killed(bench: Bench, is_found: bool) -> None:
+    version, stamp = FileVersion(b"file", 30, 1), FileStamp(1, 1)
+    bench.ledger.on_found(version, True, stamp, is_asked=False, is_found=is_found)
+    bench.step()
+    task = bench.task()
+    bench.lane.chunker.report(FileChanged(task.token, version, True, stamp, is_untouched=True))
+    bench.step()
+    assert (b"file" in bench.session.moved_in) is not is_found  # a scan finds it by its time, or all
+
+
 def test_a_file_that_is_found_in_use_after_the_last_sweep_is_left(bench: Bench) -> None:
     version, stamp = FileVersion(b"file", 30, 1), FileStamp(1, 1)
     bench.watcher.report(FileFound(version, True, *stamp, is_asked=False))
@@ -501,7 +525,7 @@ def test_a_file_that_is_found_in_use_after_the_last_sweep_is_left(bench: Bench) 
     task = bench.task()
     bench.quit()
     bench.watcher.received()
-    bench.lane.chunker.report(FileChanged(task.token, version, True, stamp))
+    bench.lane.chunker.report(FileChanged(task.token, version, True, stamp, is_untouched=True))
     bench.step()
     assert bench.watcher.received() == []
     assert "file is still being written: left for the next run" in bench.log
