@@ -596,8 +596,8 @@ class Ledger:
     def _delivered(self, entry: Entry) -> RangeSet:
         """Return the chunks of `entry` that another run need not send.
 
-        Of a version that was there before, and is there again, only what was read since: it may have been rewritten
-        within a tick of the file system's clock, and its two rows are one for the next run.
+        Of a version that was there before, and is there again, only what was read since: it may have been
+        rewritten within a tick of the file system's clock, and its two rows are one for the next run.
         """
         latest = self._entries.latest.get(entry.version.path)
         is_back = latest is not None and latest is not entry and latest.version == entry.version
