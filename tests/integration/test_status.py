@@ -136,7 +136,7 @@ def test_the_canary_tells_of_a_lane_that_does_nothing(
         wait_for_check(directory, topic, 0, " canary=0.")
         values = [json.loads(message.value or b"") for message in read_topic(kafka.bootstrap, canaries)]
         assert {(value["topic"], value["directory"]) for value in values} == {(topic, str(directory))}
-        assert 1 in {value["canary"] for value in values}
+        assert min(value["canary"] for value in values) >= 1  # the first may have been replaced before it was read
         producer = upload.wait_for_worker("producer-1")
         producer.suspend()
         cause = "the canary has not come round: chunker-1 has not read it, or producer-1 not delivered it"
