@@ -10,7 +10,7 @@ from dfud.core.text import counted, printable
 from dfud.core.version import FileVersion
 from dfud.logs.log_lines import about
 from dfud.uploading.entry import Entry
-from dfud.uploading.ledger import Progress
+from dfud.uploading.ledger_state import Progress
 
 _MAX_LINES_PER_SECOND = 20  # of each kind
 _PROGRESS_INTERVAL_S = 5.0

@@ -10,7 +10,7 @@ import pytest
 
 from dfud.core.version import FileVersion
 from dfud.uploading.entry import Entry
-from dfud.uploading.ledger import Progress
+from dfud.uploading.ledger_state import Progress
 from dfud.uploading.reporter import UploadReporter, log_undelivered, summary
 
 
