@@ -274,18 +274,13 @@ class Ledger(LedgerState):
             if cohort is not None:
                 self._entries.mark_read_in(cohort, group)
                 continue
-            for token in group:
-                self.mark_read(token)
+            for entry in map(self._entries.by_token.get, group):
+                if entry is not None and entry.state in WITH_LANE and not entry.is_read:
+                    self._entries.loads.mark_read(entry)
 
     def mark_read(self, token: int) -> None:
         """Record that the producer has all of the file."""
-        cohort = self._entries.cohorts.by_token.get(token)
-        if cohort is not None:
-            self._entries.mark_read_in(cohort, (token,))
-            return
-        entry = self._entries.by_token.get(token)
-        if entry is not None and entry.state in WITH_LANE and not entry.is_read:
-            self._entries.loads.mark_read(entry)
+        self.mark_all_read((token,))
 
     def on_unchanged(self, token: int) -> None:
         """Forget a file that was closed again with the content that is on the topic already."""
