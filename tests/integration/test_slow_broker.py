@@ -73,8 +73,10 @@ def test_batches_shrink_to_what_the_broker_receives_at_once(directory: Path, tmp
         assert_all_there(directory, node.bootstrap, topic, once=False)
 
 
-def test_a_refused_time_names_the_clocks(directory: Path, config_file: Path, kafka: KafkaNode, topic: str) -> None:
-    with uploading(directory, config_file, topic) as upload:
+def test_a_refused_time_names_the_clocks(directory: Path, tmp_path: Path, kafka: KafkaNode, topic: str) -> None:
+    # The broker compares whole milliseconds, and has a message that does not linger within one.
+    config = config_of(tmp_path, kafka, linger_ms="500")
+    with uploading(directory, config, topic) as upload:
         set_topic(kafka, topic, {"message.timestamp.before.max.ms": "1"})
         fill(directory, 1, 60_000)
         upload.wait_for(
