@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 import xxhash
 
 from dfud.core.assembly import Assembly
 from dfud.core.chunk import Chunk
+from dfud.core.decode import Headers, headers_of
 from dfud.core.place import place_of
 from dfud.core.sent import Sent
 
 _MAX_VERSIONS = 500  # that are incomplete at once; each may have a file open
+_PAUSE_PER_CHECK = 10  # times as long as a check has taken, until the next one
 _MAX_MEMORY = 64 << 20  # bytes, of all versions: what exceeds it goes to files
 
 
@@ -31,6 +34,9 @@ class SpooledVersion:
     def __init__(self, chunk: Chunk, spool_bytes: int, sent: Sent) -> None:
         """Begin with no chunk of the version that `chunk` is of; `sent` is where it lies."""
         self.path = chunk.path
+        self.mtime_ns = chunk.mtime_ns
+        self.algorithm = chunk.algorithm  # of the digest
+        self.headers: Headers | None = None  # of the message that was added last
         self.identity = chunk.identity()
         self.sent = sent  # where its last chunk lies
         self.is_in_one_partition = True
@@ -39,6 +45,7 @@ class SpooledVersion:
         self._spool_bytes = spool_bytes
         self._end = 0  # of the data
         self._is_mixed = False  # all bytes were there, but not of one content: it is being sent again
+        self._is_changed = False  # since that was found
 
     @property
     def memory(self) -> int:
@@ -67,10 +74,16 @@ class SpooledVersion:
         self.file.write(chunk.data)
         self._end = max(self._end, chunk.offset + len(chunk.data))
         assembly.add(chunk.offset, chunk.data)
+        self._is_changed = True
 
     def is_due(self, chunk: Chunk) -> bool:
         """Return whether the digest is to be verified, now that `chunk` was added."""
         return self.assembly.is_whole and (not self._is_mixed or chunk.number == chunk.n_chunks)
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether all bytes are there, and some of them have come since they did not have their digest."""
+        return self._is_mixed and self._is_changed and self.assembly.is_whole
 
     def verify(self) -> bool:
         """Return whether the bytes have their digest."""
@@ -81,7 +94,7 @@ class SpooledVersion:
 
         is_right = self.assembly.verify(read)
         if not is_right:
-            self._is_mixed = True
+            self._is_mixed, self._is_changed = True, False
             self.assembly.restart_hash()
         return is_right
 
@@ -92,7 +105,7 @@ class SpooledVersions:
     There are never more than `_MAX_VERSIONS`: another one replaces that which has waited longest for a chunk.
     """
 
-    def __init__(self, spool_bytes: int, remembers: bool) -> None:
+    def __init__(self, spool_bytes: int, remembers: bool, clock: Callable[[], float] = time.monotonic) -> None:
         """`spool_bytes` of each may be in memory; `remembers` says that `incomplete` will be called."""
         self._spool_bytes = max(1, spool_bytes)  # `tempfile` takes 0 for no limit
         self._remembers = remembers
@@ -101,6 +114,8 @@ class SpooledVersions:
         self._memory = 0  # bytes
         self._last: dict[bytes, _Last] = {}  # by hash of the path
         self._dropped: dict[bytes, Sent] = {}  # by path
+        self._clock = clock
+        self._next_check = 0.0  # of what is doubted (s, as `clock`)
 
     def close(self) -> None:
         """Close all files."""
@@ -120,6 +135,7 @@ class SpooledVersions:
         before = version.memory
         try:
             version.add(chunk, sent)
+            version.headers = headers_of(message)
         except OSError as error:
             if error.errno not in (errno.EFBIG, errno.EINVAL):
                 raise
@@ -134,6 +150,23 @@ class SpooledVersions:
             return None
         self._complete(version)
         return version
+
+    def recheck(self, is_end: bool) -> Iterator[SpooledVersion]:
+        """Yield the versions that have become complete although their last chunk was not the last to come.
+
+        A sender may have several batches under way. Call this when there is nothing to read for a moment, or, if
+        `is_end`, no more. The caller closes their files.
+        """
+        for version in [each for each in self._versions.values() if each.is_doubted]:
+            began = self._clock()
+            if began < self._next_check and not is_end:
+                return
+            is_right = self._versions.get(version.identity) is version and version.verify()
+            now = self._clock()
+            self._next_check = now + _PAUSE_PER_CHECK * (now - began)
+            if is_right:
+                self._complete(version)
+                yield version
 
     def _complete(self, version: SpooledVersion) -> None:
         self._forget(version, version.memory)

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from dfud.api import Path
 from dfud.core.chunk import BadMessageError, ForeignMessageError
-from dfud.core.decode import Headers, headers_of, read_chunk
+from dfud.core.decode import headers_of, read_chunk
 from dfud.core.native import CHUNK_HEADERS
 from dfud.core.text import printable
 from dfud.errors import DfudError, UsageError
@@ -82,14 +82,12 @@ def read_files(
     missing: list[str] = []
     try:
         for message in _messages(config, topic, follow, consumer_group_id, missing):
-            try:
-                chunk = read_chunk(message.key(), message.value(), headers_of(message))
-            except (ForeignMessageError, BadMessageError):
-                continue
-            version = versions.add(chunk, message)
-            if version is not None:
+            for version in _completed(versions, message):
                 with version.file:
-                    yield _topic_file(version, chunk.algorithm, chunk.mtime_ns, headers_of(message) or ())
+                    yield _topic_file(version)
+        for version in versions.recheck(is_end=True):
+            with version.file:
+                yield _topic_file(version)
         missing += _incomplete(versions.incomplete())
     finally:
         versions.close()
@@ -97,12 +95,26 @@ def read_files(
         raise DfudError(f"topic {topic} does not have all that was sent: {'; '.join(missing)}")
 
 
-def _topic_file(version: SpooledVersion, algorithm: str, mtime_ns: int | None, headers: Headers) -> TopicFile:
+def _completed(versions: SpooledVersions, message: Any) -> Iterator[SpooledVersion]:
+    """Yield the versions that a message completes, or, if it is None, that are complete on a second look."""
+    if message is None:
+        yield from versions.recheck(is_end=False)
+        return
+    try:
+        chunk = read_chunk(message.key(), message.value(), headers_of(message))
+    except (ForeignMessageError, BadMessageError):
+        return
+    version = versions.add(chunk, message)
+    if version is not None:
+        yield version
+
+
+def _topic_file(version: SpooledVersion) -> TopicFile:
     version.file.seek(0)
     assembly = version.assembly
-    digest = f"{algorithm}:{assembly.digest}"
-    made = TopicFile(os.fsdecode(version.path), assembly.size or 0, mtime_ns, digest, version.file)
-    made.headers = {name: value or b"" for name, value in headers if name not in CHUNK_HEADERS}
+    digest = f"{version.algorithm}:{assembly.digest}"
+    made = TopicFile(os.fsdecode(version.path), assembly.size or 0, version.mtime_ns, digest, version.file)
+    made.headers = {name: value or b"" for name, value in version.headers or () if name not in CHUNK_HEADERS}
     return made
 
 
@@ -115,7 +127,10 @@ def _incomplete(paths: Iterable[bytes]) -> list[str]:
 
 
 def _messages(config: Path, topic: str, follow: bool, group: str | None, missing: list[str]) -> Iterator[Any]:
-    """Yield the messages of a topic, those of each partition in order; tell `missing` what cannot be read."""
+    """Yield the messages of a topic, those of each partition in order, and None if there is none for a moment.
+
+    What cannot be read is told to `missing`.
+    """
     config_path = os.fsdecode(config)
     properties = consumer_properties(read_config(config_path, "consumer"), group or "dfud-read")
     probe = TopicProbe(Consumer, topic, {**properties, **READER_PROPERTIES}, config_path)
@@ -149,7 +164,7 @@ def _messages(config: Path, topic: str, follow: bool, group: str | None, missing
         probe.errors.clear()
         while not reader.is_done:
             messages, errors = read(_IDLE_TIMEOUT_S)
-            yield from messages
+            yield from messages or [None]
             _raise_final(topic, [*errors, *probe.errors], may_be_made_anew=follow)
             probe.errors.clear()
         if _topic_id(probe) != topic_id:

@@ -95,6 +95,14 @@ class Assembler:
         if part is not None and part.is_complete:
             self._placement.finish(part)
 
+    def on_quiet(self, is_end: bool) -> None:
+        """Do what waits until there is nothing to read for a moment, or, if `is_end`, no more in this run."""
+        self._placement.doubts.on_quiet(is_end)
+
+    def stop(self) -> None:
+        """Report what was not reported yet: no more is read."""
+        self._placement.doubts.report()
+
     # -- messages
 
     def take(self, messages: Iterable[KafkaMessage]) -> None:
@@ -190,7 +198,7 @@ class Assembler:
             self._files.open(part)  # now, because a part whose file was removed starts over
         part.feed(sent)
         part.learn(chunk)
-        self._placement.allow_rechecks(len(chunk.data))
+        self._placement.doubts.on_received(len(chunk.data))
         offset, length = chunk.offset, len(chunk.data)
         if part.is_in_place or part.assembly.has(offset, length):
             if self._files.read(part, length, offset) == chunk.data:
@@ -215,9 +223,11 @@ class Assembler:
         part.assembly.add(chunk.offset, chunk.data)
 
     def _finish(self, part: Part, is_last: bool) -> None:
-        """Put a whole part in place; one that has failed only with the last chunk of other bytes."""
+        """Put a whole part in place; one that has failed at once only with the last chunk of other bytes."""
         if not part.failure or (part.is_overwritten and is_last):
             self._placement.finish(part)
+        elif part.is_overwritten:
+            self._placement.doubts.add(part)
 
     def _confirm(self, part: Part, sent: Sent) -> None:
         if self._confirmation is not None and not part.awaits(sent):

@@ -41,6 +41,7 @@ WatchFactory = Callable[[dict[str, Any], str], Watch]
 _REPORT_INTERVAL_S = 0.5
 _COMMIT_TIMEOUT_S = 10.0  # at the end
 _DISK_RETRY_INTERVAL_S = 1.0
+_CHECK_INTERVAL_S = 5.0  # for what has failed, while there is always something to read
 _RECEIPTS_TIMEOUT_S = 10.0  # at the end, while none is sent
 _SAVE_TIMEOUT_S = 5.0  # likewise, while the group waits for us to give partitions away
 _MAX_OWED = (
@@ -156,6 +157,7 @@ class Fetcher:
         )
         self._is_caught_up = False
         self._next_report = 0.0
+        self._next_check = time.monotonic() + _CHECK_INTERVAL_S
 
     def run(self) -> None:
         """Read until asked to stop; then put everything on disk and commit it, as far as possible."""
@@ -164,6 +166,7 @@ class Fetcher:
             self._assembler.place_earlier()
             while not self._supervisor.is_stopping:
                 self.run_once()
+            self._assembler.stop()
             if self._checkpoints.finish(self._committable()):
                 failure = ""
             self._wait_for_receipts(_RECEIPTS_TIMEOUT_S)
@@ -206,6 +209,10 @@ class Fetcher:
         if messages:
             self._take(messages)
         self._reading.positions.update(positions)
+        now, is_end = time.monotonic(), self._reading.is_done
+        if is_end or not messages or now >= self._next_check:
+            self._next_check = now + _CHECK_INTERVAL_S
+            self._assembler.on_quiet(is_end)
 
     def _take(self, messages: Sequence[Any]) -> None:
         self._tree.close_folders()

@@ -12,6 +12,7 @@ from dfud.core.sent import Sent
 from dfud.core.text import printable
 from dfud.downloading.counts import DownloadCounts
 from dfud.downloading.disk import Disk
+from dfud.downloading.doubts import Doubts
 from dfud.downloading.obstacles import Obstacles
 from dfud.downloading.owed_receipts import NO_DIGESTS, Digests, OwedReceipts
 from dfud.downloading.part import Part
@@ -24,8 +25,6 @@ from dfud.downloading.supervisor_link import Report
 from dfud.files.confined import ConfinedTree
 
 _IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
-_NO_RECHECK = 64 << 20  # bytes that may be read again for digests that have failed before
-_RECHECKED = 8  # bytes more for each byte that is received
 
 
 class Placement:
@@ -57,7 +56,7 @@ class Placement:
         self._obstacles = Obstacles(tree, folder.dir_fd, report)
         self._unmarked = ""  # why a file could not be marked
         self._has_attributes = True
-        self._recheck_allowance = _NO_RECHECK
+        self.doubts = Doubts(store, counts, self._report_failure, self._check)
         self._lock = PlaceLock(tree, folder.dir_fd, is_shared)
 
     def close(self) -> None:
@@ -99,34 +98,26 @@ class Placement:
 
     # -- complete parts
 
-    def allow_rechecks(self, n_bytes: int) -> None:
-        """Note that so many bytes were received, which limits what is read for digests that have failed before."""
-        if self._recheck_allowance < _NO_RECHECK:
-            self._recheck_allowance += _RECHECKED * n_bytes
-
     def finish(self, part: Part, is_earlier: bool = False) -> None:
         """Put a complete part in place if its digest matches; otherwise keep it as it is.
 
         `is_earlier` says that an earlier run has left it: it is checked whatever that costs, once in a run.
         """
-        files, assembly = self._store.files, part.assembly
-        if not files.finish_writing(part):
+        if not self._store.files.finish_writing(part):
             return
-        if part.failure and not is_earlier:
-            cost = (assembly.size or 0) - assembly.hashed
-            if cost > self._recheck_allowance:  # the next run checks it
-                return
-            self._recheck_allowance -= cost
+        if part.failure and not (is_earlier or self.doubts.admit(part)):
+            self.doubts.add(part)
+            return
+        self._check(part)
+
+    def _check(self, part: Part) -> None:
+        files = self._store.files
         part.is_overwritten = False
-        if assembly.verify(lambda length, offset: files.read(part, length, offset)):
+        if part.assembly.verify(lambda length, offset: files.read(part, length, offset)):
+            self.doubts.on_right(part)
             self.place(part)
-            return
-        if not part.failure:
-            self._counts.wrong += 1
-            text = f"{printable(part.path)}: all chunks received, but the digest does not match; kept in LOGS"
-            self._report_failure(logging.WARNING, text)
-        part.failure = "its digest does not match"
-        self._store.on_changed(part)
+        else:
+            self.doubts.on_wrong(part)
 
     def place(self, *parts: Part) -> None:
         """Put parts of different paths in place whose digests match, unless what is there was sent later."""

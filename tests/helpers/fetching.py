@@ -164,10 +164,16 @@ class Bench:
     # -- what is done
 
     def take(self, *records: Record) -> DownloadCounts:
-        """Take new records of the topic as one batch; return what was counted."""
+        """Take new records of the topic as one batch, after which comes a quiet moment; return the counts."""
         first = len(self.log)
         self.log += records
         return self._take(first)
+
+    def take_busily(self, *records: Record) -> DownloadCounts:
+        """Take new records of the topic as one batch, which others follow at once; return the counts."""
+        first = len(self.log)
+        self.log += records
+        return self._take(first, is_quiet=False)
 
     def take_again(self) -> DownloadCounts:
         """Take what was not committed."""
@@ -177,9 +183,11 @@ class Bench:
         """Take everything that was ever taken."""
         return self._take(0)
 
-    def _take(self, first: int) -> DownloadCounts:
+    def _take(self, first: int, is_quiet: bool = True) -> DownloadCounts:
         self.tree.close_folders()
         self.assembler.take([Taken(record, at) for at, record in enumerate(self.log[first:], first)])
+        if is_quiet:
+            self.assembler.on_quiet(is_end=False)
         self.counts = DownloadCounts(*self.assembler.counts.take())
         return self.counts
 

@@ -9,7 +9,7 @@ import pytest
 
 from dfud import spooled_versions
 from dfud.core.decode import read_chunk
-from dfud.spooled_versions import SpooledVersions
+from dfud.spooled_versions import SpooledVersion, SpooledVersions
 from tests.helpers.descriptors import count_descriptors
 from tests.helpers.downloading import Record, native
 
@@ -29,6 +29,9 @@ class Message:
     def offset(self) -> int:
         return self._at
 
+    def headers(self) -> list[tuple[str, bytes]]:
+        return []
+
     def timestamp(self) -> tuple[int, int]:
         return 1, self._at
 
@@ -41,6 +44,13 @@ def versions() -> Iterator[SpooledVersions]:
     made.close()
 
 
+def read(version: SpooledVersion) -> bytes:
+    """Return the content of a version that is complete."""
+    with version.file:
+        version.file.seek(0)
+        return version.file.read()
+
+
 def complete(versions: SpooledVersions, *records: Record) -> list[bytes]:
     """Add chunks; return the contents of the versions that they complete."""
     contents = []
@@ -48,9 +58,7 @@ def complete(versions: SpooledVersions, *records: Record) -> list[bytes]:
         message = Message(record.partition, next(_offsets))
         version = versions.add(read_chunk(record.key, record.value, record.headers), message)
         if version is not None:
-            with version.file:
-                version.file.seek(0)
-                contents.append(version.file.read())
+            contents.append(read(version))
     return contents
 
 
@@ -94,3 +102,36 @@ def test_a_complete_version_ends_what_came_before_it(versions: SpooledVersions) 
 def test_chunks_of_two_sizes(versions: SpooledVersions) -> None:
     large, small = (native(b"file", b"ab" * 450, NOW, size) for size in (400, 200))
     assert complete(versions, large[0], *small[2:]) == [b"ab" * 450]
+
+
+def test_the_last_chunk_of_a_version_that_is_sent_again_may_come_before_others(
+    versions: SpooledVersions,
+) -> None:
+    """A sender may have several batches under way, as over a long line."""
+    old, new = native(b"file", b"a" * 900, NOW, 300), native(b"file", b"b" * 900, NOW, 300)
+    assert complete(versions, *old[:2], new[0], new[2]) == []
+    assert list(versions.recheck(is_end=False)) == []
+    assert complete(versions, new[1]) == []
+    assert [read(each) for each in versions.recheck(is_end=False)] == [b"b" * 900]
+    assert list(versions.recheck(is_end=True)) == []
+    assert list(versions.incomplete()) == []
+
+
+def test_what_is_doubted_is_not_read_again_and_again() -> None:
+    """Each look at it takes time, which a stranger might have us spend on nothing else."""
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1.0  # as long as a look takes
+        return now
+
+    versions = SpooledVersions(100, remembers=True, clock=clock)
+    old, new = native(b"file", b"a" * 900, NOW, 300), native(b"file", b"b" * 900, NOW, 300)
+    assert complete(versions, *old[:2], new[0], new[2], new[0]) == []
+    assert list(versions.recheck(is_end=False)) == []
+    assert complete(versions, new[1]) == []
+    assert list(versions.recheck(is_end=False)) == [], "that was only now"
+    now += 10.0
+    assert [read(each) for each in versions.recheck(is_end=False)] == [b"b" * 900]
+    versions.close()

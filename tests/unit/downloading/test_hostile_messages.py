@@ -11,8 +11,8 @@ import pytest
 import xxhash
 
 from dfud.core.assembly import Assembly
+from dfud.downloading import doubts as doubts_module
 from dfud.downloading import part_store, refusals
-from dfud.downloading import placement as placement_module
 from dfud.downloading.part_files import PartFiles
 from tests.helpers.downloading import Record, native
 from tests.helpers.fetching import DATA, NOW, Bench, Taken, bench
@@ -52,9 +52,9 @@ def test_a_false_digest_before_the_true_one_does_not_keep_a_file_away(bench: Ben
 def test_false_last_chunks_do_not_have_a_file_read_again_and_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement_module, "_NO_RECHECK", 5_000)
-    placement = bench.assembler._placement
-    placement._recheck_allowance = 5_000
+    monkeypatch.setattr(doubts_module, "_NO_RECHECK", 5_000)
+    monkeypatch.setattr(doubts_module, "_RECHECKED_QUIET", 0)
+    bench.assembler._placement.doubts._allowance = 5_000
     checked = []
     verify = Assembly.verify
 

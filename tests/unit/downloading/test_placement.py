@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfud.core.assembly import Assembly
+from dfud.downloading import doubts
 from tests.helpers.downloading import native
 from tests.helpers.fetching import DATA, NOW, Bench, bench
 
@@ -47,6 +48,51 @@ def test_a_file_with_a_wrong_digest_is_checked_again_when_it_has_been_received_w
     for _ in range(2):
         bench.take(*native(b"f", bytes(3500), NOW, xxh3_128=b"0" * 32))
         assert len(checks) == 2
+
+
+AGAIN = bytes(3500)  # in the place of DATA: a file that was rewritten behind its size and time
+
+
+def test_the_last_chunk_of_a_file_that_is_sent_again_may_come_before_others(bench: Bench) -> None:
+    """A sender may have several batches under way, as over a long line."""
+    bench.take(*native(b"f", DATA, NOW)[:3])
+    one, two, three, four = native(b"f", AGAIN, NOW)
+    assert bench.take_busily(one, four, three).wrong == 0
+    counts = bench.take(two)
+    assert (counts.wrong, counts.files) == (0, 1)
+    assert bench.files() == {b"f": AGAIN}
+    assert bench.reported == bench.left() == []
+
+
+def test_a_file_that_seemed_wrong_is_put_in_place_when_its_last_bytes_come_late(bench: Bench) -> None:
+    bench.take(*native(b"f", DATA, NOW)[:3])
+    one, two, three, four = native(b"f", AGAIN, NOW)
+    assert bench.take(one, four, three).wrong == 1
+    counts = bench.take(two)
+    assert (counts.wrong, counts.files) == (-1, 1)
+    assert bench.files() == {b"f": AGAIN}
+    assert bench.left() == []
+
+
+def test_a_large_file_that_failed_is_checked_at_the_end_whatever_that_costs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_NO_RECHECK", "_RECHECKED", "_RECHECKED_QUIET"):
+        monkeypatch.setattr(doubts, name, 0)
+    bench.assembler._placement.doubts._allowance = 0
+    bench.take(*native(b"f", DATA, NOW)[:3])
+    one, two, three, four = native(b"f", AGAIN, NOW)
+    bench.take_busily(one, four, three)
+    assert bench.take(two).wrong == 0
+    assert bench.files() == {}
+    bench.assembler.on_quiet(is_end=True)
+    assert bench.files() == {b"f": AGAIN}
+
+
+def test_what_has_failed_is_reported_if_nothing_more_is_read(bench: Bench) -> None:
+    assert bench.take_busily(*native(b"f", DATA, NOW, xxh3_128=b"0" * 32)).wrong == 0
+    bench.assembler.stop()
+    assert bench.reported == ["f: all chunks received, but the digest does not match; kept in LOGS"]
 
 
 @pytest.mark.parametrize("data", [b"small", DATA])
