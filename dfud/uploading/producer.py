@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from confluent_kafka import Producer
-
+from dfud.kafka.quick_producer import quick_producer
 from dfud.kafka.topic_facts import Finding, Severity, TopicFacts
 from dfud.kafka.topic_monitor import TopicMonitor
 from dfud.kafka.topic_rules import UploadNeeds
@@ -85,7 +84,8 @@ def run(
     """Run the producer process until `Stop`."""
     init_worker(name, supervisor_pid)
     tune_malloc()
-    worker = ProducerWorker(to_supervisor, to_chunker, ring, shards, settings, Producer)
+    factory = partial(quick_producer, topic=settings.topic)
+    worker = ProducerWorker(to_supervisor, to_chunker, ring, shards, settings, factory)
     try:
         while worker.run_once():
             pass

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import xxhash
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from dfud import __version__
 from dfud.core.json_fields import time_text
@@ -38,6 +38,7 @@ from dfud.files.scan import GONE, Folder, WatchedTree, join
 from dfud.kafka.client_errors import settings_fault
 from dfud.kafka.logger import silent_logger
 from dfud.kafka.properties import batch_limit
+from dfud.kafka.quick_producer import quick_producer
 from dfud.logs.completed.recorded import RecordedVersions
 from dfud.messages import FromSealer, RunSealed, RunUnsealed, ToSealer
 from dfud.processes.channel import Channel, PeerGoneError
@@ -229,7 +230,7 @@ class _Sender:
         self.failure: KafkaError | None = None
         own = {"error_cb": lambda _: None, "logger": silent_logger()}
         try:
-            self._producer = Producer({**settings.properties, **own})
+            self._producer = quick_producer({**settings.properties, **own}, settings.topic)
         except KafkaException as raised:
             raise UnsealedError(settings_fault(raised.args[0].str(), settings.properties)) from None
 
