@@ -38,7 +38,7 @@ from dfud.uploading.ring import Ring
 from dfud.uploading.wire import WireFormat
 
 MAX_RUN_BYTES = 1 << 20  # that are read at once
-_BATCH_MESSAGES = 64
+_BATCH_MESSAGES = 256
 _MAX_OPEN_FILES = 4  # of more than one run, read in turn so that none holds up the others
 _MAX_CANARY_BYTES = 4096
 _RESERVE_RETRY_INTERVAL_S = 0.5
