@@ -32,8 +32,8 @@ from dfud.watch.readiness import STILL_WRITTEN
 from dfud.watch.together import each_of
 
 # Open at a time; what else is ready stays with the watcher. In each lane 1,000 completed files may wait for their
-# shard to be full.
-_MAX_OPEN_FILES, _MAX_OPEN_FILES_PER_LANE = 2_000, 1_500
+# shard to be full, and as many may be acknowledged while it is written.
+_MAX_OPEN_FILES, _MAX_OPEN_FILES_PER_LANE = 4_000, 4_000
 _MIN_ALLOWANCE = 1_000  # files, unless the watcher has no allowance left
 
 

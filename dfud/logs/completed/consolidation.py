@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 from dfud.core.plain_rows import HEADER
@@ -192,7 +192,10 @@ def _timed_rows(
 def _timed_lines(
     folder: OpenFolder, lane: Iterable[str], rejected: list[RejectedRow]
 ) -> Iterator[list[Timed[bytes]]]:
-    """Yield the lines of a lane's shards with their times, a shard at once; without parsing the shards of ours."""
+    """Yield the lines of a lane's shards with their times, a shard at once, lines of one time together.
+
+    Shards of ours are not parsed.
+    """
     time_of = LaneTimes()
     for shard in lane:
         content = b""
@@ -204,7 +207,15 @@ def _timed_lines(
             yield [(time_of(row.completed), _line(row)) for row in rows]
             continue
         lines = content[len(HEADER) :].splitlines(keepends=True)
-        yield [(time_of(line[line.rfind(b",") + 1 : -2].decode("ascii", "replace")), line) for line in lines]
+        yield [
+            (time_of(completed.decode("ascii", "replace")), b"".join(together))
+            for completed, together in groupby(lines, _completed)
+        ]
+
+
+def _completed(line: bytes) -> bytes:
+    """Return the time in the last field of a line."""
+    return line[line.rfind(b",") + 1 : -2]
 
 
 def _line(row: CompletedRow) -> bytes:

@@ -266,7 +266,7 @@ def test_a_silent_broker_is_noticed_although_nothing_is_sent(bench: Bench) -> No
 
 
 def test_a_run_from_its_start_to_its_end(bench: Bench) -> None:
-    assert bench.watcher.received() == [Allowance(5000)]
+    assert bench.watcher.received() == [Allowance(12_000)]
     bench.watcher.report(WatchStarted(), Notice(logging.INFO, "watching 1 folder"))
     task = bench.find()
     assert (task.version.path, task.to_send) == (b"file", ((1, 3),))
@@ -342,7 +342,7 @@ def test_the_end_waits_for_what_is_open(bench: Bench) -> None:
 
 def test_once_ends_without_being_asked(tmp_path: Path) -> None:
     bench = Bench(tmp_path, once=True)
-    assert bench.watcher.received() == [Sweep(1), Allowance(5000)]
+    assert bench.watcher.received() == [Sweep(1), Allowance(12_000)]
     assert [lane.producer.received() for lane in bench.lanes] == [[Drain()], [Drain()]]
     bench.watcher.report(SweepDone(1))
     bench.step()
@@ -357,7 +357,7 @@ def test_debug_tells_what_each_process_does(tmp_path: Path) -> None:
     bench.complete(task)
     expected = [
         "watcher is process 4711",
-        "the watcher may report 5,000 more files",
+        "the watcher may report 12,000 more files",
         "1 file dispatched to chunker-0",
         "file: chunk 1-2/3 acknowledged",
         "1 file added to the completed table",
@@ -410,7 +410,7 @@ def test_the_watcher_may_report_more_files_once_it_has_used_its_allowance(bench:
     found = [FileFound(FileVersion(b"%d" % number, 1, 1), True, 1, 1) for number in range(1000)]
     bench.watcher.report(*found)
     bench.step()
-    assert bench.watcher.received() == [], "they are open: 5,000 may be"
+    assert bench.watcher.received() == [], "they are open: 12,000 may be"
     tokens = [task.token for lane in bench.lanes for task in lane.chunker.received()]
     assert len(tokens) == 1000
     bench.lanes[0].producer.report(FilesCompleted(tuple((token, DIGEST) for token in tokens), True))
@@ -911,7 +911,7 @@ def test_a_replaced_watcher_learns_what_was_moved_in_and_may_report_files(bench:
     bench.watcher.die()
     bench.step()
     assert [watch.moved_in for watch in bench.pool.watches] == [(), (b"one", b"other")]
-    assert bench.watcher.received() == [Allowance(4999)]
+    assert bench.watcher.received() == [Allowance(11_999)]
     bench.task()
     bench.watcher.report(WatchStarted())
     bench.find(b"another")
