@@ -14,7 +14,7 @@ from unittest import mock
 from confluent_kafka import KafkaError, Producer
 
 from dfud.commands.main import main
-from dfud.uploading import producer
+from dfud.kafka import quick_producer
 
 EVERY, TIMES = int(sys.argv[1]), int(sys.argv[2])
 
@@ -46,6 +46,6 @@ def _fail_for_good(client: Producer) -> None:
 
 
 if __name__ == "__main__":
-    mock.patch.object(producer, "Producer", FailingProducer).start()
+    mock.patch.object(quick_producer, "Producer", FailingProducer).start()
     sys.argv = ["dfud", *sys.argv[sys.argv.index("dfud") + 1 :]]
     main()
