@@ -38,7 +38,7 @@ from dfud.messages import (
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.receipts.settings import ReceiptSettings
-from tests.helpers.downloading import contents, leftovers, native, openmsi
+from tests.helpers.downloading import Record, contents, leftovers, native, openmsi
 from tests.helpers.fetching import DATA, NOW, F, identity
 from tests.helpers.topic_consumer import TopicConsumer, TopicConsumerWatch
 
@@ -141,6 +141,44 @@ def test_what_is_read_is_reported_saved_and_committed(tmp_path: Path, start: Sta
     assert counts(start(consumer).run_until_stopped()).messages == 2
     assert contents(tmp_path) == {b"f": DATA, b"g": DATA}
     assert leftovers(tmp_path, "T") == []
+
+
+AGAIN = bytes(3500)  # in the place of DATA: a file that was rewritten behind its size and time
+
+
+def sent_again() -> list[Record]:
+    """Return the messages of a file that is sent again after a part of it, its last chunk before others."""
+    one, two, three, four = native(b"f", AGAIN, NOW)
+    return [*native(b"f", DATA, NOW)[:3], one, four, three, two]
+
+
+def test_a_file_is_complete_at_the_end_whichever_chunk_comes_last(tmp_path: Path, start: Start) -> None:
+    messages = start(TopicConsumer(sent_again())).run_once()
+    assert (counts(messages).files, counts(messages).wrong) == (1, 0)
+    assert messages[-1] == CaughtUp()
+    assert contents(tmp_path) == {b"f": AGAIN}
+
+
+def test_a_file_that_was_damaged_as_nothing_more_came_is_complete_when_more_comes(
+    tmp_path: Path, start: Start
+) -> None:
+    *before, last = sent_again()
+    consumer = TopicConsumer(before)
+    supervisor = start(consumer, once=False)
+    messages = [*supervisor.run_once(), *supervisor.run_once()]
+    assert [each.text for each in messages if isinstance(each, Notice)] == [
+        "f: all chunks received, but the digest does not match; kept in LOGS"
+    ]
+    consumer.logs[0].append(last)
+    messages += [*supervisor.run_once(), *supervisor.run_once(), *supervisor.run_until_stopped()]
+    assert (counts(messages).files, counts(messages).wrong) == (1, 0)
+    assert contents(tmp_path) == {b"f": AGAIN}
+
+
+def test_what_is_damaged_is_reported_before_the_end(tmp_path: Path, start: Start) -> None:
+    supervisor = start(TopicConsumer(sent_again()[:-1]), once=False)
+    messages = [*supervisor.run_once(), *supervisor.run_until_stopped()]
+    assert counts(messages).wrong == 1
 
 
 def test_each_fetcher_reads_its_share_and_what_is_apart_is_merged(tmp_path: Path, start: Start) -> None:
