@@ -95,7 +95,7 @@ class Fetcher:
         self._tree, take_manifest = open_target(settings, self._folder.dir_fd, self._filter.accepts)
         report = self._supervisor.report
         self._disk_reporter = DiskReporter(settings.directory, report)
-        self._has_waited = False  # for the disk, since the last messages were taken
+        self._has_waited = False  # for the disk, since the last turn
         self._member: GroupMember | None = None
         if settings.is_shared_group:
             alone = {**settings.properties, **CONSUMER_PROPERTIES}
@@ -206,6 +206,7 @@ class Fetcher:
     def _read(self) -> None:
         messages, positions = self._reading.read()
         self._assembler.topic_id = self._reading.topic_id
+        self._tree.close_folders()  # others may have moved them meanwhile
         if messages:
             self._take(messages)
         self._reading.positions.update(positions)
@@ -213,13 +214,12 @@ class Fetcher:
         if is_end or not messages or now >= self._next_check:
             self._next_check = now + _CHECK_INTERVAL_S
             self._assembler.on_quiet(is_end)
-
-    def _take(self, messages: Sequence[Any]) -> None:
-        self._tree.close_folders()
-        self._assembler.take(messages)
         if self._has_waited:
             self._has_waited = False
             self._disk_reporter.on_success()
+
+    def _take(self, messages: Sequence[Any]) -> None:
+        self._assembler.take(messages)
         if self._is_merging:
             self._supervisor.add(*self._assembler.store.reports.take_often())
 
