@@ -94,7 +94,7 @@ def test_a_file_that_changed_after_a_kill_is_sent_whole(
     numbers = random.Random(1)
     path, size = directory / "frame", 20_000_000
     write(path, numbers.randbytes(size))
-    chunks = ("--chunk_size", 1024)
+    chunks = ("--chunk_size", 512)
     with uploading(directory, slow_config, topic, "--upload_existing", *chunks) as upload:
         wait_until(lambda: any(int(row["n_chunks_delivered"]) for row in in_progress(directory, topic)))
         upload.kill()
@@ -116,7 +116,7 @@ def test_the_rest_of_a_file_of_an_earlier_version_of_dfud_is_sent(
 ) -> None:
     """Its table has no ctime and no inode."""
     write(directory / "frame", random.Random(2).randbytes(20_000_000))
-    chunks = ("--chunk_size", 1024)
+    chunks = ("--chunk_size", 512)
     with uploading(directory, slow_config, topic, "--upload_existing", *chunks) as upload:
         wait_until(lambda: any(int(row["n_chunks_delivered"]) for row in in_progress(directory, topic)))
         upload.kill()
@@ -124,7 +124,7 @@ def test_the_rest_of_a_file_of_an_earlier_version_of_dfud_is_sent(
     lines = table.read_text().splitlines()
     table.write_text("".join(line.rsplit(",", 2)[0] + "\r\n" for line in lines))
     text = upload_once(directory, config_file, topic, *chunks)
-    assert " of 19,532 chunks still to send" in text
+    assert " of 39,063 chunks still to send" in text
     assert "uploading all of it again" not in text
     assert_all_there(directory, kafka.bootstrap, topic, once=False)
 

@@ -211,7 +211,7 @@ def test_a_topic_that_is_made_anew_gets_all_that_is_in_progress(
         return any(int(row["n_chunks_delivered"]) for row in in_progress(directory, topic))
 
     upload_once(directory, config_file, topic)
-    with uploading(directory, slow_config, topic, "--chunk_size", 4096) as upload:
+    with uploading(directory, slow_config, topic, "--chunk_size", 1024) as upload:
         (directory / "large").write_bytes(bytes(80_000_000))
         wait_until(has_progress)
         make_anew(AdminClient({"bootstrap.servers": kafka.bootstrap}), topic)
