@@ -81,11 +81,8 @@ def read_files(
     versions = SpooledVersions(spool_bytes, remembers=not follow)
     missing: list[str] = []
     try:
-        for message in _messages(config, topic, follow, consumer_group_id, missing):
-            for version in _completed(versions, message):
-                with version.file:
-                    yield _topic_file(version)
-        for version in versions.recheck(is_end=True):
+        messages = _messages(config, topic, follow, consumer_group_id, missing)
+        for version in _completed(versions, messages):
             with version.file:
                 yield _topic_file(version)
         missing += _incomplete(versions.incomplete())
@@ -95,18 +92,20 @@ def read_files(
         raise DfudError(f"topic {topic} does not have all that was sent: {'; '.join(missing)}")
 
 
-def _completed(versions: SpooledVersions, message: Any) -> Iterator[SpooledVersion]:
-    """Yield the versions that a message completes, or, if it is None, that are complete on a second look."""
-    if message is None:
-        yield from versions.recheck(is_end=False)
-        return
-    try:
-        chunk = read_chunk(message.key(), message.value(), headers_of(message))
-    except (ForeignMessageError, BadMessageError):
-        return
-    version = versions.add(chunk, message)
-    if version is not None:
-        yield version
+def _completed(versions: SpooledVersions, messages: Iterable[Any]) -> Iterator[SpooledVersion]:
+    """Yield the versions that messages complete; a None among these is a moment for a second look at others."""
+    for message in messages:
+        if message is None:
+            yield from versions.recheck(is_end=False)
+            continue
+        try:
+            chunk = read_chunk(message.key(), message.value(), headers_of(message))
+        except (ForeignMessageError, BadMessageError):
+            continue
+        version = versions.add(chunk, message)
+        if version is not None:
+            yield version
+    yield from versions.recheck(is_end=True)
 
 
 def _topic_file(version: SpooledVersion) -> TopicFile:
