@@ -48,9 +48,12 @@ class Attempts:
         """Return whether a chunk that is read again was sent before what is in place, but its part after that.
 
         Together they would make a version that seems to be sent when the part was. What a part was copied from was
-        made of just such chunks, and ends as it was once all of them are read again.
+        made of just such chunks, and ends as it was once all of them are read again; and so was a part whose last
+        chunk is that of the file in place.
         """
         if part.placed is not None or part.sent is None or sent.is_after(part.sent):
+            return False
+        if placed_sent(self._tree, chunk.path) == part.sent:
             return False
         obsolete = self._store.obsolete
         return obsolete.is_overtaken(chunk.path, sent) and not obsolete.is_overtaken(chunk.path, part.sent)

@@ -8,7 +8,7 @@ import os
 from dfud.core.assembly import new_hasher
 from dfud.core.chunk import Chunk
 from dfud.core.sent import Sent
-from dfud.downloading.owed_receipts import OwedReceipts
+from dfud.downloading.owed_receipts import OwedReceipts, Read
 from dfud.downloading.part import Part
 from dfud.downloading.part_files import PartFiles
 from dfud.downloading.part_metadata import PartMetadata, PartName
@@ -17,6 +17,7 @@ from dfud.downloading.placed import read_sent
 from dfud.files.confined import ConfinedTree
 
 _BLOCK_BYTES = 1 << 20  # hashed at a time
+_MAX_DIGESTS = 10_000  # that are remembered
 
 
 class Confirmation:
@@ -28,6 +29,7 @@ class Confirmation:
         self._folder = folder
         self._files = files
         self._receipts = receipts
+        self._earlier_digests: dict[tuple[int, int, str], str] = {}  # by inode, ctime and algorithm
 
     def confirm_file(self, chunk: Chunk, topic_id: str) -> None:
         """Owe the receipt of a file in place that has the bytes of its only chunk."""
@@ -79,22 +81,31 @@ class Confirmation:
 
     def _owe_open(self, descriptor: int, name: PartName, metadata: PartMetadata) -> bool:
         status = os.fstat(descriptor)
-        if (status.st_size, status.st_mtime_ns) != (metadata.size, metadata.mtime_ns):
+        if status.st_mtime_ns != metadata.mtime_ns or metadata.size not in (None, status.st_size):
             return False
 
         def read(length: int, offset: int) -> bytes:
             return os.pread(descriptor, length, offset)
 
-        hasher, offset = new_hasher(metadata.algorithm), 0
-        while data := read(_BLOCK_BYTES, offset):
-            hasher.update(data)
-            offset += len(data)
-        if hasher.hexdigest() != metadata.digest:
+        if self._digest(status, metadata.algorithm, read) != metadata.digest:
             return False
         digests = self._receipts.digests(metadata.algorithm, metadata.digest, read, status.st_size)
         sent = read_sent(descriptor)
         if digests is None:
             return False
         topic_id = sent.topic_id if sent else ""
-        self._receipts.add(metadata.path, metadata.size, metadata.mtime_ns, digests, topic_id, name)
+        self._receipts.add(metadata.path, status.st_size, metadata.mtime_ns, digests, topic_id, name)
         return True
+
+    def _digest(self, status: os.stat_result, algorithm: str, read: Read) -> str:
+        """Return the digest of a file, which is read once, however many parts a stranger makes for its path."""
+        key = status.st_ino, status.st_ctime_ns, algorithm
+        if key not in self._earlier_digests:
+            if len(self._earlier_digests) >= _MAX_DIGESTS:
+                self._earlier_digests.clear()
+            hasher, offset = new_hasher(algorithm), 0
+            while data := read(_BLOCK_BYTES, offset):
+                hasher.update(data)
+                offset += len(data)
+            self._earlier_digests[key] = hasher.hexdigest()
+        return self._earlier_digests[key]

@@ -26,6 +26,7 @@ class Part:
         "identity",
         "is_confirmed",
         "is_in_place",
+        "is_merged",
         "is_overwritten",
         "is_reported",
         "is_unwritable",
@@ -52,6 +53,7 @@ class Part:
         self.sent: Sent | None = None  # where the last of them was sent
         self.failure = ""  # why it is complete but not in place
         self.is_in_place = False  # it has no file of its own: chunks are compared with the file that is in place
+        self.is_merged = False  # it has bytes of other parts, which are removed once it is on disk
         self.is_confirmed = False  # it is in place, and all of it was read again
         self.placed: Sent | None = None  # if it is in place, or a copy of that file: when that was sent
         self.is_overwritten = False  # its bytes or its digest were replaced since it was last checked

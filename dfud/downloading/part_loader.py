@@ -57,5 +57,6 @@ class PartLoader:
         if part.assembly.size is None:
             part.assembly.size = size
         part.assembly.digest = part.assembly.digest or digest
+        part.is_merged = True
         self._unsaved.mark_changed(part)
         self._unsaved.mark_obsolete(donor)

@@ -59,6 +59,12 @@ class PartsFolder:
         self.remove_metadata(name)
         self._unlink(f"{name}{PART_SUFFIX}")
 
+    def remove_repeated(self, name: PartName) -> None:
+        """Remove a part whose version may be in place, but not its metadata if a receipt may be owed of that."""
+        if not self._keeps_placed:
+            self.remove_metadata(name)
+        self._unlink(f"{name}{PART_SUFFIX}")
+
     # -- its metadata
 
     def write_metadata(self, name: PartName, text: bytes) -> None:

@@ -27,7 +27,8 @@ class UnsavedChanges:
         self._parts = parts
         self._folder = folder
         self._changed: dict[bytes, Part] = {}  # their metadata has to be written
-        self._released: list[tuple[PartName, bytes]] = []  # metadata of parts that other fetchers merge
+        # Metadata of parts that other fetchers merge, and of those that were made so and are in place.
+        self._gone: list[tuple[PartName, bytes]] = []
         self._released_names: dict[PartName, None] = {}  # of parts that were released recently
         self._obsolete: list[PartName] = []
         self._owed: set[PartName] = set()  # parts that were put in place, and whose metadata stays for now
@@ -50,14 +51,20 @@ class UnsavedChanges:
         The offsets of its chunks are committed here, whatever becomes of the other fetcher.
         """
         if part in self or not part.has_metadata:
-            self._released.append((part.name, part.metadata().to_json()))
+            self._gone.append((part.name, part.metadata().to_json()))
         self._released_names[part.name] = None
         while len(self._released_names) > _MAX_RELEASED:
             del self._released_names[next(iter(self._released_names))]
 
     def mark_owed(self, part: Part) -> None:
-        """Leave the metadata of a part that was put in place on disk, if it is there, until `forget_owed`."""
+        """Leave the metadata of a part that was put in place on disk, if it is there, until `forget_owed`.
+
+        If others were merged into it, the next snapshot has it: it takes the place of theirs, whose offsets may be
+        committed.
+        """
         self._owed.add(part.name)
+        if part.is_merged:
+            self._gone.append((part.name, part.metadata().to_json()))
 
     def is_owed(self, name: PartName) -> bool:
         """Return whether the metadata of a part stays on disk."""
@@ -78,8 +85,8 @@ class UnsavedChanges:
         """Return what has changed since the last snapshot."""
         changed = [part for part in self._changed.values() if not part.is_in_place]
         metadata = [(part.name, part.metadata().to_json()) for part in changed]
-        snapshot = Snapshot(metadata + self._released, self._obsolete)
-        self._changed, self._released, self._obsolete = {}, [], []
+        snapshot = Snapshot(metadata + self._gone, self._obsolete)
+        self._changed, self._gone, self._obsolete = {}, [], []
         return snapshot
 
     def on_saved(self, snapshot: Snapshot) -> None:
@@ -100,8 +107,8 @@ class UnsavedChanges:
             if part is not None:
                 self._changed[name.identity] = part
                 part.has_metadata = True  # it may have been published before the failure
-            elif name in self._released_names:
-                self._released.append((name, text))
+            elif name in self._released_names or name in self._owed:
+                self._gone.append((name, text))
         self._obsolete += snapshot.obsolete
 
     def _find(self, name: PartName) -> Part | None:

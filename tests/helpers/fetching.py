@@ -209,6 +209,10 @@ class Bench:
     def end(self) -> list[str]:
         """End the run; return what is named as incomplete."""
         assert self.save()
+        return self.end_table()
+
+    def end_table(self) -> list[str]:
+        """Return what is named as incomplete at the end of a run."""
         rows = list_incomplete(self.folder, self.tree, is_over=True)
         return [f"{printable(row.path)} {row.description}" for row in rows]
 
