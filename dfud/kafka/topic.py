@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,17 +17,16 @@ from confluent_kafka.cimpl import NewTopic
 from dfud.errors import UsageError
 from dfud.kafka.admin import make_admin_client
 from dfud.kafka.broker_errors import is_unanswered
+from dfud.kafka.cluster_questions import ClusterQuestions
 from dfud.kafka.probe import reason_of
-from dfud.kafka.quorum_clock import quorum_clock
-from dfud.kafka.topic_facts import ClockReading, Finding, Severity, TopicFacts
-from dfud.kafka.topic_look import TopicQuestions, brokers_clock
+from dfud.kafka.topic_facts import Finding, Severity, TopicFacts
+from dfud.kafka.topic_look import TopicQuestions
 from dfud.kafka.topic_probe import OnWait, TopicProbe
 from dfud.kafka.topic_rules import UploadNeeds, upload_findings
 
 _CREATION_TIMEOUT_S = 10.0
 _CANARY_RETENTION_MS = 86_400_000
 _TROUBLE_TIMEOUT_S = 3.0
-_MAX_ASKED_BROKERS = 2  # for the time
 
 
 class UploadTopic(NamedTuple):
@@ -95,29 +93,13 @@ def examine_topic(
 
 
 def _ask(probe: TopicProbe[Producer], creates: bool) -> TopicLook:
-    facts = probe.ask(TopicLookup(probe, creates))
+    lookup = TopicLookup(probe, creates)
+    facts = probe.ask(lookup)
     if facts is not None:
-        with ThreadPoolExecutor(1) as pool:  # a distant broker takes a while for each answer
-            asked = pool.submit(_ask_brokers, probe)
-            clocks = (*facts.clocks, *brokers_clock(probe.admin))
-            round_trip_s, present = asked.result()
-        facts = facts._replace(clocks=(*clocks, *present), round_trip_s=round_trip_s)
+        assert lookup.cluster is not None
+        round_trip_s, clocks = lookup.cluster.answers()
+        facts = facts._replace(clocks=(*facts.clocks, *clocks), round_trip_s=round_trip_s)
     return TopicLook(facts, probe.broker)
-
-
-def _ask_brokers(probe: TopicProbe[Producer]) -> tuple[float, tuple[ClockReading, ...]]:
-    """Return how long a request takes (s, 0 without an answer), and the cluster's time, if a broker says it."""
-    began = time.monotonic()
-    try:
-        brokers = probe.client.list_topics(probe.topic, timeout=_TROUBLE_TIMEOUT_S).brokers
-    except KafkaException:
-        return 0.0, ()
-    round_trip_s = time.monotonic() - began
-    for broker in list(brokers.values())[:_MAX_ASKED_BROKERS]:
-        reading = quorum_clock(f"{broker.host}:{broker.port}", probe.properties)
-        if reading is not None:
-            return round_trip_s, (reading,)
-    return round_trip_s, ()
 
 
 class TopicLookup:
@@ -139,6 +121,7 @@ class TopicLookup:
         self._creation: Future[None] | None = None  # the request, while it is not answered
         self._has_created = False
         self._questions: TopicQuestions | None = None
+        self.cluster: ClusterQuestions | None = None  # once there is such a topic
 
     def __call__(self, timeout_s: float) -> TopicFacts | None:
         """Return the facts, None if it could be created; KafkaException if there may be an answer later."""
@@ -153,6 +136,8 @@ class TopicLookup:
             raise KafkaException(metadata.error)
         if not metadata.partitions:
             raise KafkaException("it has no partitions")
+        if self.cluster is None:
+            self.cluster = ClusterQuestions(probe)
         if self._questions is None:
             self._questions = TopicQuestions(self._admin, probe.topic, len(metadata.partitions))
         try:

@@ -17,11 +17,9 @@ from confluent_kafka.admin._resource import ResourceType
 from dfud.kafka.broker_errors import is_unanswered
 from dfud.kafka.probe import reason_of
 from dfud.kafka.topic_facts import ClockReading, Partition, TopicFacts
-from dfud.kafka.topic_rules import BROKERS_RECORD
 from dfud.kafka.topic_watch import topic_id_of
 
-_ANSWER_TIMEOUT_S = 5.0
-_OFFSETS_TOPIC = "__consumer_offsets"  # its messages are written, and stamped, by brokers
+ANSWER_TIMEOUT_S = 5.0
 _LAST_MESSAGE = "the last message on the topic"
 
 
@@ -38,12 +36,12 @@ class TopicQuestions:
         self._described = admin.describe_topics(
             TopicCollection([topic]),
             include_authorized_operations=True,
-            request_timeout=_ANSWER_TIMEOUT_S,
+            request_timeout=ANSWER_TIMEOUT_S,
         )[topic]
-        self._configured = admin.describe_configs([self._resource], request_timeout=_ANSWER_TIMEOUT_S)[
+        self._configured = admin.describe_configs([self._resource], request_timeout=ANSWER_TIMEOUT_S)[
             self._resource
         ]
-        self._newest = _newest(admin, topic, n_partitions)
+        self._newest = ask_newest(admin, topic, n_partitions)
 
     def facts(self, metadata: TopicMetadata, timeout_s: float) -> TopicFacts | None:
         """Return the answers, or None if they are not all there within `timeout_s`.
@@ -52,7 +50,7 @@ class TopicQuestions:
         """
         if wait([self._described, self._configured, *self._newest.values()], timeout_s).not_done:
             return None
-        clocks = _clock_of(self._newest, _LAST_MESSAGE)
+        clocks = clock_of(self._newest, _LAST_MESSAGE)
         topic_id, operations = self._identity()
         settings, unseen = self._settings()
         partitions = tuple(
@@ -93,39 +91,26 @@ def settings_of(configured: Mapping[str, Any]) -> dict[str, str]:
     return {name: entry.value for name, entry in configured.items() if entry.value is not None}
 
 
-def brokers_clock(admin: AdminClient) -> tuple[ClockReading, ...]:
-    """Return the latest time at which a broker has written an offset that a consumer group committed, if any has.
-
-    The broker's clock shows that time or a later one.
-    """
-    asked = admin.describe_topics(TopicCollection([_OFFSETS_TOPIC]), request_timeout=_ANSWER_TIMEOUT_S)
-    try:
-        n_partitions = len(asked[_OFFSETS_TOPIC].result(2 * _ANSWER_TIMEOUT_S).partitions)
-        return _clock_of(_newest(admin, _OFFSETS_TOPIC, n_partitions), BROKERS_RECORD)
-    except (KafkaException, FutureTimeoutError):  # it does not exist, or this user may not see it
-        return ()
-
-
-def _newest(admin: AdminClient, topic: str, n_partitions: int) -> dict[TopicPartition, Future[Any]]:
+def ask_newest(admin: AdminClient, topic: str, n_partitions: int) -> dict[TopicPartition, Future[Any]]:
     """Ask each leader for the highest timestamp of its messages."""
     partitions = [TopicPartition(topic, number) for number in range(n_partitions)]
     if not partitions:
         return {}
     newest_spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
     newest: dict[TopicPartition, Future[Any]] = admin.list_offsets(
-        dict.fromkeys(partitions, newest_spec), request_timeout=_ANSWER_TIMEOUT_S
+        dict.fromkeys(partitions, newest_spec), request_timeout=ANSWER_TIMEOUT_S
     )
     return newest
 
 
-def _clock_of(newest: Mapping[TopicPartition, Future[Any]], source: str) -> tuple[ClockReading, ...]:
+def clock_of(newest: Mapping[TopicPartition, Future[Any]], source: str) -> tuple[ClockReading, ...]:
     """Return the highest timestamp; KafkaException if no leader could be reached."""
     timestamps = []
     unreached: KafkaException | None = None
     n_answers = 0
     for future in newest.values():
         try:
-            timestamps.append(future.result(2 * _ANSWER_TIMEOUT_S).timestamp)
+            timestamps.append(future.result(2 * ANSWER_TIMEOUT_S).timestamp)
             n_answers += 1
         except KafkaException as error:
             is_answer = not is_unanswered(error.args[0])

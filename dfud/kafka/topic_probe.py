@@ -60,6 +60,7 @@ class TopicProbe(Generic[Client]):
         self._identified: dict[str, float] = {}  # when it was found out what listens at an address (s, monotonic)
         self._found: tuple[str, str] | None = None  # what is odd about a listener
         self._admin: AdminClient | None = None
+        self.addresses: tuple[str, ...] = ()  # "host:port" of the brokers, once there was an answer
         try:
             self.client: Client = client_type({**self._client_properties(), **callbacks})
         except (KafkaException, ValueError, TypeError) as error:
@@ -98,7 +99,9 @@ class TopicProbe(Generic[Client]):
 
     def metadata(self, timeout_s: float) -> TopicMetadata:
         """Return what the broker says about the topic; UsageError if it refuses for good."""
-        metadata: TopicMetadata = self.client.list_topics(self.topic, timeout=timeout_s).topics[self.topic]
+        answer = self.client.list_topics(self.topic, timeout=timeout_s)
+        self.addresses = tuple(f"{broker.host}:{broker.port}" for broker in answer.brokers.values())
+        metadata: TopicMetadata = answer.topics[self.topic]
         error = metadata.error
         if error is not None and error.code() in PERMANENT_ERRORS:
             raise self.access_error(error.str(), trouble_of(error).advice)
