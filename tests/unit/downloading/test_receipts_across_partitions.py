@@ -1,22 +1,28 @@
-"""Receipts of OpenMSIStream's files, whose chunks lie in several partitions, are owed whatever happens when."""
+"""Receipts of files whose chunks lie in several partitions are owed whatever happens when.
+
+Those of OpenMSIStream's files always do, those of dfud's own when partitions are added to the topic meanwhile.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 
-from hypothesis import example, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfud.downloading.offsets import Position
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.messages import Merge
-from tests.helpers.downloading import Record, openmsi
-from tests.helpers.fetching import Bench, Taken
+from tests.helpers.downloading import Record, native, openmsi
+from tests.helpers.fetching import NOW, Bench, Taken
 
 N_PARTITIONS = 4
+Spread = Callable[[Iterable[int]], list[Record]]  # returns the messages of files with these sizes
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("take"), st.integers(0, N_PARTITIONS - 1), st.integers(1, 3)),
@@ -25,6 +31,22 @@ STEPS = st.lists(
     ),
     max_size=30,
 )
+
+
+def spread_openmsi(sizes: Iterable[int]) -> list[Record]:
+    """Return OpenMSIStream's messages of files with these sizes."""
+    files = (
+        openmsi(b"o%d" % at, bytes([at]) * size, 1.5, partitions=N_PARTITIONS) for at, size in enumerate(sizes)
+    )
+    return list(chain.from_iterable(files))
+
+
+def spread_natively(sizes: Iterable[int]) -> list[Record]:
+    """Return dfud's own messages of files with these sizes, each in another partition than the one before."""
+    files = (native(b"o%d" % at, bytes([at]) * size, NOW) for at, size in enumerate(sizes))
+    return [
+        record._replace(partition=at % N_PARTITIONS) for records in files for at, record in enumerate(records, 1)
+    ]
 
 
 class Member(Bench):
@@ -102,26 +124,46 @@ class Run:
         assert self.members[number].checkpoints.finish(own)
 
 
-ALL = [("take", partition, 100) for partition in range(N_PARTITIONS)]
+Step = tuple[str, int, int]
+ALL: list[Step] = [("take", partition, 100) for partition in range(N_PARTITIONS)]
+KILL: Step = ("kill", 0, 0)
+SAVE: Step = ("save", 0, 0)
 
 
-@settings(max_examples=200)
-@given(st.integers(1, 2), st.booleans(), st.integers(1, 4), STEPS, st.permutations(range(N_PARTITIONS)))
-@example(1, True, 4, ALL, [3, 0, 1, 2])  # the chunk comes first that was the last when the file was put in place
-@example(1, True, 4, [*ALL, ("kill", 0, 0), ALL[3], ("save", 0, 0)], [1, 2, 3, 0])  # and is committed
-@example(1, True, 4, [*ALL[2:], ("save", 0, 0), *ALL[:2]], [1, 2, 3, 0])  # the size was not known then
-@example(
-    2, True, 4, [*ALL, ("save", 0, 0), ("save", 1, 0)], [0, 1, 2, 3]
-)  # a part of the other fetcher was merged
-def test_every_file_in_place_has_its_receipt_in_the_end(
-    n_fetchers: int, is_first_large: bool, n_chunks: int, steps: list[tuple[str, int, int]], last: list[int]
+@pytest.mark.parametrize(
+    ("n_fetchers", "steps", "last"),
+    [
+        pytest.param(1, ALL, [3, 0, 1, 2], id="the message that was the last comes first"),
+        pytest.param(1, [*ALL, KILL, ALL[3], SAVE], [1, 2, 3, 0], id="it is committed after a kill"),
+        pytest.param(1, [*ALL[2:], SAVE, *ALL[:2]], [1, 2, 3, 0], id="the size was not known at a commit"),
+        pytest.param(2, [*ALL, SAVE, ("save", 1, 0)], [0, 1, 2, 3], id="a part of the other fetcher was merged"),
+    ],
+)
+def test_a_file_in_place_has_its_receipt_although_messages_are_not_read_again(
+    n_fetchers: int, steps: list[Step], last: list[int]
 ) -> None:
-    sizes = (n_chunks * 1000, 3500) if is_first_large else (3500, n_chunks * 1000)
-    records: list[Record] = []
-    for number, size in enumerate(sizes):
-        records += openmsi(b"o%d" % number, bytes([number]) * size, 1.5, partitions=N_PARTITIONS)
+    check(spread_openmsi, [4000, 3500], n_fetchers, steps, last)
+
+
+@given(
+    st.sampled_from([spread_openmsi, spread_natively]),
+    st.permutations([3500, 2500]),
+    st.integers(1, 2),
+    STEPS,
+    st.permutations(range(N_PARTITIONS)),
+)
+@settings(max_examples=200)
+def test_every_file_in_place_has_its_receipt_in_the_end(
+    spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]
+) -> None:
+    check(spread, sizes, n_fetchers, steps, last)
+
+
+def check(spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]) -> None:
+    """Do `steps`, and then, after a kill, read the rest of the partitions in the order of `last`."""
+    expected = {b"o%d" % number: size for number, size in enumerate(sizes)}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        run = stack.enter_context(closing(Run(Path(folder), n_fetchers, records)))
+        run = stack.enter_context(closing(Run(Path(folder), n_fetchers, spread(sizes))))
         for step, number, n_messages in steps:
             if step == "take":
                 run.take(number, n_messages)
@@ -137,11 +179,7 @@ def test_every_file_in_place_has_its_receipt_in_the_end(
         for partition in last:
             run.take(partition, 100)
         assert run.end() == []
-        assert {path: len(data) for path, data in run.members[0].files().items()} == {
-            b"o0": sizes[0],
-            b"o1": sizes[1],
-        }
-        sent = {file.path: file.size for member in run.members for file in member.sent}
-        assert sent == {b"o0": sizes[0], b"o1": sizes[1]}
+        assert {path: len(data) for path, data in run.members[0].files().items()} == expected
+        assert {file.path: file.size for member in run.members for file in member.sent} == expected
         run.end()  # what was merged in the last run may be confirmed once more
         assert run.members[0].left() == []
