@@ -62,6 +62,7 @@ class EventSource:
         self._retry_at = 0.0
         self._first_scan_done = False
         self._n_rescans = self._n_overflows = 0  # since `pop_counts`
+        self._unmounted: set[bytes] = set()  # folders whose file systems are gone, since `pop_unmounted`
         self._canary = b""  # name of its file
         self._canary_watch = -1
         self._canary_found = False  # since `pop_canary`
@@ -104,6 +105,11 @@ class EventSource:
         counts = self._n_rescans, self._n_overflows
         self._n_rescans = self._n_overflows = 0
         return counts
+
+    def pop_unmounted(self) -> set[bytes]:
+        """Return the folders whose file systems have been unmounted since the last call."""
+        unmounted, self._unmounted = self._unmounted, set()
+        return unmounted
 
     def start_sweep(self) -> list[bytes]:
         """Read the events, and scan at once what would be scanned later; return the paths that wait."""
@@ -172,6 +178,8 @@ class EventSource:
     def _on_watch_ended(self, watch: int, folder: bytes, mask: int) -> None:
         if not folder:
             self._tree.is_gone = True
+        if mask & flags.UNMOUNT:
+            self._unmounted.add(folder)
         if mask & flags.IGNORED:
             self._watches.forget(watch)
 

@@ -23,10 +23,11 @@ _WITHOUT_CTIME = ("vfat", "msdos", "exfat", "fuse.exfat", "fuseblk")
 
 
 class Mount(NamedTuple):
-    """A mounted file system."""
+    """A mounted file system; as the kernel uses numbers again, the next one at a place may look the same."""
 
     number: int  # its mount ID
     device: str  # major:minor
+    root: str  # which folder of the file system is there, as the kernel writes it
     point: bytes  # where it is mounted
     kind: str  # its type, such as ext4
 
@@ -101,7 +102,7 @@ def parse_mountinfo(text: str) -> list[Mount]:
         if len(words) < 5 or not rest or not words[0].isdigit():
             continue
         point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), os.fsencode(words[4]))
-        mounts.append(Mount(int(words[0]), words[2], point, rest.split(" ")[0]))
+        mounts.append(Mount(int(words[0]), words[2], words[3], point, rest.split(" ")[0]))
     return mounts
 
 

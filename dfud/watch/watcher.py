@@ -6,7 +6,7 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Literal, NamedTuple
 
 from dfud.core.names import UNDECIDED, UploadFilter
@@ -236,8 +236,7 @@ class Watcher:
         if mounts_changed:
             self._on_mounts_changed()
         try:
-            for source in self._sources:
-                source.process_events()
+            self._process_events()
             self._supervisor.send([FolderMovedIn(path) for path in self._tree.pop_newly_moved_in()])
             if self._allowance:
                 self._report_files()
@@ -323,12 +322,26 @@ class Watcher:
         for source in self._sources:
             yield from source.ready_files()
 
-    def _on_mounts_changed(self) -> None:
-        """Scan the file systems that were mounted or unmounted below the directory; poll those that need it."""
+    def _process_events(self) -> None:
+        unmounted: set[bytes] = set()
+        for source in self._sources:
+            source.process_events()
+            if isinstance(source, EventSource):
+                unmounted |= source.pop_unmounted()
+        if unmounted:
+            self._on_mounts_changed(unmounted)
+
+    def _on_mounts_changed(self, unmounted: Set[bytes] = frozenset()) -> None:
+        """Scan the file systems that were mounted or unmounted below the directory; poll those that need it.
+
+        Those that are known to be `unmounted` may look as if they were still there: another one that was mounted
+        at the same place has the same numbers.
+        """
         before = self._mounts
         self._file_systems.update(read_mountinfo())
         self._mounts = after = self._file_systems.below()
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        changed |= unmounted & before.keys()
         sources = []
         for source in self._sources:
             if isinstance(source, PollingSource) and source.top in changed:
@@ -375,8 +388,7 @@ class Watcher:
         """Answer the sweeps once everything has been reported, including what has happened meanwhile."""
         if not self._sweeps or not self._is_sweep_done:
             return
-        for source in self._sources:
-            source.process_events()
+        self._process_events()
         if self._is_sweep_done:
             left = [FileLeft(path, reason) for path, reason in self._inspector.pop_left()]
             is_whole = not self._tree.unread

@@ -59,6 +59,11 @@ class MountNamespace:
         """Return the path by which this process reaches what is at `path` in the namespace."""
         return Path(f"/proc/{self._holder.pid}/root{path}")
 
+    def mounted_at(self, where: Path) -> list[str]:
+        """Return what the kernel says of what is mounted there: proc(5), /proc/pid/mountinfo."""
+        lines = Path(f"/proc/{self._holder.pid}/mountinfo").read_text().splitlines()
+        return [line for line in lines if line.split(" ")[4] == str(where)]
+
     def run(self, *words: object) -> None:
         """Run a command in the namespace. Raises UnavailableError if it fails."""
         done = subprocess.run(

@@ -236,6 +236,51 @@ def test_file_systems_mounted_below_the_directory_while_it_is_watched(
     }
 
 
+def test_a_file_system_in_the_place_of_another_that_looks_the_same(
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, namespace: MountNamespace
+) -> None:
+    """The kernel uses the numbers of mounts and devices again; the watcher sees both changes at once."""
+    stick = directory / "stick"
+    stick.mkdir()
+    with uploading(directory, config_file, topic, by=namespace.by) as upload:
+        namespace.mount_tmpfs(stick)
+        namespace.path(stick / "first").write_bytes(b"1")
+        wait_until(lambda: len(completed(directory, topic)) == 1)
+        before = namespace.mounted_at(stick)
+        watcher = upload.workers()["watcher"]
+        watcher.suspend()
+        for _ in range(20):  # unless somebody else has got its numbers meanwhile
+            namespace.unmount(stick)
+            namespace.mount_tmpfs(stick)
+            if namespace.mounted_at(stick) == before:
+                break
+        namespace.path(stick / "second").write_bytes(b"2")
+        watcher.resume()
+        wait_until(lambda: len(completed(directory, topic)) == 2)
+        upload.quit()
+    assert files_on(kafka.bootstrap, topic).keys() == {b"stick/first", b"stick/second"}
+
+
+def test_another_folder_of_the_same_file_system_in_the_place_of_one(
+    directory: Path, config_file: Path, kafka: KafkaNode, topic: str, namespace: MountNamespace, tmp_path: Path
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(b"1")
+    (directory / "bound").mkdir()
+    with uploading(directory, config_file, topic, by=namespace.by) as upload:
+        namespace.bind(tmp_path / "one", directory / "bound")
+        wait_until(lambda: len(completed(directory, topic)) == 1)
+        watcher = upload.workers()["watcher"]
+        watcher.suspend()
+        namespace.unmount(directory / "bound")
+        namespace.bind(tmp_path / "other", directory / "bound")
+        watcher.resume()
+        wait_until(lambda: len(completed(directory, topic)) == 2)
+        upload.quit()
+    assert files_on(kafka.bootstrap, topic).keys() == {b"bound/one", b"bound/other"}
+
+
 def test_a_folder_of_old_files_that_is_mounted_below(
     directory: Path, config_file: Path, kafka: KafkaNode, topic: str, namespace: MountNamespace, tmp_path: Path
 ) -> None:
