@@ -28,25 +28,15 @@ class ObsoleteParts:
         return self.is_superseded(metadata) or self._is_repeated(name, metadata, is_final=False)
 
     def remove(self, name: PartName, metadata: PartMetadata) -> bool:
-        """Remove a part if it is obsolete, and return whether it was."""
-        is_obsolete = self._is_obsolete(name, metadata)
-        if is_obsolete:
-            self._folder.remove(name)
-        return is_obsolete
-
-    def remove_earlier(self, name: PartName, metadata: PartMetadata) -> bool:
-        """Remove a part of an earlier run if it is obsolete, and return whether it was.
+        """Remove a part if it is obsolete, and return whether it was.
 
         Its metadata stays where receipts are wanted: what is in place may be its version, and some of its messages
-        will not be read again.
+        will not be read again. The next run confirms that, or removes the metadata.
         """
-        is_obsolete = self._is_obsolete(name, metadata)
+        is_obsolete = self.is_superseded(metadata) or self._is_repeated(name, metadata, is_final=True)
         if is_obsolete:
             self._folder.remove_repeated(name)
         return is_obsolete
-
-    def _is_obsolete(self, name: PartName, metadata: PartMetadata) -> bool:
-        return self.is_superseded(metadata) or self._is_repeated(name, metadata, is_final=True)
 
     def is_superseded(self, metadata: PartMetadata) -> bool:
         """Return whether what is in place at its path, above it or below it was sent after a part."""

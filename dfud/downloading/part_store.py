@@ -122,7 +122,7 @@ class PartStore:
         for name, metadata in self._folder.list_parts():
             if name.fetcher != self._fetcher:
                 continue
-            if self.obsolete.remove_earlier(name, metadata):
+            if self.obsolete.remove(name, metadata):
                 continue
             if not (keeps_incomplete or metadata.failure):
                 self._folder.remove(name)

@@ -136,6 +136,7 @@ SAVE: Step = ("save", 0, 0)
         pytest.param(1, ALL, [3, 0, 1, 2], id="the message that was the last comes first"),
         pytest.param(1, [*ALL, KILL, ALL[3], SAVE], [1, 2, 3, 0], id="it is committed after a kill"),
         pytest.param(1, [*ALL[2:], SAVE, *ALL[:2]], [1, 2, 3, 0], id="the size was not known at a commit"),
+        pytest.param(1, [*ALL, KILL, ALL[1], ALL[0], ("end", 0, 0)], [2, 3, 0, 1], id="the next run ends early"),
         pytest.param(2, [*ALL, SAVE, ("save", 1, 0)], [0, 1, 2, 3], id="a part of the other fetcher was merged"),
     ],
 )
