@@ -16,7 +16,7 @@ def set_back(scene: Scene, tally: Tally, times: int) -> None:
     for _ in range(times):
         directory, topic = scene.directory(), scene.topic()
         with uploading(directory, scene.config(), topic) as upload:
-            upload.workers()["watcher"].send_signal(signal.SIGSTOP)
+            upload.wait_for_worker("watcher").send_signal(signal.SIGSTOP)
             scene.fill(directory, 20, 40_000)
             upload.kill()
         lock = directory / "LOGS" / f".upload_to_{topic}.lock"

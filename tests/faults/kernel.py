@@ -24,7 +24,7 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
         (directory / "folder").mkdir()
         with uploading(directory, scene.config(), topic) as upload:
             upload.wait_for("watching")
-            watcher = upload.workers()["watcher"]
+            watcher = upload.wait_for_worker("watcher")
             watcher.send_signal(signal.SIGSTOP)
             for number in range(events // 2 + 100):  # each is created and closed
                 folder = directory / "folder" if number % 2 else directory

@@ -25,7 +25,7 @@ def limit_cgroup(scene: Scene, tally: Tally, times: int) -> None:
         try:
             with uploading(directory, scene.slow_config(), topic, "--upload_existing") as upload:
                 upload.wait_for("broken into")
-                (group / "cgroup.procs").write_text(str(upload.workers()["producer-0"].pid))
+                (group / "cgroup.procs").write_text(str(upload.wait_for_worker("producer-0").pid))
                 tally.times += 1
                 scene.fill(directory, 20, 8_000_000, "more")
                 text = upload.quit()

@@ -18,7 +18,7 @@ from tests.faults.tally import Tally, count_chunks
 from tests.helpers.downloading import command as download_command
 from tests.helpers.downloading import contents, produce
 from tests.helpers.staging import sealed
-from tests.helpers.uploading import Upload, command, wait_until
+from tests.helpers.uploading import Upload, command
 
 _MARKED = ("--run_marker", "Done.txt", "--upload_existing")
 _N_RUNS, _N_FILES = 100, 1_000
@@ -162,8 +162,7 @@ def _kill_within(scene: Scene, words: list[str], span_s: float) -> None:
     running = Upload(words)
     try:
         if scene.random.random() < 0.5:
-            wait_until(lambda: "runs" in running.workers())
-            os.kill(running.workers()["runs"].pid, signal.SIGKILL)
+            os.kill(running.wait_for_worker("runs").pid, signal.SIGKILL)
         time.sleep(scene.random.uniform(0.0, span_s))  # the fault has to strike at a random instant
         running.kill()
     finally:

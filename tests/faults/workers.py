@@ -85,7 +85,7 @@ def stop_workers(scene: Scene, tally: Tally, times: int) -> None:
             (directory / "late").write_bytes(b"while it was stopped")
             upload.say("check")
             upload.wait_for("files? enqueued or in progress")
-            upload.workers()[name].send_signal(signal.SIGCONT)
+            upload.wait_for_worker(name).send_signal(signal.SIGCONT)
             with tally.recovering():
                 upload.quit()
     for directory, topic in places:

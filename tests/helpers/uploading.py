@@ -100,7 +100,7 @@ class Upload:
 
     def kill(self) -> None:
         """Kill the process group with SIGKILL and wait until all of its processes are gone."""
-        members = [self.process.pid, *(child.pid for child in self.workers().values())]
+        members = [self.process.pid, *(child.pid for child in self._children())]
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         wait_until(lambda: not any(_is_alive(pid) for pid in members))
@@ -113,14 +113,19 @@ class Upload:
             if pipe is not None:
                 pipe.close()
 
-    def workers(self) -> dict[str, psutil.Process]:
-        """Return the worker processes by their names, such as ``watcher``, ``chunker-0`` and ``producer-1``."""
+    def _children(self) -> list[psutil.Process]:
         try:
-            children = psutil.Process(self.process.pid).children(recursive=True)
+            return psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
-            return {}
+            return []
+
+    def workers(self) -> dict[str, psutil.Process]:
+        """Return the worker processes by their names, such as ``watcher``, ``chunker-0`` and ``producer-1``.
+
+        Each names itself when it first gets a processor, which may be after others have begun to work.
+        """
         workers = {}
-        for child in children:
+        for child in self._children():
             try:
                 workers[child.name().removeprefix("dfud:")] = child
             except psutil.NoSuchProcess:

@@ -164,7 +164,7 @@ def test_a_fetcher_that_is_killed_is_replaced(
     produce(kafka.bootstrap, topic, records[:25])
     with downloading(target, config_file, topic) as running:
         running.wait_for("25 messages read")
-        running.workers()["fetcher-1"].kill()
+        running.wait_for_worker("fetcher-1").kill()
         running.wait_for("fetcher-1 was killed by SIGKILL: restarting all fetchers")
         produce(kafka.bootstrap, topic, records[25:])
         wait_until((target / "big").exists)

@@ -98,10 +98,13 @@ def test_a_directory_is_uploaded_while_it_changes(
             (tmp_path / "new" / "deeper").rename(directory / "made3" / "moved")
             (directory / "loose0.dat").rename(directory / "renamed.dat")
         upload.wait_for(r"slow\.bin: all 7 chunks|more files: all")
-        workers = upload.workers()
-        assert set(workers) == {"watcher", "chunker-0", "chunker-1", "producer-0", "producer-1"}
+        workers = [
+            upload.wait_for_worker(name)
+            for name in ("watcher", "chunker-0", "chunker-1", "producer-0", "producer-1")
+        ]
+        assert len(upload.workers()) == len(workers)
         upload.quit()
-        assert not any(worker.is_running() for worker in workers.values())
+        assert not any(worker.is_running() for worker in workers)
     files = files_on(kafka.bootstrap, topic)
     renamed = files.pop(b"loose0.dat", {})  # it may have been sent before it was renamed
     assert all(version.complete for version in renamed.values())
@@ -223,7 +226,7 @@ def test_a_killed_worker_is_replaced(
     fill(directory, 40, 8)
     with uploading(directory, slow_config, topic, "--upload_existing") as upload:
         upload.wait_for("broken into")
-        upload.workers()[name].kill()
+        upload.wait_for_worker(name).kill()
         upload.wait_for(f"{name} was killed by SIGKILL: restarting it")
         (directory / "later").write_bytes(b"noticed by whoever watches now")
         upload.wait_for("later: 1 chunk acknowledged")

@@ -247,7 +247,7 @@ def test_a_file_system_in_the_place_of_another_that_looks_the_same(
         namespace.path(stick / "first").write_bytes(b"1")
         wait_until(lambda: len(completed(directory, topic)) == 1)
         before = namespace.mounted_at(stick)
-        watcher = upload.workers()["watcher"]
+        watcher = upload.wait_for_worker("watcher")
         watcher.suspend()
         for _ in range(20):  # unless somebody else has got its numbers meanwhile
             namespace.unmount(stick)
@@ -271,7 +271,7 @@ def test_another_folder_of_the_same_file_system_in_the_place_of_one(
     with uploading(directory, config_file, topic, by=namespace.by) as upload:
         namespace.bind(tmp_path / "one", directory / "bound")
         wait_until(lambda: len(completed(directory, topic)) == 1)
-        watcher = upload.workers()["watcher"]
+        watcher = upload.wait_for_worker("watcher")
         watcher.suspend()
         namespace.unmount(directory / "bound")
         namespace.bind(tmp_path / "other", directory / "bound")
