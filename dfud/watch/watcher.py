@@ -6,7 +6,7 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from dfud.core.names import UNDECIDED, UploadFilter
@@ -233,10 +233,8 @@ class Watcher:
                 self._dispatch(message)
             if self._is_stopping:
                 return False
-        if mounts_changed:
-            self._on_mounts_changed()
         try:
-            self._process_events()
+            self._process_events(mounts_changed)
             self._supervisor.send([FolderMovedIn(path) for path in self._tree.pop_newly_moved_in()])
             if self._allowance:
                 self._report_files()
@@ -322,16 +320,16 @@ class Watcher:
         for source in self._sources:
             yield from source.ready_files()
 
-    def _process_events(self) -> None:
+    def _process_events(self, mounts_changed: bool = False) -> None:
         unmounted: set[bytes] = set()
         for source in self._sources:
             source.process_events()
             if isinstance(source, EventSource):
                 unmounted |= source.pop_unmounted()
-        if unmounted:
+        if mounts_changed or unmounted:
             self._on_mounts_changed(unmounted)
 
-    def _on_mounts_changed(self, unmounted: Set[bytes] = frozenset()) -> None:
+    def _on_mounts_changed(self, unmounted: set[bytes]) -> None:
         """Scan the file systems that were mounted or unmounted below the directory; poll those that need it.
 
         Those that are known to be `unmounted` may look as if they were still there: another one that was mounted
