@@ -53,7 +53,9 @@ class Attempts:
         """
         if part.placed is not None or part.sent is None or sent.is_after(part.sent):
             return False
-        if placed_sent(self._tree, chunk.path) == part.sent:
-            return False
         obsolete = self._store.obsolete
-        return obsolete.is_overtaken(chunk.path, sent) and not obsolete.is_overtaken(chunk.path, part.sent)
+        return (
+            obsolete.is_overtaken(chunk.path, sent)
+            and placed_sent(self._tree, chunk.path) != part.sent
+            and not obsolete.is_overtaken(chunk.path, part.sent)
+        )

@@ -29,7 +29,7 @@ class Confirmation:
         self._folder = folder
         self._files = files
         self._receipts = receipts
-        self._earlier_digests: dict[tuple[int, int, str], str] = {}  # by inode, ctime and algorithm
+        self._earlier_digests: dict[tuple[int, int, int, str], str] = {}  # by device, inode, ctime and algorithm
 
     def confirm_file(self, chunk: Chunk, topic_id: str) -> None:
         """Owe the receipt of a file in place that has the bytes of its only chunk."""
@@ -99,7 +99,7 @@ class Confirmation:
 
     def _digest(self, status: os.stat_result, algorithm: str, read: Read) -> str:
         """Return the digest of a file, which is read once, however many parts a stranger makes for its path."""
-        key = status.st_ino, status.st_ctime_ns, algorithm
+        key = status.st_dev, status.st_ino, status.st_ctime_ns, algorithm
         if key not in self._earlier_digests:
             if len(self._earlier_digests) >= _MAX_DIGESTS:
                 self._earlier_digests.clear()
