@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from dfud.core.version import FileStamp
@@ -15,7 +15,7 @@ _MAX_BYTES = 16 << 20  # of files that are reported together: they go to one lan
 def together(found: Sequence[FileFound]) -> Iterator[FileFound | FilesFound]:
     """Yield files in their order, those of one folder together where there are several of them."""
     for (_, compare, keeps_ctime), group in groupby(found, _kind):
-        for files in _parts(list(group)):
+        for files in _parts(group):
             if len(files) < _MIN_FILES or not keeps_ctime:
                 yield from files
                 continue
@@ -24,11 +24,8 @@ def together(found: Sequence[FileFound]) -> Iterator[FileFound | FilesFound]:
             yield FilesFound([file.version for file in files], stamps, compare, is_asked)
 
 
-def _parts(files: list[FileFound]) -> Iterator[list[FileFound]]:
-    """Yield files in lists of at most `_MAX_BYTES`, or of one file."""
-    if sum(file.version.size for file in files) <= _MAX_BYTES:
-        yield files
-        return
+def _parts(files: Iterable[FileFound]) -> Iterator[list[FileFound]]:
+    """Yield files, of which there must be one, in lists of at most `_MAX_BYTES`, or of one file."""
     part: list[FileFound] = []
     n_bytes = 0
     for file in files:
