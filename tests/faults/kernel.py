@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from pathlib import Path
 
 from tests.faults.scene import Fault, Scene
 from tests.faults.tally import Tally
+from tests.helpers.stopping import stopped_process
 from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import uploading
 
@@ -24,15 +24,13 @@ def overflow(scene: Scene, tally: Tally, times: int) -> None:
         (directory / "folder").mkdir()
         with uploading(directory, scene.config(), topic) as upload:
             upload.wait_for("watching")
-            watcher = upload.wait_for_worker("watcher")
-            watcher.send_signal(signal.SIGSTOP)
-            for number in range(events // 2 + 100):  # each is created and closed
-                folder = directory / "folder" if number % 2 else directory
-                (folder / f"{number}").write_bytes(b"%d" % number)
-            (directory / "made").mkdir()
-            scene.fill(directory / "made", 10, 1_000)
-            tally.times += 1
-            watcher.send_signal(signal.SIGCONT)
+            with stopped_process(upload.wait_for_worker("watcher").pid):
+                for number in range(events // 2 + 100):  # each is created and closed
+                    folder = directory / "folder" if number % 2 else directory
+                    (folder / f"{number}").write_bytes(b"%d" % number)
+                (directory / "made").mkdir()
+                scene.fill(directory / "made", 10, 1_000)
+                tally.times += 1
             with tally.recovering():
                 upload.wait_for("inotify queue overflowed: rescanning")
                 upload.quit()

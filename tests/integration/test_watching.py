@@ -18,6 +18,7 @@ import pytest
 
 from dfud.broker.node import KafkaNode
 from tests.helpers.mounts import MountNamespace
+from tests.helpers.stopping import stopped_process
 from tests.helpers.unavailable import UnavailableError
 from tests.helpers.uploading import (
     WAIT_S,
@@ -247,15 +248,13 @@ def test_a_file_system_in_the_place_of_another_that_looks_the_same(
         namespace.path(stick / "first").write_bytes(b"1")
         wait_until(lambda: len(completed(directory, topic)) == 1)
         before = namespace.mounted_at(stick)
-        watcher = upload.wait_for_worker("watcher")
-        watcher.suspend()
-        for _ in range(20):  # unless somebody else has got its numbers meanwhile
-            namespace.unmount(stick)
-            namespace.mount_tmpfs(stick)
-            if namespace.mounted_at(stick) == before:
-                break
-        namespace.path(stick / "second").write_bytes(b"2")
-        watcher.resume()
+        with stopped_process(upload.wait_for_worker("watcher").pid):
+            for _ in range(20):  # unless somebody else has got its numbers meanwhile
+                namespace.unmount(stick)
+                namespace.mount_tmpfs(stick)
+                if namespace.mounted_at(stick) == before:
+                    break
+            namespace.path(stick / "second").write_bytes(b"2")
         wait_until(lambda: len(completed(directory, topic)) == 2)
         upload.quit()
     assert files_on(kafka.bootstrap, topic).keys() == {b"stick/first", b"stick/second"}
@@ -271,11 +270,9 @@ def test_another_folder_of_the_same_file_system_in_the_place_of_one(
     with uploading(directory, config_file, topic, by=namespace.by) as upload:
         namespace.bind(tmp_path / "one", directory / "bound")
         wait_until(lambda: len(completed(directory, topic)) == 1)
-        watcher = upload.wait_for_worker("watcher")
-        watcher.suspend()
-        namespace.unmount(directory / "bound")
-        namespace.bind(tmp_path / "other", directory / "bound")
-        watcher.resume()
+        with stopped_process(upload.wait_for_worker("watcher").pid):
+            namespace.unmount(directory / "bound")
+            namespace.bind(tmp_path / "other", directory / "bound")
         wait_until(lambda: len(completed(directory, topic)) == 2)
         upload.quit()
     assert files_on(kafka.bootstrap, topic).keys() == {b"bound/one", b"bound/other"}
