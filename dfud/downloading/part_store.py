@@ -212,10 +212,20 @@ class PartStore:
             if part is None or part is self._current or self.files.is_in_use(part):
                 continue
             n_dropped += 1
-            if not part.is_in_place and not self.obsolete.remove(part.name, part.metadata()):
+            if not part.is_in_place and self.obsolete.remove(part.name, part.metadata()):
+                self._forget_repeated(part)
+                continue
+            if not part.is_in_place:
                 self._on_dropped(part, reason)
             self.remove(part)
         return n_dropped > 0
+
+    def _forget_repeated(self, part: Part) -> None:
+        """Forget a part that was removed as obsolete, but for metadata by which a receipt is owed."""
+        if self._folder.keeps_placed:
+            self._unsaved.mark_released(part)
+        self.reports.on_dropped(part)
+        self._forget(part)
 
     # -- other members of a group
 

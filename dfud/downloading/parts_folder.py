@@ -29,7 +29,7 @@ class PartsFolder:
         `keeps_placed` says that the metadata of a part that was put in place is no leftover: a receipt is owed.
         """
         self.dir_fd = dir_fd
-        self._keeps_placed = keeps_placed
+        self.keeps_placed = keeps_placed
 
     @property
     def is_removed(self) -> bool:
@@ -61,7 +61,7 @@ class PartsFolder:
 
     def remove_repeated(self, name: PartName) -> None:
         """Remove a part whose version may be in place, but not its metadata if a receipt may be owed of that."""
-        if not self._keeps_placed:
+        if not self.keeps_placed:
             self.remove_metadata(name)
         self._unlink(f"{name}{PART_SUFFIX}")
 
@@ -104,7 +104,7 @@ class PartsFolder:
             name = PartName.parse(stem)
             if name is None or suffix != METADATA_SUFFIX:
                 continue
-            if (self._keeps_placed and stem + PART_SUFFIX not in names) != is_placed:
+            if (self.keeps_placed and stem + PART_SUFFIX not in names) != is_placed:
                 continue
             with contextlib.suppress(OSError, ValueError):
                 yield name, self.read_metadata(name)
@@ -120,7 +120,7 @@ class PartsFolder:
             needed = {PART_SUFFIX: METADATA_SUFFIX, METADATA_SUFFIX: PART_SUFFIX, _NEW_METADATA_SUFFIX: ""}.get(
                 suffix
             )
-            if suffix == METADATA_SUFFIX and self._keeps_placed:
+            if suffix == METADATA_SUFFIX and self.keeps_placed:
                 continue
             if needed is not None and PartName.parse(stem) and (not needed or stem + needed not in names):
                 self._unlink(text)

@@ -46,9 +46,10 @@ class UnsavedChanges:
         self._obsolete.append(name)
 
     def mark_released(self, part: Part) -> None:
-        """Include the metadata of a part that another fetcher is going to merge in the next snapshot.
+        """Include the metadata of a part in the next snapshot, although it is going to be forgotten here.
 
-        The offsets of its chunks are committed here, whatever becomes of the other fetcher.
+        The offsets of its chunks are committed here, whatever becomes of the fetcher that merges it, or of the
+        receipt that it owes.
         """
         if part in self or not part.has_metadata:
             self._gone.append((part.name, part.metadata().to_json()))

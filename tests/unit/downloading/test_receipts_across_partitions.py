@@ -6,8 +6,8 @@ Those of OpenMSIStream's files always do, those of dfud's own when partitions ar
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfud.downloading import part_store, placed
 from dfud.downloading.offsets import Position
 from dfud.downloading.part_merger import Order, PartMerger
 from dfud.messages import Merge
@@ -160,11 +161,60 @@ def test_every_file_in_place_has_its_receipt_in_the_end(
     check(spread, sizes, n_fetchers, steps, last)
 
 
-def check(spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]) -> None:
-    """Do `steps`, and then, after a kill, read the rest of the partitions in the order of `last`."""
+@given(
+    st.sampled_from([spread_openmsi, spread_natively]),
+    st.permutations([3500, 2500]),
+    st.integers(1, 2),
+    STEPS,
+    st.permutations(range(N_PARTITIONS)),
+)
+@settings(max_examples=200)
+def test_on_a_file_system_without_attributes_the_next_run_sends_what_is_missing(
+    spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placed, "ATTRIBUTE", "nothing.of.the.kind")  # which the kernel refuses
+        check(spread, sizes, n_fetchers, steps, last, n_runs=2)
+
+
+@pytest.mark.parametrize("spread", [spread_openmsi, spread_natively])
+@pytest.mark.parametrize("saves", [[], [0, 1, 2, 3], [1], [2]])
+def test_repetitions_that_are_given_up_leave_what_owes_their_receipts(
+    spread: Spread, saves: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placed, "ATTRIBUTE", "nothing.of.the.kind")
+    with played(spread, [4000, 3500], 1, ALL, []) as run:
+        monkeypatch.setattr(part_store, "MAX_INCOMPLETE", 1)
+        for partition in range(N_PARTITIONS):
+            run.take(partition, 1)
+            run.take(partition, 1)
+            if partition in saves:
+                run.save(0)
+        assert run.end() == []
+        run.end()
+        assert {file.path for file in run.members[0].sent} == {b"o0", b"o1"}
+        run.end()
+        assert run.members[0].left() == []
+
+
+def check(
+    spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int], n_runs: int = 1
+) -> None:
+    """Play `steps`: after so many runs, all files must be there and have their receipts."""
     expected = {b"o%d" % number: size for number, size in enumerate(sizes)}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        run = stack.enter_context(closing(Run(Path(folder), n_fetchers, spread(sizes))))
+    with played(spread, sizes, n_fetchers, steps, last) as run:
+        for _ in range(n_runs):
+            assert run.end() == []
+        assert {path: len(data) for path, data in run.members[0].files().items()} == expected
+        assert {file.path: file.size for member in run.members for file in member.sent} == expected
+        run.end()  # what was merged in the last run may be confirmed once more
+        assert run.members[0].left() == []
+
+
+@contextmanager
+def played(spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]) -> Iterator[Run]:
+    """Do `steps`, and then, after a kill, read the rest of the partitions in the order of `last`."""
+    with tempfile.TemporaryDirectory() as folder, closing(Run(Path(folder), n_fetchers, spread(sizes))) as run:
         for step, number, n_messages in steps:
             if step == "take":
                 run.take(number, n_messages)
@@ -179,8 +229,4 @@ def check(spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], 
         run.kill()
         for partition in last:
             run.take(partition, 100)
-        assert run.end() == []
-        assert {path: len(data) for path, data in run.members[0].files().items()} == expected
-        assert {file.path: file.size for member in run.members for file in member.sent} == expected
-        run.end()  # what was merged in the last run may be confirmed once more
-        assert run.members[0].left() == []
+        yield run

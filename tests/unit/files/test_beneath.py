@@ -168,7 +168,9 @@ def test_a_folder_that_is_swapped_for_a_link_all_the_time_never_leads_out(top: P
     outcomes: collections.Counter[bytes | int | None] = collections.Counter()  # what was read, or why it was not
     try:
         # Not a number of attempts: on a busy machine, all of them may fall between two steps of the other thread.
-        while min(outcomes[b"inside"], outcomes[errno.ENOENT], outcomes[errno.ELOOP] + outcomes[errno.ENOTDIR]) < 300:
+        while (
+            min(outcomes[b"inside"], outcomes[errno.ENOENT], outcomes[errno.ELOOP] + outcomes[errno.ENOTDIR]) < 300
+        ):
             assert swapping.is_alive()
             try:
                 outcomes[content(dir_fd, b"a/b/file")] += 1
