@@ -14,6 +14,7 @@ from dfud.broker import client_config
 from dfud.broker.node import KafkaNode
 from tests.helpers.dispositions import default_dispositions_for_children, ignore_lease_breaks
 from tests.helpers.mounts import MountNamespace
+from tests.helpers.quotas import SHORT_BURSTS
 from tests.helpers.shared_kafka import VARIABLE, SharedKafka
 from tests.helpers.topics import create_topic
 from tests.helpers.unavailable import UnavailableError
@@ -41,7 +42,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
     if shared:
         yield SharedKafka(shared)
         return
-    with KafkaNode(tmp_path_factory.mktemp("kafka")) as node:
+    with KafkaNode(tmp_path_factory.mktemp("kafka"), properties=SHORT_BURSTS) as node:
         yield node
 
 

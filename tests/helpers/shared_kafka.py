@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dfud.broker.node import KafkaNode
+from tests.helpers.quotas import SHORT_BURSTS
 
 VARIABLE = "DFUD_TEST_KAFKA"
 
@@ -49,7 +50,10 @@ class SharedKafka(KafkaNode):
 
 
 def _main() -> None:
-    with tempfile.TemporaryDirectory(prefix="dfud-tests-") as folder, KafkaNode(Path(folder) / "kafka") as node:
+    with (
+        tempfile.TemporaryDirectory(prefix="dfud-tests-") as folder,
+        KafkaNode(Path(folder) / "kafka", properties=SHORT_BURSTS) as node,
+    ):
         line = {
             "folder": str(node.folder.path),
             "bootstrap": node.bootstrap,

@@ -55,7 +55,7 @@ def test_under_a_quota_nothing_is_given_up(directory: Path, tmp_path: Path, kafk
     """The messages wait for longer than message.timeout.ms, while others are acknowledged."""
     limit_producer(kafka.internal_bootstrap, "limited", 120_000)
     config = config_of(tmp_path, kafka, "limited", message_timeout_ms="3000")
-    fill(directory, 32, 60_000)
+    fill(directory, 20, 60_000)
     text = upload_once(directory, config, topic)
     assert AWAY not in text
     assert re.search(r"broker slow at [0-9.]+ k?B/s: it throttles this client, as a quota", text), text
@@ -122,7 +122,7 @@ def test_a_file_whose_chunks_can_no_longer_be_sent_is_sent_anew_in_smaller_ones(
         assert "file0 was being uploaded in chunks of 1048576 bytes, which can no longer be sent" in text
         assert "max.message.bytes = 100000" in text
     else:
-        limit_producer(kafka.internal_bootstrap, "held", 150_000)
+        limit_producer(kafka.internal_bootstrap, "held", 500_000)
         held = config_of(tmp_path, kafka, "held", batch_num_messages="1", max_in_flight="1")
         with uploading(directory, held, topic) as upload:
             set_topic(kafka, topic, {"max.message.bytes": "100000"})
