@@ -5,16 +5,15 @@ Over a long line each answer takes a while, so none of these questions waits for
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from dfud.kafka.asking import ask
 from dfud.kafka.quorum_clock import quorum_clock
 from dfud.kafka.topic_facts import ClockReading
 from dfud.kafka.topic_look import ANSWER_TIMEOUT_S, ask_newest, clock_of
@@ -26,8 +25,6 @@ _ROUND_TRIP_TIMEOUT_S = 3.0
 _MAX_ASKED_BROKERS = 2  # for the time
 _OFFSETS_TOPIC = "__consumer_offsets"  # its messages are written, and stamped, by brokers
 
-Answer = TypeVar("Answer")
-
 
 class ClusterQuestions:
     """Asks as soon as it is made, in threads of its own; for a process that forks no other."""
@@ -36,9 +33,9 @@ class ClusterQuestions:
         """Ask the brokers that `probe` has had an answer from."""
         self._probe = probe
         self._clock = clock
-        self._round_trip = _ask(self._ask_round_trip)
-        self._present = _ask(self._ask_quorum)
-        self._recorded = _ask(lambda: _brokers_clock(probe.admin))
+        self._round_trip = ask(self._ask_round_trip)
+        self._present = ask(self._ask_quorum)
+        self._recorded = ask(lambda: _brokers_clock(probe.admin))
 
     def answers(self) -> tuple[float, tuple[ClockReading, ...]]:
         """Return how long a request takes (s, 0 without an answer), and what times brokers say or have written."""
@@ -62,20 +59,6 @@ class ClusterQuestions:
             if reading is not None:
                 return (reading,)
         return ()
-
-
-def _ask(question: Callable[[], Answer]) -> Future[Answer]:
-    """Return the answer to come of a question that is asked by a thread, which no end of the process waits for."""
-    answer: Future[Answer] = Future()
-
-    def ask() -> None:
-        try:
-            answer.set_result(question())
-        except BaseException as error:  # whoever waits for the answer raises it
-            answer.set_exception(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    return answer
 
 
 def _brokers_clock(admin: AdminClient) -> tuple[ClockReading, ...]:

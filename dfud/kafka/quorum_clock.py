@@ -10,7 +10,6 @@ import contextlib
 import socket
 import ssl
 import struct
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,21 +21,6 @@ _DESCRIBE_QUORUM, _VERSION, _CORRELATION_ID = 55, 1, 0x64667564
 _TOPIC = b"__cluster_metadata"
 _MAX_ANSWER_BYTES = 1 << 20
 _SOURCE = "the clock of Kafka"
-
-
-class ClockQuestion:
-    """Asks for the cluster's time in a thread of its own, so that nobody waits for the answer.
-
-    For a process that forks no other.
-    """
-
-    def __init__(self, address: str, properties: Mapping[str, Any]) -> None:
-        """Ask the broker at "host:port"."""
-        self.reading: ClockReading | None = None  # once it has answered
-        threading.Thread(target=self._ask, args=(address, properties), name="clock", daemon=True).start()
-
-    def _ask(self, address: str, properties: Mapping[str, Any]) -> None:
-        self.reading = quorum_clock(address, properties)
 
 
 def quorum_clock(address: str, properties: Mapping[str, Any]) -> ClockReading | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any
+from functools import partial
+from typing import Any, Optional
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -13,9 +14,10 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
 from dfud.kafka.admin import make_admin_client
+from dfud.kafka.asking import ask
 from dfud.kafka.broker_errors import is_unanswered
 from dfud.kafka.probe import reason_of
-from dfud.kafka.quorum_clock import ClockQuestion
+from dfud.kafka.quorum_clock import quorum_clock
 from dfud.kafka.topic_changes import Change, Offsets, changes, early_deletions
 from dfud.kafka.topic_facts import ClockReading, Finding, Partition, Severity, TopicFacts
 from dfud.kafka.topic_look import operations_of, settings_of
@@ -27,6 +29,12 @@ _CLOCK_INTERVAL_S = 30.0
 _ANSWER_TIMEOUT_S = 20.0
 
 AdminFactory = Callable[[Mapping[str, Any]], AdminClient]
+ClockAnswer = Future[Optional[ClockReading]]
+
+
+def ask_clock(address: str, properties: Mapping[str, Any]) -> ClockAnswer:
+    """Return the answer to come of the broker at "host:port"."""
+    return ask(partial(quorum_clock, address, properties))
 
 
 class TopicMonitor:
@@ -40,13 +48,13 @@ class TopicMonitor:
         now: float,
         admin_factory: AdminFactory = make_admin_client,
         interval_s: float = LOOK_INTERVAL_S,
-        ask_clock: Callable[[str, Mapping[str, Any]], ClockQuestion] = ClockQuestion,
+        ask_clock: Callable[[str, Mapping[str, Any]], ClockAnswer] = ask_clock,
     ) -> None:
         """Compare with what is `known` already, from `now` (s, monotonic) on; judge it by the `needs`."""
         self._known = known
         self._needs = needs
         self._ask_clock = ask_clock
-        self._clock_question: ClockQuestion | None = None
+        self._clock_answer: ClockAnswer | None = None
         self._next_clock_question = now
         self.findings: tuple[Finding, ...] = ()  # what is wrong with the topic now
         self._properties = properties
@@ -126,13 +134,14 @@ class TopicMonitor:
 
     def _clocks(self, topic: Any, now: float) -> tuple[ClockReading, ...]:
         """Return the latest reading of Kafka's clock; ask for the next one if that is due."""
-        question = self._clock_question
+        answer = self._clock_answer
         if now >= self._next_clock_question:
             self._next_clock_question = now + _CLOCK_INTERVAL_S
             leader = next((each.leader for each in topic.partitions if each.leader is not None), None)
             if leader is not None:
-                self._clock_question = self._ask_clock(f"{leader.host}:{leader.port}", self._properties)
-        return self._known.clocks if question is None or question.reading is None else (question.reading,)
+                self._clock_answer = self._ask_clock(f"{leader.host}:{leader.port}", self._properties)
+        reading = answer.result() if answer is not None and answer.done() else None
+        return self._known.clocks if reading is None else (reading,)
 
     def _judge(self, facts: TopicFacts) -> Iterator[Change]:
         """Find out what is wrong with the topic now; yield what is wrong with the clocks if that is new."""

@@ -128,6 +128,12 @@ class FakeClocks:
         self.asked.append(address)
         return self
 
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> ClockReading | None:
+        return self.reading
+
 
 def test_it_looks_from_time_to_time_and_never_waits() -> None:
     admin = FakeAdmin()
