@@ -40,6 +40,7 @@ def run(testbed: Testbed, plan: Plan) -> Result:
             for size in (DEFAULT_CHUNK, _LARGE_CHUNK)
             for peer in (Dfud(), CLoop(2))
         ]
+        peers.append(Candidate(Dfud(), Dataset(1, data.bytes), label="dfud, one file"))
         trials = [
             Trial(plain, partial(distant.measure, send), data.files, data.bytes),
             *(trial_of(distant, each) for each in peers),

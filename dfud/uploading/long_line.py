@@ -8,6 +8,7 @@ more until that is acknowledged.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,30 +16,31 @@ from confluent_kafka import Producer
 
 from dfud.kafka.properties import batch_limit, is_idempotent, message_bytes_needed
 
-_ROUND_TRIP_S = 0.005  # for which a producer more is worth its connection
+_ROUND_TRIP_S = 0.003  # for which a producer more is worth its connection
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
-_MAX_PRODUCERS = 10  # 12 and more in each of two lanes overfill 1 Gbit/s; fewer do not fill it with one file
+_MAX_PRODUCERS = 16  # they fill 1 Gbit/s; 20 and more overfill it
 _MAX_UNDER_WAY = 5  # messages of a partition
+_SHARE_OF_BATCH = 0.7  # of small messages: those of a turn differ in number from partition to partition
 _QUEUE = "queue.buffering.max.kbytes"
 
 
 class LongLine(NamedTuple):
     """How the lanes of an upload send over a long line."""
 
-    n_producers: int  # of each lane
-    batch_bytes: int  # that a producer gets at a time, at most
-    batch_messages: int
+    n_producers: int  # of each lane; while other lanes have something to send, it uses half of them
+    turn_bytes: int  # that a producer gets at a time, at most
+    turn_messages: int
     run_bytes: int  # of a file, to be read at once: they fill a batch
     properties: Mapping[str, Any]  # of librdkafka, which differ from those of a single producer
 
 
 def long_line(
-    round_trip_s: float, properties: Mapping[str, Any], chunk_size: int, more_bytes: int
+    round_trip_s: float, properties: Mapping[str, Any], chunk_size: int, more_bytes: int, n_partitions: int
 ) -> LongLine | None:
     """Return how to send if a request takes `round_trip_s` (0 if not known); None if one producer a lane will do.
 
     `properties` are librdkafka's: a producer that is not idempotent has many batches under way. Each message has a
-    chunk of `chunk_size` and `more_bytes` of headers besides those of dfud.
+    chunk of `chunk_size` and `more_bytes` of headers besides those of dfud; the topic has `n_partitions`.
     """
     if round_trip_s < _SHORT_S or not is_idempotent(properties):
         return None
@@ -49,29 +51,67 @@ def long_line(
         return None
     fitting = batch_bytes // message_bytes_needed(chunk_size, more_bytes)
     full = fitting if fitting > _MAX_UNDER_WAY else 1  # messages of a batch that is sent at once
-    ours = {"batch.num.messages": full}
-    return LongLine(n_producers, batch_bytes, max(full, _MAX_UNDER_WAY), full * chunk_size, ours)
+    if full == 1:
+        return LongLine(n_producers, batch_bytes, _MAX_UNDER_WAY, chunk_size, {"batch.num.messages": 1})
+    # Chunks of one file are for one partition, small messages for all of them. What is more than a batch for one
+    # waits for a round trip.
+    n_messages = max(full, int(full * n_partitions * _SHARE_OF_BATCH))
+    return LongLine(n_producers, full * chunk_size, n_messages, full * chunk_size, {"batch.num.messages": full})
+
+
+class SharedLine:
+    """A long line, and which lanes have something to send over it: memory that all lanes share.
+
+    It is made before the processes are forked. Each lane sets a byte of its own, which needs no lock.
+    """
+
+    def __init__(self, line: LongLine, n_lanes: int) -> None:
+        self.line = line
+        self._busy = memoryview(mmap.mmap(-1, n_lanes))
+
+    def set_busy(self, lane: int, is_busy: bool) -> None:
+        """Note whether a lane has something to send, or waits for an acknowledgement."""
+        self._busy[lane] = is_busy
+
+    @property
+    def n_producers(self) -> int:
+        """How many producers a lane may use now, which has something to send."""
+        n_producers = self.line.n_producers
+        return n_producers if sum(self._busy) < 2 else n_producers // 2
 
 
 class Turns:
     """Responsible for whose turn it is, of Kafka producers that have one batch under way each."""
 
-    def __init__(self, line: LongLine) -> None:
-        self._line = line
+    def __init__(self, line: SharedLine, lane: int) -> None:
+        self.line = line.line
+        self._shared = line
+        self._lane = lane
+        self.on_waiting(False)
         self._bytes = self._messages = 0  # that are left of the turn
         self.number = 0  # of the producer whose turn it is
 
-    def take(self, producers: Sequence[Producer], length: int) -> bool:
-        """Count a message of `length` bytes; return False if all have a batch under way."""
+    def take(self, producers: Sequence[Producer], length: int, window: int) -> bool:
+        """Count a message of `length` bytes; return False if all that may be used have a turn's under way.
+
+        While the `window` (bytes) is small, all get a part of it, so that TCP opens their connections together.
+        """
         if not self._messages or self._bytes < length:
-            free = next((number for number, producer in enumerate(producers) if not len(producer)), None)
+            self.on_waiting(True)
+            usable = producers[: self._shared.n_producers]
+            free = next((number for number, producer in enumerate(usable) if not len(producer)), None)
             if free is None:
                 return False
             self.number = free
-            self._messages, self._bytes = self._line.batch_messages, max(self._line.batch_bytes, length)
+            self._messages = self.line.turn_messages
+            self._bytes = max(length, min(self.line.turn_bytes, window // len(usable)))
         self._messages -= 1
         self._bytes -= length
         return True
+
+    def on_waiting(self, is_waiting: bool) -> None:
+        """Note whether the lane has something to send, or waits for an acknowledgement."""
+        self._shared.set_busy(self._lane, is_waiting)
 
     def end(self) -> None:
         """End the turn: what the producer has got is about to be sent."""

@@ -42,7 +42,7 @@ from dfud.uploading.completed_writer import CompletedWriter
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
-from dfud.uploading.long_line import LongLine, VersionOrder
+from dfud.uploading.long_line import SharedLine, Turns, VersionOrder
 from dfud.uploading.outbox import Outbox
 from dfud.uploading.renewable_producer import ProducerFactory
 from dfud.uploading.ring import Ring
@@ -69,7 +69,7 @@ class ProducerSettings(NamedTuple):
     canary_topic: str = ""
     statistics_s: float = 0.0  # between two statistics of librdkafka; 0 for none
     lane: int = 0
-    line: LongLine | None = None  # to the broker, if it is long
+    line: SharedLine | None = None  # to the broker, if it is long
 
 
 def run(
@@ -124,9 +124,10 @@ class ProducerWorker:
         self._chunker = to_chunker
         self._clock = clock
         self._wait = wait
+        turns = None if settings.line is None else Turns(settings.line, settings.lane)
         self._statistics_s = settings.statistics_s
         if settings.statistics_s:
-            n_producers = 1 if settings.line is None else settings.line.n_producers
+            n_producers = 1 if turns is None else turns.line.n_producers
             reporter = StatisticsReporter(settings.lane, settings.statistics_s, to_supervisor.send, n_producers)
             producer_factory = partial(reporter.make, producer_factory)
         forward_clock = settings.clock or ForwardClock()
@@ -137,7 +138,7 @@ class ProducerWorker:
             on_space_needed=lambda: to_chunker.post([SpaceFreed()]),
             is_settled=lambda: self._sender.is_settled,
         )
-        self._order = None if settings.line is None else VersionOrder()
+        self._order = None if turns is None else VersionOrder()
         self._linger = Linger(settings.lingers_by_load)
         self._sender = Sender(
             settings.topic,
@@ -152,7 +153,7 @@ class ProducerWorker:
             forward_clock,
             TopicDoubt(settings.topic, settings.topic_id, settings.properties),
             settings.wire.more_bytes,
-            settings.line,
+            turns,
         )
         self._monitor: TopicMonitor | None = None
         if settings.monitored and settings.needs:

@@ -41,7 +41,7 @@ class RenewableProducer:
         """`on_error` is called with errors that a producer survives, `log` with a level and a text.
 
         `on_throttled` is called with the seconds that the broker lets this client wait, `on_served` whenever
-        delivery reports may have arrived. There are `number` producers.
+        delivery reports may have arrived. There are `number` producers at first.
         """
         self._factory = factory
         self._properties = {
@@ -54,8 +54,8 @@ class RenewableProducer:
         self._log = log
         self._on_served = on_served
         self._clock = clock
-        self._number = number
-        self.producers = self._make()
+        self.producers = self._make(number)
+        self._may_add = True
         self._created_at = clock()
         self.is_spent = False  # it has failed, and is to be replaced
         self.failure: KafkaError | None = None  # for which it is to be replaced
@@ -64,8 +64,17 @@ class RenewableProducer:
         self._next_batch_size = 0  # bytes, for the next producer; 0 to keep it
         self._has_reduced_batches = False  # since the start
 
-    def _make(self) -> list[Producer]:
-        return [self._factory(self._properties) for _ in range(self._number)]
+    def _make(self, number: int) -> list[Producer]:
+        return [self._factory(self._properties) for _ in range(number)]
+
+    def add(self) -> None:
+        """Make one more producer, unless that has failed before: those that there are will do."""
+        if self._may_add:
+            try:
+                self.producers += self._make(1)
+            except (KafkaException, RuntimeError) as error:  # too many threads, or open files
+                self._may_add = False
+                self._log(logging.DEBUG, f"{len(self.producers)} Kafka producers have to do: {error}")
 
     def __len__(self) -> int:
         """Count the messages that the producer still holds."""
@@ -180,7 +189,7 @@ class RenewableProducer:
         if self._next_batch_size:
             self._reduce_batches()
             quietly = True
-        self.producers = self._make()
+        self.producers = self._make(len(self.producers))
         self._created_at = self._clock()
         self.is_spent = False
         if quietly:

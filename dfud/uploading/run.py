@@ -30,7 +30,7 @@ from dfud.uploading.chunk_limit import ChunkLimit
 from dfud.uploading.client_statistics import statistics_interval
 from dfud.uploading.descriptors import allow_descriptors
 from dfud.uploading.last_ack import LastAck
-from dfud.uploading.long_line import long_line
+from dfud.uploading.long_line import SharedLine, long_line
 from dfud.uploading.metrics_outlets import metrics_outlets
 from dfud.uploading.notifier import Notifier
 from dfud.uploading.options import UploadOptions, log_fields
@@ -104,7 +104,8 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
         check_topic(call.result, properties, config, log)
         wire = with_headers(WIRE_FORMATS[config.wire], options.headers)
         facts = call.result.facts
-        line = long_line(facts.round_trip_s, properties, options.chunk_size, wire.more_bytes)
+        n_partitions = len(facts.partitions)
+        line = long_line(facts.round_trip_s, properties, options.chunk_size, wire.more_bytes, n_partitions)
         producer = ProducerSettings(
             options.topic,
             properties,
@@ -116,11 +117,11 @@ def upload(options: UploadOptions, config: ClientConfig) -> int:
             needs,
             canary_topic=options.canary_topic,
             statistics_s=statistics_interval(properties) if metrics else 0.0,
-            line=line,
+            line=None if line is None else SharedLine(line, options.n_threads),
         )
         if line is not None:
             took = f"a request takes {facts.round_trip_s * 1000:.0f} ms"
-            log.debug(f"{took}: each lane has {line.n_producers} Kafka producers")
+            log.debug(f"{took}: each lane has up to {line.n_producers} Kafka producers")
         if metrics and not producer.statistics_s:
             log.info(f"statistics.interval.ms is 0 in {config.path}: there are no metrics of librdkafka")
         chunk_limit = ChunkLimit(options.topic, facts.largest_batch, config.properties, wire.more_bytes)

@@ -18,7 +18,7 @@ from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
-from dfud.uploading.long_line import LongLine, Turns
+from dfud.uploading.long_line import Turns
 from dfud.uploading.offset_proof import OffsetProof, OffsetProofs
 from dfud.uploading.outage import OutageReporter
 from dfud.uploading.outbox import Outbox, Outgoing
@@ -56,9 +56,12 @@ class Sender:
         forward_clock: ForwardClock | None = None,
         doubt: TopicDoubt | None = None,
         more_bytes: int = 0,
-        line: LongLine | None = None,
+        turns: Turns | None = None,
     ) -> None:
-        """`send` sends messages to the supervisor; `all_acks` is what all lanes share; the `line` may be long.
+        """`send` sends messages to the supervisor; `all_acks` is what all lanes share.
+
+        Over a long line, several producers take `turns`: half of them are made at once, the others when they are
+        of use, as a start with all of them takes longer.
 
         `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
         Each message has `more_bytes` of headers besides those of dfud.
@@ -70,19 +73,19 @@ class Sender:
         self._send = send
         self._clock = clock
         self._timestamps = Timestamps(forward_clock or ForwardClock())
-        n_producers = 1 if line is None else line.n_producers
+        n_producers = 1 if turns is None else turns.line.n_producers
         self._client = RenewableProducer(
             producer_factory,
-            properties if line is None else {**properties, **line.properties},
+            properties if turns is None else {**properties, **turns.line.properties},
             self._on_client_error,
             self._on_throttled,
             self._log,
             self._pass_on_acks,
             clock,
-            n_producers,
+            max(1, n_producers // 2),
         )
-        self._turns = None if line is None else Turns(line)
-        self._max_poll_s = _MAX_POLL_S if line is None else _MAX_TURN_POLL_S
+        self._turns = turns
+        self._max_poll_s = _MAX_POLL_S if turns is None else _MAX_TURN_POLL_S
         self._retries = RetryQueue()
         self._blocked_until = 0.0  # s, monotonic; after an error of librdkafka's `produce`, else 0
         self._poll_after_s = _MIN_POLL_S
@@ -160,7 +163,7 @@ class Sender:
                 self._wait_for_room(outgoing)
                 return
             if turns is not None:
-                if not turns.take(self._client.producers, len(value)):
+                if not self._take_turn(turns, len(value)):
                     window.remove(len(value))
                     self._outbox.put_back(outgoing)
                     return
@@ -193,6 +196,13 @@ class Sender:
         if pause_s:
             self._blocked_until = now + pause_s
         return not pause_s
+
+    def _take_turn(self, turns: Turns, length: int) -> bool:
+        """Return whether a producer may be given a message; if not, make one more unless all are made."""
+        is_taken = turns.take(self._client.producers, length, self._window.limit)
+        if not is_taken and len(self._client.producers) < turns.line.n_producers:
+            self._client.add()
+        return is_taken
 
     def _at_turn(self) -> tuple[Callable[..., None], Callable[..., None]]:
         """Return how to send by the producer whose turn it is, and what takes its reports."""
@@ -266,6 +276,8 @@ class Sender:
     def check(self, now: float) -> None:
         """Report an outage, or give up, if nothing has been acknowledged for too long."""
         is_waiting = self.has_backlog or len(self._client) > 0
+        if self._turns is not None:
+            self._turns.on_waiting(is_waiting)
         if self._offset_proofs.is_in_doubt:
             self._settle_doubt()
         self._window.check(now)

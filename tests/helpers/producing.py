@@ -19,7 +19,7 @@ from dfud.messages import ChunkerToProducer, FileStart, FromProducer, Notice, Ra
 from dfud.processes import links
 from dfud.processes.channel import Channel
 from dfud.uploading.last_ack import LastAck
-from dfud.uploading.long_line import LongLine
+from dfud.uploading.long_line import LongLine, SharedLine
 from dfud.uploading.producer import ProducerSettings, ProducerWorker, wait_readable
 from dfud.uploading.ring import Ring
 from dfud.uploading.upload import Upload
@@ -141,6 +141,7 @@ class ProducerHarness:
     ) -> None:
         self.now = 1000.0
         self.last_ack = LastAck(self.now)  # of all lanes
+        self.line = None if line is None else SharedLine(line, n_lanes=2)
         self.supervisor, self._to_supervisor = Channel.pair(links.PRODUCER)
         self.chunker, self._to_chunker = Channel.pair(links.LANE)
         self.ring = Ring(RING_BYTES)
@@ -148,6 +149,7 @@ class ProducerHarness:
         os.makedirs(self.folder.path)
         self.producers: list[FakeProducer] = []
         self.next_answers: list[KafkaError] = []  # of producers that are made from now on
+        self.new_acknowledge = True  # these, when they have no more answers
         self.waits: list[float] = []  # s; how long the worker would have waited while no message was there
         self.runs_clock = False  # by these waits
         self.worker = ProducerWorker(
@@ -155,7 +157,9 @@ class ProducerHarness:
             self._to_chunker,
             self.ring,
             ShardWriter(self.folder, 0, 1),
-            ProducerSettings("topic", properties, lingers_by_load, NATIVE, self.last_ack, TOPIC_ID, line=line),
+            ProducerSettings(
+                "topic", properties, lingers_by_load, NATIVE, self.last_ack, TOPIC_ID, line=self.line
+            ),
             self._make_producer,  # type: ignore[arg-type]
             lambda: self.now,
             self._wait,
@@ -166,6 +170,7 @@ class ProducerHarness:
         if self.producers:
             made.room = self.producer.room
             made.end = self.producer.end
+        made.acknowledges = self.new_acknowledge
         self.producers.append(made)
         self.producer.answers.extend(self.next_answers)
         return self.producer

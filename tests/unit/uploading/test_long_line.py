@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dfud.core.version import FileVersion
 from dfud.messages import FilesCompleted, FileUndelivered, RunReady
-from dfud.uploading.long_line import LongLine, Turns, VersionOrder, long_line
+from dfud.uploading.long_line import LongLine, SharedLine, Turns, VersionOrder, long_line
 from tests.helpers.producing import CHUNK, FATAL, TIMED_OUT, TOO_LARGE, ProducerHarness, digest
 
-LINE = LongLine(n_producers=3, batch_bytes=2 * CHUNK, batch_messages=2, run_bytes=2 * CHUNK, properties={})
+LINE = LongLine(n_producers=6, turn_bytes=2 * CHUNK, turn_messages=2, run_bytes=2 * CHUNK, properties={})
 IDEMPOTENT = {
     "enable.idempotence": True,
     "batch.size": 1_000_000,
@@ -33,14 +33,18 @@ MakeHarness = Callable[..., ProducerHarness]
 @pytest.fixture
 def harness(make_harness: MakeHarness) -> ProducerHarness:
     made = make_harness(line=LINE)
+    assert made.line is not None
+    made.line.set_busy(1, True)  # so that three of the six producers are used
     for producer in made.producers:
         producer.acknowledges = False
+    made.new_acknowledge = False
     return made
 
 
 def chunks(harness: ProducerHarness) -> list[list[str]]:
-    """Return the chunks that each producer has got."""
-    return [producer.chunks for producer in harness.producers]
+    """Return the chunks that each producer has got; nothing for those that are not used."""
+    assert [producer.chunks for producer in harness.producers[3:] if producer.chunks] == []
+    return [producer.chunks for producer in harness.producers[:3]]
 
 
 def acknowledge(harness: ProducerHarness, *numbers: int) -> None:
@@ -53,12 +57,12 @@ def acknowledge(harness: ProducerHarness, *numbers: int) -> None:
 @pytest.mark.parametrize(
     ("round_trip_s", "changed", "number"),
     [
-        (0.05, {}, 10),
-        (0.02, {}, 4),
-        (1.0, {}, 10),
+        (0.05, {}, 16),
+        (0.02, {}, 6),
+        (1.0, {}, 16),
         (0.014, {}, 1),
         (0.0, {}, 1),
-        (0.05, {"enable.idempotence": "TRUE"}, 10),
+        (0.05, {"enable.idempotence": "TRUE"}, 16),
         (0.05, {"enable.idempotence": "false"}, 1),
         (0.05, {"queue.buffering.max.kbytes": "3000"}, 3),
         (0.05, {"queue.buffering.max.kbytes": 1500}, 1),
@@ -67,20 +71,27 @@ def acknowledge(harness: ProducerHarness, *numbers: int) -> None:
 def test_the_longer_a_round_trip_the_more_producers(
     round_trip_s: float, changed: dict[str, Any], number: int
 ) -> None:
-    line = long_line(round_trip_s, {**IDEMPOTENT, **changed}, 16384, 0)
+    line = long_line(round_trip_s, {**IDEMPOTENT, **changed}, 16384, 0, 4)
     assert (1 if line is None else line.n_producers) == number
 
 
 @pytest.mark.parametrize(
-    ("chunk_size", "batch_messages", "at_once", "run_bytes"),
-    [(16384, 57, 57, 57 * 16384), (1 << 19, 5, 1, 1 << 19), (1 << 17, 7, 7, 7 << 17), (1 << 21, 5, 1, 1 << 21)],
+    ("chunk_size", "n_partitions", "turn_messages", "at_once", "run_bytes"),
+    [
+        (16384, 4, 159, 57, 57 * 16384),
+        (16384, 1, 57, 57, 57 * 16384),
+        (1 << 19, 4, 5, 1, 1 << 19),
+        (1 << 17, 4, 19, 7, 7 << 17),
+        (1 << 21, 4, 5, 1, 1 << 21),
+    ],
 )
 def test_a_batch_is_full_with_what_librdkafka_sends_at_once(
-    chunk_size: int, batch_messages: int, at_once: int, run_bytes: int
+    chunk_size: int, n_partitions: int, turn_messages: int, at_once: int, run_bytes: int
 ) -> None:
-    line = long_line(0.05, IDEMPOTENT, chunk_size, 0)
+    line = long_line(0.05, IDEMPOTENT, chunk_size, 0, n_partitions)
     assert line is not None
-    assert (line.batch_messages, line.run_bytes) == (batch_messages, run_bytes)
+    assert (line.turn_messages, line.run_bytes) == (turn_messages, run_bytes)
+    assert line.turn_bytes == (run_bytes if at_once > 1 else 1_000_000)
     assert line.properties == {"batch.num.messages": at_once}
     Producer({**IDEMPOTENT, **line.properties})  # librdkafka accepts them
 
@@ -98,6 +109,55 @@ def test_each_producer_gets_a_batch_and_nothing_more_before_that_is_acknowledged
     assert FilesCompleted(((1, digest(bytes(95))),), True) in harness.steps(3, seconds=1.1)
 
 
+def test_a_lane_uses_all_its_producers_while_no_other_has_anything_to_send(harness: ProducerHarness) -> None:
+    line = harness.line
+    assert line is not None
+    harness.step(*harness.file(1, bytes(195)))
+    assert len(harness.producers) == 4, "one more each time, for when it may be used"
+    harness.steps(4)
+    assert len(harness.producers) == 6
+    assert chunks(harness) == [["1/20", "2/20"], ["3/20", "4/20"], ["5/20", "6/20"]]
+    line.set_busy(1, False)
+    harness.step()
+    assert [each.chunks for each in harness.producers[3:]] == [
+        ["7/20", "8/20"],
+        ["9/20", "10/20"],
+        ["11/20", "12/20"],
+    ]
+    line.set_busy(1, True)
+    assert line.n_producers == 3, "for the other lane: this one has something to send, too"
+    for _ in range(3):
+        acknowledge(harness, *range(6))
+        harness.step()
+    assert line.n_producers == 6, "everything is acknowledged"
+
+
+def test_a_small_window_is_dealt_to_all_producers(harness: ProducerHarness) -> None:
+    harness.worker._sender._window.limit = 3 * CHUNK
+    harness.step(*harness.file(1, bytes(95)))
+    assert chunks(harness) == [["1/10"], ["2/10"], ["3/10"]]
+
+
+def test_producers_that_cannot_be_made_are_done_without(
+    harness: ProducerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    def fail(_properties: dict[str, Any]) -> None:
+        attempts.append(1)
+        raise KafkaException(KafkaError(KafkaError._CRIT_SYS_RESOURCE))
+
+    monkeypatch.setattr(harness.worker._sender._client, "_factory", fail)
+    harness.step(*harness.file(1, bytes(95)))
+    harness.steps(3)
+    assert attempts == [1]
+    assert len(harness.producers) == 3
+    acknowledge(harness, 0, 1, 2)
+    harness.step()
+    acknowledge(harness, 0, 1, 2)
+    assert FilesCompleted(((1, digest(bytes(95))),), True) in harness.steps(3, seconds=1.1)
+
+
 def test_a_turn_ends_when_there_is_nothing_more_to_send(harness: ProducerHarness) -> None:
     harness.step(*harness.file(1, bytes(5)))
     harness.step()
@@ -106,15 +166,15 @@ def test_a_turn_ends_when_there_is_nothing_more_to_send(harness: ProducerHarness
 
 
 def test_a_message_that_is_larger_than_a_batch_is_a_turn() -> None:
-    turns = Turns(LINE)
+    turns = Turns(SharedLine(LINE, 1), 0)
     first, second = [b"x"], list[bytes]()
     producers: Any = [first, second]
-    assert turns.take(producers, 100)
+    assert turns.take(producers, 100, 1000)
     assert turns.number == 1
     second.append(b"x")
-    assert not turns.take(producers, 100)
+    assert not turns.take(producers, 100, 1000)
     first.clear()
-    assert turns.take(producers, 100)
+    assert turns.take(producers, 100, 1000)
     assert turns.number == 0
 
 
@@ -134,7 +194,9 @@ def test_what_one_producer_did_not_deliver_is_sent_again_before_what_is_new(harn
 
 def test_when_one_fails_for_good_all_are_replaced(harness: ProducerHarness) -> None:
     harness.step(*harness.file(1, bytes(55)))
+    assert len(harness.producers) == 3
     harness.on_error(FATAL)
+    harness.new_acknowledge = True
     harness.steps(2, seconds=0.3)
     assert len(harness.producers) == 6
     assert [len(each) for each in harness.producers] == [0, 0, 0, 0, 0, 0]
