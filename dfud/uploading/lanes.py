@@ -82,7 +82,7 @@ class Lane:
                 settings.producer.wire,
                 settings.links,
                 settings.folder,
-                chunker.MAX_RUN_BYTES if line is None else line.line.run_bytes,
+                chunker.MAX_RUN_BYTES if line is None else line.line.turn_bytes,
             ),
             keep_open=[self._chunker_end],
         )

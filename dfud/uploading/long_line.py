@@ -28,9 +28,8 @@ class LongLine(NamedTuple):
     """How the lanes of an upload send over a long line."""
 
     n_producers: int  # of each lane; while other lanes have something to send, it uses half of them
-    turn_bytes: int  # that a producer gets at a time, at most
-    turn_messages: int
-    run_bytes: int  # of a file, to be read at once: they fill a batch
+    turn_bytes: int  # that a producer gets at a time, at most; so many of a file are read at once
+    turn_messages: int  # that it gets, at most
     properties: Mapping[str, Any]  # of librdkafka, which differ from those of a single producer
 
 
@@ -52,11 +51,12 @@ def long_line(
     fitting = batch_bytes // message_bytes_needed(chunk_size, more_bytes)
     full = fitting if fitting > _MAX_UNDER_WAY else 1  # messages of a batch that is sent at once
     if full == 1:
-        return LongLine(n_producers, batch_bytes, _MAX_UNDER_WAY, chunk_size, {"batch.num.messages": 1})
+        turn_bytes = -(-batch_bytes // chunk_size) * chunk_size
+        return LongLine(n_producers, turn_bytes, _MAX_UNDER_WAY, {"batch.num.messages": 1})
     # Chunks of one file are for one partition, small messages for all of them. What is more than a batch for one
     # waits for a round trip.
     n_messages = max(full, int(full * n_partitions * _SHARE_OF_BATCH))
-    return LongLine(n_producers, full * chunk_size, n_messages, full * chunk_size, {"batch.num.messages": full})
+    return LongLine(n_producers, full * chunk_size, n_messages, {"batch.num.messages": full})
 
 
 class SharedLine:
