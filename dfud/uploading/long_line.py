@@ -109,6 +109,10 @@ class Turns:
         self._bytes -= length
         return True
 
+    def is_dealt(self, window: int) -> bool:
+        """Return whether producers get less than they could, because the `window` (bytes) is small."""
+        return window < self._shared.n_producers * self.line.turn_bytes
+
     def on_waiting(self, is_waiting: bool) -> None:
         """Note whether the lane has something to send, or waits for an acknowledgement."""
         self._shared.set_busy(self._lane, is_waiting)

@@ -41,10 +41,14 @@ class SendWindow:
         """Count a message of `length` bytes, and return True; False if it has to wait."""
         unacked = self.unacked
         if unacked and unacked + length > self.limit:
-            self._was_full = True
+            self.on_full()
             return False
         self.unacked = unacked + length
         return True
+
+    def on_full(self) -> None:
+        """Note that more would have been sent if the window were wider."""
+        self._was_full = True
 
     def remove(self, length: int) -> None:
         """Take a message off the count that is acknowledged, has failed, or was not accepted after all."""

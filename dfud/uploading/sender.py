@@ -199,10 +199,13 @@ class Sender:
 
     def _take_turn(self, turns: Turns, length: int) -> bool:
         """Return whether a producer may be given a message; if not, make one more unless all are made."""
-        is_taken = turns.take(self._client.producers, length, self._window.limit)
-        if not is_taken and len(self._client.producers) < turns.line.n_producers:
+        if turns.take(self._client.producers, length, self._window.limit):
+            return True
+        if turns.is_dealt(self._window.limit):
+            self._window.on_full()
+        if len(self._client.producers) < turns.line.n_producers:
             self._client.add()
-        return is_taken
+        return False
 
     def _at_turn(self) -> tuple[Callable[..., None], Callable[..., None]]:
         """Return how to send by the producer whose turn it is, and what takes its reports."""

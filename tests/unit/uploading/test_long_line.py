@@ -137,6 +137,27 @@ def test_a_small_window_is_dealt_to_all_producers(harness: ProducerHarness) -> N
     assert chunks(harness) == [["1/10"], ["2/10"], ["3/10"]]
 
 
+@pytest.mark.parametrize("chunks_of_window", [1.0, 3.0, 3.5, 4.0, 5.9])
+def test_a_window_that_is_dealt_out_is_widened_although_a_message_more_would_fit(
+    harness: ProducerHarness, chunks_of_window: float
+) -> None:
+    window = harness.worker._sender._window
+    window.limit = before = round(chunks_of_window * CHUNK)
+    harness.step(*harness.file(1, bytes(195)))
+    acknowledge(harness, 0, 1, 2)
+    harness.step()
+    assert window.limit > before
+
+
+def test_a_window_is_not_widened_while_all_producers_have_all_that_they_could(harness: ProducerHarness) -> None:
+    window = harness.worker._sender._window
+    window.limit = before = 8 * CHUNK
+    harness.step(*harness.file(1, bytes(195)))
+    acknowledge(harness, 0, 1, 2)
+    harness.step()
+    assert window.limit == before
+
+
 def test_producers_that_cannot_be_made_are_done_without(
     harness: ProducerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
