@@ -16,9 +16,10 @@ from confluent_kafka import Producer
 
 from dfud.kafka.properties import batch_limit, is_idempotent, message_bytes_needed
 
-_ROUND_TRIP_S = 0.003  # for which a producer more is worth its connection
+_ROUND_TRIP_S = 0.003  # for which a producer more is worth its connection: so many fill 1 Gbit/s
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
-_MAX_PRODUCERS = 16  # they fill 1 Gbit/s; 20 and more overfill it
+_MAX_PRODUCERS = 32
+FIRST_PRODUCERS = 8  # that a lane begins with, at most: to begin with all takes longer
 _MAX_UNDER_WAY = 5  # messages of a partition
 _SHARE_OF_BATCH = 0.7  # of small messages: those of a turn differ in number from partition to partition
 _QUEUE = "queue.buffering.max.kbytes"

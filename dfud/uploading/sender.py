@@ -18,7 +18,7 @@ from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
-from dfud.uploading.long_line import Turns
+from dfud.uploading.long_line import FIRST_PRODUCERS, Turns
 from dfud.uploading.offset_proof import OffsetProof, OffsetProofs
 from dfud.uploading.outage import OutageReporter
 from dfud.uploading.outbox import Outbox, Outgoing
@@ -60,8 +60,8 @@ class Sender:
     ) -> None:
         """`send` sends messages to the supervisor; `all_acks` is what all lanes share.
 
-        Over a long line, several producers take `turns`: half of them are made at once, the others when they are
-        of use, as a start with all of them takes longer.
+        Over a long line, several producers take `turns`: few of them are made at once, the others when they are of
+        use.
 
         `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
         Each message has `more_bytes` of headers besides those of dfud.
@@ -82,7 +82,7 @@ class Sender:
             self._log,
             self._pass_on_acks,
             clock,
-            max(1, n_producers // 2),
+            min(FIRST_PRODUCERS, max(1, n_producers // 2)),
         )
         self._turns = turns
         self._max_poll_s = _MAX_POLL_S if turns is None else _MAX_TURN_POLL_S

@@ -59,7 +59,7 @@ def acknowledge(harness: ProducerHarness, *numbers: int) -> None:
     [
         (0.05, {}, 16),
         (0.02, {}, 6),
-        (1.0, {}, 16),
+        (1.0, {}, 32),
         (0.014, {}, 1),
         (0.0, {}, 1),
         (0.05, {"enable.idempotence": "TRUE"}, 16),
