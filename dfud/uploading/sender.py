@@ -198,12 +198,15 @@ class Sender:
         return not pause_s
 
     def _take_turn(self, turns: Turns, length: int) -> bool:
-        """Return whether a producer may be given a message; if not, make one more unless all are made."""
+        """Return whether a producer may be given a message.
+
+        If not, the window is too small, or one more producer is made: over a slow line it would be in the way.
+        """
         if turns.take(self._client.producers, length, self._window.limit):
             return True
         if turns.is_dealt(self._window.limit):
             self._window.on_full()
-        if len(self._client.producers) < turns.line.n_producers:
+        elif len(self._client.producers) < turns.line.n_producers:
             self._client.add()
         return False
 
