@@ -91,6 +91,7 @@ class Turns:
         self.on_waiting(False)
         self._bytes = self._messages = 0  # that are left of the turn
         self.number = 0  # of the producer whose turn it is
+        self._parts: set[int] = set()  # of producers that had less than a whole turn since `pop_held`
 
     def take(self, producers: Sequence[Producer], length: int, window: int) -> bool:
         """Count a message of `length` bytes; return False if all that may be used have a turn's under way.
@@ -106,9 +107,16 @@ class Turns:
             self.number = free
             self._messages = self.line.turn_messages
             self._bytes = max(length, min(self.line.turn_bytes, window // len(usable)))
+            if self._bytes < self.line.turn_bytes:
+                self._parts.add(free)
         self._messages -= 1
         self._bytes -= length
         return True
+
+    def pop_held(self) -> set[int]:
+        """Return the numbers of the producers that may keep messages back, and forget them: they are flushed."""
+        held, self._parts = {*self._parts, self.number}, set()
+        return held
 
     def is_dealt(self, window: int) -> bool:
         """Return whether producers get less than they could, because the `window` (bytes) is small."""

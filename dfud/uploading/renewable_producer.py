@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -86,15 +86,15 @@ class RenewableProducer:
             self._serve(producer.poll, seconds)
         self._on_served()
 
-    def flush(self, number: int = 0) -> None:
-        """Make one of the producers send what it keeps back for fuller batches, and serve all callbacks.
+    def flush(self, numbers: Collection[int] = (0,)) -> None:
+        """Make some of the producers send what they keep back for fuller batches, and serve all callbacks.
 
         During a flush ``linger.ms`` is ignored, unless librdkafka's threads are too slow to notice the flush.
         """
-        flushed = self.producers[number]
-        self._serve(flushed.flush, _FLUSH_TIMEOUT_S)
-        for producer in self.producers:
-            if producer is not flushed:
+        for number, producer in enumerate(self.producers):
+            if number in numbers:
+                self._serve(producer.flush, _FLUSH_TIMEOUT_S)
+            else:
                 self._serve(producer.poll, 0.0)
         self._on_served()
 

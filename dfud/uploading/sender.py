@@ -250,11 +250,8 @@ class Sender:
             self._flush()
 
     def _flush(self) -> None:
-        """Make librdkafka send what it keeps back: of several producers, only that whose turn it is has some."""
-        if self._turns is None:
-            self._client.flush()
-        else:
-            self._client.flush(self._turns.number)
+        """Make librdkafka send what it keeps back."""
+        self._client.flush((0,) if self._turns is None else self._turns.pop_held())
 
     def _is_blocked(self) -> bool:
         return self._clock() < self._blocked_until

@@ -138,6 +138,13 @@ def test_a_small_window_is_dealt_to_all_producers(harness: ProducerHarness) -> N
     assert len(harness.producers) == 3, "another connection would be in the way"
 
 
+def test_parts_of_a_window_are_not_kept_back_for_fuller_batches(harness: ProducerHarness) -> None:
+    harness.worker._sender._window.limit = 3 * CHUNK
+    harness.step(*harness.file(1, bytes(35)))
+    harness.step()
+    assert [each.flushed for each in harness.producers] == [[1], [1], [1]]
+
+
 @pytest.mark.parametrize("chunks_of_window", [1.0, 3.0, 3.5, 4.0, 5.9])
 def test_a_window_that_is_dealt_out_is_widened_although_a_message_more_would_fit(
     harness: ProducerHarness, chunks_of_window: float
