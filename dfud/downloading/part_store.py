@@ -212,12 +212,13 @@ class PartStore:
             if part is None or part is self._current or self.files.is_in_use(part):
                 continue
             n_dropped += 1
-            if not part.is_in_place and self.obsolete.remove(part.name, part.metadata()):
+            if part.is_in_place:
+                self.remove(part)
+            elif self.obsolete.remove(part.name, part.metadata()):
                 self._forget_repeated(part)
-                continue
-            if not part.is_in_place:
+            else:
                 self._on_dropped(part, reason)
-            self.remove(part)
+                self.remove(part)
         return n_dropped > 0
 
     def _forget_repeated(self, part: Part) -> None:

@@ -19,7 +19,7 @@ from dfud.kafka.properties import batch_limit, is_idempotent, message_bytes_need
 _ROUND_TRIP_S = 0.003  # for which a producer more is worth its connection: so many fill 1 Gbit/s
 _SHORT_S = 0.015  # up to which one will do: a busy broker that is near takes as long to answer
 _MAX_PRODUCERS = 32
-FIRST_PRODUCERS = 8  # that a lane begins with, at most: to begin with all takes longer
+_FIRST_PRODUCERS = 8  # that a lane begins with, at most: to begin with all takes longer
 _MAX_UNDER_WAY = 5  # messages of a partition
 _SHARE_OF_BATCH = 0.7  # of small messages: those of a turn differ in number from partition to partition
 _QUEUE = "queue.buffering.max.kbytes"
@@ -28,10 +28,20 @@ _QUEUE = "queue.buffering.max.kbytes"
 class LongLine(NamedTuple):
     """How the lanes of an upload send over a long line."""
 
-    n_producers: int  # of each lane; while other lanes have something to send, it uses half of them
+    n_producers: int  # of each lane
     turn_bytes: int  # that a producer gets at a time, at most; so many of a file are read at once
     turn_messages: int  # that it gets, at most
     properties: Mapping[str, Any]  # of librdkafka, which differ from those of a single producer
+
+    @property
+    def n_beside_others(self) -> int:
+        """How many of its producers a lane uses while others have something to send."""
+        return self.n_producers // 2
+
+    @property
+    def n_first(self) -> int:
+        """How many producers a lane begins with; it makes the others when they are of use."""
+        return min(_FIRST_PRODUCERS, self.n_beside_others)
 
 
 def long_line(
@@ -77,8 +87,7 @@ class SharedLine:
     @property
     def n_producers(self) -> int:
         """How many producers a lane may use now, which has something to send."""
-        n_producers = self.line.n_producers
-        return n_producers if sum(self._busy) < 2 else n_producers // 2
+        return self.line.n_producers if sum(self._busy) < 2 else self.line.n_beside_others
 
 
 class Turns:

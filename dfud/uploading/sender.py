@@ -18,7 +18,7 @@ from dfud.uploading.drain_deadline import DrainDeadline
 from dfud.uploading.files_in_progress import FilesInProgress
 from dfud.uploading.last_ack import LastAck
 from dfud.uploading.linger import Linger
-from dfud.uploading.long_line import FIRST_PRODUCERS, Turns
+from dfud.uploading.long_line import Turns
 from dfud.uploading.offset_proof import OffsetProof, OffsetProofs
 from dfud.uploading.outage import OutageReporter
 from dfud.uploading.outbox import Outbox, Outgoing
@@ -60,9 +60,7 @@ class Sender:
     ) -> None:
         """`send` sends messages to the supervisor; `all_acks` is what all lanes share.
 
-        Over a long line, several producers take `turns`: few of them are made at once, the others when they are of
-        use.
-
+        Over a long line, several producers take `turns`.
         `forward_clock` is that of the messages' timestamps; `doubt` is asked if acknowledgements contradict.
         Each message has `more_bytes` of headers besides those of dfud.
         """
@@ -73,7 +71,6 @@ class Sender:
         self._send = send
         self._clock = clock
         self._timestamps = Timestamps(forward_clock or ForwardClock())
-        n_producers = 1 if turns is None else turns.line.n_producers
         self._client = RenewableProducer(
             producer_factory,
             properties if turns is None else {**properties, **turns.line.properties},
@@ -82,14 +79,14 @@ class Sender:
             self._log,
             self._pass_on_acks,
             clock,
-            min(FIRST_PRODUCERS, max(1, n_producers // 2)),
+            1 if turns is None else turns.line.n_first,
         )
         self._turns = turns
         self._max_poll_s = _MAX_POLL_S if turns is None else _MAX_TURN_POLL_S
         self._retries = RetryQueue()
         self._blocked_until = 0.0  # s, monotonic; after an error of librdkafka's `produce`, else 0
         self._poll_after_s = _MIN_POLL_S
-        self._offset_proofs = OffsetProofs(n_producers)
+        self._offset_proofs = OffsetProofs(1 if turns is None else turns.line.n_producers)
         self._doubt = doubt or TopicDoubt(topic, "", properties)
         self._window = SendWindow(resend_timeout(properties))
         self._last_ack = clock()

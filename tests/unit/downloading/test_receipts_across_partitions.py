@@ -23,6 +23,7 @@ from tests.helpers.downloading import Record, native, openmsi
 from tests.helpers.fetching import NOW, Bench, Taken
 
 N_PARTITIONS = 4
+NO_ATTRIBUTE = "nothing.of.the.kind"  # the kernel refuses it, as a file system without any does
 Spread = Callable[[Iterable[int]], list[Record]]  # returns the messages of files with these sizes
 STEPS = st.lists(
     st.one_of(
@@ -147,6 +148,13 @@ def test_a_file_in_place_has_its_receipt_although_messages_are_not_read_again(
     check(spread_openmsi, [4000, 3500], n_fetchers, steps, last)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "n_runs"),
+    [
+        pytest.param(placed.ATTRIBUTE, 1, id="attributes"),
+        pytest.param(NO_ATTRIBUTE, 2, id="no attributes: the next run sends what is missing"),
+    ],
+)
 @given(
     st.sampled_from([spread_openmsi, spread_natively]),
     st.permutations([3500, 2500]),
@@ -156,25 +164,17 @@ def test_a_file_in_place_has_its_receipt_although_messages_are_not_read_again(
 )
 @settings(max_examples=200)
 def test_every_file_in_place_has_its_receipt_in_the_end(
-    spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]
-) -> None:
-    check(spread, sizes, n_fetchers, steps, last)
-
-
-@given(
-    st.sampled_from([spread_openmsi, spread_natively]),
-    st.permutations([3500, 2500]),
-    st.integers(1, 2),
-    STEPS,
-    st.permutations(range(N_PARTITIONS)),
-)
-@settings(max_examples=200)
-def test_on_a_file_system_without_attributes_the_next_run_sends_what_is_missing(
-    spread: Spread, sizes: list[int], n_fetchers: int, steps: list[Step], last: list[int]
+    attribute: str,
+    n_runs: int,
+    spread: Spread,
+    sizes: list[int],
+    n_fetchers: int,
+    steps: list[Step],
+    last: list[int],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(placed, "ATTRIBUTE", "nothing.of.the.kind")  # which the kernel refuses
-        check(spread, sizes, n_fetchers, steps, last, n_runs=2)
+        patch.setattr(placed, "ATTRIBUTE", attribute)
+        check(spread, sizes, n_fetchers, steps, last, n_runs)
 
 
 @pytest.mark.parametrize("spread", [spread_openmsi, spread_natively])
@@ -182,7 +182,7 @@ def test_on_a_file_system_without_attributes_the_next_run_sends_what_is_missing(
 def test_repetitions_that_are_given_up_leave_what_owes_their_receipts(
     spread: Spread, saves: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placed, "ATTRIBUTE", "nothing.of.the.kind")
+    monkeypatch.setattr(placed, "ATTRIBUTE", NO_ATTRIBUTE)
     with played(spread, [4000, 3500], 1, ALL, []) as run:
         monkeypatch.setattr(part_store, "MAX_INCOMPLETE", 1)
         for partition in range(N_PARTITIONS):
